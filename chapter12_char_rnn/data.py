@@ -1,0 +1,242 @@
+"""Text for the character RNN: where it comes from, its vocabulary, its windows.
+
+    python data.py --input_file poetry.txt     # vocabulary, split and one batch
+
+The last tenth of a text is held out. The rest is cut into `num_seqs` rows that are read side by
+side, window after window, so that a window really goes on where the one before it in its row
+ended, and the network's state can be carried from one to the next.
+"""
+
+import argparse
+import sys
+import sysconfig
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from common import cli, inputs, rundir
+from common.errors import UserError
+
+SAMPLE = Path(__file__).parent / "poetry.txt"
+HELD_OUT = 0.1
+UNKNOWN = "�"  # how the one id for all characters outside the vocabulary is shown
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published text: what docs/datasets.md tells, and what a download needs."""
+
+    file: str
+    sha256: str
+    urls: tuple[str, ...]
+    about: str
+
+
+SOURCES = {
+    "shakespeare": Source(
+        "shakespeare.txt",
+        "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+        ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+        "tiny Shakespeare: 1,115,394 characters, 65 distinct; public domain",
+    ),
+    "tang": Source(
+        "tang_poetry.txt",
+        "ffc4d1112de038bc26cd0271ef3094fe9bae98e36c72537f4997959dec167154",
+        ("https://raw.githubusercontent.com/hzy46/Deep-Learning-21-Examples/master/chapter_12/data/poetry.txt",),
+        "the book's Tang poems: 942,681 characters, 5,387 distinct; no licence stated",
+    ),
+}
+
+
+def read_text(path: Path) -> str:
+    """Reads a UTF-8 text.
+
+    Raises:
+        UserError: no such file, not UTF-8, or nothing in it.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", "check --input_file") from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}",
+            f"convert it first, e.g. iconv -f GB18030 -t UTF-8 {path}",
+        ) from error
+    if not text:
+        raise UserError(f"{path} is empty", "give a text of some thousand characters")
+    return text.replace("\r\n", "\n")
+
+
+def standard_library() -> str:
+    """Joins the sources of all top-level modules of this Python's standard library."""
+    modules = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
+    return "\n".join(module.read_text(encoding="utf-8") for module in modules)
+
+
+def load_text(dataset: str, input_file: str | None, data_dir: str) -> str:
+    """Returns the text that the flags of the same names mean.
+
+    Raises:
+        UserError: it cannot be read, or neither found nor fetched.
+    """
+    if dataset == "stdlib":
+        return standard_library()
+    if dataset in SOURCES:
+        source = SOURCES[dataset]
+        return read_text(inputs.fetch(Path(data_dir) / source.file, source.urls, source.sha256))
+    return read_text(Path(input_file or SAMPLE))
+
+
+def build_vocabulary(text: str, max_vocab: int) -> list[str]:
+    """Returns the most frequent characters, at most `max_vocab`, by descending count."""
+    counts = Counter(text)
+    return sorted(counts, key=lambda char: (-counts[char], char))[:max_vocab]
+
+
+def encode(text: str, vocabulary: Sequence[str]) -> np.ndarray:
+    """Turns characters into int32 numbers; len(vocabulary) stands for all unknown ones."""
+    table = np.full(0x110000, len(vocabulary), np.int32)
+    table[[ord(char) for char in vocabulary]] = np.arange(len(vocabulary))
+    return table[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
+
+
+def prepare(text: str, max_vocab: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Splits a text and numbers its characters.
+
+    Returns:
+        The vocabulary of the training part (what is held out must not shape it); the training
+        tokens; and the held-out tokens, led by the last training token, from which the first of
+        them is predicted.
+    """
+    border = len(text) - max(1, int(len(text) * HELD_OUT))
+    vocabulary = build_vocabulary(text[:border], max_vocab)
+    tokens = encode(text, vocabulary)
+    return vocabulary, tokens[:border], tokens[max(0, border - 1) :]
+
+
+def fit_num_seqs(num_tokens: int, num_seqs: int, num_steps: int) -> int:
+    """Returns how many rows a text gives: `num_seqs`, or fewer where it is short.
+
+    Raises:
+        UserError: it is too short for one row.
+    """
+    fitting = min(num_seqs, num_tokens // num_steps - 1)  # one window's room for the offsets
+    if fitting < 1:
+        raise UserError(
+            f"the text has {num_tokens} characters to train on, one row needs {2 * num_steps}",
+            f"give a longer text, or --num_steps {max(1, num_tokens // 2)} or less",
+        )
+    if fitting < num_seqs:
+        print(f"a short text: num_seqs lowered from {num_seqs} to {fitting}", file=sys.stderr)
+    return fitting
+
+
+def windows_per_epoch(num_tokens: int, num_seqs: int, num_steps: int) -> int:
+    """Returns how many windows a row has, the steps of one epoch."""
+    return (num_tokens - num_steps) // num_seqs // num_steps
+
+
+def training_batches(
+    tokens: np.ndarray, num_seqs: int, num_steps: int, seed: int, start_step: int = 0
+) -> tf.data.Dataset:
+    """Makes the endless stream of windows; window k is a pure function of (seed, k).
+
+    Row r continues from window to window; the characters of an epoch start at another offset
+    than the last one's, so that the borders between windows move.
+
+    Args:
+        tokens: int32 of shape (characters,).
+        num_seqs: rows read side by side.
+        num_steps: characters a window.
+        seed: decides the offsets.
+        start_step: the restored step.
+
+    Returns:
+        Elements `(inputs, targets, fresh)`: int32 of shape (num_seqs, num_steps) twice, the
+        second one character later, and whether the rows start anew (nothing to carry over).
+    """
+    windows = windows_per_epoch(len(tokens), num_seqs, num_steps)
+    row_length = windows * num_steps
+    text = tf.constant(tokens)
+
+    def window(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        epoch, number = step // windows, step % windows
+        offset = tf.random.stateless_uniform(
+            [], tf.stack([tf.cast(seed, tf.int64), epoch]), 0, num_steps, tf.int64
+        )
+        rows = offset + tf.range(num_seqs, dtype=tf.int64) * row_length + number * num_steps
+        chars = tf.gather(text, rows[:, None] + tf.range(num_steps + 1, dtype=tf.int64))
+        chars = tf.ensure_shape(chars, (num_seqs, num_steps + 1))
+        return chars[:, :-1], chars[:, 1:], number == 0
+
+    return inputs.finish(tf.data.Dataset.counter(start_step, dtype=tf.int64).map(window))
+
+
+def evaluation_batches(tokens: np.ndarray, num_seqs: int, num_steps: int) -> tf.data.Dataset:
+    """Makes the stream that scores each of tokens[1:] exactly once.
+
+    Args:
+        tokens: int32 of shape (characters,).
+        num_seqs: rows; with 1 every character is predicted from all before it.
+        num_steps: characters a window.
+
+    Returns:
+        Elements `(inputs, targets, weights)` of shape (num_seqs, num_steps) in the order of the
+        rows; weights are 0 where the last window or row is only filled up, else 1.
+    """
+    count = len(tokens) - 1
+    windows = -(-count // (num_seqs * num_steps))
+    size = num_seqs * windows * num_steps
+
+    def rows(values: np.ndarray) -> np.ndarray:
+        filled = np.zeros(size, values.dtype)
+        filled[:count] = values
+        return filled.reshape(num_seqs, windows, num_steps).transpose(1, 0, 2)
+
+    parts = tokens[:-1], tokens[1:], np.ones(count, np.float32)
+    return inputs.finish(tf.data.Dataset.from_tensor_slices(tuple(map(rows, parts))))
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which text is read and how."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--dataset", choices=["file", "stdlib", *SOURCES], default="file",
+                       help="file: --input_file; stdlib: Python's own sources; else fetched once")
+    group.add_argument("--input_file", type=cli.path, default=str(SAMPLE), help="a UTF-8 text")
+    group.add_argument("--data_dir", type=cli.path, default=str(rundir.ROOT / "data"),
+                       help="where fetched texts lie")
+    group.add_argument("--max_vocab", type=cli.positive_int, default=3500,
+                       help="characters kept, by frequency; the others share one id")
+    group.add_argument("--num_seqs", type=cli.positive_int, default=100, help="rows a batch")
+    group.add_argument("--num_steps", type=cli.positive_int, default=100, help="characters a row")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows what the network would be given."""
+    parser = cli.build_parser(__doc__, "data.py")
+    add_flags(parser)
+
+    def show() -> None:
+        args, _ = cli.parse(parser, argv)
+        text = load_text(args.dataset, args.input_file, args.data_dir)
+        vocabulary, train, held_out = prepare(text, args.max_vocab)
+        num_seqs = fit_num_seqs(len(train), args.num_seqs, args.num_steps)
+        unknown = np.mean(held_out[1:] == len(vocabulary))
+        print(f"{len(text):,} characters: {len(train):,} to train on, {len(held_out) - 1:,} held out")
+        print(f"{len(vocabulary):,} in the vocabulary, the ten most frequent {vocabulary[:10]}")
+        print(f"{unknown:.3%} of the held-out characters are unknown")
+        names = np.array([*vocabulary, UNKNOWN])
+        for batch in training_batches(train, num_seqs, args.num_steps, seed=0).take(1):
+            for name, rows in zip(("inputs", "targets"), batch, strict=False):
+                print(f"{name} {tuple(rows.shape)}, row 0: {''.join(names[rows[0].numpy()])!r}")
+
+    return cli.run(show)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

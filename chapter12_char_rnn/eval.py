@@ -1,0 +1,125 @@
+"""Scores a trained character RNN on the held-out tenth of its text.
+
+    python eval.py                  # the newest run
+    python eval.py --name poetry --publish
+
+Every held-out character is scored exactly once, in one long row with the state carried all the
+way: nats, bits and perplexity per character. For couplets also the share of sampled lines that
+keep the form of two five-character verses.
+"""
+
+import argparse
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from chapter12_char_rnn import data
+from chapter12_char_rnn.model import CharRNN, State, build_model, model_flags, token_losses
+from chapter12_char_rnn.sample import load_run, make_generator
+from common import cli, images, results, rundir
+
+CHAPTER = "chapter12_char_rnn"
+COUPLET = re.compile(r"[㐀-鿿]{5}，[㐀-鿿]{5}。")
+COUPLET_SAMPLES, COUPLET_LINES = 20, 25  # 500 sampled lines
+
+
+def make_score(model: CharRNN) -> Callable[..., dict[str, float]]:
+    """Returns a function that scores tokens with a model; its graph is traced once per shape."""
+
+    @tf.function
+    def score_window(
+        inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, states: list[State]
+    ) -> tuple[tf.Tensor, list[State]]:
+        logits, states = model(inputs, states, training=False)
+        return tf.reduce_sum(weights * token_losses(logits, targets)), states
+
+    def score(tokens: np.ndarray, num_seqs: int, num_steps: int) -> dict[str, float]:
+        """Scores each of tokens[1:] once.
+
+        Args:
+            tokens: int32 of shape (characters,).
+            num_seqs: rows read side by side, each beginning with an empty state. 1 is exact;
+                more are faster and a little too pessimistic.
+            num_steps: characters a window.
+        """
+        states, nats, characters = model.initial_states(num_seqs), 0.0, 0
+        batches = data.evaluation_batches(tokens, num_seqs, num_steps)
+        for inputs, targets, weights in tqdm(batches, unit="window", leave=False, disable=None):
+            window_nats, states = score_window(inputs, targets, weights, states)
+            nats += float(window_nats)
+            characters += int(tf.reduce_sum(weights))
+        return {
+            "nats_per_char": nats / characters,
+            "bits_per_char": nats / characters / math.log(2),
+            "perplexity": math.exp(nats / characters),
+            "characters": characters,
+        }
+
+    return score
+
+
+def couplet_form(samples: Sequence[str]) -> dict[str, float]:
+    """Returns the share of whole lines that are two five-character verses with punctuation."""
+    lines = [line for sample in samples for line in sample.split("\n")[1:-1]]
+    return {
+        "couplet_form": float(np.mean([bool(COUPLET.fullmatch(line)) for line in lines])),
+        "couplet_lines": len(lines),
+    }
+
+
+def plot(metrics_file: Path, png: Path) -> None:
+    """Draws the learning curves of a run."""
+    records = [json.loads(line) for line in metrics_file.read_text(encoding="utf-8").splitlines()]
+    figure, axes = plt.subplots(figsize=(7, 4))
+    for split, name, style in (("train", "loss", "C0-"), ("val", "nats_per_char", "C1o-")):
+        points = [(r["step"], r[name]) for r in records if r["split"] == split]
+        axes.plot(*zip(*points, strict=True), style, label=split, markersize=4, linewidth=1)
+    axes.set(xlabel="step", ylabel="nats per character")
+    axes.legend()
+    images.save_figure(png, figure)
+
+
+def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
+    """Scores the held-out text, writes eval.json and learning_curve.png."""
+    text = data.load_text(flags.dataset, flags.input_file, flags.data_dir)
+    rundir.check_data(args.run_dir, CHAPTER, rundir.sha256(text.encode()))
+    model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
+    _, _, held_out = data.prepare(text, flags.max_vocab)
+    scores = make_score(model)(held_out, num_seqs=1, num_steps=flags.num_steps)
+    unknown = float(np.mean(held_out[1:] == len(vocabulary)))
+    metrics = scores | {"unknown_share": unknown}
+    if COUPLET.match(text):
+        generate = make_generator(model, vocabulary)
+        seeds = tqdm(range(COUPLET_SAMPLES), unit="sample", leave=False, disable=None)
+        length = (COUPLET_LINES + 1) * 13
+        metrics |= couplet_form(["\n" + "".join(generate("", length, seed=s)) for s in seeds])
+    plot(args.run_dir / "metrics.jsonl", args.run_dir / "learning_curve.png")
+    name = Path(flags.input_file).stem if flags.dataset == "file" else flags.dataset
+    model_name = f"{flags.cell}{flags.num_layers}x{flags.lstm_size}-{flags.preset}"
+    results.write(args, CHAPTER, name, model_name, {"validation": metrics})
+    print(f"{name}: {metrics['nats_per_char']:.4f} nats per character, "
+          f"perplexity {metrics['perplexity']:.3f} on {metrics['characters']:,} held-out characters")
+    return metrics
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__doc__, "eval.py")
+    results.add_publish_flag(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,136 @@
+"""Exports a trained character RNN as a SavedModel that writes text on its own.
+
+    python export.py
+    python -c "
+    import tensorflow as tf
+    write = tf.saved_model.load('EXPORT').signatures['serving_default']
+    text = write(start_string=tf.constant('春'), length=tf.constant(30),
+                 temperature=tf.constant(1.0), seed=tf.constant(0))['text']
+    print(text.numpy().decode())"
+
+Two signatures, with the vocabulary inside:
+
+serving_default  start_string, length, temperature (0 is greedy), seed -> text
+step             tokens, states -> probabilities, states: one character, for a client that draws
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from chapter12_char_rnn.model import CharRNN, State, filter_logits
+from chapter12_char_rnn.sample import load_run
+from common import cli, export
+
+CHAPTER = "chapter12_char_rnn"
+TOP_K = 5  # book, section 12.3: the rule its sampling follows
+
+
+class Vocabulary(tf.Module):
+    """The characters of a model, as a table that a SavedModel can hold."""
+
+    def __init__(self, characters: Sequence[str]):
+        """Numbers the characters in their order; the number after the last means unknown."""
+        super().__init__()
+        numbers = tf.range(len(characters), dtype=tf.int32)
+        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(characters), numbers)
+        self.table = tf.lookup.StaticHashTable(entries, default_value=len(characters))
+        self.characters = tf.constant([*characters, "\N{REPLACEMENT CHARACTER}"])
+        self.start = characters.index("\n") if "\n" in characters else 0
+
+    def encode(self, text: tf.Tensor) -> tf.Tensor:
+        """Turns a string into int32 tokens; an empty one into the token of a new line."""
+        tokens = self.table.lookup(tf.strings.unicode_split(text, "UTF-8"))
+        return tf.cond(tf.size(tokens) > 0, lambda: tokens, lambda: tf.constant([self.start]))
+
+    def decode(self, tokens: tf.Tensor) -> tf.Tensor:
+        """Turns int32 tokens into a string."""
+        return tf.strings.reduce_join(tf.gather(self.characters, tokens))
+
+
+def make_write(model: CharRNN, vocabulary: Vocabulary) -> Callable[..., dict[str, tf.Tensor]]:
+    """Returns the string-to-string function, a loop inside the graph."""
+
+    def advance(token: tf.Tensor, states: list[State]) -> tuple[tf.Tensor, list[State]]:
+        logits, states = model(token[None, None], states, training=False)
+        return logits[:, 0], states  # (1, vocab_size)
+
+    def draw(logits: tf.Tensor, temperature: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+        top_k = tf.where(temperature > 0, TOP_K, 1)
+        temperature = tf.where(temperature > 0, temperature, 1.0)
+        logits = filter_logits(logits, temperature, top_k, 1.0)
+        return tf.random.stateless_categorical(logits, 1, key, tf.int32)[0, 0]
+
+    def write(
+        start_string: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        tokens = vocabulary.encode(start_string)
+        states, logits = model.initial_states(1), tf.zeros((1, model.vocab_size))
+        for token in tokens:
+            logits, states = advance(token, states)
+        written = tf.TensorArray(tf.int32, size=length)
+        for position in tf.range(length):
+            token = draw(logits, temperature, tf.stack([seed, position]))
+            written = written.write(position, token)
+            logits, states = advance(token, states)
+        return {"text": tf.strings.join([start_string, vocabulary.decode(written.stack())])}
+
+    return write
+
+
+def make_step(model: CharRNN) -> tuple[Callable[..., dict[str, tf.Tensor]], dict[str, Any]]:
+    """Returns the one-character function and the specs of its inputs."""
+    zeros = model.initial_states(1)
+    names = tf.nest.flatten(
+        [[f"layer{i}_state{j}" for j in range(len(s))] for i, s in enumerate(zeros)]
+    )
+    specs = {"tokens": tf.TensorSpec((None,), tf.int32)}
+    specs |= {name: tf.TensorSpec((None, model.size), tf.float32) for name in names}
+
+    def step(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        tokens, *flat = inputs
+        states = tf.nest.pack_sequence_as(zeros, flat)
+        logits, states = model(tokens[:, None], states, training=False)
+        outputs = dict(zip(names, tf.nest.flatten(states), strict=True))
+        return outputs | {"probabilities": tf.nn.softmax(logits[:, 0])}
+
+    return step, specs
+
+
+def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Writes the SavedModel of a run and tries it in a process of its own."""
+    model, characters = load_run(args.run_dir, flags, args.checkpoint)
+    vocabulary = Vocabulary(characters)
+    holder = tf.Module()
+    holder.model, holder.vocabulary = model, vocabulary
+    step, step_specs = make_step(model)
+    text_specs = {
+        "start_string": tf.TensorSpec((), tf.string),
+        "length": tf.TensorSpec((), tf.int32),
+        "temperature": tf.TensorSpec((), tf.float32),
+        "seed": tf.TensorSpec((), tf.int32),
+    }
+    greedy = {"start_string": "".join(characters[:3]), "length": 40, "temperature": 0.0, "seed": 0}
+    states = {k: tf.zeros((2, model.size)) for k in step_specs if k != "tokens"}
+    folder = export.write(
+        args.run_dir,
+        holder,
+        {
+            "serving_default": (make_write(model, vocabulary), text_specs),
+            "step": (step, step_specs),
+        },
+        {"serving_default": greedy, "step": {"tokens": tf.constant([0, 1])} | states},
+        {"vocabulary": characters, "temperature": "0 is greedy; else among the 5 most probable"},
+    )
+    print(f"{folder}: written, and agrees with the model in a process of its own")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(export_run, cli.verb_parser(__doc__, "export.py"), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,173 @@
+"""Lets a trained character RNN write.
+
+    python sample.py --start_string 春 --max_length 60
+    python sample.py --name shakespeare --temperature 0.8 --top_k 0 --num_samples 3
+    python sample.py --interactive          # type a first line, the model goes on
+
+Each character costs one step of the network, and is printed as soon as it is drawn.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from chapter12_char_rnn import data
+from chapter12_char_rnn.model import CharRNN, State, build_model, filter_logits, model_flags
+from common import checkpoint, cli
+from common.errors import UserError
+
+CHAPTER = "chapter12_char_rnn"
+
+
+def load_run(run_dir: Path, flags: argparse.Namespace, which: str) -> tuple[CharRNN, list[str]]:
+    """Rebuilds the network of a run with its trained weights; returns it and its vocabulary."""
+    vocabulary = json.loads((run_dir / "vocabulary.json").read_text(encoding="utf-8"))
+    model = build_model(**model_flags(flags, len(vocabulary)))
+    checkpoint.load(run_dir, which, model=model)
+    return model, vocabulary
+
+
+def make_generator(model: CharRNN, vocabulary: Sequence[str]) -> Callable[..., Iterator[str]]:
+    """Returns a function that writes text with a model; its graph is traced once."""
+
+    @tf.function(reduce_retracing=True)
+    def next_token(
+        token: tf.Tensor, states: list[State], draw: tf.Tensor, settings: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, list[State]]:
+        logits, states = model(token[None, None], states, training=False)
+        logits = filter_logits(logits[:, 0], *settings)
+        return tf.random.stateless_categorical(logits, 1, draw, tf.int32)[0, 0], states
+
+    def generate(
+        start_string: str,
+        length: int,
+        temperature: float = 1.0,
+        top_k: int = 5,
+        top_p: float = 1.0,
+        seed: int = 0,
+    ) -> Iterator[str]:
+        """Returns the characters that follow `start_string`, drawn as they are asked for.
+
+        Args:
+            start_string: what the text begins with; empty means a new line.
+            length: how many characters to draw.
+            temperature: see `filter_logits`.
+            top_k: see `filter_logits`; 1 is greedy.
+            top_p: see `filter_logits`.
+            seed: the same seed gives the same text.
+
+        Raises:
+            UserError: characters of `start_string` are not in the vocabulary.
+        """
+        tokens = encode_start(start_string, vocabulary)
+        settings = [tf.constant(value) for value in (temperature, top_k, top_p)]
+        return draw_tokens(tokens, length, settings, seed)
+
+    def draw_tokens(
+        tokens: np.ndarray, length: int, settings: list[tf.Tensor], seed: int
+    ) -> Iterator[str]:
+        states = model.initial_states(1)
+        for position, token in enumerate(tokens):
+            draw = tf.constant([seed, position])
+            drawn, states = next_token(tf.constant(token), states, draw, settings)
+        for position in range(len(tokens), len(tokens) + length):
+            yield vocabulary[int(drawn)]
+            drawn, states = next_token(drawn, states, tf.constant([seed, position]), settings)
+
+    return generate
+
+
+def encode_start(start_string: str, vocabulary: Sequence[str]) -> np.ndarray:
+    """Returns the tokens that a text begins with, at least one.
+
+    Raises:
+        UserError: characters that the network has never seen.
+    """
+    if unknown := sorted(set(start_string) - set(vocabulary)):
+        raise UserError(
+            f"the model does not know {' '.join(map(repr, unknown))}",
+            f"use characters of its text, such as {''.join(vocabulary[:40])!r}",
+        )
+    new_line = "\n" if "\n" in vocabulary else vocabulary[0]
+    return data.encode(start_string or new_line, vocabulary)
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser; flags that the book has keep its names."""
+    parser = cli.verb_parser(__doc__, "sample.py")
+    parser.add_argument("--start_string", default="", help="what the text begins with")
+    parser.add_argument("--max_length", type=cli.positive_int, default=30, help="characters to add")
+    parser.add_argument("--temperature", type=cli.positive_float, default=1.0,
+                        help="below 1 plays safe, above 1 dares more")
+    parser.add_argument("--top_k", type=int, default=5,
+                        help="draw among the k most probable characters, 0 for all")
+    parser.add_argument("--top_p", type=cli.fraction, default=1.0,
+                        help="draw among the most probable characters that sum to p")
+    parser.add_argument("--greedy", action=argparse.BooleanOptionalAction, default=False,
+                        help="always take the most probable character")
+    parser.add_argument("--num_samples", type=cli.positive_int, default=1, help="texts to write")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the drawing")
+    parser.add_argument("--interactive", action=argparse.BooleanOptionalAction, default=False,
+                        help="read first lines from the keyboard")
+    parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
+                        help="print a JSON list of texts instead")
+    return parser
+
+
+def sample(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Prints the texts as they are made."""
+    model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
+    generate = make_generator(model, vocabulary)
+    top_k = 1 if args.greedy else args.top_k
+
+    def write(start: str, seed: int) -> str:
+        text = start
+        following = generate(start, args.max_length, args.temperature, top_k, args.top_p, seed)
+        show(text)
+        for char in following:
+            text += char
+            show(char)
+        show("\n")
+        return text
+
+    def show(text: str) -> None:
+        if not args.json:
+            print(text, end="", flush=True)
+
+    if args.interactive:
+        converse(write, args.seed)
+        return
+    texts = []
+    for number in range(args.num_samples):
+        if number:
+            show("\n")
+        texts.append(write(args.start_string, args.seed + number))
+    if args.json:
+        print(json.dumps(texts, ensure_ascii=False))
+
+
+def converse(write: Callable[[str, int], str], seed: int) -> None:
+    """Goes on from each line that is typed, until an empty one or the end of the input."""
+    while True:
+        print("first line (empty to leave): ", end="", file=sys.stderr, flush=True)
+        if not (line := sys.stdin.readline().rstrip("\n")):
+            return
+        try:
+            write(line, seed)
+        except UserError as error:
+            print(f"{error}; {error.hint}", file=sys.stderr)
+        seed += 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(sample, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""What three or more chapters share: command lines, run folders, checkpoints, inputs, exports."""

@@ -1,0 +1,193 @@
+"""Command lines: the shared flags, presets, what a resume may change, and how errors end.
+
+A script's `main` is one call: `run_training` for `train.py`, `run_verb` for everything that works
+on a finished run (`eval.py`, `export.py`, `sample.py` ...).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from common import rundir
+from common.errors import Interrupted, UserError
+
+Presets = dict[str, dict[str, Any]]
+
+# What a resumed run may change. Every other flag shapes the model or the data and stays fixed.
+FREE_FLAGS = {
+    "data_dir", "epochs", "eval_every", "input_file", "log_every", "max_steps", "name",
+    "patience", "resume", "run_dir", "sample_every", "save_every",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors look like all our errors."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError in place of argparse's usage dump."""
+        raise UserError(message, f"python {self.prog} --help lists the flags")
+
+
+def build_parser(doc: str, prog: str) -> Parser:
+    """Returns a parser that shows a script's docstring and each flag's default."""
+
+    class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+        """Keeps the docstring's line breaks and appends `(default: ...)`."""
+
+    return Parser(prog=prog, description=doc, formatter_class=Formatter, allow_abbrev=False)
+
+
+def training_parser(doc: str, presets: Presets) -> Parser:
+    """Returns a parser with the flags that every `train.py` has."""
+    parser = build_parser(doc, "train.py")
+    group = parser.add_argument_group("run")
+    group.add_argument("--preset", choices=list(presets), default=next(iter(presets)),
+                       help="named set of defaults; flags that are typed win over it")
+    group.add_argument("--name", help="run folder runs/<chapter>/<name>; resumed if it exists")
+    group.add_argument("--run_dir", help="run folder anywhere; resumed if it exists")
+    group.add_argument("--resume", action="store_true", help="go on with the newest run")
+    group.add_argument("--seed", type=int, default=0, help="seed of all randomness")
+    return parser
+
+
+def verb_parser(doc: str, prog: str) -> Parser:
+    """Returns a parser with the flags of every script that works on a finished run."""
+    parser = build_parser(doc, prog)
+    parser.add_argument("--name", help="the run runs/<chapter>/<name> (default: the newest run)")
+    parser.add_argument("--run_dir", help="the run folder itself")
+    parser.add_argument("--checkpoint", choices=["best", "latest"], default="best",
+                        help="which weights: the best on validation, or the newest")
+    return parser
+
+
+def positive_int(text: str) -> int:
+    """Parses an integer of at least 1 (an argparse `type`)."""
+    if (value := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
+    return value
+
+
+def fraction(text: str) -> float:
+    """Parses a number in [0, 1] (an argparse `type`)."""
+    if not 0 <= (value := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"{value} is not between 0 and 1")
+    return value
+
+
+def path(text: str) -> str:
+    """Makes a path absolute, so that a run can be resumed from any folder (an argparse `type`)."""
+    return str(Path(text).expanduser().resolve())
+
+
+def positive_float(text: str) -> float:
+    """Parses a number above 0 (an argparse `type`)."""
+    if not (value := float(text)) > 0:
+        raise argparse.ArgumentTypeError(f"{value} is not above 0")
+    return value
+
+
+def parse(parser: Parser, argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any]]:
+    """Parses a command line.
+
+    Returns:
+        The parsed arguments, and of these the ones that were really typed.
+    """
+    defaults = vars(parser.parse_args([]))
+    unset = object()
+    namespace = argparse.Namespace(**dict.fromkeys(defaults, unset))
+    parsed = vars(parser.parse_args(argv, namespace))
+    typed = {name: value for name, value in parsed.items() if value is not unset}
+    return argparse.Namespace(**{**defaults, **typed}), typed
+
+
+def resolve(
+    parser: Parser, presets: Presets, chapter: str, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Settles every flag of a training run: default < preset < the resumed run < typed.
+
+    The result also carries `chapter`, `command`, `run_dir` (a Path) and `changed`, the free flags
+    that this command gives another value than the run had.
+
+    Raises:
+        UserError: a typed flag contradicts the run that is resumed.
+    """
+    args, typed = parse(parser, argv)
+    run_dir = rundir.locate(chapter, args)
+    config = rundir.read_config(run_dir, chapter) if rundir.exists(run_dir) else None
+    if config is None:
+        settled, changed = {**vars(args), **presets[args.preset], **typed}, {}
+    else:
+        old = config["flags"]
+        changed = {k: v for k, v in typed.items() if k not in ("name", "run_dir", "resume")
+                   and k in old and v != old[k]}
+        if fixed := sorted(changed.keys() - FREE_FLAGS):
+            flag = fixed[0]
+            raise UserError(
+                f"--{flag} {changed[flag]} contradicts {run_dir}, made with --{flag} {old[flag]}",
+                "leave the flag away to go on with that run, or start another with a new --name",
+            )
+        settled = {**vars(args), **old, **typed}
+        for flag, value in changed.items():
+            print(f"{flag}: {old[flag]} -> {value}", file=sys.stderr)
+    typed_words = list(sys.argv[1:] if argv is None else argv)
+    return argparse.Namespace(
+        **{**settled, "run_dir": run_dir},
+        chapter=chapter,
+        changed=changed,
+        command=" ".join(["python", "train.py", *typed_words]),
+    )
+
+
+def run(action: Callable[[], dict[str, Any] | None]) -> int:
+    """Runs a script's work and turns its outcome into an exit status.
+
+    The returned metrics, if any, are printed as one line of JSON, the last line of stdout.
+
+    Returns:
+        0 on success, 2 after a user's mistake (two lines on stderr), 130 after an interruption.
+    """
+    try:
+        metrics = action()
+    except UserError as error:
+        print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
+        return 2
+    except (Interrupted, KeyboardInterrupt) as stop:
+        print(stop or "interrupted", file=sys.stderr)
+        return 130
+    if metrics is not None:
+        print(json.dumps(metrics))
+    return 0
+
+
+def run_training(
+    train: Callable[[argparse.Namespace], dict[str, float]],
+    parser: Parser,
+    presets: Presets,
+    chapter: str,
+    argv: Sequence[str] | None,
+) -> int:
+    """Is the `main` of every `train.py`; see `resolve` and `run`."""
+    return run(lambda: train(resolve(parser, presets, chapter, argv)))
+
+
+def run_verb(
+    verb: Callable[[argparse.Namespace, argparse.Namespace], dict[str, Any] | None],
+    parser: Parser,
+    chapter: str,
+    argv: Sequence[str] | None,
+) -> int:
+    """Is the `main` of every script that works on a finished run.
+
+    `verb` gets the script's own arguments (its `run_dir` a Path) and the flags the run was
+    trained with.
+    """
+    def action() -> dict[str, Any] | None:
+        args, _ = parse(parser, argv)
+        args.run_dir = rundir.find(chapter, args)
+        config = rundir.read_config(args.run_dir, chapter)
+        return verb(args, argparse.Namespace(**config["flags"]))
+
+    return run(action)

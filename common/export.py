@@ -1,0 +1,135 @@
+"""SavedModels that another process can call, proved right before they are put in place.
+
+`export/1/` is the layout of TensorFlow Serving. `signature.json` beside it tells what goes in and
+comes out.
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from common.errors import UserError
+from common.rundir import write_json
+
+TOLERANCE = 1e-5
+
+# Runs in a process of its own that has neither Keras nor any module of ours.
+CLIENT = """
+import sys
+sys.modules["keras"] = None
+import json
+import tensorflow as tf
+folder, work = sys.argv[1:]
+model = tf.saved_model.load(folder)
+for name, inputs in json.load(open(work + "/calls.json")).items():
+    read = lambda key, dtype: tf.io.parse_tensor(tf.io.read_file(f"{work}/{name}.{key}"), dtype)
+    outputs = model.signatures[name](**{key: read(key, dtype) for key, dtype in inputs.items()})
+    for key, value in outputs.items():
+        tf.io.write_file(f"{work}/{name}.{key}.out", tf.io.serialize_tensor(value))
+ours = [module for module in sys.modules if module.startswith(("chapter", "common"))]
+assert not ours, f"the export needs {ours}"
+"""
+
+
+def write(
+    run_dir: Path,
+    model: Any,
+    signatures: Mapping[str, tuple[Callable[..., dict[str, Any]], dict[str, tf.TensorSpec]]],
+    examples: Mapping[str, dict[str, Any]],
+    about: dict[str, Any],
+) -> Path:
+    """Writes `export/1/`, calls it in a fresh process, and keeps it only if the outputs agree.
+
+    Args:
+        run_dir: the run folder.
+        model: a Keras model or any trackable that holds what the functions read.
+        signatures: by name, a function of keyword tensors that returns a dict of tensors, and
+            the specs of its inputs.
+        examples: by signature, inputs that it is tried with, deterministic ones.
+        about: what signature.json should tell a caller besides names, shapes and types.
+
+    Returns:
+        The folder of the SavedModel.
+
+    Raises:
+        UserError: the disk is full, or the export does not give what the model gives.
+    """
+    folder = run_dir / "export" / "1"
+    part = folder.with_name("1.part")
+    shutil.rmtree(part, ignore_errors=True)
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    live = {}
+    for name, (function, specs) in signatures.items():
+        specs = {key: tf.TensorSpec(s.shape, s.dtype, name=key) for key, s in specs.items()}
+        traced = tf.function(function, input_signature=list(specs.values()))
+        archive.add_endpoint(name, traced)
+        live[name] = traced(*(tf.convert_to_tensor(examples[name][key]) for key in specs))
+    try:
+        archive.write_out(str(part), verbose=False)
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(f"cannot write {part}: {error}", "free some space") from error
+    _verify(part, live, examples)
+    write_json(part / "signature.json", about | {"signatures": _describe(part)})
+    shutil.rmtree(folder, ignore_errors=True)
+    return part.replace(folder)
+
+
+def _describe(folder: Path) -> dict[str, Any]:
+    """Lists names, types and shapes of all inputs and outputs of a SavedModel."""
+    described = {}
+    for name, function in tf.saved_model.load(str(folder)).signatures.items():
+        inputs = function.structured_input_signature[1]
+        described[name] = {
+            side: {key: f"{spec.dtype.name} {spec.shape}" for key, spec in sorted(specs.items())}
+            for side, specs in (("inputs", inputs), ("outputs", function.structured_outputs))
+        }
+    return described
+
+
+def _verify(
+    folder: Path, live: Mapping[str, dict[str, Any]], examples: Mapping[str, dict[str, Any]]
+) -> None:
+    """Compares what a SavedModel gives in a fresh process with the live model's outputs."""
+    calls = {
+        name: {key: tf.convert_to_tensor(value) for key, value in inputs.items()}
+        for name, inputs in examples.items()
+    }
+    with tempfile.TemporaryDirectory() as work:
+        types = {name: {k: t.dtype.name for k, t in x.items()} for name, x in calls.items()}
+        Path(work, "calls.json").write_text(json.dumps(types), encoding="utf-8")
+        for name, inputs in calls.items():
+            for key, tensor in inputs.items():
+                tf.io.write_file(f"{work}/{name}.{key}", tf.io.serialize_tensor(tensor))
+        client = subprocess.run(
+            [sys.executable, "-I", "-c", CLIENT, str(folder), work],
+            capture_output=True, text=True, check=False,
+        )
+        if client.returncode:
+            last = client.stderr.strip().splitlines()[-1]
+            raise UserError(f"another process cannot use {folder}: {last}", "report this as a bug")
+        for name, outputs in live.items():
+            for key, expected in outputs.items():
+                raw = tf.io.read_file(f"{work}/{name}.{key}.out")
+                found = tf.io.parse_tensor(raw, expected.dtype)
+                _compare(f"{folder}: {name}.{key}", expected.numpy(), found.numpy())
+
+
+def _compare(what: str, expected: Any, found: Any) -> None:
+    """Raises UserError unless two arrays agree: numbers to 1e-5, all else exactly."""
+    expected, found = np.asarray(expected), np.asarray(found)
+    if np.issubdtype(expected.dtype, np.floating):
+        same = np.allclose(expected, found, atol=TOLERANCE, rtol=TOLERANCE)
+    else:
+        same = np.array_equal(expected, found)
+    if not same:
+        raise UserError(f"{what} differs between model and export", "report this as a bug")

@@ -1,0 +1,82 @@
+"""Pictures in and out: any file to an array, arrays to PNG and to contact sheets."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from common.errors import UserError
+
+
+def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
+    """Reads a picture of any format and size, turned upright as its EXIF data says.
+
+    Transparent pixels are laid on white.
+
+    Args:
+        path: the file.
+        mode: "RGB", or "L" for grey.
+
+    Returns:
+        uint8 of shape (height, width, 3), or (height, width) for grey, in [0, 255].
+
+    Raises:
+        UserError: there is no such file, or it holds no picture that can be decoded.
+    """
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")
+            image = ImageOps.exif_transpose(image)
+            if image.mode.startswith("I;16"):  # Pillow would clip 16-bit grey, not scale it
+                image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+            if image.has_transparency_data:
+                image = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+            return np.asarray(image.convert(mode))
+    except FileNotFoundError as error:
+        raise UserError(f"there is no file {path}", "check the path") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UserError(
+            f"{path} is not a picture that can be read ({error})", "give a whole PNG or JPEG file"
+        ) from error
+
+
+def write_png(path: Path, image: np.ndarray) -> None:
+    """Writes uint8 in [0, 255], of shape (height, width) or (height, width, 1 or 3), as PNG."""
+    if image.ndim == 3 and image.shape[-1] == 1:
+        image = image[..., 0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image).save(path)
+
+
+def grid(images: Sequence[np.ndarray] | np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
+    """Lays pictures of one size out in rows on white.
+
+    Args:
+        images: uint8, each of shape (height, width) or (height, width, channels).
+        columns: pictures a row.
+        gap: pixels between them.
+
+    Returns:
+        uint8 of shape (rows * (height + gap) + gap, columns * (width + gap) + gap, ...).
+    """
+    first = np.asarray(images[0])
+    height, width = first.shape[:2]
+    rows = -(-len(images) // columns)
+    size = (rows * (height + gap) + gap, columns * (width + gap) + gap, *first.shape[2:])
+    sheet = np.full(size, 255, np.uint8)
+    for number, image in enumerate(images):
+        top = gap + number // columns * (height + gap)
+        left = gap + number % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def save_figure(path: Path, figure: Any) -> None:
+    """Writes a matplotlib figure as PNG and forgets it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    figure.clf()

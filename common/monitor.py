@@ -1,0 +1,109 @@
+"""One call writes a metric everywhere: TensorBoard, metrics.jsonl and the console."""
+
+import json
+import math
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+from tensorboard.compat.proto import event_pb2
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from tqdm import tqdm
+
+from common.errors import UserError
+
+CONSOLE_SECONDS = 5.0  # a log that is not a terminal gets at most one line in this time
+
+
+class Monitor:
+    """Writes a run's metrics, pictures and texts by optimizer step.
+
+    metrics.jsonl holds what a repetition of the run reproduces to the last bit; speeds, which it
+    does not, go to TensorBoard alone.
+    """
+
+    def __init__(self, run_dir: Path, step: int):
+        """Opens the writers; lines and points after `step`, the restored one, are dropped."""
+        self.bar: tqdm | None = None
+        self._path = run_dir / "metrics.jsonl"
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}
+        self._folder = run_dir / "tb"
+        self._printed = -math.inf
+        self._clock = time.monotonic(), step
+        if self._path.exists():
+            self._drop_after(step)
+
+    def _drop_after(self, step: int) -> None:
+        """Forgets what a killed run logged after its last checkpoint."""
+        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [s for s in lines if s.endswith("\n") and json.loads(s)["step"] <= step]
+        part = self._path.with_name(self._path.name + ".part")
+        part.write_text("".join(kept), encoding="utf-8")
+        part.replace(self._path)
+        for folder in self._folder.glob("*"):  # TensorBoard drops its points at this mark
+            writer = EventFileWriter(str(folder), filename_suffix=".resume")
+            start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
+            writer.add_event(event_pb2.Event(step=step + 1, session_log=start))
+            writer.close()
+
+    def writer(self, split: str) -> tf.summary.SummaryWriter:
+        """Returns the TensorBoard writer of tb/<split>, for what has no method here."""
+        if split not in self._writers:
+            self._writers[split] = tf.summary.create_file_writer(str(self._folder / split))
+        return self._writers[split]
+
+    def scalars(self, step: int, metrics: Mapping[str, Any], split: str = "train") -> None:
+        """Writes named numbers.
+
+        Raises:
+            UserError: a number is not finite; training on would only ruin what was learnt.
+        """
+        values = {name: float(value) for name, value in metrics.items()}
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise UserError(
+                    f"{name} is {value} at step {step}",
+                    "lower --learning_rate; the last checkpoint is from before",
+                )
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, "split": split, **values}) + "\n")
+        with self.writer(split).as_default(step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+            if split == "train":
+                tf.summary.scalar("steps_per_second", self._speed(step))
+        self._show(step, values, split)
+
+    def _speed(self, step: int) -> float:
+        """Returns the steps per second since the last call."""
+        now = time.monotonic()
+        seconds, steps = now - self._clock[0], step - self._clock[1]
+        self._clock = now, step
+        return steps / max(seconds, 1e-9)
+
+    def _show(self, step: int, values: dict[str, float], split: str) -> None:
+        """Shows numbers on stderr: beside the bar on a terminal, else a line now and then."""
+        text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        if split == "train" and self.bar is not None and not self.bar.disable:
+            self.bar.set_postfix_str(text, refresh=False)
+        elif split != "train" or time.monotonic() - self._printed > CONSOLE_SECONDS:
+            self._printed = time.monotonic()
+            tqdm.write(f"step {step}  {split}  {text}", file=sys.stderr)
+
+    def images(self, step: int, name: str, images: Any, split: str = "train") -> None:
+        """Writes pictures: uint8, or float in [0, 1], of shape (count, height, width, channels)."""
+        with self.writer(split).as_default(step):
+            tf.summary.image(name, images, max_outputs=len(images))
+
+    def text(self, step: int, name: str, text: str, split: str = "train") -> None:
+        """Writes a text, shown line by line as it is (TensorBoard would read it as Markdown)."""
+        with self.writer(split).as_default(step):
+            tf.summary.text(name, "\n".join("    " + line for line in text.splitlines()))
+
+    def close(self) -> None:
+        """Flushes all writers."""
+        for writer in self._writers.values():
+            writer.close()

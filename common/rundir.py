@@ -1,0 +1,189 @@
+"""Run folders: where a run lives, its lock, and config.json with all that made it.
+
+runs/<chapter>/<name>/
+    config.json  metrics.jsonl  tb/  checkpoints/  samples/  eval.json  export/1/
+"""
+
+import argparse
+import datetime
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from common.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+NOT_FLAGS = {"chapter", "changed", "command", "resume", "run_dir", "name"}
+
+
+def runs_dir() -> Path:
+    """Returns the folder of all runs: DL21_RUNS, or `runs` at the repository root."""
+    return Path(os.environ.get("DL21_RUNS") or ROOT / "runs").resolve()
+
+
+def exists(run_dir: Path) -> bool:
+    """Says whether a folder holds a run."""
+    return (run_dir / "config.json").is_file()
+
+
+def newest(chapter: str) -> Path | None:
+    """Returns the run of a chapter that was started or resumed last, if there is one."""
+    runs = [path.parent for path in (runs_dir() / chapter).glob("*/config.json")]
+    return max(runs, key=lambda run: (run / "config.json").stat().st_mtime_ns, default=None)
+
+
+def locate(chapter: str, args: argparse.Namespace) -> Path:
+    """Returns the folder that a training command means; it need not exist yet.
+
+    Raises:
+        UserError: `--resume` where there is nothing to resume, or two places at once.
+    """
+    if args.run_dir and args.name:
+        raise UserError(f"both --run_dir {args.run_dir} and --name {args.name}", "give one of them")
+    if args.run_dir or args.name:
+        path = Path(args.run_dir or runs_dir() / chapter / args.name).expanduser().resolve()
+        if args.resume and not exists(path):
+            raise UserError(f"there is no run in {path} to resume", "leave --resume away to start")
+        return path
+    if args.resume:
+        if (run := newest(chapter)) is None:
+            raise UserError(f"no run of {chapter} in {runs_dir()}", "leave --resume away to start")
+        return run
+    stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{args.preset}"
+    folder = runs_dir() / chapter
+    names = [stamp, *(f"{stamp}-{n}" for n in range(2, 100))]
+    return next(folder / name for name in names if not (folder / name).exists())
+
+
+def find(chapter: str, args: argparse.Namespace) -> Path:
+    """Returns the finished run that a verb means: --run_dir, --name, or the newest.
+
+    Raises:
+        UserError: there is no such run.
+    """
+    if not (args.run_dir or args.name):
+        if (run := newest(chapter)) is None:
+            raise UserError(f"no run of {chapter} in {runs_dir()}", "train first: python train.py")
+        return run
+    path = locate(chapter, argparse.Namespace(**{**vars(args), "resume": False}))
+    if not exists(path):
+        raise UserError(f"no run in {path} (no config.json)", "train first: python train.py")
+    return path
+
+
+def read_config(run_dir: Path, chapter: str) -> dict[str, Any]:
+    """Reads a run's config.json.
+
+    Raises:
+        UserError: the file is damaged, or the run belongs to another chapter.
+    """
+    path = run_dir / "config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path} is not valid JSON ({error})", "start a new run") from error
+    if config.get("chapter") != chapter:
+        raise UserError(
+            f"{run_dir} is a run of {config.get('chapter')}, not of {chapter}",
+            "name a run of this chapter with --name or --run_dir",
+        )
+    return config
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON atomically: whoever reads finds the old file or the new one, never a half."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def sha256(*arrays: Any) -> str:
+    """Returns the hex digest of arrays or bytes: what a run was trained on, in one line."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array if isinstance(array, bytes) else array.tobytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions a result depends on."""
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"python": python} | {
+        name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")
+    }
+
+
+def check_data(run_dir: Path, chapter: str, found: str) -> None:
+    """Raises UserError unless data has the sha256 that a run was trained on."""
+    if (expected := read_config(run_dir, chapter)["dataset_sha256"]) != found:
+        raise UserError(
+            f"the data of {run_dir} has changed: sha256 {found[:12]}, it was {expected[:12]}",
+            "put the old data back, or start a new run with another --name",
+        )
+
+
+@contextmanager
+def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
+    """Makes or reopens a run's folder, locks it and writes config.json, before the first step.
+
+    Call it when data and model stand, so that a mistake in either leaves no folder behind.
+
+    Args:
+        args: what `cli.resolve` returned.
+        **facts: what else config.json should tell, at least `dataset_sha256` and `parameters`.
+
+    Yields:
+        The run folder. The lock is the kernel's: a killed process leaves none behind.
+
+    Raises:
+        UserError: the folder is in use by another process, or the data is not what it was.
+    """
+    run = args.run_dir
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"{run} is in use by another process", "wait for it, or give another --name"
+            ) from error
+        _write_config(args, facts)
+        print(f"tensorboard --logdir {run}")
+        yield run
+
+
+def _write_config(args: argparse.Namespace, facts: dict[str, Any]) -> None:
+    """Writes a new run's config.json, or adds this command to the history of an old one."""
+    now = datetime.datetime.now().isoformat(timespec="seconds")
+    entry = {"started": now, "command": args.command}
+    flags = {k: v for k, v in sorted(vars(args).items()) if k not in NOT_FLAGS}
+    if not exists(args.run_dir):
+        config = {"chapter": args.chapter, "flags": flags, **facts,
+                  "versions": versions(), "history": [entry]}
+    else:
+        check_data(args.run_dir, args.chapter, facts["dataset_sha256"])
+        config = read_config(args.run_dir, args.chapter)
+        config["flags"] = flags
+        config["history"].append(entry | {"changed": args.changed})
+    write_json(args.run_dir / "config.json", config)
+
+
+def portable_path(path: str | Path) -> str:
+    """Returns a path as another machine can read it: below `$DL21_DATA`, or from our root."""
+    absolute = str(Path(path).expanduser().resolve())
+    if data := os.environ.get("DL21_DATA"):
+        absolute = absolute.replace(str(Path(data).resolve()), "$DL21_DATA")
+    return absolute.removeprefix(f"{ROOT}/")
+
+
+def portable_command(config: dict[str, Any]) -> str:
+    """Returns the command a run was started with, as another machine can repeat it."""
+    words = config["history"][0]["command"].split()
+    return " ".join(portable_path(word) if "/" in word else word for word in words)

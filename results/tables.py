@@ -1,0 +1,105 @@
+"""Writes the tables of all READMEs anew from the JSON files in this folder.
+
+    python results/tables.py           # what `make results` does
+    python results/tables.py --check   # exit 1 if a README is out of date
+
+A table stands between two marks, the first of which says what it shows:
+
+    <!-- results {"metrics": {"test.accuracy": "Test accuracy"}, "runs": ["mnist-softmax-book"]} -->
+    <!-- /results -->
+
+A run is named by its files, `<chapter>/<run>-seed<k>.json`; several seeds give mean ± standard
+deviation. Names of columns come from the README itself, in its language.
+"""
+
+import argparse
+import json
+import re
+import statistics
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+TABLE = re.compile(r"(<!-- results (\{.*?\}) -->\n).*?(<!-- /results -->)", re.DOTALL)
+PERCENT = ("accuracy", "form")  # metrics in [0, 1] that are read as per cent
+CHINESE = {
+    "Run": "运行", "Command": "命令", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
+    "Book": "书中", "Minutes, two cores": "双核分钟数",
+}
+
+
+def load(chapter: str, run: str) -> list[dict[str, Any]]:
+    """Returns the results of a run, one a seed.
+
+    Raises:
+        FileNotFoundError: nothing was published under this name.
+    """
+    paths = sorted((ROOT / "results" / chapter).glob(f"{run}-seed*.json"))
+    if not paths:
+        raise FileNotFoundError(f"results/{chapter}/{run}-seed*.json")
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+
+
+def show(name: str, values: Sequence[float]) -> str:
+    """Formats the values of one metric over seeds as `mean ± std`."""
+    percent = any(word in name for word in PERCENT)
+    scale, digits, unit = (100, 2, " %") if percent else (1, 3, "")
+    mean = f"{scale * statistics.fmean(values):.{digits}f}"
+    spread = f" ± {scale * statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return mean + spread + unit
+
+
+def table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
+    """Returns one Markdown table."""
+    metrics = spec["metrics"]
+    head = ["Run", "Command", "Data", "Steps", "Seeds", *metrics.values(), "Book",
+            "Minutes, two cores"]
+    rows = [[CHINESE.get(cell, cell) if chinese else cell for cell in head], ["---"] * len(head)]
+    for run in spec["runs"]:
+        results = load(chapter, run)
+        first = results[0]
+        cells = []
+        for name in metrics:
+            split, metric = name.split(".")
+            cells.append(show(metric, [result["metrics"][split][metric] for result in results]))
+        book = [show(metric, [value]) for metric, value in first["book"].items()]
+        minutes = statistics.fmean(result["minutes_two_cores"] for result in results)
+        rows.append(
+            [run, f"`{first['command']}`", first["dataset"], f"{first['steps']:,}",
+             str(len(results)), *cells, ", ".join(book) or "–", f"{minutes:.1f}"]
+        )
+    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+
+
+def renew(readme: Path) -> tuple[str, str]:
+    """Returns a README's text as it is, and with all its tables made anew."""
+    text = readme.read_text(encoding="utf-8")
+
+    def replace(match: re.Match[str]) -> str:
+        spec = json.loads(match[2])
+        chapter = spec.get("chapter", readme.parent.name)
+        return match[1] + table(chapter, spec, ".zh-CN" in readme.name) + match[3]
+
+    return text, TABLE.sub(replace, text)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Writes or checks all tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 on a difference")
+    args = parser.parse_args(argv)
+    stale = False
+    for readme in sorted([*ROOT.glob("README*.md"), *ROOT.glob("*/README*.md")]):
+        old, new = renew(readme)
+        if old != new:
+            stale = True
+            print(f"{readme.relative_to(ROOT)}: {'out of date' if args.check else 'written'}")
+            if not args.check:
+                readme.write_text(new, encoding="utf-8")
+    return int(stale and args.check)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
