@@ -222,12 +222,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_flags(parser)
 
     def show() -> None:
-        args, _ = cli.parse(parser, argv)
+        args = parser.parse_args(argv)
         text = load_text(args.dataset, args.input_file, args.data_dir)
         vocabulary, train, held_out = prepare(text, args.max_vocab)
         num_seqs = fit_num_seqs(len(train), args.num_seqs, args.num_steps)
         unknown = np.mean(held_out[1:] == len(vocabulary))
-        print(f"{len(text):,} characters: {len(train):,} to train on, {len(held_out) - 1:,} held out")
+        print(f"{len(text):,} characters, {len(train):,} of them to train on")
         print(f"{len(vocabulary):,} in the vocabulary, the ten most frequent {vocabulary[:10]}")
         print(f"{unknown:.3%} of the held-out characters are unknown")
         names = np.array([*vocabulary, UNKNOWN])

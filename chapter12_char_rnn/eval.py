@@ -21,7 +21,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from chapter12_char_rnn import data
-from chapter12_char_rnn.model import CharRNN, State, build_model, model_flags, token_losses
+from chapter12_char_rnn.model import CharRNN, State, token_losses
 from chapter12_char_rnn.sample import load_run, make_generator
 from common import cli, images, results, rundir
 
@@ -105,7 +105,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     model_name = f"{flags.cell}{flags.num_layers}x{flags.lstm_size}-{flags.preset}"
     results.write(args, CHAPTER, name, model_name, {"validation": metrics})
     print(f"{name}: {metrics['nats_per_char']:.4f} nats per character, "
-          f"perplexity {metrics['perplexity']:.3f} on {metrics['characters']:,} held-out characters")
+          f"perplexity {metrics['perplexity']:.3f} on {metrics['characters']:,} characters")
     return metrics
 
 

@@ -86,15 +86,18 @@ class CharRNN(keras.Model):
         self.vocab_size, self.size, self.precision, self.fused = (
             vocab_size, lstm_size, precision, fused,
         )
-        self.embedding = keras.layers.Embedding(vocab_size, embedding_size) if embedding_size else None
+        self.embedding = None
+        if embedding_size:
+            self.embedding = keras.layers.Embedding(vocab_size, embedding_size)
+            self.embedding.build((None,))
         options = {"return_sequences": True, "return_state": True}
         self.recurrent = [layer_class(lstm_size, **options) for _ in range(num_layers)]
-        self.dropouts = [keras.layers.Dropout(1 - keep_prob, seed=seed + i) for i in range(num_layers)]
+        self.dropouts = [
+            keras.layers.Dropout(1 - keep_prob, seed=seed + i) for i in range(num_layers)
+        ]
         self.classifier = keras.layers.Dense(
             vocab_size, kernel_initializer=keras.initializers.TruncatedNormal(stddev=0.1, seed=seed)
         )
-        if self.embedding:
-            self.embedding.build((None,))
         input_sizes = [embedding_size or vocab_size, *[lstm_size] * (num_layers - 1)]
         for layer, input_size in zip(self.recurrent, input_sizes, strict=True):
             layer.build((None, None, input_size))
@@ -222,7 +225,10 @@ def token_losses(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
 
 
 def filter_logits(
-    logits: tf.Tensor, temperature: float | tf.Tensor, top_k: int | tf.Tensor, top_p: float | tf.Tensor
+    logits: tf.Tensor,
+    temperature: float | tf.Tensor,
+    top_k: int | tf.Tensor,
+    top_p: float | tf.Tensor,
 ) -> tf.Tensor:
     """Shapes the distribution that the next character is drawn from.
 

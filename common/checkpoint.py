@@ -215,9 +215,11 @@ class FitCallback(keras.callbacks.Callback):
         save_every: int,
         log_every: int,
         eval_every: int,
-        evaluate: Callable[[int], None],
+        evaluate: Callable[[int], bool],
     ):
         """Logs every `log_every` steps; calls `evaluate(step)` every `eval_every` and at the end.
+
+        Training ends early where `evaluate` returns True.
 
         Build `state` with the metrics of the model among its `extra`, so that the means of a
         logged window survive a stop inside it.
@@ -239,10 +241,11 @@ class FitCallback(keras.callbacks.Callback):
             self.monitor.scalars(step, logs)
             self.model.reset_metrics()
         if step % self.eval_every == 0 or step == self.max_steps:
-            self.evaluate(step)
+            self.model.stop_training = self.evaluate(step)
             self.model.reset_metrics()
         self.monitor.bar.update()
-        self.state.end_step(self.max_steps, self.save_every, self._stop)
+        last = step if self.model.stop_training else self.max_steps
+        self.state.end_step(last, self.save_every, self._stop)
 
     def fit(self, model: keras.Model, batches: tf.data.Dataset) -> None:
         """Runs `model.fit` over an endless stream from the restored step to `max_steps`."""
@@ -250,7 +253,8 @@ class FitCallback(keras.callbacks.Callback):
         bar = tqdm(total=self.max_steps, initial=first, unit="step", disable=None)
         with stop_signals() as self._stop, bar:
             self.monitor.bar = bar
-            model.fit(batches, steps_per_epoch=self.max_steps - first, callbacks=[self], verbose=0)
+            model.fit(batches, steps_per_epoch=self.max_steps - first, callbacks=[self],
+                      shuffle=False, verbose=0)
 
 
 def load(run_dir: Path, which: str, **models: Any) -> int:

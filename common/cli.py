@@ -89,20 +89,6 @@ def positive_float(text: str) -> float:
     return value
 
 
-def parse(parser: Parser, argv: Sequence[str] | None) -> tuple[argparse.Namespace, dict[str, Any]]:
-    """Parses a command line.
-
-    Returns:
-        The parsed arguments, and of these the ones that were really typed.
-    """
-    defaults = vars(parser.parse_args([]))
-    unset = object()
-    namespace = argparse.Namespace(**dict.fromkeys(defaults, unset))
-    parsed = vars(parser.parse_args(argv, namespace))
-    typed = {name: value for name, value in parsed.items() if value is not unset}
-    return argparse.Namespace(**{**defaults, **typed}), typed
-
-
 def resolve(
     parser: Parser, presets: Presets, chapter: str, argv: Sequence[str] | None
 ) -> argparse.Namespace:
@@ -114,7 +100,11 @@ def resolve(
     Raises:
         UserError: a typed flag contradicts the run that is resumed.
     """
-    args, typed = parse(parser, argv)
+    defaults = vars(parser.parse_args([]))
+    unset = object()
+    blank = argparse.Namespace(**dict.fromkeys(defaults, unset))
+    typed = {k: v for k, v in vars(parser.parse_args(argv, blank)).items() if v is not unset}
+    args = argparse.Namespace(**{**defaults, **typed})
     run_dir = rundir.locate(chapter, args)
     config = rundir.read_config(run_dir, chapter) if rundir.exists(run_dir) else None
     if config is None:
@@ -185,7 +175,7 @@ def run_verb(
     trained with.
     """
     def action() -> dict[str, Any] | None:
-        args, _ = parse(parser, argv)
+        args = parser.parse_args(argv)
         args.run_dir = rundir.find(chapter, args)
         config = rundir.read_config(args.run_dir, chapter)
         return verb(args, argparse.Namespace(**config["flags"]))

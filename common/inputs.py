@@ -44,8 +44,9 @@ def index_batches(
         position = step * batch_size + tf.range(batch_size, dtype=tf.int64)
         epoch = position // num_examples
         keys = tf.stack([tf.fill([batch_size], tf.cast(seed, tf.int64)), epoch, 0 * epoch], axis=1)
-        return step, tf.random.experimental.index_shuffle(
-            position % num_examples, keys, num_examples - 1
+        # The op behind tf.random.experimental.index_shuffle, which takes no batch of keys.
+        return step, tf.raw_ops.RandomIndexShuffle(
+            index=position % num_examples, seed=keys, max_index=num_examples - 1, rounds=8
         )
 
     steps = tf.data.Dataset.counter(start_step, dtype=tf.int64)

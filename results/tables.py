@@ -88,7 +88,7 @@ def renew(readme: Path) -> tuple[str, str]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Writes or checks all tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing, exit 1 on a difference")
+    parser.add_argument("--check", action="store_true", help="only compare")
     args = parser.parse_args(argv)
     stale = False
     for readme in sorted([*ROOT.glob("README*.md"), *ROOT.glob("*/README*.md")]):

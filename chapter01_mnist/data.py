@@ -1,0 +1,302 @@
+"""Handwritten digits: where they come from, their splits, their batches.
+
+    python data.py                                      # the digits that come with scikit-learn
+    python data.py --dataset mnist --data_dir FOLDER    # the four idx files, plain or .gz
+
+Prints the shapes of the splits and draws one batch as text.
+"""
+
+import argparse
+import gzip
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import sklearn.datasets
+import tensorflow as tf
+
+from common import cli, inputs, rundir
+from common.errors import UserError
+
+SIZE = 28
+NUM_CLASSES = 10
+VALIDATION = 5000  # book, section 1.1: the first 5,000 of the training file
+MAX_SHIFT, MAX_ROTATION, MAX_ZOOM = 2.0, 0.15, 0.1  # pixels, radians, relative
+FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
+         "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published set in idx files: class names, and what a download needs."""
+
+    labels: tuple[str, ...]
+    mirrors: tuple[str, ...]
+    sha256: tuple[str, ...]  # of the publisher's .gz files, in the order of FILES
+    about: str
+
+
+DIGITS = tuple("0123456789")
+SOURCES = {
+    "mnist": Source(
+        DIGITS,
+        ("https://storage.googleapis.com/cvdf-datasets/mnist/",
+         "https://ossci-datasets.s3.amazonaws.com/mnist/"),
+        ("440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+         "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+         "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        "MNIST (LeCun et al. 1998): 60,000 + 10,000 digits of 28x28, 11.6 MB; CC BY-SA 3.0",
+    ),
+    "fashion_mnist": Source(
+        ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+         "Bag", "Ankle boot"),
+        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+        ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+         "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+         "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+        "Fashion-MNIST (Xiao et al. 2017): 60,000 + 10,000 garments of 28x28, 30.9 MB; MIT",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """Pictures, uint8 of shape (count, 28, 28) with light ink on 0, and labels, int64 (count,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def read_idx(path: Path) -> np.ndarray:
+    """Reads an idx file (the format of MNIST), plain or gzipped.
+
+    Returns:
+        uint8 of the shape that the file's header gives.
+
+    Raises:
+        UserError: the file is cut off, damaged, or not idx.
+    """
+    hint = "download it again; idx files come plain or as .gz"
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, OSError, zlib.error) as error:
+        raise UserError(f"{path} cannot be decompressed: {error}", hint) from error
+    num_axes = raw[3] if len(raw) >= 4 else 0
+    if raw[:3] != b"\0\0\x08" or len(raw) < 4 + 4 * num_axes:
+        raise UserError(f"{path} begins with {raw[:4].hex()}, not with an idx header", hint)
+    shape = np.frombuffer(raw, ">u4", num_axes, 4)
+    expected, found = int(np.prod(shape, dtype=np.int64)), len(raw) - 4 - 4 * num_axes
+    if expected != found:
+        raise UserError(f"{path} should hold {expected} bytes of data, it holds {found}", hint)
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * num_axes).reshape(shape)
+
+
+def load_idx(folder: Path, dataset: str) -> dict[str, Split]:
+    """Loads a set from its four idx files, which are fetched if the folder has none of them.
+
+    Raises:
+        UserError: files are missing or do not fit each other.
+    """
+    present = {name: next((folder / file for file in (name, f"{name}.gz")
+                           if (folder / file).is_file()), None) for name in FILES}
+    if not any(present.values()):
+        source = SOURCES[dataset]
+        for name, digest in zip(FILES, source.sha256, strict=True):
+            urls = [f"{mirror}{name}.gz" for mirror in source.mirrors]
+            present[name] = inputs.fetch(folder / f"{name}.gz", urls, digest)
+    if missing := [name for name, path in present.items() if path is None]:
+        raise UserError(f"{folder} lacks {', '.join(missing)}", "put all four idx files there")
+    arrays = [read_idx(path) for path in present.values()]
+    pairs = {"train": arrays[:2], "test": arrays[2:]}
+    for name, (images, labels) in pairs.items():
+        if images.shape != (len(labels), SIZE, SIZE) or labels.ndim != 1:
+            raise UserError(
+                f"the {name} files of {folder} do not fit: images {images.shape}, "
+                f"labels {labels.shape}", "take both files from the same source")
+        if len(labels) and labels.max() >= NUM_CLASSES:
+            raise UserError(f"{folder} has a {name} label {labels.max()}", "labels go from 0 to 9")
+    return _split({name: Split(x, y.astype(np.int64)) for name, (x, y) in pairs.items()})
+
+
+def load_tfds(dataset: str, data_dir: str) -> dict[str, Split]:
+    """Loads a set through tensorflow-datasets, whose order of the pictures is its own."""
+    def load(split: str) -> Split:
+        part = inputs.load_tfds(dataset, split, data_dir, "give the idx files in --data_dir")
+        return Split(part["image"][..., 0], part["label"])
+
+    return _split({name: load(name) for name in ("train", "test")})
+
+
+def _split(parts: dict[str, Split]) -> dict[str, Split]:
+    """Takes the validation pictures from the front of the training pictures."""
+    images, labels = parts["train"].images, parts["train"].labels
+    count = min(VALIDATION, len(labels) // 5)
+    return {
+        "train": Split(images[count:], labels[count:]),
+        "validation": Split(images[:count], labels[:count]),
+        "test": parts["test"],
+    }
+
+
+def load_digits() -> dict[str, Split]:
+    """Loads scikit-learn's 1,797 real digits (8x8), drawn large like MNIST's: 20x20 inside 28x28.
+
+    In a fixed random order, 1,197 to train on, 300 to validate and 300 to test.
+    """
+    bunch = sklearn.datasets.load_digits()
+    order = np.random.default_rng(0).permutation(len(bunch.target))
+    large = tf.image.resize(bunch.images[order][..., None] * (255 / 16), (20, 20), "bicubic")
+    images = np.pad(np.clip(large[..., 0], 0, 255).astype(np.uint8), ((0, 0), (4, 4), (4, 4)))
+    labels = bunch.target[order].astype(np.int64)
+    borders = {"test": slice(0, 300), "validation": slice(300, 600), "train": slice(600, None)}
+    return {name: Split(images[part], labels[part]) for name, part in borders.items()}
+
+
+def load(dataset: str, data_dir: str, use_tfds: bool = False) -> dict[str, Split]:
+    """Returns the splits "train", "validation" and "test" of a set."""
+    if dataset == "digits":
+        return load_digits()
+    if use_tfds:
+        return load_tfds(dataset, data_dir)
+    return load_idx(Path(data_dir), dataset)
+
+
+def label_names(dataset: str) -> tuple[str, ...]:
+    """Returns the names of the ten classes."""
+    return SOURCES[dataset].labels if dataset in SOURCES else DIGITS
+
+
+def scale(images: tf.Tensor) -> tf.Tensor:
+    """Turns uint8 pictures (count, 28, 28) into float32 (count, 28, 28, 1) in [0, 1]."""
+    return tf.cast(images, tf.float32)[..., None] / 255.0
+
+
+def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Rotates, zooms and shifts each picture a little, all in one call for the batch.
+
+    Args:
+        images: float32 of shape (count, 28, 28, 1).
+        seed: int64 of shape (2,): the same seed gives the same pictures.
+    """
+    angle, zoom, x, y = tf.unstack(tf.random.stateless_uniform((4, len(images)), seed, -1, 1))
+    angle, zoom = MAX_ROTATION * angle, 1 + MAX_ZOOM * zoom
+    cosine, sine, centre = tf.cos(angle) / zoom, tf.sin(angle) / zoom, (SIZE - 1) / 2
+    left = centre - (cosine * (centre + MAX_SHIFT * x) - sine * (centre + MAX_SHIFT * y))
+    top = centre - (sine * (centre + MAX_SHIFT * x) + cosine * (centre + MAX_SHIFT * y))
+    zeros = tf.zeros_like(angle)
+    # Where pixel (x, y) of the result comes from: (a x + b y + c, d x + e y + f).
+    transforms = tf.stack([cosine, -sine, left, sine, cosine, top, zeros, zeros], axis=1)
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images, transforms=transforms, output_shape=(SIZE, SIZE), fill_value=0.0,
+        interpolation="BILINEAR", fill_mode="CONSTANT",
+    )
+
+
+def training_batches(
+    split: Split, batch_size: int, seed: int, start_step: int = 0, augmented: bool = False
+) -> tf.data.Dataset:
+    """Makes the endless shuffled stream; batch k is a pure function of (seed, k).
+
+    Returns:
+        Elements `(images, labels)`: float32 (batch_size, 28, 28, 1) in [0, 1], int64 (batch_size,).
+    """
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+
+    def batch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        chosen = scale(tf.gather(images, indices))
+        if augmented:
+            chosen = augment(chosen, tf.stack([tf.cast(seed, tf.int64), step]))
+        return chosen, tf.gather(labels, indices)
+
+    indices = inputs.index_batches(len(split.labels), batch_size, seed, start_step)
+    return inputs.finish(indices.map(batch, num_parallel_calls=tf.data.AUTOTUNE))
+
+
+def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
+    """Makes the stream that shows each picture exactly once, in order."""
+    pictures = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
+    return inputs.finish(pictures.batch(batch_size).map(lambda x, y: (scale(x), y)))
+
+
+def prepare_picture(picture: tf.Tensor, centre: bool) -> tf.Tensor:
+    """Makes any picture look like one of the training set.
+
+    Dark ink on light ground is inverted. A digit is cut out, fitted into 20x20 and put into 28x28
+    with its centre of mass in the middle, which is how MNIST was made; other things are fitted
+    into the 28x28 whole.
+
+    Args:
+        picture: uint8 of shape (height, width), any size.
+        centre: cut out and centre, or not.
+
+    Returns:
+        uint8 of shape (28, 28).
+    """
+    ink = tf.cast(picture, tf.float32)
+    border = tf.concat([ink[0], ink[-1], ink[:, 0], ink[:, -1]], axis=0)
+    ink = tf.where(tf.reduce_mean(border) > 127.5, 255.0 - ink, ink)
+    if centre:
+        marks = tf.where(ink > 0.3 * tf.reduce_max(ink))  # (count, 2) rows and columns with ink
+        marks = tf.cond(tf.size(marks) > 0, lambda: marks, lambda: tf.zeros((1, 2), tf.int64))
+        (top, left), (bottom, right) = (tf.unstack(f(marks, axis=0)) for f in
+                                        (tf.reduce_min, tf.reduce_max))
+        ink = ink[top : bottom + 1, left : right + 1]
+    box = 20 if centre else SIZE
+    size = tf.cast(tf.shape(ink), tf.float32)
+    size = tf.cast(tf.maximum(tf.round(size * box / tf.reduce_max(size)), 1), tf.int32)
+    ink = tf.image.resize(ink[..., None], size, antialias=True)
+    ink = tf.clip_by_value(ink, 0, 255)
+    middle = (size - 1) // 2
+    if centre:
+        rows, columns = (tf.range(n, dtype=tf.float32) for n in tf.unstack(size))
+        mass = tf.reduce_sum(ink) + 1e-6
+        middle = tf.cast(tf.round(tf.stack([
+            tf.reduce_sum(ink[..., 0] * rows[:, None]) / mass,
+            tf.reduce_sum(ink[..., 0] * columns) / mass])), tf.int32)
+    top, left = tf.unstack(tf.clip_by_value(SIZE // 2 - middle, 0, SIZE - size))
+    canvas = tf.image.pad_to_bounding_box(ink, top, left, SIZE, SIZE)
+    return tf.cast(tf.round(canvas[..., 0]), tf.uint8)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which set is read and from where."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--dataset", choices=["digits", *SOURCES], default="digits",
+                       help="digits: scikit-learn's 1,797, offline; others: four idx files")
+    group.add_argument("--data_dir", type=cli.path, help="folder of the idx files, fetched to it "
+                       "if absent (default: data/<dataset> in the repository)")
+    group.add_argument("--tfds", action=argparse.BooleanOptionalAction, default=False,
+                       help="read the set through tensorflow-datasets, from --data_dir")
+
+
+def load_flags(flags: argparse.Namespace) -> dict[str, Split]:
+    """Loads what the flags of `add_flags` mean."""
+    folder = flags.data_dir or str(rundir.ROOT / "data" / flags.dataset)
+    return load(flags.dataset, folder, flags.tfds)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows the splits and one batch."""
+    parser = cli.build_parser(__doc__, "data.py")
+    add_flags(parser)
+
+    def show() -> None:
+        args = parser.parse_args(argv)
+        splits = load_flags(args)
+        for name, split in splits.items():
+            print(f"{name}: images {split.images.shape} {split.images.dtype}, "
+                  f"labels {split.labels.shape}, of each class {np.bincount(split.labels)}")
+        for images, labels in training_batches(splits["train"], 5, seed=0).take(1):
+            print("one batch:", images.shape, [label_names(args.dataset)[i] for i in labels])
+            for row in images.numpy()[:, ::2, :, 0].transpose(1, 0, 2):
+                print("  ".join("".join(" .:*#"[int(v * 4.99)] for v in part) for part in row))
+
+    return cli.run(show)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,64 @@
+"""Exports a trained classifier as a SavedModel that takes pictures as they come.
+
+    python export.py
+
+Two signatures:
+
+serving_default  images: uint8 (count, 28, 28), light ink on 0 -> labels, probabilities
+pictures         encoded: strings of PNG or JPEG bytes, any size, any polarity -> the same
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from chapter01_mnist import data
+from chapter01_mnist.eval import load_run
+from common import cli, export
+
+CHAPTER = "chapter01_mnist"
+
+
+def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Writes the SavedModel of a run and tries it in a process of its own."""
+    model = load_run(args.run_dir, flags, args.checkpoint)
+    names = data.label_names(flags.dataset)
+    centre = flags.dataset != "fashion_mnist"
+
+    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = tf.nn.softmax(model(data.scale(images), training=False))
+        labels = tf.gather(tf.constant(names), tf.argmax(probabilities, axis=1))
+        return {"labels": labels, "probabilities": probabilities}
+
+    def decode(encoded: tf.Tensor) -> tf.Tensor:
+        picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+        return data.prepare_picture(tf.image.rgb_to_grayscale(picture)[..., 0], centre)
+
+    def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        return classify(tf.map_fn(decode, encoded, fn_output_signature=tf.uint8))
+
+    images = data.load_flags(flags)["test"].images[:8]
+    sheet = tf.convert_to_tensor(np.kron(images, np.ones((1, 5, 5), np.uint8))[..., None])
+    encoded = tf.stack([tf.io.encode_png(255 - picture) for picture in sheet])
+    folder = export.write(
+        args.run_dir,
+        model,
+        {
+            "serving_default": (classify, {"images": tf.TensorSpec((None, 28, 28), tf.uint8)}),
+            "pictures": (classify_encoded, {"encoded": tf.TensorSpec((None,), tf.string)}),
+        },
+        {"serving_default": {"images": images}, "pictures": {"encoded": encoded}},
+        {"labels": names, "images": "uint8 in [0, 255], light ink on 0"},
+    )
+    print(f"{folder}: written, and agrees with the model in a process of its own")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(export_run, cli.verb_parser(__doc__, "export.py"), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,52 @@
+"""Reads the digit on any picture: PNG or JPEG, any size, dark on light or light on dark.
+
+    python predict.py photo.jpg scan.png
+    python predict.py --name conv --json photo.jpg
+
+For each picture prints the digit and the three most probable ones.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from chapter01_mnist import data
+from chapter01_mnist.eval import load_run
+from common import cli, images
+
+CHAPTER = "chapter01_mnist"
+
+
+def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Prints what the classifier of a run sees on pictures."""
+    pictures = [images.read_image(Path(path), "L") for path in args.pictures]
+    centre = flags.dataset != "fashion_mnist"
+    prepared = tf.stack([data.prepare_picture(picture, centre) for picture in pictures])
+    model = load_run(args.run_dir, flags, args.checkpoint)
+    names = data.label_names(flags.dataset)
+    probabilities = tf.nn.softmax(model(data.scale(prepared), training=False)).numpy()
+    for path, row in zip(args.pictures, probabilities, strict=True):
+        best = row.argsort()[::-1][:3]
+        if args.json:
+            named = {name: float(p) for name, p in zip(names, row, strict=True)}
+            answer = {"picture": path, "label": names[best[0]], "probabilities": named}
+            print(json.dumps(answer))
+        else:
+            print(f"{path}: {names[best[0]]}   "
+                  + "  ".join(f"{names[i]} {row[i]:.1%}" for i in best))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    parser = cli.verb_parser(__doc__, "predict.py")
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
+    parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
+                        help="print one JSON object a picture, with all probabilities")
+    return cli.run_verb(predict, parser, CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

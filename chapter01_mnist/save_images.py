@@ -1,0 +1,46 @@
+"""Writes the first training pictures as PNG and prints their labels (book, section 1.1).
+
+    python save_images.py
+    python save_images.py --dataset mnist --data_dir MNIST_FOLDER --num_images 20
+
+Prints the shape of every split, then of each picture its label one-hot and as a number.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chapter01_mnist import data
+from common import cli, images, rundir
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    parser = cli.build_parser(__doc__, "save_images.py")
+    data.add_flags(parser)
+    parser.add_argument("--num_images", type=cli.positive_int, default=20, help="pictures to write")
+    parser.add_argument("--output_dir", type=cli.path, help="where to "
+                        "(default: runs/chapter01_mnist/pictures-<dataset>)")
+
+    def save() -> None:
+        args = parser.parse_args(argv)
+        default = rundir.runs_dir() / "chapter01_mnist" / f"pictures-{args.dataset}"
+        folder = Path(args.output_dir or default)
+        splits = data.load_flags(args)
+        for name, split in splits.items():
+            print(f"{name}: images {split.images.shape}, labels {split.labels.shape}")
+        first = splits["train"].images[: args.num_images]
+        for number, (image, label) in enumerate(zip(first, splits["train"].labels, strict=False)):
+            path = folder / f"{args.dataset}_train_{number}.png"
+            images.write_png(path, image)
+            one_hot = np.eye(data.NUM_CLASSES, dtype=int)[label]
+            print(f"{path.name}: {one_hot} -> {one_hot.argmax()}")
+        images.write_png(folder / "sheet.png", images.grid(first, columns=10))
+        print(f"{len(first)} pictures and sheet.png in {folder}")
+
+    return cli.run(save)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
