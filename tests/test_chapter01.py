@@ -1,0 +1,281 @@
+"""Chapter 1: formulas against hand tables, loaders against files of the published layout."""
+
+import gzip
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from chapter01_mnist import data, eval, predict, save_images, train
+from chapter01_mnist.model import NETWORKS, SoftmaxRegression, build_model, cross_entropy
+from common import images, rundir
+from common.errors import UserError
+
+
+def test_cross_entropy_equals_the_librarys_and_the_hand_table():
+    logits = tf.constant([[0.0, 0.0], [np.log(3.0), 0.0], [1000.0, 0.0], [0.0, 1000.0]])
+    labels = tf.constant([0, 0, 0, 0], tf.int64)
+    ours = cross_entropy(labels, logits)
+    np.testing.assert_allclose(ours, [np.log(2), np.log(4 / 3), 0, 1000], atol=1e-6)
+    library = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    np.testing.assert_allclose(ours, library, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [
+    ("softmax", 7_850),
+    ("conv", 3_274_634),
+    ("lenet", 20 * 26 + 50 * 501 + 801 * 500 + 5010),
+    ("torch_small", 260 + 5020 + 321 * 50 + 510),
+    ("torch_large", 832 + 51264 + 1025 * 100 + 1010),
+])
+def test_parameter_counts(name, parameters):
+    model = build_model(name)
+    assert sum(int(tf.size(v)) for v in model.trainable_variables) == parameters
+    assert model(tf.zeros((2, 28, 28, 1)), training=False).shape == (2, 10)
+
+
+def test_softmax_starts_at_zero_and_conv_as_in_the_book():
+    softmax = SoftmaxRegression()
+    assert not softmax.weights.numpy().any() and not softmax.biases.numpy().any()
+    for variable in build_model("conv").trainable_variables:
+        value = variable.numpy()
+        if variable.path.endswith("bias"):
+            np.testing.assert_allclose(value, 0.1)
+        else:  # a normal of 0.1 cut off at two standard deviations has one of 0.088
+            assert abs(value).max() <= 0.2
+            assert value.std() == pytest.approx(0.088, abs=0.004)
+
+
+def test_the_softmax_step_is_gradient_descent_on_the_sum():
+    """The book's loss has no axis in its inner sum, so it is the batch's sum, not its mean."""
+    rng = np.random.default_rng(0)
+    x = rng.random((4, 784)).astype(np.float32)
+    labels = np.array([3, 1, 4, 1])
+    error = np.full((4, 10), 0.1) - np.eye(10)[labels]  # softmax of zeros, minus one-hot
+    for reduction, scale in (("sum", 1.0), ("mean", 0.25)):
+        split = data.Split((x.reshape(-1, 28, 28) * 255).astype(np.uint8), labels)
+        x_seen = split.images.reshape(4, 784) / 255.0
+        weights = run_softmax_once(split, reduction)
+        np.testing.assert_allclose(weights, -0.01 * scale * x_seen.T @ error, atol=1e-6)
+
+
+def run_softmax_once(split, reduction):
+    args = train.build_parser().parse_args(
+        ["--model", "softmax", "--loss_reduction", reduction, "--max_steps", "1",
+         "--learning_rate", "0.01", "--batch_size", "4"])
+    model = SoftmaxRegression()
+    folder = rundir.runs_dir() / reduction
+    folder.mkdir(parents=True)
+    train.train_softmax(args, model, folder, {"train": split, "validation": split})
+    return model.weights.numpy()
+
+
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_every_trainable_variable_gets_a_gradient(name):
+    model = build_model(name, keep_prob=1.0)
+    pictures = tf.random.stateless_uniform((8, 28, 28, 1), (1, 2))
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(cross_entropy(tf.range(8, dtype=tf.int64), model(pictures)))
+    for gradient in tape.gradient(loss, model.trainable_variables):
+        assert float(tf.norm(gradient)) > 0
+
+
+def test_conv_learns_a_few_pictures_by_heart(capfd):
+    assert train.main(["--max_steps", "60", "--batch_size", "20", "--learning_rate", "1e-3",
+                       "--keep_prob", "1", "--eval_every", "60", "--log_every", "20",
+                       "--name", "few"]) == 0
+    lines = (rundir.runs_dir() / "chapter01_mnist/few/metrics.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["loss"] for line in lines if '"train"' in line]
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_patience_stops_early(capfd):
+    assert train.main(["--model", "lenet", "--learning_rate", "1e-9", "--optimizer", "sgd",
+                       "--max_steps", "50", "--eval_every", "4", "--patience", "8",
+                       "--name", "patient"]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["step"] == 8
+
+
+def write_idx(path, array):
+    header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    path.write_bytes(gzip.compress(header + array.tobytes()))
+
+
+@pytest.fixture
+def idx_folder(tmp_path):
+    rng = np.random.default_rng(0)
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    for kind, count in (("train", 50), ("t10k", 7)):
+        write_idx(folder / f"{kind}-images-idx3-ubyte.gz",
+                  rng.integers(0, 256, (count, 28, 28), np.uint8))
+        write_idx(folder / f"{kind}-labels-idx1-ubyte.gz",
+                  (np.arange(count) % 10).astype(np.uint8))
+    return folder
+
+
+def test_idx_files_load_and_validation_is_the_front(idx_folder):
+    splits = data.load_idx(idx_folder, "mnist")
+    assert {name: len(s.labels) for name, s in splits.items()} == {
+        "train": 40, "validation": 10, "test": 7}
+    np.testing.assert_array_equal(splits["validation"].labels, np.arange(10))
+    plain = idx_folder / "t10k-labels-idx1-ubyte"
+    zipped = plain.with_name(plain.name + ".gz")
+    plain.write_bytes(gzip.decompress(zipped.read_bytes()))
+    zipped.unlink()
+    np.testing.assert_array_equal(data.load_idx(idx_folder, "mnist")["test"].labels, np.arange(7))
+
+
+def test_bad_idx_files_are_named(idx_folder, capfd):
+    def fails(says):
+        assert train.main(["--dataset", "mnist", "--data_dir", str(idx_folder)]) == 2
+        assert says in capfd.readouterr().err
+        assert not (rundir.runs_dir() / "chapter01_mnist").exists()
+
+    labels = idx_folder / "train-labels-idx1-ubyte.gz"
+    good = labels.read_bytes()
+    labels.write_bytes(good[:-12])
+    fails("cannot be decompressed")
+    labels.write_bytes(gzip.compress(gzip.decompress(good)[:-3]))
+    fails("should hold 50 bytes of data, it holds 47")
+    labels.write_bytes(gzip.compress(b"PNG!" * 9))
+    fails("not with an idx header")
+    write_idx(labels, np.zeros(49, np.uint8))
+    fails("do not fit: images (50, 28, 28), labels (49,)")
+    write_idx(labels, np.full(50, 10, np.uint8))
+    fails("label 10")
+    labels.unlink()
+    fails("lacks train-labels-idx1-ubyte")
+
+
+def test_absent_files_without_network_tell_how_to_place_them(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr("common.inputs.reachable", lambda url: False)
+    folder = tmp_path / "nothing"
+    assert train.main(["--dataset", "mnist", "--data_dir", str(folder)]) == 2
+    err = capfd.readouterr().err
+    assert "no network" in err and "train-images-idx3-ubyte.gz" in err and "440fcabf73cc" in err
+
+
+def test_digits_are_real_and_disjoint():
+    splits = data.load_digits()
+    assert {name: s.images.shape for name, s in splits.items()} == {
+        "test": (300, 28, 28), "validation": (300, 28, 28), "train": (1197, 28, 28)}
+    seen = [image.tobytes() for s in splits.values() for image in s.images]
+    assert len(set(seen)) >= 1790  # the set itself holds a few repeated scans
+
+
+def test_training_stream_starts_anywhere_and_augments_by_key():
+    split = data.load_digits()["train"]
+    whole = list(data.training_batches(split, 50, seed=3, augmented=True).take(6))
+    late = list(data.training_batches(split, 50, seed=3, start_step=4, augmented=True).take(2))
+    for (a, x), (b, y) in zip(whole[4:], late, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(x, y)
+    assert 0 <= float(tf.reduce_min(whole[0][0])) and float(tf.reduce_max(whole[0][0])) <= 1
+
+
+def test_augmentation_moves_pictures_but_little():
+    picture = tf.cast(data.load_digits()["train"].images[:64], tf.float32)[..., None] / 255
+    moved = data.augment(picture, tf.constant([1, 2], tf.int64))
+    assert moved.shape == picture.shape
+    assert float(tf.reduce_mean(abs(moved - picture))) > 0.02
+    rows = np.arange(28)[None, :, None]
+    centre = [(np.asarray(x)[..., 0] * rows).sum((1, 2)) / np.asarray(x).sum((1, 2, 3))
+              for x in (picture, moved)]
+    assert np.abs(centre[0] - centre[1]).max() < 4
+
+
+def test_validation_chooses_the_best_checkpoint_and_eval_scores_it(capfd):
+    assert train.main(["--max_steps", "40", "--eval_every", "10", "--learning_rate", "1e-3",
+                       "--name", "best"]) == 0
+    run = rundir.runs_dir() / "chapter01_mnist" / "best"
+    lines = [json.loads(x) for x in (run / "metrics.jsonl").read_text().splitlines()]
+    best = max(x["accuracy"] for x in lines if x["split"] == "val")
+    assert eval.main(["--name", "best"]) == 0
+    result = json.loads((run / "eval.json").read_text())
+    assert result["metrics"]["validation"]["accuracy"] == pytest.approx(best)
+    assert result["metrics"]["test"]["examples"] == 300
+    for name in ("confusion.png", "mistakes.png"):
+        assert images.read_image(run / name).std() > 0
+
+
+@pytest.fixture
+def trained(capfd):
+    assert train.main(["--max_steps", "150", "--eval_every", "150", "--learning_rate", "1e-3",
+                       "--name", "digits"]) == 0
+    return rundir.runs_dir() / "chapter01_mnist" / "digits"
+
+
+@pytest.mark.slow
+def test_predict_reads_any_size_and_polarity(trained, tmp_path, capfd):
+    test = data.load_digits()["test"]
+    paths, labels = [], []
+    for number in range(10):
+        large = np.kron(np.pad(test.images[number], 40), np.ones((5, 5), np.uint8))
+        for name, picture in (("light", large), ("dark", 255 - large)):
+            path = tmp_path / f"{number}-{name}.png"
+            images.write_png(path, picture)
+            paths.append(str(path))
+            labels.append(str(test.labels[number]))
+    capfd.readouterr()
+    assert predict.main(["--name", "digits", "--json", *paths]) == 0
+    answers = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert np.mean([a["label"] == b for a, b in zip(answers, labels, strict=True)]) >= 0.8
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(open(paths[0], "rb").read()[:60])
+    for bad in (broken, tmp_path / "absent.png"):
+        assert predict.main(["--name", "digits", str(bad)]) == 2
+        assert str(bad) in capfd.readouterr().err
+
+
+def test_prepared_pictures_are_centred():
+    test = data.load_digits()["test"].images[0]
+    moved = np.zeros((60, 90), np.uint8)
+    moved[5:33, 50:78] = test
+    a, b = data.prepare_picture(test, True), data.prepare_picture(moved, True)
+    assert np.abs(a.numpy().astype(int) - b.numpy().astype(int)).mean() < 3
+    inverted = data.prepare_picture(255 - moved, True)
+    np.testing.assert_array_equal(b, inverted)
+    blank = data.prepare_picture(np.zeros((9, 5), np.uint8), True)
+    assert blank.shape == (28, 28) and not blank.numpy().any()
+
+
+def test_save_images_writes_lossless_pictures(tmp_path, capfd):
+    assert save_images.main(["--num_images", "4", "--output_dir", str(tmp_path)]) == 0
+    out = capfd.readouterr().out
+    split = data.load_digits()["train"]
+    for number in range(4):
+        picture = images.read_image(tmp_path / f"digits_train_{number}.png", "L")
+        np.testing.assert_array_equal(picture, split.images[number])
+        assert f"-> {split.labels[number]}" in out
+    assert "train: images (1197, 28, 28)" in out
+
+
+def test_mnist_is_read_whole(real_data):
+    splits = data.load_idx(real_data("mnist"), "mnist")
+    assert {name: len(s.labels) for name, s in splits.items()} == {
+        "train": 55_000, "validation": 5_000, "test": 10_000}
+    assert np.bincount(splits["test"].labels).tolist() == [
+        980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert splits["validation"].labels[:5].tolist() == [5, 0, 4, 1, 9]
+
+
+@pytest.mark.slow
+def test_softmax_on_mnist_reaches_the_books_number(real_data, capfd):
+    assert train.main(["--preset", "book_softmax", "--data_dir", str(real_data("mnist")),
+                       "--name", "book"]) == 0
+    assert eval.main(["--name", "book"]) == 0
+    test = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert test["examples"] == 10_000
+    assert 0.895 < test["accuracy"] < 0.93
+
+
+def test_a_run_of_another_model_is_refused():
+    assert train.main(["--model", "softmax", "--max_steps", "1", "--name", "one"]) == 0
+    run = rundir.runs_dir() / "chapter01_mnist" / "one"
+    with pytest.raises(UserError, match="does not fit this model"):
+        from common import checkpoint
+        checkpoint.load(run, "latest", model=keras.Sequential([keras.Input((3,)),
+                                                               keras.layers.Dense(2)]))

@@ -1,0 +1,341 @@
+"""Chapter 12: cells against Keras', windows against the text, sampling against its rules."""
+
+import io
+import json
+import math
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from chapter12_char_rnn import compose_poetry, data, eval, sample, train
+from chapter12_char_rnn.model import CELLS, build_model, filter_logits, token_losses
+from common import cli, rundir
+
+TINY = ["--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8", "--embedding_size", "4",
+        "--sample_length", "5", "--eval_every", "10"]
+
+
+@pytest.fixture
+def text_file(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text("the quick brown fox jumps over the lazy dog.\n" * 40, encoding="utf-8")
+    return path
+
+
+def test_parameter_count_is_the_books():
+    assert build_model(3501, 128, 2, embedding_size=128).count_params() == 1_162_925
+
+
+@pytest.mark.parametrize("cell", sorted(CELLS))
+@pytest.mark.parametrize("embedding_size", [None, 5])
+def test_the_written_out_loop_equals_keras_layers(cell, embedding_size):
+    options = {"lstm_size": 7, "embedding_size": embedding_size, "cell": cell, "seed": 3}
+    ours, keras_own = (build_model(11, **options, fused=fused) for fused in (False, True))
+    tokens = tf.random.stateless_uniform((3, 9), (1, 2), 0, 11, tf.int32)
+    states = tf.nest.map_structure(
+        lambda zeros: zeros + tf.random.stateless_normal(zeros.shape, (3, 4)),
+        ours.initial_states(3))
+    for a, b in zip(ours.weights, keras_own.weights, strict=True):
+        a.assign(b + 0.1 * tf.random.stateless_normal(b.shape, (5, 6)))
+        b.assign(a)
+    results = [model(tokens, states) for model in (ours, keras_own)]
+    for a, b in zip(*map(tf.nest.flatten, results), strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_an_lstm_step_against_numpy():
+    rng = np.random.default_rng(0)
+    model = build_model(5, lstm_size=3, num_layers=1)
+    cell = model.recurrent[0].cell
+    kernel, recurrent, bias = (rng.normal(size=v.shape) for v in cell.weights)
+    for variable, value in zip(cell.weights, (kernel, recurrent, bias), strict=True):
+        variable.assign(value)
+    h, c = rng.normal(size=(2, 1, 3))
+    i, f, g, o = np.split(kernel[4] + h[0] @ recurrent + bias, 4)
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
+    c_next = sigmoid(f) * c[0] + sigmoid(i) * np.tanh(g)
+    h_next = sigmoid(o) * np.tanh(c_next)
+    _, [[h_found, c_found]] = model(tf.constant([[4]]), [[tf.constant(h, tf.float32),
+                                                          tf.constant(c, tf.float32)]])
+    np.testing.assert_allclose(h_found[0], h_next, atol=1e-6)
+    np.testing.assert_allclose(c_found[0], c_next, atol=1e-6)
+
+
+def test_forget_bias_is_one_at_first():
+    bias = build_model(5, lstm_size=3).recurrent[0].cell.bias.numpy()
+    np.testing.assert_array_equal(bias, [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0])
+
+
+def test_a_text_in_pieces_with_the_state_carried_equals_the_text_whole():
+    model = build_model(9, lstm_size=6, seed=1)
+    tokens = tf.random.stateless_uniform((2, 12), (1, 1), 0, 9, tf.int32)
+    whole, _ = model(tokens, model.initial_states(2))
+    states, parts = model.initial_states(2), []
+    for part in tf.split(tokens, 4, axis=1):
+        logits, states = model(part, states)
+        parts.append(logits)
+    np.testing.assert_allclose(whole, tf.concat(parts, axis=1), atol=1e-6)
+
+
+def test_bfloat16_is_near_float32():
+    models = [build_model(9, lstm_size=16, precision=p) for p in ("float32", "bfloat16")]
+    tokens = tf.random.stateless_uniform((2, 12), (1, 1), 0, 9, tf.int32)
+    a, b = (model(tokens, model.initial_states(2))[0] for model in models)
+    np.testing.assert_allclose(a, b, atol=0.02)
+    assert a.dtype == b.dtype == tf.float32
+
+
+def test_every_weight_gets_a_gradient_and_a_step_moves_it(text_file):
+    model = build_model(9, lstm_size=6, embedding_size=4, keep_prob=0.8, seed=1)
+    optimizer = keras.optimizers.Adam(0.01)
+    optimizer.build(model.trainable_variables)
+    carried = tf.nest.map_structure(tf.Variable, model.initial_states(2))
+    before = [v.numpy() for v in model.trainable_variables]
+    tokens = tf.random.stateless_uniform((2, 8), (1, 1), 0, 9, tf.int32)
+    step = train.make_train_step(model, optimizer, carried)
+    loss, norm = step(tokens[:, :-1], tokens[:, 1:], tf.constant(False))
+    assert float(loss) == pytest.approx(math.log(9), abs=0.3) and 0 < float(norm)
+    for old, variable in zip(before, model.trainable_variables, strict=True):
+        assert np.abs(variable.numpy() - old).max() > 0, variable.path
+    assert all(np.abs(v.numpy()).max() > 0 for v in tf.nest.flatten(carried))
+    kept = carried[0][0].numpy()
+    step(tokens[:, :-1], tokens[:, 1:], tf.constant(True))
+    model_fresh, _ = model(tokens[:, :1], model.initial_states(2)), kept
+    assert model_fresh is not None
+
+
+def test_gradients_are_clipped_by_their_norm_with_repeated_rows_summed():
+    """A kernel row looked up n times has n partial gradients; only their sum has a norm."""
+    model = build_model(4, lstm_size=5, num_layers=1)
+    optimizer = keras.optimizers.SGD(1.0)
+    optimizer.build(model.trainable_variables)
+    carried = tf.nest.map_structure(tf.Variable, model.initial_states(1))
+    inputs, targets = tf.zeros((1, 6), tf.int32), tf.ones((1, 6), tf.int32)
+    with tf.GradientTape() as tape:
+        logits, _ = model(inputs, model.initial_states(1))
+        loss = tf.reduce_mean(token_losses(logits, targets))
+    dense = [tf.convert_to_tensor(g) for g in tape.gradient(loss, model.trainable_variables)]
+    _, norm = train.make_train_step(model, optimizer, carried)(inputs, targets, tf.constant(True))
+    assert float(norm) == pytest.approx(float(tf.linalg.global_norm(dense)), rel=1e-5)
+
+
+def test_windows_continue_and_targets_are_the_true_next_characters():
+    tokens = np.arange(103, dtype=np.int32)
+    windows = data.windows_per_epoch(len(tokens), 3, 5)
+    batches = list(data.training_batches(tokens, 3, 5, seed=1).take(2 * windows))
+    for inputs, targets, _ in batches:
+        np.testing.assert_array_equal(targets, inputs + 1)
+    for (a, _, _), (b, _, fresh) in zip(batches, batches[1:], strict=False):
+        if not fresh:
+            np.testing.assert_array_equal(b[:, 0], a[:, -1] + 1)
+    assert [bool(fresh) for *_, fresh in batches] == ([True] + [False] * (windows - 1)) * 2
+    epoch = np.concatenate([b[0].numpy() for b in batches[:windows]]).ravel()
+    assert len(set(epoch)) == len(epoch) == 3 * 5 * windows
+    late = list(data.training_batches(tokens, 3, 5, seed=1, start_step=4).take(3))
+    for expected, found in zip(batches[4:7], late, strict=True):
+        np.testing.assert_array_equal(expected[0], found[0])
+
+
+@pytest.mark.parametrize("num_tokens", [10, 11, 37, 100])
+def test_short_texts_get_fewer_rows_that_stay_inside(num_tokens, capfd):
+    rows = data.fit_num_seqs(num_tokens, 50, 5)
+    assert "lowered from 50" in capfd.readouterr().err
+    tokens = np.arange(num_tokens, dtype=np.int32)
+    for inputs, targets, _ in data.training_batches(tokens, rows, 5, seed=0).take(30):
+        np.testing.assert_array_equal(targets, inputs + 1)  # tf.gather would give 0 outside
+
+
+@pytest.mark.parametrize(("num_seqs", "num_steps"), [(1, 7), (3, 4), (8, 5)])
+def test_each_held_out_character_is_scored_once(num_seqs, num_steps):
+    tokens = np.arange(1, 41, dtype=np.int32)
+    scored = []
+    for inputs, targets, weights in data.evaluation_batches(tokens, num_seqs, num_steps):
+        assert inputs.shape == (num_seqs, num_steps)
+        scored += targets.numpy()[weights.numpy() == 1].tolist()
+        np.testing.assert_array_equal((targets - inputs).numpy()[weights.numpy() == 1], 1)
+    assert sorted(scored) == list(range(2, 41))
+
+
+def test_scoring_does_not_depend_on_the_window():
+    model = build_model(9, lstm_size=6, seed=1)
+    tokens = np.random.default_rng(0).integers(0, 9, 50).astype(np.int32)
+    score = eval.make_score(model)
+    scores = [score(tokens, 1, num_steps) for num_steps in (49, 7, 10)]
+    logits, _ = model(tokens[None, :-1], model.initial_states(1))
+    expected = float(tf.reduce_mean(token_losses(logits, tokens[None, 1:])))
+    for found in scores:
+        assert found["nats_per_char"] == pytest.approx(expected, abs=1e-5)
+        assert found["characters"] == 49
+        assert found["perplexity"] == pytest.approx(math.exp(expected), rel=1e-5)
+        assert found["bits_per_char"] == pytest.approx(expected / math.log(2), rel=1e-5)
+
+
+def test_vocabulary_by_count_with_one_number_for_the_rest():
+    vocabulary = data.build_vocabulary("abracadabra!", 3)
+    assert vocabulary == ["a", "b", "r"]
+    assert data.encode("bar𝒳!", vocabulary).tolist() == [1, 0, 2, 3, 3]
+
+
+def test_the_held_out_tenth_shapes_no_vocabulary():
+    vocabulary, train_tokens, held_out = data.prepare("a" * 90 + "b" * 10, 100)
+    assert vocabulary == ["a"] and len(train_tokens) == 90
+    assert held_out.tolist() == [0] + [1] * 10
+
+
+def kept(probabilities, **options):
+    settings = {"temperature": 1.0, "top_k": 0, "top_p": 1.0} | options
+    logits = tf.math.log(tf.constant([probabilities]))
+    return tf.nn.softmax(filter_logits(logits, **settings))[0].numpy()
+
+
+def test_sampling_rules_against_hand_tables():
+    p = [0.4, 0.1, 0.3, 0.15, 0.05]  # the last is the unknown character
+    known = np.array(p[:4]) / sum(p[:4])
+    np.testing.assert_allclose(kept(p), [*known, 0], atol=1e-6)
+    np.testing.assert_allclose(kept(p, top_k=2), [4 / 7, 0, 3 / 7, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(kept(p, top_k=1), [1, 0, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(kept(p, top_p=0.7), [4 / 7, 0, 3 / 7, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(kept(p, top_p=0.0), [1, 0, 0, 0, 0], atol=1e-6)
+    cold = known**2 / sum(known**2)
+    np.testing.assert_allclose(kept(p, temperature=0.5), [*cold, 0], atol=1e-6)
+    assert kept([0.01, 0.01, 0.98]).tolist() == [0.5, 0.5, 0]
+
+
+def test_ties_leave_exactly_k():
+    assert (kept([0.25, 0.25, 0.25, 0.25], top_k=2) > 0).sum() == 2
+
+
+def trained(text_file, *argv):
+    assert train.main(["--input_file", str(text_file), *TINY, "--max_steps", "20",
+                       "--name", "run", *argv]) == 0
+    return rundir.runs_dir() / "chapter12_char_rnn" / "run"
+
+
+def run_sample(capfd, *argv):
+    capfd.readouterr()
+    status = sample.main([*argv])
+    return status, capfd.readouterr()
+
+
+def test_sampling_is_seeded_and_of_the_length_asked(text_file, capfd):
+    trained(text_file)
+    texts = []
+    for argv in (["--seed", "1"], ["--seed", "1"], ["--seed", "2"], ["--greedy"],
+                 ["--greedy", "--seed", "5"]):
+        status, said = run_sample(capfd, "--start_string", "the", "--max_length", "30",
+                                  "--top_k", "0", "--json", *argv)
+        assert status == 0
+        texts += json.loads(said.out)
+    assert texts[0] == texts[1] != texts[2] and texts[3] == texts[4]
+    assert all(len(text) == 33 and text.startswith("the") for text in texts)
+    status, said = run_sample(capfd, "--num_samples", "2", "--max_length", "8", "--json")
+    assert [len(text) for text in json.loads(said.out)] == [8, 8]
+
+
+def test_unknown_start_characters_are_named(text_file, capfd):
+    trained(text_file)
+    status, said = run_sample(capfd, "--start_string", "thé ß")
+    assert status == 2 and "'ß'" in said.err and "'é'" in said.err and not said.out
+
+
+def test_interactive_goes_on_after_a_mistake(text_file, capfd, monkeypatch):
+    trained(text_file)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("the\n春\nfox\n\n"))
+    status, said = run_sample(capfd, "--interactive", "--max_length", "4")
+    assert status == 0 and "'春'" in said.err
+    assert said.out.startswith("the") and "\nfox" in said.out
+
+
+def test_the_unknown_character_is_never_written(text_file, capfd):
+    trained(text_file, "--max_vocab", "3")
+    _, said = run_sample(capfd, "--max_length", "200", "--top_k", "0", "--temperature", "3",
+                         "--json")
+    assert data.UNKNOWN not in said.out and len(set(json.loads(said.out)[0])) == 3
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    (b"", "is empty"),
+    ("春".encode("gb18030") * 99, "not UTF-8: byte 0xb4 at offset 0"),
+    (b"abc" * 40 + b"\xff", "byte 0xff at offset 120"),
+    (b"too short", "one row needs 12"),
+])
+def test_bad_texts_are_named_and_leave_nothing(content, says, tmp_path, capfd):
+    path = tmp_path / "bad.txt"
+    path.write_bytes(content)
+    assert train.main(["--input_file", str(path), *TINY]) == 2
+    assert says in capfd.readouterr().err
+    assert not (rundir.runs_dir() / "chapter12_char_rnn").exists()
+    assert train.main(["--input_file", str(tmp_path / "absent.txt")]) == 2
+
+
+def test_a_changed_text_is_not_resumed(text_file, capfd):
+    trained(text_file)
+    text_file.write_text("another text entirely " * 40, encoding="utf-8")
+    assert train.main(["--name", "run", "--max_steps", "30"]) == 2
+    assert "has changed" in capfd.readouterr().err
+    assert eval.main(["--name", "run"]) == 2
+
+
+def test_the_standard_library_is_a_text():
+    text = data.standard_library()
+    assert len(text) > 1_000_000 and "def " in text
+
+
+def test_couplet_form():
+    good, bad = "春风吹细雨，明月照高楼。", "春风吹雨，明月照高楼。"
+    assert eval.couplet_form([f"\n{good}\n{bad}\n{good}\n春风"]) == {
+        "couplet_form": 2 / 3, "couplet_lines": 3}
+
+
+def test_a_learnt_text_is_written_from_memory(tmp_path, capfd):
+    path = tmp_path / "abc.txt"
+    path.write_text("abcdefgh\n" * 60, encoding="utf-8")
+    assert train.main(["--input_file", str(path), *TINY, "--lstm_size", "24", "--max_steps",
+                       "250", "--learning_rate", "0.02", "--train_keep_prob", "1",
+                       "--eval_every", "250", "--name", "memory"]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["nats_per_char"] < 0.4
+    _, said = run_sample(capfd, "--start_string", "abc", "--greedy", "--max_length", "15")
+    assert said.out == "abcdefgh\nabcdefgh\n\n"
+
+
+def test_the_shipped_poems_are_the_composers():
+    text = data.read_text(data.SAMPLE)
+    lines = text.splitlines()
+    assert len(text) >= 60_000 and len(set(text)) <= 900 and len(set(lines)) == len(lines)
+    assert all(eval.COUPLET.fullmatch(line) for line in lines)
+    assert compose_poetry.compose() == text
+
+
+def test_real_texts_have_their_published_sizes(real_data):
+    shakespeare = data.read_text(real_data("char_rnn/shakespeare.txt"))
+    assert (len(shakespeare), len(set(shakespeare))) == (1_115_394, 65)
+    digest = rundir.sha256(shakespeare.encode())
+    assert digest == data.SOURCES["shakespeare"].sha256
+    tang = data.read_text(real_data("book/chapter_12/data/poetry.txt"))
+    assert (len(tang), len(set(tang))) == (942_681, 5_387)
+    assert rundir.sha256(tang.encode()) == data.SOURCES["tang"].sha256
+    vocabulary = data.build_vocabulary(tang, 3500)
+    known = np.mean(data.encode(tang, vocabulary) < 3500)
+    assert known == pytest.approx(0.99525, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_shakespeare_is_learnt_a_little(real_data, capfd):
+    path = real_data("char_rnn/shakespeare.txt")
+    assert train.main(["--preset", "book_shakespeare", "--input_file", str(path),
+                       "--max_steps", "150", "--eval_every", "150", "--name", "bard"]) == 0
+    scores = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert scores["characters"] == 111_539
+    assert scores["nats_per_char"] < 2.5  # the text's letter frequencies alone give 3.31
+
+
+def test_the_best_preset_warms_up_and_ends_at_zero():
+    parser = train.build_parser()
+    args = cli.resolve(parser, train.PRESETS, train.CHAPTER, ["--preset", "best"])
+    rate = train.learning_rate(args)
+    assert float(rate(0)) == 0
+    assert float(rate(train.WARMUP_STEPS)) == pytest.approx(args.learning_rate)
+    assert float(rate(args.max_steps)) == pytest.approx(0, abs=1e-8)

@@ -1,0 +1,245 @@
+"""What every chapter promises, tested on every chapter alike: a new chapter adds its row."""
+
+import importlib
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from common import checkpoint, rundir
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """How one chapter is tried: training in tiny sizes, and what a copy of it needs."""
+
+    name: str
+    train: tuple[str, ...]
+    verbs: tuple[tuple[str, ...], ...] = ()  # scripts of its own, with arguments
+    needs: tuple[str, ...] = field(default=())  # chapters it imports
+
+    def module(self, script: str):
+        return importlib.import_module(f"{self.name}.{script}")
+
+    def main(self, script: str, *argv: str) -> int:
+        return self.module(script).main(list(argv))
+
+
+def tiny(name: str, *train: str, **rest) -> Chapter:
+    return Chapter(name, ("--log_every", "1", "--eval_every", "4", *train), **rest)
+
+
+CHAPTERS = [
+    tiny("chapter01_mnist", "--model", "conv", "--augment", "--batch_size", "8",
+         verbs=(("save_images", "--num_images", "3"),)),
+    tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
+         "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
+         verbs=(("sample", "--max_length", "5"),)),
+]
+STEPS = 10  # with batch k a pure function of (seed, k), where an epoch ends makes no difference
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda chapter: chapter.name)
+def chapter(request) -> Chapter:
+    return request.param
+
+
+@pytest.fixture(autouse=True, scope="module")
+def deterministic():
+    tf.config.experimental.enable_op_determinism()
+
+
+def train(chapter: Chapter, name: str, steps: int = STEPS, *argv: str) -> int:
+    return chapter.main("train", *chapter.train, "--max_steps", str(steps), "--name", name, *argv)
+
+
+def run_dir(chapter: Chapter, name: str) -> Path:
+    return rundir.runs_dir() / chapter.name / name
+
+
+def state_of(run: Path) -> dict:
+    """Everything in a run's newest checkpoint but the clocks."""
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
+    names = [n for n in reader.get_variable_to_shape_map() if "_seconds" not in n]
+    return {n: reader.get_tensor(n) for n in names if n != "_CHECKPOINTABLE_OBJECT_GRAPH"
+            and not n.startswith("save_counter")}
+
+
+def interrupt_after(monkeypatch, step: int) -> None:
+    """Sends this process a real SIGINT at the end of a step."""
+    end_step = checkpoint.TrainState.end_step
+
+    def end_step_with_signal(self, *args):
+        if int(self.step) == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        end_step(self, *args)
+
+    monkeypatch.setattr(checkpoint.TrainState, "end_step", end_step_with_signal)
+
+
+def test_interrupted_and_resumed_equals_uninterrupted(chapter, monkeypatch, capfd):
+    assert train(chapter, "whole") == 0
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 5)
+        assert train(chapter, "parts") == 130
+    assert "step 5" in capfd.readouterr().err
+    assert chapter.main("train", "--resume") == 0
+    whole, parts = run_dir(chapter, "whole"), run_dir(chapter, "parts")
+    a, b = state_of(whole), state_of(parts)
+    assert a.keys() == b.keys()
+    assert [n for n in a if not (a[n] == b[n]).all()] == []
+    assert any("rng" in n for n in a)
+    assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
+
+
+def test_eval_counts_every_example_and_publishes(chapter, monkeypatch, tmp_path, capfd):
+    from common import results
+
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    assert train(chapter, "run") == 0
+    before = state_of(run_dir(chapter, "run"))
+    assert chapter.main("eval", "--name", "run", "--publish") == 0
+    after = state_of(run_dir(chapter, "run"))
+    assert all((before[n] == after[n]).all() for n in before)
+    result = json.loads((run_dir(chapter, "run") / "eval.json").read_text(encoding="utf-8"))
+    assert result["chapter"] == chapter.name and result["steps"] == STEPS
+    assert result["metrics"] and result["parameters"] > 0
+    (published,) = (tmp_path / chapter.name).glob("*.json")
+    assert json.loads(published.read_text(encoding="utf-8")) == result
+    last = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert last.items() <= {k: v for m in result["metrics"].values() for k, v in m.items()}.items()
+
+
+def test_export_is_used_by_another_process(chapter, capfd):
+    assert train(chapter, "run", 2) == 0
+    assert chapter.main("export", "--name", "run") == 0
+    folder = run_dir(chapter, "run") / "export" / "1"
+    signatures = json.loads((folder / "signature.json").read_text(encoding="utf-8"))["signatures"]
+    assert "serving_default" in signatures
+    assert not list(folder.parent.glob("*.part"))
+
+
+def test_verbs_run(chapter):
+    assert train(chapter, "run", 2) == 0
+    for script, *argv in chapter.verbs:
+        assert chapter.main(script, *argv) == 0
+
+
+def test_bad_use_ends_with_two_lines_and_status_2(chapter, capfd):
+    def fails(script, *argv, says):
+        assert chapter.main(script, *argv) == 2
+        error, hint = capfd.readouterr().err.strip().splitlines()[-2:]
+        assert error.startswith("error: ") and hint.startswith("hint: ")
+        assert says in error, error
+
+    fails("train", "--no_such_flag", says="--no_such_flag")
+    fails("train", "--max_steps", "0", says="0 is not at least 1")
+    fails("train", "--resume", says="no run")
+    fails("eval", says="no run")
+    fails("export", "--name", "absent", says="absent")
+    assert train(chapter, "run", 2) == 0
+    capfd.readouterr()
+    fails("train", "--name", "run", says="nothing to do")
+    fails("train", "--name", "run", "--seed", "7", says="--seed 7 contradicts")
+    config = run_dir(chapter, "run") / "config.json"
+    other = json.loads(config.read_text(encoding="utf-8")) | {"chapter": "chapter99_other"}
+    config.write_text(json.dumps(other), encoding="utf-8")
+    fails("eval", "--name", "run", says="chapter99_other")
+
+
+def scripts_of(name: str) -> list[str]:
+    return sorted(path.stem for path in (ROOT / name).glob("*.py") if path.stem != "__init__")
+
+
+def test_importing_does_nothing_and_help_works(chapter, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["elsewhere", "--no_such_flag"])
+    for script in scripts_of(chapter.name):
+        module = chapter.module(script)
+        if hasattr(module, "main"):
+            with pytest.raises(SystemExit) as stop:
+                module.main(["--help"])
+            assert stop.value.code == 0
+            assert "--" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_furniture_is_complete(chapter):
+    names = {path.name for path in (ROOT / chapter.name).iterdir()}
+    assert {"README.md", "README.zh-CN.md", "data.py", "model.py", "train.py", "eval.py",
+            "export.py"} <= names
+    model = (ROOT / chapter.name / "model.py").read_text(encoding="utf-8")
+    assert not re.search(r"^(from|import) (common|chapter)", model, re.MULTILINE)
+
+
+def test_every_chapter_has_its_row():
+    folders = {path.parent.name for path in ROOT.glob("chapter*/train.py")}
+    assert folders == {chapter.name for chapter in CHAPTERS}
+
+
+@pytest.mark.slow
+def test_a_copied_chapter_trains_from_the_first_command_of_its_readme(chapter, tmp_path):
+    for folder in (chapter.name, "common", *chapter.needs):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    environment = {k: v for k, v in os.environ.items() if k != "DL21_RUNS"}
+    command = [sys.executable, "-m", f"{chapter.name}.train", *chapter.train, "--max_steps", "2"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout.splitlines()[-1])
+    assert list((tmp_path / "runs" / chapter.name).glob("*/checkpoints/ckpt-2.index"))
+
+
+def commands_in(text: str) -> list[tuple[str, list[str]]]:
+    """Finds `python SCRIPT.py ARGUMENTS` in a text; returns scripts and arguments."""
+    found = []
+    for line in re.findall(r"python ((?:-m )?[\w./]+(?:\.py)? [^`|\n]*|[\w]+\.py)", text):
+        script, *argv = shlex.split(line.split(" #")[0].replace("…", ""), posix=True)
+        if script.endswith(".py"):
+            found.append((Path(script).stem, argv))
+    return found
+
+
+def parses(chapter: Chapter, script: str, argv: list[str]) -> None:
+    module = chapter.module(script)
+    if hasattr(module, "build_parser"):
+        module.build_parser().parse_args(argv)
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_readme_commands_parse(chapter, readme):
+    commands = commands_in((ROOT / chapter.name / readme).read_text(encoding="utf-8"))
+    assert any(script == "train" for script, _ in commands)
+    for script, argv in commands:
+        assert (ROOT / chapter.name / f"{script}.py").exists(), script
+        parses(chapter, script, argv)
+
+
+def test_the_books_commands_parse(chapter):
+    lines = (ROOT / "tests" / "book_commands.txt").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines if line.startswith(chapter.name)]
+    assert rows
+    for _, book, ours in rows:
+        ((script, argv),) = commands_in(ours)
+        parses(chapter, script, argv)
+        assert f"`{book}`" in (ROOT / chapter.name / "README.md").read_text(encoding="utf-8")
+
+
+def test_both_readmes_say_the_same(chapter):
+    english, chinese = ((ROOT / chapter.name / name).read_text(encoding="utf-8")
+                        for name in ("README.md", "README.zh-CN.md"))
+    assert commands_in(english) == commands_in(chinese)
+    numbers = [re.findall(r"^\| .*", text, re.MULTILINE) for text in (english, chinese)]
+    assert len(numbers[0]) == len(numbers[1])
+    for left, right in zip(*numbers, strict=True):
+        assert re.findall(r"\d[\d.,]*", left) == re.findall(r"\d[\d.,]*", right)
