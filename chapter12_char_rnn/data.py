@@ -11,10 +11,11 @@ import argparse
 import sys
 import sysconfig
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import nltk
 import numpy as np
 import tensorflow as tf
 
@@ -23,7 +24,8 @@ from common.errors import UserError
 
 SAMPLE = Path(__file__).parent / "poetry.txt"
 HELD_OUT = 0.1
-UNKNOWN = "�"  # how the one id for all characters outside the vocabulary is shown
+UNKNOWN = "�"  # how the one number for all tokens outside the vocabulary is shown
+SENTENCE_END = "\n"  # the mark after a sentence, when tokens are words
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ SOURCES = {
         "tiny Shakespeare: 1,115,394 characters, 65 distinct; public domain",
     ),
     "tang": Source(
-        "tang_poetry.txt",
+        "poetry.txt",
         "ffc4d1112de038bc26cd0271ef3094fe9bae98e36c72537f4997959dec167154",
         ("https://raw.githubusercontent.com/hzy46/Deep-Learning-21-Examples/master/chapter_12/data/poetry.txt",),
         "the book's Tang poems: 942,681 characters, 5,387 distinct; no licence stated",
@@ -92,31 +94,51 @@ def load_text(dataset: str, input_file: str | None, data_dir: str) -> str:
     return read_text(Path(input_file or SAMPLE))
 
 
-def build_vocabulary(text: str, max_vocab: int) -> list[str]:
-    """Returns the most frequent characters, at most `max_vocab`, by descending count."""
-    counts = Counter(text)
-    return sorted(counts, key=lambda char: (-counts[char], char))[:max_vocab]
+def tokenize(text: str, level: str) -> Sequence[str]:
+    """Cuts a text into characters, or into words with a mark after each sentence.
+
+    Words are NLTK's (Penn Treebank rules); sentences too, by abbreviations found in the text
+    itself, so that nothing need be downloaded.
+    """
+    if level == "char":
+        return text
+    words = nltk.tokenize.TreebankWordTokenizer()
+    sentences = nltk.tokenize.PunktSentenceTokenizer(text).tokenize(text)
+    return [word for sentence in sentences for word in (*words.tokenize(sentence), SENTENCE_END)]
 
 
-def encode(text: str, vocabulary: Sequence[str]) -> np.ndarray:
-    """Turns characters into int32 numbers; len(vocabulary) stands for all unknown ones."""
-    table = np.full(0x110000, len(vocabulary), np.int32)
-    table[[ord(char) for char in vocabulary]] = np.arange(len(vocabulary))
-    return table[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
+def join(level: str) -> Callable[[str], str]:
+    """Returns a function from a token to what is written for it when tokens follow each other."""
+    if level == "char":
+        return lambda char: char
+    return lambda word: word if word == SENTENCE_END else f"{word} "
 
 
-def prepare(text: str, max_vocab: int) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Splits a text and numbers its characters.
+def build_vocabulary(tokens: Sequence[str], max_vocab: int) -> list[str]:
+    """Returns the most frequent tokens, at most `max_vocab`, by descending count."""
+    counts = Counter(tokens)
+    return sorted(counts, key=lambda token: (-counts[token], token))[:max_vocab]
+
+
+def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
+    """Turns tokens into int32 numbers; len(vocabulary) stands for all unknown ones."""
+    numbers = {token: number for number, token in enumerate(vocabulary)}
+    unknown = len(vocabulary)
+    return np.fromiter((numbers.get(token, unknown) for token in tokens), np.int32, len(tokens))
+
+
+def prepare(tokens: Sequence[str], max_vocab: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Splits a text and numbers its tokens.
 
     Returns:
         The vocabulary of the training part (what is held out must not shape it); the training
         tokens; and the held-out tokens, led by the last training token, from which the first of
         them is predicted.
     """
-    border = len(text) - max(1, int(len(text) * HELD_OUT))
-    vocabulary = build_vocabulary(text[:border], max_vocab)
-    tokens = encode(text, vocabulary)
-    return vocabulary, tokens[:border], tokens[max(0, border - 1) :]
+    border = len(tokens) - max(1, int(len(tokens) * HELD_OUT))
+    vocabulary = build_vocabulary(tokens[:border], max_vocab)
+    numbers = encode(tokens, vocabulary)
+    return vocabulary, numbers[:border], numbers[max(0, border - 1) :]
 
 
 def fit_num_seqs(num_tokens: int, num_seqs: int, num_steps: int) -> int:
@@ -210,8 +232,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--input_file", type=cli.path, default=str(SAMPLE), help="a UTF-8 text")
     group.add_argument("--data_dir", type=cli.path, default=str(rundir.ROOT / "data"),
                        help="where fetched texts lie")
+    group.add_argument("--level", choices=["char", "word"], default="char",
+                       help="what the network reads and writes")
     group.add_argument("--max_vocab", type=cli.positive_int, default=3500,
-                       help="characters kept, by frequency; the others share one id")
+                       help="tokens kept, by frequency; the others share one number (for words "
+                            "8000 is usual)")
     group.add_argument("--num_seqs", type=cli.positive_int, default=100, help="rows a batch")
     group.add_argument("--num_steps", type=cli.positive_int, default=100, help="characters a row")
 
@@ -224,13 +249,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     def show() -> None:
         args = parser.parse_args(argv)
         text = load_text(args.dataset, args.input_file, args.data_dir)
-        vocabulary, train, held_out = prepare(text, args.max_vocab)
+        tokens = tokenize(text, args.level)
+        vocabulary, train, held_out = prepare(tokens, args.max_vocab)
         num_seqs = fit_num_seqs(len(train), args.num_seqs, args.num_steps)
         unknown = np.mean(held_out[1:] == len(vocabulary))
-        print(f"{len(text):,} characters, {len(train):,} of them to train on")
+        print(f"{len(tokens):,} {args.level}s, {len(train):,} of them to train on")
         print(f"{len(vocabulary):,} in the vocabulary, the ten most frequent {vocabulary[:10]}")
-        print(f"{unknown:.3%} of the held-out characters are unknown")
-        names = np.array([*vocabulary, UNKNOWN])
+        print(f"{unknown:.3%} of the held-out {args.level}s are unknown")
+        names = np.array([join(args.level)(token) for token in (*vocabulary, UNKNOWN)])
         for batch in training_batches(train, num_seqs, args.num_steps, seed=0).take(1):
             for name, rows in zip(("inputs", "targets"), batch, strict=False):
                 print(f"{name} {tuple(rows.shape)}, row 0: {''.join(names[rows[0].numpy()])!r}")

@@ -30,7 +30,7 @@ COUPLET = re.compile(r"[㐀-鿿]{5}，[㐀-鿿]{5}。")
 COUPLET_SAMPLES, COUPLET_LINES = 20, 25  # 500 sampled lines
 
 
-def make_score(model: CharRNN) -> Callable[..., dict[str, float]]:
+def make_score(model: CharRNN, level: str = "char") -> Callable[..., dict[str, float]]:
     """Returns a function that scores tokens with a model; its graph is traced once per shape."""
 
     @tf.function
@@ -41,7 +41,7 @@ def make_score(model: CharRNN) -> Callable[..., dict[str, float]]:
         return tf.reduce_sum(weights * token_losses(logits, targets)), states
 
     def score(tokens: np.ndarray, num_seqs: int, num_steps: int) -> dict[str, float]:
-        """Scores each of tokens[1:] once.
+        """Scores each of tokens[1:] once, in nats and bits a character (or word).
 
         Args:
             tokens: int32 of shape (characters,).
@@ -49,17 +49,17 @@ def make_score(model: CharRNN) -> Callable[..., dict[str, float]]:
                 more are faster and a little too pessimistic.
             num_steps: characters a window.
         """
-        states, nats, characters = model.initial_states(num_seqs), 0.0, 0
+        states, nats, count = model.initial_states(num_seqs), 0.0, 0
         batches = data.evaluation_batches(tokens, num_seqs, num_steps)
         for inputs, targets, weights in tqdm(batches, unit="window", leave=False, disable=None):
             window_nats, states = score_window(inputs, targets, weights, states)
             nats += float(window_nats)
-            characters += int(tf.reduce_sum(weights))
+            count += int(tf.reduce_sum(weights))
         return {
-            "nats_per_char": nats / characters,
-            "bits_per_char": nats / characters / math.log(2),
-            "perplexity": math.exp(nats / characters),
-            "characters": characters,
+            f"nats_per_{level}": nats / count,
+            f"bits_per_{level}": nats / count / math.log(2),
+            "perplexity": math.exp(nats / count),
+            f"{level}s": count,
         }
 
     return score
@@ -74,14 +74,14 @@ def couplet_form(samples: Sequence[str]) -> dict[str, float]:
     }
 
 
-def plot(metrics_file: Path, png: Path) -> None:
+def plot(metrics_file: Path, level: str, png: Path) -> None:
     """Draws the learning curves of a run."""
     records = [json.loads(line) for line in metrics_file.read_text(encoding="utf-8").splitlines()]
     figure, axes = plt.subplots(figsize=(7, 4))
-    for split, name, style in (("train", "loss", "C0-"), ("val", "nats_per_char", "C1o-")):
+    for split, name, style in (("train", "loss", "C0-"), ("val", f"nats_per_{level}", "C1o-")):
         points = [(r["step"], r[name]) for r in records if r["split"] == split]
         axes.plot(*zip(*points, strict=True), style, label=split, markersize=4, linewidth=1)
-    axes.set(xlabel="step", ylabel="nats per character")
+    axes.set(xlabel="step", ylabel=f"nats per {level}")
     axes.legend()
     images.save_figure(png, figure)
 
@@ -91,8 +91,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     text = data.load_text(flags.dataset, flags.input_file, flags.data_dir)
     rundir.check_data(args.run_dir, CHAPTER, rundir.sha256(text.encode()))
     model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
-    _, _, held_out = data.prepare(text, flags.max_vocab)
-    scores = make_score(model)(held_out, num_seqs=1, num_steps=flags.num_steps)
+    _, _, held_out = data.prepare(data.tokenize(text, flags.level), flags.max_vocab)
+    scores = make_score(model, flags.level)(held_out, num_seqs=1, num_steps=flags.num_steps)
     unknown = float(np.mean(held_out[1:] == len(vocabulary)))
     metrics = scores | {"unknown_share": unknown}
     if COUPLET.match(text):
@@ -100,12 +100,14 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
         seeds = tqdm(range(COUPLET_SAMPLES), unit="sample", leave=False, disable=None)
         length = (COUPLET_LINES + 1) * 13
         metrics |= couplet_form(["\n" + "".join(generate("", length, seed=s)) for s in seeds])
-    plot(args.run_dir / "metrics.jsonl", args.run_dir / "learning_curve.png")
+    plot(args.run_dir / "metrics.jsonl", flags.level, args.run_dir / "learning_curve.png")
     name = Path(flags.input_file).stem if flags.dataset == "file" else flags.dataset
     model_name = f"{flags.cell}{flags.num_layers}x{flags.lstm_size}-{flags.preset}"
+    if flags.level == "word":
+        model_name += "-words"
     results.write(args, CHAPTER, name, model_name, {"validation": metrics})
-    print(f"{name}: {metrics['nats_per_char']:.4f} nats per character, "
-          f"perplexity {metrics['perplexity']:.3f} on {metrics['characters']:,} characters")
+    print(f"{name}: {metrics[f'nats_per_{flags.level}']:.4f} nats per {flags.level}, perplexity "
+          f"{metrics['perplexity']:.3f} on {metrics[f'{flags.level}s']:,} held-out {flags.level}s")
     return metrics
 
 

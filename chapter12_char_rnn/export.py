@@ -20,6 +20,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from chapter12_char_rnn import data
 from chapter12_char_rnn.model import CharRNN, State, filter_logits
 from chapter12_char_rnn.sample import load_run
 from common import cli, export
@@ -29,25 +30,31 @@ TOP_K = 5  # book, section 12.3: the rule its sampling follows
 
 
 class Vocabulary(tf.Module):
-    """The characters of a model, as a table that a SavedModel can hold."""
+    """The tokens of a model, as a table that a SavedModel can hold."""
 
-    def __init__(self, characters: Sequence[str]):
-        """Numbers the characters in their order; the number after the last means unknown."""
+    def __init__(self, tokens: Sequence[str], level: str):
+        """Numbers the tokens in their order; the number after the last means unknown."""
         super().__init__()
-        numbers = tf.range(len(characters), dtype=tf.int32)
-        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(characters), numbers)
-        self.table = tf.lookup.StaticHashTable(entries, default_value=len(characters))
-        self.characters = tf.constant([*characters, "\N{REPLACEMENT CHARACTER}"])
-        self.start = characters.index("\n") if "\n" in characters else 0
+        numbers = tf.range(len(tokens), dtype=tf.int32)
+        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(tokens), numbers)
+        self.table = tf.lookup.StaticHashTable(entries, default_value=len(tokens))
+        self.written = tf.constant([data.join(level)(token) for token in (*tokens, data.UNKNOWN)])
+        self.start = tokens.index("\n") if "\n" in tokens else 0
+        self.level = level
 
     def encode(self, text: tf.Tensor) -> tf.Tensor:
-        """Turns a string into int32 tokens; an empty one into the token of a new line."""
-        tokens = self.table.lookup(tf.strings.unicode_split(text, "UTF-8"))
+        """Turns a string into int32 tokens; an empty one into the token of a new line.
+
+        Words must come with spaces between them, and around punctuation.
+        """
+        split_chars = self.level == "char"
+        parts = tf.strings.unicode_split(text, "UTF-8") if split_chars else tf.strings.split(text)
+        tokens = self.table.lookup(parts)
         return tf.cond(tf.size(tokens) > 0, lambda: tokens, lambda: tf.constant([self.start]))
 
     def decode(self, tokens: tf.Tensor) -> tf.Tensor:
         """Turns int32 tokens into a string."""
-        return tf.strings.reduce_join(tf.gather(self.characters, tokens))
+        return tf.strings.reduce_join(tf.gather(self.written, tokens))
 
 
 def make_write(model: CharRNN, vocabulary: Vocabulary) -> Callable[..., dict[str, tf.Tensor]]:
@@ -75,7 +82,8 @@ def make_write(model: CharRNN, vocabulary: Vocabulary) -> Callable[..., dict[str
             token = draw(logits, temperature, tf.stack([seed, position]))
             written = written.write(position, token)
             logits, states = advance(token, states)
-        return {"text": tf.strings.join([start_string, vocabulary.decode(written.stack())])}
+        gap = " " if vocabulary.level == "word" else ""
+        return {"text": tf.strings.join([start_string, gap, vocabulary.decode(written.stack())])}
 
     return write
 
@@ -101,8 +109,8 @@ def make_step(model: CharRNN) -> tuple[Callable[..., dict[str, tf.Tensor]], dict
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
-    model, characters = load_run(args.run_dir, flags, args.checkpoint)
-    vocabulary = Vocabulary(characters)
+    model, tokens = load_run(args.run_dir, flags, args.checkpoint)
+    vocabulary = Vocabulary(tokens, flags.level)
     holder = tf.Module()
     holder.model, holder.vocabulary = model, vocabulary
     step, step_specs = make_step(model)
@@ -112,7 +120,8 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         "temperature": tf.TensorSpec((), tf.float32),
         "seed": tf.TensorSpec((), tf.int32),
     }
-    greedy = {"start_string": "".join(characters[:3]), "length": 40, "temperature": 0.0, "seed": 0}
+    start = "".join(tokens[:3])
+    greedy = {"start_string": start, "length": 40, "temperature": 0.0, "seed": 0}
     states = {k: tf.zeros((2, model.size)) for k in step_specs if k != "tokens"}
     folder = export.write(
         args.run_dir,
@@ -122,7 +131,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
             "step": (step, step_specs),
         },
         {"serving_default": greedy, "step": {"tokens": tf.constant([0, 1])} | states},
-        {"vocabulary": characters, "temperature": "0 is greedy; else among the 5 most probable"},
+        {"vocabulary": tokens, "temperature": "0 is greedy; else among the 5 most probable"},
     )
     print(f"{folder}: written, and agrees with the model in a process of its own")
 

@@ -3,6 +3,7 @@
     python sample.py --start_string 春 --max_length 60
     python sample.py --name shakespeare --temperature 0.8 --top_k 0 --num_samples 3
     python sample.py --interactive          # type a first line, the model goes on
+    python sample.py --acrostic 春夏秋冬      # a poem whose verses begin with these
 
 Each character costs one step of the network, and is printed as soon as it is drawn.
 """
@@ -22,6 +23,8 @@ from common import checkpoint, cli
 from common.errors import UserError
 
 CHAPTER = "chapter12_char_rnn"
+VERSE_ENDS = "，。"  # of the first and the second verse of a couplet
+MAX_VERSE = 12  # characters after which an acrostic goes on, whatever the model wrote
 
 
 def load_run(run_dir: Path, flags: argparse.Namespace, which: str) -> tuple[CharRNN, list[str]]:
@@ -32,8 +35,11 @@ def load_run(run_dir: Path, flags: argparse.Namespace, which: str) -> tuple[Char
     return model, vocabulary
 
 
-def make_generator(model: CharRNN, vocabulary: Sequence[str]) -> Callable[..., Iterator[str]]:
+def make_generator(
+    model: CharRNN, vocabulary: Sequence[str], level: str = "char"
+) -> Callable[..., Iterator[str]]:
     """Returns a function that writes text with a model; its graph is traced once."""
+    written = [data.join(level)(token) for token in vocabulary]
 
     @tf.function(reduce_retracing=True)
     def next_token(
@@ -64,7 +70,7 @@ def make_generator(model: CharRNN, vocabulary: Sequence[str]) -> Callable[..., I
         Raises:
             UserError: characters of `start_string` are not in the vocabulary.
         """
-        tokens = encode_start(start_string, vocabulary)
+        tokens = encode_start(start_string, vocabulary, level)
         settings = [tf.constant(value) for value in (temperature, top_k, top_p)]
         return draw_tokens(tokens, length, settings, seed)
 
@@ -76,25 +82,26 @@ def make_generator(model: CharRNN, vocabulary: Sequence[str]) -> Callable[..., I
             draw = tf.constant([seed, position])
             drawn, states = next_token(tf.constant(token), states, draw, settings)
         for position in range(len(tokens), len(tokens) + length):
-            yield vocabulary[int(drawn)]
+            yield written[int(drawn)]
             drawn, states = next_token(drawn, states, tf.constant([seed, position]), settings)
 
     return generate
 
 
-def encode_start(start_string: str, vocabulary: Sequence[str]) -> np.ndarray:
+def encode_start(start_string: str, vocabulary: Sequence[str], level: str = "char") -> np.ndarray:
     """Returns the tokens that a text begins with, at least one.
 
     Raises:
-        UserError: characters that the network has never seen.
+        UserError: tokens that the network has never seen.
     """
-    if unknown := sorted(set(start_string) - set(vocabulary)):
+    tokens = start_string if level == "char" else data.tokenize(start_string, level)[:-1]
+    if unknown := sorted(set(tokens) - set(vocabulary)):
         raise UserError(
             f"the model does not know {' '.join(map(repr, unknown))}",
-            f"use characters of its text, such as {''.join(vocabulary[:40])!r}",
+            f"use {level}s of its text, such as {' '.join(map(repr, vocabulary[:20]))}",
         )
     new_line = "\n" if "\n" in vocabulary else vocabulary[0]
-    return data.encode(start_string or new_line, vocabulary)
+    return data.encode(tokens or [new_line], vocabulary)
 
 
 def build_parser() -> cli.Parser:
@@ -114,6 +121,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--seed", type=int, default=0, help="seed of the drawing")
     parser.add_argument("--interactive", action=argparse.BooleanOptionalAction, default=False,
                         help="read first lines from the keyboard")
+    parser.add_argument("--acrostic", default="", help="for couplets: the verses' first characters")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
                         help="print a JSON list of texts instead")
     return parser
@@ -122,12 +130,18 @@ def build_parser() -> cli.Parser:
 def sample(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Prints the texts as they are made."""
     model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
-    generate = make_generator(model, vocabulary)
+    generate = make_generator(model, vocabulary, flags.level)
     top_k = 1 if args.greedy else args.top_k
 
     def write(start: str, seed: int) -> str:
-        text = start
-        following = generate(start, args.max_length, args.temperature, top_k, args.top_p, seed)
+        def go_on(start: str, length: int) -> Iterator[str]:
+            return generate(start, length, args.temperature, top_k, args.top_p, seed)
+
+        text = start + " " * (flags.level == "word" and start != "")
+        if args.acrostic:
+            following = write_acrostic(args.acrostic, vocabulary, go_on)
+        else:
+            following = go_on(start, args.max_length)
         show(text)
         for char in following:
             text += char
@@ -149,6 +163,33 @@ def sample(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         texts.append(write(args.start_string, args.seed + number))
     if args.json:
         print(json.dumps(texts, ensure_ascii=False))
+
+
+def write_acrostic(
+    acrostic: str, vocabulary: Sequence[str], go_on: Callable[[str, int], Iterator[str]]
+) -> Iterator[str]:
+    """Yields a poem whose verses begin with given characters.
+
+    Raises:
+        UserError: the model does not write verses, or does not know one of the characters.
+    """
+    if missing := sorted({*VERSE_ENDS, *acrostic} - set(vocabulary)):
+        raise UserError(
+            f"this model has no {' '.join(missing)} to write an acrostic with",
+            "take a run on couplets, and characters of its poems",
+        )
+    text = ""
+    for first in acrostic:
+        yield first
+        text += first
+        for char in go_on(text, MAX_VERSE):
+            yield char
+            text += char
+            if char in VERSE_ENDS:
+                break
+        if text[-1] == VERSE_ENDS[-1]:
+            yield "\n"
+            text += "\n"
 
 
 def converse(write: Callable[[str, int], str], seed: int) -> None:

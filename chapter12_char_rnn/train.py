@@ -130,15 +130,15 @@ def write_samples(
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the held-out scores."""
     text = data.load_text(args.dataset, args.input_file, args.data_dir)
-    vocabulary, tokens, held_out = data.prepare(text, args.max_vocab)
+    vocabulary, tokens, held_out = data.prepare(data.tokenize(text, args.level), args.max_vocab)
     num_seqs = data.fit_num_seqs(len(tokens), args.num_seqs, args.num_steps)
     introduce(args, len(tokens), len(vocabulary))
     model = build_model(**model_flags(args, len(vocabulary)), keep_prob=args.train_keep_prob,
                         seed=args.seed)
     optimizer = keras.optimizers.Adam(learning_rate(args))
     carried = tf.nest.map_structure(tf.Variable, model.initial_states(num_seqs))
-    train_step, score = make_train_step(model, optimizer, carried), make_score(model)
-    generate = make_generator(model, vocabulary)
+    train_step, score = make_train_step(model, optimizer, carried), make_score(model, args.level)
+    generate = make_generator(model, vocabulary, args.level)
     digest = rundir.sha256(text.encode())
     with rundir.open_run(args, dataset_sha256=digest, parameters=model.count_params()) as run:
         rundir.write_json(run / "vocabulary.json", vocabulary)
@@ -154,18 +154,19 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             if step % args.eval_every == 0 or step == args.max_steps:
                 scores = score(held_out, num_seqs, args.num_steps)
                 monitor.scalars(step, scores, "val")
-                state.save_if_best(scores["nats_per_char"])
+                state.save_if_best(scores[f"nats_per_{args.level}"])
                 samples = write_samples(step, run, monitor, generate, args.sample_length)
         monitor.close()
     print(*samples, sep="\n\n", end="\n\n")
-    print(f"held-out text: {scores['nats_per_char']:.3f} nats per character after {step} steps")
+    nats = scores[f"nats_per_{args.level}"]
+    print(f"held-out text: {nats:.3f} nats per {args.level} after {step} steps")
     return {"step": step, **scores}
 
 
-def introduce(args: argparse.Namespace, num_characters: int, num_distinct: int) -> None:
+def introduce(args: argparse.Namespace, num_tokens: int, num_distinct: int) -> None:
     """Says what is trained on, and in the demo how to go on to the book's run."""
     source = args.input_file if args.dataset == "file" else args.dataset
-    print(f"training on {source}: {num_characters:,} characters, {num_distinct:,} distinct")
+    print(f"training on {source}: {num_tokens:,} {args.level}s, {num_distinct:,} distinct")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book_poetry --dataset tang")
         for name, known in data.SOURCES.items():

@@ -1,6 +1,5 @@
 """Stops, kills and full disks: a run goes on as if nothing had happened."""
 
-import argparse
 import contextlib
 import gc
 import io
@@ -9,6 +8,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import resource
 import signal
 import subprocess
@@ -20,6 +20,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorflow.python.framework.config import disable_op_determinism
 
 from common import checkpoint, cli, inputs, rundir
@@ -132,7 +133,7 @@ def fit_net(run, stop_at=None, eval_every=5, patience=MAX_STEPS):
     model = build_net(1, seed=1)
     error = keras.metrics.MeanAbsoluteError(name="error")
     model.compile(keras.optimizers.Adam(0.01), "mse", metrics=[error])
-    means = [variable.value for metric in (model.metrics[0], error) for variable in metric.variables]
+    means = [v.value for metric in (model.metrics[0], error) for v in metric.variables]
     state = TrainState(
         run, {"model": model}, {"adam": (model.optimizer, model.trainable_variables)}, means=means
     )
@@ -334,9 +335,9 @@ def test_slots_of_every_optimizer_come_back(tmp_path, make):
 
 
 def count_for_ever(folder, connection):
-    args = argparse.Namespace(
-        run_dir=Path(folder), chapter="chapter99", command="", changed={}, seed=0
-    )
+    presets = {"demo": {}}
+    parser = cli.training_parser("", presets)
+    args = cli.resolve(parser, presets, "chapter99", ["--run_dir", folder])
     with rundir.open_run(args, dataset_sha256="0", parameters=1) as run:
         count(run, 10**9, 1, lambda step: connection.send(step), size=1000)
 
@@ -410,11 +411,36 @@ sys.exit(cli.run(lambda: count(Path(sys.argv[1]), body=lambda step: step == 5 an
 
 @pytest.mark.slow
 def test_stopped_process_has_flushed_what_tensorboard_shows(tmp_path):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
     done = subprocess.run(
         [sys.executable, "-c", INTERRUPTED, tmp_path, Path(__file__).parent], check=False
     )
     assert done.returncode == 130
-    events = EventAccumulator(str(tmp_path / "tb" / "train")).Reload()
-    assert [event.step for event in events.Tensors("count")] == [1, 2, 3, 4, 5]
+    assert shown(tmp_path / "tb" / "train", "count") == [(step, step) for step in range(1, 6)]
+
+
+def shown(folder, tag):
+    events = EventAccumulator(str(folder)).Reload().Tensors(tag)
+    return [(event.step, float(tf.make_ndarray(event.tensor_proto))) for event in events]
+
+
+def log_six_steps(folder, start, sign, splits):
+    monitor = Monitor(Path(folder), start)
+    for step in range(start + 1, start + 7):
+        for split in splits:
+            monitor.scalars(step, {"loss": sign * step}, split)
+    monitor.close()
+
+
+def test_resumed_points_take_the_place_of_orphaned_ones(tmp_path):
+    log_six_steps(tmp_path, 0, 1, ["train", "val", "test"])
+    for path in (tmp_path / "tb").glob("*/*"):  # an hour ago
+        name = re.sub(r"\d{10}", f"{time.time() - 3600:.0f}", path.name, count=1)
+        path.rename(path.with_name(name))
+    order = [path.name for path in (tmp_path / "tb").glob("*")][::-1]
+    process = FORKS.Process(target=log_six_steps, args=(str(tmp_path), 4, -1, order))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    expected = [(step, step if step <= 4 else -step) for step in range(1, 11)]
+    for split in order:
+        assert shown(tmp_path / "tb" / split, "loss") == expected

@@ -1,0 +1,33 @@
+# make demo | test | fast | lint | results. The plain commands stand in README.md.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test fast lint results
+
+help:
+	@echo "make demo     install, train chapter 12 on the shipped poems, print three of its own"
+	@echo "make test     install, run all tests (about ten minutes on two cores)"
+	@echo "make fast     the tests without the slow ones"
+	@echo "make lint     ruff"
+	@echo "make results  write the tables of all READMEs and docs/ anew from results/ and the code"
+
+.venv/.installed: requirements.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+demo: .venv/.installed
+	cd chapter12_char_rnn && ../$(BIN)/python train.py --input_file poetry.txt
+
+test: .venv/.installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+fast: .venv/.installed
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+
+lint: .venv/.installed
+	$(BIN)/ruff check .
+
+results: .venv/.installed
+	$(BIN)/python results/tables.py
+	$(BIN)/python docs/generate.py

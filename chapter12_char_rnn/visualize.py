@@ -1,0 +1,147 @@
+"""Shows what one cell of a trained network looks at, as an HTML page.
+
+    python visualize.py                       # the newest run, its most active cell
+    python visualize.py --layer 2 --unit 31 --length 1000
+
+Held-out text with each character coloured by the cell's output (red below zero, blue above), the
+five characters that the network expected next under it, and the samples of the run side by side.
+Karpathy et al. 2015 found cells in this way that count line lengths and open brackets.
+"""
+
+import argparse
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from chapter12_char_rnn import data
+from chapter12_char_rnn.model import CharRNN, State
+from chapter12_char_rnn.sample import load_run
+from common import cli, rundir
+from common.errors import UserError
+
+CHAPTER = "chapter12_char_rnn"
+NUM_EXPECTED = 5
+NUM_COLUMNS = 6  # of samples side by side
+
+PAGE = """<!DOCTYPE html>
+<meta charset="utf-8">
+<title>{title}</title>
+<style>
+  body {{ font: 15px/1.4 sans-serif; margin: 2em auto; max-width: 75em; }}
+  .text span {{ display: inline-block; text-align: center; vertical-align: top;
+                font: 16px monospace; min-width: 1.1em; margin-bottom: .6em; }}
+  .text small {{ display: block; font: 10px/1.15 monospace; color: #777; }}
+  .samples {{ display: flex; gap: 1em; overflow-x: auto; }}
+  .samples pre {{ flex: 1; white-space: pre-wrap; background: #f5f5f5; padding: .7em; margin: 0; }}
+</style>
+<h1>{title}</h1>
+<p>Blue: the cell's output is near 1; red: near −1. Under each character, what the network expected
+to come next, most probable first.</p>
+<div class="text">{text}</div>
+<h2>Samples by step</h2>
+<div class="samples">{samples}</div>
+"""
+
+
+def observe(
+    model: CharRNN, tokens: np.ndarray, layer: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads a text character by character.
+
+    Args:
+        model: the network.
+        tokens: int32 of shape (characters,).
+        layer: the layer to watch, from 0.
+
+    Returns:
+        Outputs of the layer, float32 of shape (characters, size), and the most probable next
+        tokens, int32 of shape (characters, 5).
+    """
+
+    @tf.function
+    def read(token: tf.Tensor, states: list[State]) -> tuple[tf.Tensor, list[State]]:
+        logits, states = model(token[None, None], states, training=False)
+        return tf.math.top_k(logits[0, 0, :-1], NUM_EXPECTED).indices, states
+
+    outputs, expected = [], []
+    states = model.initial_states(1)
+    for token in tqdm(tokens, unit="char", leave=False, disable=None):
+        likely, states = read(tf.constant(token), states)
+        outputs.append(states[layer][0][0].numpy())
+        expected.append(likely.numpy())
+    return np.stack(outputs), np.stack(expected)
+
+
+def show(token: str) -> str:
+    """Returns a token as it can be seen in HTML."""
+    return html.escape({"\n": "↵", " ": "␣", "\t": "⇥"}.get(token, token))
+
+
+def render_text(tokens: Sequence[str], values: np.ndarray, expected: Sequence[list[str]]) -> str:
+    """Returns the coloured text as HTML; values are in [-1, 1]."""
+    parts = []
+    for token, value, likely in zip(tokens, values, expected, strict=True):
+        hue, alpha = (215 if value > 0 else 5), abs(float(value))
+        under = "<br>".join(map(show, likely))
+        parts.append(f'<span style="background: hsl({hue} 90% 55% / {alpha:.2f})" '
+                     f'title="{value:+.2f}">{show(token)}<small>{under}</small></span>')
+        if token == "\n":
+            parts.append("<br>")
+    return "".join(parts)
+
+
+def render_samples(folder: Path) -> str:
+    """Returns some of a run's samples, from first to last, as HTML."""
+    files = sorted(folder.glob("*.txt"))
+    chosen = np.unique(np.linspace(0, len(files) - 1, NUM_COLUMNS).round().astype(int))
+    return "".join(
+        f"<pre><b>step {int(files[i].stem):,}</b>\n\n"
+        f"{html.escape(files[i].read_text(encoding='utf-8'))}</pre>"
+        for i in chosen if files
+    )
+
+
+def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Writes visualization.html into the run folder."""
+    if not 1 <= args.layer <= flags.num_layers:
+        raise UserError(f"there is no layer {args.layer}", f"the run has 1 to {flags.num_layers}")
+    if args.unit is not None and not 0 <= args.unit < flags.lstm_size:
+        raise UserError(f"there is no unit {args.unit}", f"a layer has 0 to {flags.lstm_size - 1}")
+    text = data.load_text(flags.dataset, flags.input_file, flags.data_dir)
+    rundir.check_data(args.run_dir, CHAPTER, rundir.sha256(text.encode()))
+    model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
+    _, _, held_out = data.prepare(data.tokenize(text, flags.level), flags.max_vocab)
+    tokens = held_out[1 : args.length + 1]
+    outputs, expected = observe(model, tokens, args.layer - 1)
+    unit = int(outputs.std(axis=0).argmax()) if args.unit is None else args.unit
+    names = np.array([*vocabulary, data.UNKNOWN])
+    page = PAGE.format(
+        title=f"{args.run_dir.name}: layer {args.layer}, unit {unit}",
+        text=render_text(names[tokens], outputs[:, unit], names[expected].tolist()),
+        samples=render_samples(args.run_dir / "samples"),
+    )
+    path = args.run_dir / "visualization.html"
+    path.write_text(page, encoding="utf-8")
+    print(path)
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__doc__, "visualize.py")
+    parser.add_argument("--layer", type=cli.positive_int, default=1, help="layer, from 1")
+    parser.add_argument("--unit", type=int, help="its unit, from 0 (default: the most varying)")
+    parser.add_argument("--length", type=cli.positive_int, default=600, help="tokens to show")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(visualize, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
