@@ -173,12 +173,12 @@ def write_acrostic(
     Raises:
         UserError: the model does not write verses, or does not know one of the characters.
     """
-    if missing := sorted({*VERSE_ENDS, *acrostic} - set(vocabulary)):
+    if missing := sorted({"\n", *VERSE_ENDS, *acrostic} - set(vocabulary)):
         raise UserError(
-            f"this model has no {' '.join(missing)} to write an acrostic with",
+            f"this model has no {' '.join(map(repr, missing))} to write an acrostic with",
             "take a run on couplets, and characters of its poems",
         )
-    text = ""
+    text = "\n"
     for first in acrostic:
         yield first
         text += first

@@ -2,13 +2,14 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from chapter01_mnist import data, eval, predict, save_images, train
+from chapter01_mnist import basics, data, eval, predict, save_images, train
 from chapter01_mnist.model import NETWORKS, SoftmaxRegression, build_model, cross_entropy
 from common import images, rundir
 from common.errors import UserError
@@ -224,7 +225,7 @@ def test_predict_reads_any_size_and_polarity(trained, tmp_path, capfd):
     answers = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert np.mean([a["label"] == b for a, b in zip(answers, labels, strict=True)]) >= 0.8
     broken = tmp_path / "broken.png"
-    broken.write_bytes(open(paths[0], "rb").read()[:60])
+    broken.write_bytes(Path(paths[0]).read_bytes()[:60])
     for bad in (broken, tmp_path / "absent.png"):
         assert predict.main(["--name", "digits", str(bad)]) == 2
         assert str(bad) in capfd.readouterr().err
@@ -240,6 +241,12 @@ def test_prepared_pictures_are_centred():
     np.testing.assert_array_equal(b, inverted)
     blank = data.prepare_picture(np.zeros((9, 5), np.uint8), True)
     assert blank.shape == (28, 28) and not blank.numpy().any()
+
+
+def test_the_small_numbers_hold(capfd):
+    assert basics.main([]) == 0
+    out = capfd.readouterr().out
+    assert "27." in out and "0.625" in out and "[16., 18.]" in out
 
 
 def test_save_images_writes_lossless_pictures(tmp_path, capfd):

@@ -1,6 +1,7 @@
 """Chapter 12: cells against Keras', windows against the text, sampling against its rules."""
 
 import io
+import itertools
 import json
 import math
 import sys
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from chapter12_char_rnn import compose_poetry, data, eval, sample, train
+from chapter12_char_rnn import compose_poetry, data, eval, export, sample, train, visualize
 from chapter12_char_rnn.model import CELLS, build_model, filter_logits, token_losses
 from common import cli, rundir
 
@@ -101,10 +102,19 @@ def test_every_weight_gets_a_gradient_and_a_step_moves_it(text_file):
     for old, variable in zip(before, model.trainable_variables, strict=True):
         assert np.abs(variable.numpy() - old).max() > 0, variable.path
     assert all(np.abs(v.numpy()).max() > 0 for v in tf.nest.flatten(carried))
-    kept = carried[0][0].numpy()
-    step(tokens[:, :-1], tokens[:, 1:], tf.constant(True))
-    model_fresh, _ = model(tokens[:, :1], model.initial_states(2)), kept
-    assert model_fresh is not None
+
+
+def test_a_fresh_window_forgets_what_was_carried():
+    model = build_model(9, lstm_size=6, keep_prob=1.0, seed=1)
+    optimizer = keras.optimizers.SGD(1e-9)
+    optimizer.build(model.trainable_variables)
+    carried = tf.nest.map_structure(
+        lambda zeros: tf.Variable(zeros + 0.5), model.initial_states(2))
+    step = train.make_train_step(model, optimizer, carried)
+    tokens = tf.random.stateless_uniform((2, 8), (1, 1), 0, 9, tf.int32)
+    losses = [float(step(tokens[:, :-1], tokens[:, 1:], tf.constant(fresh))[0])
+              for fresh in (False, True, True)]
+    assert losses[0] != losses[1] == pytest.approx(losses[2], abs=1e-6)
 
 
 def test_gradients_are_clipped_by_their_norm_with_repeated_rows_summed():
@@ -128,7 +138,7 @@ def test_windows_continue_and_targets_are_the_true_next_characters():
     batches = list(data.training_batches(tokens, 3, 5, seed=1).take(2 * windows))
     for inputs, targets, _ in batches:
         np.testing.assert_array_equal(targets, inputs + 1)
-    for (a, _, _), (b, _, fresh) in zip(batches, batches[1:], strict=False):
+    for (a, _, _), (b, _, fresh) in itertools.pairwise(batches):
         if not fresh:
             np.testing.assert_array_equal(b[:, 0], a[:, -1] + 1)
     assert [bool(fresh) for *_, fresh in batches] == ([True] + [False] * (windows - 1)) * 2
@@ -282,6 +292,69 @@ def test_a_changed_text_is_not_resumed(text_file, capfd):
 def test_the_standard_library_is_a_text():
     text = data.standard_library()
     assert len(text) > 1_000_000 and "def " in text
+
+
+def test_words_and_sentence_marks_need_no_download():
+    tokens = data.tokenize("The dog runs. It doesn't stop!", "word")
+    assert tokens == ["The", "dog", "runs", ".", "\n", "It", "does", "n't", "stop", "!", "\n"]
+    assert data.tokenize("", "word") == []
+
+
+def test_a_network_of_words_trains_samples_and_exports(text_file, capfd):
+    text_file.write_text("The quick brown fox jumps over the lazy dog.\n" * 40, encoding="utf-8")
+    run = trained(text_file, "--level", "word", "--max_steps", "120", "--learning_rate", "0.02",
+                  "--train_keep_prob", "1", "--lstm_size", "32")
+    assert eval.main(["--name", "run"]) == 0
+    metrics = json.loads((run / "eval.json").read_text())["metrics"]["validation"]
+    assert metrics["words"] == 44  # 40 lines of ten words and a mark, a tenth is held out
+    assert metrics["perplexity"] == pytest.approx(math.exp(metrics["nats_per_word"]))
+    _, said = run_sample(capfd, "--start_string", "The quick", "--greedy", "--max_length", "4")
+    assert said.out.startswith("The quick brown fox jumps over")
+    status, said = run_sample(capfd, "--start_string", "The slow")
+    assert status == 2 and "'slow'" in said.err
+    assert export.main(["--name", "run"]) == 0
+    loaded = tf.saved_model.load(str(run / "export" / "1")).signatures["serving_default"]
+    said = loaded(start_string=tf.constant("The quick"), length=tf.constant(4),
+                  temperature=tf.constant(0.0), seed=tf.constant(0))["text"]
+    assert said.numpy().decode().startswith("The quick brown fox jumps over")
+
+
+def test_the_export_writes_what_sample_writes(text_file, capfd):
+    run = trained(text_file, "--cell", "gru")
+    assert export.main(["--name", "run"]) == 0
+    _, said = run_sample(capfd, "--start_string", "dog", "--greedy", "--max_length", "20",
+                         "--json")
+    signatures = tf.saved_model.load(str(run / "export" / "1")).signatures
+    arguments = {"length": tf.constant(20), "temperature": tf.constant(0.0),
+                 "seed": tf.constant(0)}
+    text = signatures["serving_default"](start_string=tf.constant("dog"), **arguments)["text"]
+    assert text.numpy().decode() == json.loads(said.out)[0]
+    empty = signatures["serving_default"](start_string=tf.constant(""), **arguments)["text"]
+    assert len(empty.numpy().decode()) == 20
+    states = {f"layer{i}_state0": tf.zeros((2, 8)) for i in range(2)}
+    outputs = signatures["step"](tokens=tf.constant([0, 1]), **states)
+    np.testing.assert_allclose(tf.reduce_sum(outputs["probabilities"], axis=1), 1, atol=1e-5)
+
+
+def test_an_acrostic_begins_its_verses_as_told(tmp_path, capfd):
+    path = tmp_path / "poems.txt"
+    path.write_text("春风吹细雨，明月照高楼。\n秋水连天远，寒山入夜深。\n" * 40, encoding="utf-8")
+    trained(path, "--max_steps", "150", "--learning_rate", "0.02", "--lstm_size", "32",
+            "--train_keep_prob", "1", "--eval_every", "150", "--num_steps", "26")
+    status, said = run_sample(capfd, "--acrostic", "春明秋寒", "--greedy")
+    assert status == 0
+    assert said.out == "春风吹细雨，明月照高楼。\n秋水连天远，寒山入夜深。\n\n"
+    status, said = run_sample(capfd, "--acrostic", "春X")
+    assert status == 2 and "X" in said.err
+
+
+def test_a_cell_is_shown(text_file, capfd):
+    run = trained(text_file)
+    assert visualize.main(["--length", "50", "--layer", "2", "--unit", "3"]) == 0
+    page = (run / "visualization.html").read_text(encoding="utf-8")
+    assert page.count("<span") == 50 and "step 20" in page and "layer 2, unit 3" in page
+    assert visualize.main(["--layer", "3"]) == 2 and visualize.main(["--unit", "8"]) == 2
+    assert "there is no layer 3" in capfd.readouterr().err
 
 
 def test_couplet_form():

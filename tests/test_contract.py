@@ -201,18 +201,18 @@ def test_a_copied_chapter_trains_from_the_first_command_of_its_readme(chapter, t
 
 
 def commands_in(text: str) -> list[tuple[str, list[str]]]:
-    """Finds `python SCRIPT.py ARGUMENTS` in a text; returns scripts and arguments."""
+    """Finds `python SCRIPT.py ARGUMENTS` in a text, but for the book's own in a first column."""
     found = []
-    for line in re.findall(r"python ((?:-m )?[\w./]+(?:\.py)? [^`|\n]*|[\w]+\.py)", text):
-        script, *argv = shlex.split(line.split(" #")[0].replace("…", ""), posix=True)
-        if script.endswith(".py"):
-            found.append((Path(script).stem, argv))
+    text = re.sub(r"^\| `python [^|]*", "", text, flags=re.MULTILINE)
+    for line in re.findall(r"python (\w+\.py[^`|\n]*)", text):
+        script, *argv = shlex.split(line.split(" #")[0])
+        found.append((Path(script).stem, argv))
     return found
 
 
 def parses(chapter: Chapter, script: str, argv: list[str]) -> None:
     module = chapter.module(script)
-    if hasattr(module, "build_parser"):
+    if hasattr(module, "build_parser") and argv != ["--help"]:
         module.build_parser().parse_args(argv)
 
 
