@@ -17,7 +17,7 @@ import numpy as np
 import sklearn.datasets
 import tensorflow as tf
 
-from common import cli, inputs, rundir
+from common import cli, inputs
 from common.errors import UserError
 
 SIZE = 28
@@ -28,37 +28,41 @@ FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
          "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
-@dataclass(frozen=True)
-class Source:
-    """A published set in idx files: class names, and what a download needs."""
-
-    labels: tuple[str, ...]
-    mirrors: tuple[str, ...]
-    sha256: tuple[str, ...]  # of the publisher's .gz files, in the order of FILES
-    about: str
-
-
 DIGITS = tuple("0123456789")
+GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
+            "Bag", "Ankle boot")
+
+
+def idx_files(mirrors: tuple[str, ...], *digests: str) -> tuple[inputs.File, ...]:
+    """Returns the four files of a set, as its publisher zips them, in the order of FILES."""
+    return tuple(
+        inputs.File(f"{name}.gz", digest, tuple(f"{mirror}{name}.gz" for mirror in mirrors))
+        for name, digest in zip(FILES, digests, strict=True)
+    )
+
+
+OFFLINE = {"digits": "1,797 real digits of 8x8 that come with scikit-learn, drawn large"}
 SOURCES = {
-    "mnist": Source(
-        DIGITS,
-        ("https://storage.googleapis.com/cvdf-datasets/mnist/",
-         "https://ossci-datasets.s3.amazonaws.com/mnist/"),
-        ("440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-         "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-         "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-         "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+    "mnist": inputs.Source(
         "MNIST (LeCun et al. 1998): 60,000 + 10,000 digits of 28x28, 11.6 MB; CC BY-SA 3.0",
+        idx_files(
+            ("https://storage.googleapis.com/cvdf-datasets/mnist/",
+             "https://ossci-datasets.s3.amazonaws.com/mnist/"),
+            "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+            "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+            "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+            "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        ),
     ),
-    "fashion_mnist": Source(
-        ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
-         "Bag", "Ankle boot"),
-        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
-        ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
-         "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
-         "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
-         "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5"),
+    "fashion_mnist": inputs.Source(
         "Fashion-MNIST (Xiao et al. 2017): 60,000 + 10,000 garments of 28x28, 30.9 MB; MIT",
+        idx_files(
+            ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+        ),
     ),
 }
 
@@ -104,10 +108,8 @@ def load_idx(folder: Path, dataset: str) -> dict[str, Split]:
     present = {name: next((folder / file for file in (name, f"{name}.gz")
                            if (folder / file).is_file()), None) for name in FILES}
     if not any(present.values()):
-        source = SOURCES[dataset]
-        for name, digest in zip(FILES, source.sha256, strict=True):
-            urls = [f"{mirror}{name}.gz" for mirror in source.mirrors]
-            present[name] = inputs.fetch(folder / f"{name}.gz", urls, digest)
+        for name, file in zip(FILES, SOURCES[dataset].files, strict=True):
+            present[name] = inputs.fetch(folder / file.name, file.urls, file.sha256)
     if missing := [name for name, path in present.items() if path is None]:
         raise UserError(f"{folder} lacks {', '.join(missing)}", "put all four idx files there")
     arrays = [read_idx(path) for path in present.values()]
@@ -122,10 +124,10 @@ def load_idx(folder: Path, dataset: str) -> dict[str, Split]:
     return _split({name: Split(x, y.astype(np.int64)) for name, (x, y) in pairs.items()})
 
 
-def load_tfds(dataset: str, data_dir: str) -> dict[str, Split]:
+def load_tfds(dataset: str, data_dir: str | Path) -> dict[str, Split]:
     """Loads a set through tensorflow-datasets, whose order of the pictures is its own."""
     def load(split: str) -> Split:
-        part = inputs.load_tfds(dataset, split, data_dir, "give the idx files in --data_dir")
+        part = inputs.load_tfds(dataset, split, str(data_dir), "give the idx files in --data_dir")
         return Split(part["image"][..., 0], part["label"])
 
     return _split({name: load(name) for name in ("train", "test")})
@@ -156,7 +158,7 @@ def load_digits() -> dict[str, Split]:
     return {name: Split(images[part], labels[part]) for name, part in borders.items()}
 
 
-def load(dataset: str, data_dir: str, use_tfds: bool = False) -> dict[str, Split]:
+def load(dataset: str, data_dir: str | Path, use_tfds: bool = False) -> dict[str, Split]:
     """Returns the splits "train", "validation" and "test" of a set."""
     if dataset == "digits":
         return load_digits()
@@ -167,7 +169,7 @@ def load(dataset: str, data_dir: str, use_tfds: bool = False) -> dict[str, Split
 
 def label_names(dataset: str) -> tuple[str, ...]:
     """Returns the names of the ten classes."""
-    return SOURCES[dataset].labels if dataset in SOURCES else DIGITS
+    return GARMENTS if dataset == "fashion_mnist" else DIGITS
 
 
 def scale(images: tf.Tensor) -> tf.Tensor:
@@ -265,7 +267,7 @@ def prepare_picture(picture: tf.Tensor, centre: bool) -> tf.Tensor:
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that say which set is read and from where."""
     group = parser.add_argument_group("data")
-    group.add_argument("--dataset", choices=["digits", *SOURCES], default="digits",
+    group.add_argument("--dataset", choices=[*OFFLINE, *SOURCES], default="digits",
                        help="digits: scikit-learn's 1,797, offline; others: four idx files")
     group.add_argument("--data_dir", type=cli.path, help="folder of the idx files, fetched to it "
                        "if absent (default: data/<dataset> in the repository)")
@@ -275,8 +277,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def load_flags(flags: argparse.Namespace) -> dict[str, Split]:
     """Loads what the flags of `add_flags` mean."""
-    folder = flags.data_dir or str(rundir.ROOT / "data" / flags.dataset)
-    return load(flags.dataset, folder, flags.tfds)
+    return load(flags.dataset, flags.data_dir or inputs.default_dir(flags.dataset), flags.tfds)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -20,7 +20,7 @@ import tensorflow as tf
 from chapter01_mnist import data
 from chapter01_mnist.eval import draw_mistakes, make_score
 from chapter01_mnist.model import NETWORKS, SoftmaxRegression, build_model, cross_entropy
-from common import cli, rundir
+from common import cli, inputs, rundir
 from common.checkpoint import FitCallback, TrainState
 from common.monitor import Monitor
 
@@ -191,7 +191,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     print(f"training {args.model} on {len(splits['train'].labels):,} pictures of {args.dataset}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book_conv --data_dir MNIST_FOLDER")
-        if (folder := rundir.ROOT / "data" / "mnist").is_dir() and args.dataset == "digits":
+        if (folder := inputs.default_dir("mnist")).is_dir() and args.dataset == "digits":
             print(f"{folder} is here: --dataset mnist")
     model = build_model(args.model, args.keep_prob, args.seed)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)

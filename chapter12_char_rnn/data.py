@@ -12,14 +12,13 @@ import sys
 import sysconfig
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import nltk
 import numpy as np
 import tensorflow as tf
 
-from common import cli, inputs, rundir
+from common import cli, inputs
 from common.errors import UserError
 
 SAMPLE = Path(__file__).parent / "poetry.txt"
@@ -28,28 +27,27 @@ UNKNOWN = "�"  # how the one number for all tokens outside the vocabulary is s
 SENTENCE_END = "\n"  # the mark after a sentence, when tokens are words
 
 
-@dataclass(frozen=True)
-class Source:
-    """A published text: what docs/datasets.md tells, and what a download needs."""
-
-    file: str
-    sha256: str
-    urls: tuple[str, ...]
-    about: str
-
-
+OFFLINE = {
+    "file": "the file that `--input_file` names; without one poetry.txt, 5,500 couplets",
+    "stdlib": "the sources of Python's own standard library",
+}
+GITHUB = "https://raw.githubusercontent.com/"
 SOURCES = {
-    "shakespeare": Source(
-        "shakespeare.txt",
-        "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
-        ("https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
-        "tiny Shakespeare: 1,115,394 characters, 65 distinct; public domain",
+    "shakespeare": inputs.Source(
+        "Tiny Shakespeare: 1,115,394 characters, 65 distinct, 1.1 MB; public domain",
+        (inputs.File(
+            "shakespeare.txt",
+            "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+            (f"{GITHUB}karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
+        ),),
     ),
-    "tang": Source(
-        "poetry.txt",
-        "ffc4d1112de038bc26cd0271ef3094fe9bae98e36c72537f4997959dec167154",
-        ("https://raw.githubusercontent.com/hzy46/Deep-Learning-21-Examples/master/chapter_12/data/poetry.txt",),
-        "the book's Tang poems: 942,681 characters, 5,387 distinct; no licence stated",
+    "tang": inputs.Source(
+        "The book's Tang poems: 942,681 characters, 5,387 distinct, 2.7 MB; no licence stated",
+        (inputs.File(
+            "poetry.txt",
+            "ffc4d1112de038bc26cd0271ef3094fe9bae98e36c72537f4997959dec167154",
+            (f"{GITHUB}hzy46/Deep-Learning-21-Examples/master/chapter_12/data/poetry.txt",),
+        ),),
     ),
 }
 
@@ -80,7 +78,7 @@ def standard_library() -> str:
     return "\n".join(module.read_text(encoding="utf-8") for module in modules)
 
 
-def load_text(dataset: str, input_file: str | None, data_dir: str) -> str:
+def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str:
     """Returns the text that the flags of the same names mean.
 
     Raises:
@@ -89,8 +87,9 @@ def load_text(dataset: str, input_file: str | None, data_dir: str) -> str:
     if dataset == "stdlib":
         return standard_library()
     if dataset in SOURCES:
-        source = SOURCES[dataset]
-        return read_text(inputs.fetch(Path(data_dir) / source.file, source.urls, source.sha256))
+        (file,) = SOURCES[dataset].files
+        folder = Path(data_dir or inputs.default_dir(dataset))
+        return read_text(inputs.fetch(folder / file.name, file.urls, file.sha256))
     return read_text(Path(input_file or SAMPLE))
 
 
@@ -227,11 +226,11 @@ def evaluation_batches(tokens: np.ndarray, num_seqs: int, num_steps: int) -> tf.
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that say which text is read and how."""
     group = parser.add_argument_group("data")
-    group.add_argument("--dataset", choices=["file", "stdlib", *SOURCES], default="file",
+    group.add_argument("--dataset", choices=[*OFFLINE, *SOURCES], default="file",
                        help="file: --input_file; stdlib: Python's own sources; else fetched once")
     group.add_argument("--input_file", type=cli.path, default=str(SAMPLE), help="a UTF-8 text")
-    group.add_argument("--data_dir", type=cli.path, default=str(rundir.ROOT / "data"),
-                       help="where fetched texts lie")
+    group.add_argument("--data_dir", type=cli.path, help="where a fetched text lies "
+                       "(default: data/<dataset> in the repository)")
     group.add_argument("--level", choices=["char", "word"], default="char",
                        help="what the network reads and writes")
     group.add_argument("--max_vocab", type=cli.positive_int, default=3500,

@@ -21,7 +21,7 @@ from chapter12_char_rnn import data
 from chapter12_char_rnn.eval import make_score
 from chapter12_char_rnn.model import CELLS, CharRNN, build_model, model_flags, token_losses
 from chapter12_char_rnn.sample import make_generator
-from common import cli, rundir
+from common import cli, inputs, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -33,7 +33,7 @@ NUM_SAMPLES = 3
 SMALL = {"num_seqs": 32, "eval_every": 1000}
 PRESETS = {
     "demo": SMALL | {"use_embedding": True, "num_steps": 26, "learning_rate": 0.005,
-                     "train_keep_prob": 0.7, "max_steps": 3000, "eval_every": 500,
+                     "train_keep_prob": 0.7, "max_steps": 6000, "eval_every": 1000,
                      "sample_length": 25},
     "book_shakespeare": SMALL | {"num_steps": 50, "learning_rate": 0.01, "max_steps": 20000},
     "book_poetry": SMALL | {"use_embedding": True, "num_steps": 26, "learning_rate": 0.005,
@@ -170,9 +170,9 @@ def introduce(args: argparse.Namespace, num_tokens: int, num_distinct: int) -> N
     print(f"training on {source}: {num_tokens:,} {args.level}s, {num_distinct:,} distinct")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book_poetry --dataset tang")
-        for name, known in data.SOURCES.items():
-            if (path := Path(args.data_dir) / known.file).exists():
-                print(f"{path} is here: --dataset {name}")
+        for name in data.SOURCES:
+            if (folder := inputs.default_dir(name)).is_dir():
+                print(f"{folder} is here: --dataset {name}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

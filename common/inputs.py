@@ -9,6 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,31 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from common.errors import UserError
+from common.rundir import ROOT
 
 REACHABLE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class File:
+    """A published file: its name in `--data_dir`, sha256, and addresses."""
+
+    name: str
+    sha256: str
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published data set: what docs/datasets.md tells of it, and its files."""
+
+    about: str
+    files: tuple[File, ...]
+
+
+def default_dir(dataset: str) -> Path:
+    """Returns where a set is looked for, and fetched to, without `--data_dir`."""
+    return ROOT / "data" / dataset
 
 
 def index_batches(

@@ -12,8 +12,9 @@ import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
+
+from common.inputs import default_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"(\[`(\w+)`\]\(\.\./([\w/]+\.py)#L)\d+")
@@ -36,34 +37,20 @@ def line_of(file: str, name: str) -> int:
     return text.count("\n", 0, found[0].start()) + 1
 
 
-def files_of(module: Any, source: Any) -> list[tuple[str, str, Sequence[str]]]:
-    """Returns the files of a source: name, sha256, URLs."""
-    if not hasattr(source, "mirrors"):
-        return [(source.file, source.sha256, source.urls)]
-    return [(f"{name}.gz", digest, [f"{mirror}{name}.gz" for mirror in source.mirrors])
-            for name, digest in zip(module.FILES, source.sha256, strict=True)]
-
-
 def describe(name: str) -> Iterator[str]:
     """Yields the paragraphs about the data of one chapter."""
-    module, parser = importlib.import_module(f"{name}.data"), argparse.ArgumentParser()
-    module.add_flags(parser)
-    flags = {option: action for action in parser._actions for option in action.option_strings}
+    module = importlib.import_module(f"{name}.data")
     yield f"## [{name}](../{name}): {module.__doc__.split(':')[0]}"
     commands = [line[4:] for line in module.__doc__.splitlines() if line.startswith("    ")]
     yield "\n".join(["```bash", f"cd {name}", *commands, "```"])
-    for key, note in re.findall(r"(\w+): ([^;]+)", flags["--dataset"].help):
-        if key in flags["--dataset"].choices:
-            if note in flags:  # the set is a file that another flag names
-                note = f"the file of `{note}`, else `{Path(flags[note].default).relative_to(ROOT)}`"
-            yield f"### `{key}`\n\nNeeds no download: {note}."
+    for key, about in module.OFFLINE.items():
+        yield f"### `{key}`\n\nNeeds no download: {about}."
     for key, source in module.SOURCES.items():
-        folder = Path(flags["--data_dir"].default or ROOT / "data" / key).relative_to(ROOT)
-        tfds = "\n`--tfds` reads it through tensorflow-datasets." * ("--tfds" in flags)
-        yield f"### `{key}`\n\n{source.about}.\n\nFolder: `{folder}/` or `--data_dir`.{tfds}"
-        rows = [f"| `{file}` | `{digest}` | "
-                + ", ".join(f"[{urlparse(url).netloc}]({url})" for url in urls) + " |"
-                for file, digest, urls in files_of(module, source)]
+        folder = default_dir(key).relative_to(ROOT)
+        yield f"### `{key}`\n\n{source.about}.\n\nFolder: `{folder}/`, or `--data_dir`."
+        rows = [f"| `{file.name}` | `{file.sha256}` | "
+                + ", ".join(f"[{urlparse(url).netloc}]({url})" for url in file.urls) + " |"
+                for file in source.files]
         yield "\n".join(["| File | sha256 | From |", "| --- | --- | --- |", *rows])
 
 

@@ -386,10 +386,10 @@ def test_real_texts_have_their_published_sizes(real_data):
     shakespeare = data.read_text(real_data("char_rnn/shakespeare.txt"))
     assert (len(shakespeare), len(set(shakespeare))) == (1_115_394, 65)
     digest = rundir.sha256(shakespeare.encode())
-    assert digest == data.SOURCES["shakespeare"].sha256
+    assert digest == data.SOURCES["shakespeare"].files[0].sha256
     tang = data.read_text(real_data("book/chapter_12/data/poetry.txt"))
     assert (len(tang), len(set(tang))) == (942_681, 5_387)
-    assert rundir.sha256(tang.encode()) == data.SOURCES["tang"].sha256
+    assert rundir.sha256(tang.encode()) == data.SOURCES["tang"].files[0].sha256
     vocabulary = data.build_vocabulary(tang, 3500)
     known = np.mean(data.encode(tang, vocabulary) < 3500)
     assert known == pytest.approx(0.99525, abs=1e-5)

@@ -1,0 +1,42 @@
+"""READMEs and docs/ say what the code and results/ say."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "chapter*/*.md", "appendix_*/*.md")
+               for path in ROOT.glob(pattern))
+
+
+def load(path: str):
+    spec = importlib.util.spec_from_file_location(Path(path).stem, ROOT / path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("script", ["results/tables.py", "docs/generate.py"])
+def test_nothing_generated_is_out_of_date(script, capsys):
+    assert load(script).main(["--check"]) == 0, capsys.readouterr().out + "run: make results"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if not link.startswith(("http://", "https://", "#")):
+            assert (page.parent / link.split("#")[0]).exists(), link
+
+
+def test_no_file_is_too_large():
+    large = [path for path in ROOT.glob("[!.]*/**/*") if path.is_file()
+             and path.relative_to(ROOT).parts[0] not in ("runs", "data")
+             and path.stat().st_size > 1_000_000]
+    assert large == []
+
+
+def test_common_imports_no_chapter():
+    for path in (ROOT / "common").glob("*.py"):
+        assert not re.search(r"(from|import) (chapter|appendix)", path.read_text(encoding="utf-8"))
