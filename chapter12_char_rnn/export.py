@@ -43,14 +43,13 @@ class Vocabulary(tf.Module):
         self.level = level
 
     def encode(self, text: tf.Tensor) -> tf.Tensor:
-        """Turns a string into int32 tokens; an empty one into the token of a new line.
+        """Turns a string into int32 tokens, led by a new line, as `sample.py` does.
 
         Words must come with spaces between them, and around punctuation.
         """
         split_chars = self.level == "char"
         parts = tf.strings.unicode_split(text, "UTF-8") if split_chars else tf.strings.split(text)
-        tokens = self.table.lookup(parts)
-        return tf.cond(tf.size(tokens) > 0, lambda: tokens, lambda: tf.constant([self.start]))
+        return tf.concat([[self.start], self.table.lookup(parts)], axis=0)
 
     def decode(self, tokens: tf.Tensor) -> tf.Tensor:
         """Turns int32 tokens into a string."""

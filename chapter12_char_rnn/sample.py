@@ -89,7 +89,9 @@ def make_generator(
 
 
 def encode_start(start_string: str, vocabulary: Sequence[str], level: str = "char") -> np.ndarray:
-    """Returns the tokens that a text begins with, at least one.
+    """Returns the tokens that a text begins with: a new line, then `start_string`.
+
+    The new line puts the network where texts begin; without it a first verse may lack a character.
 
     Raises:
         UserError: tokens that the network has never seen.
@@ -100,8 +102,8 @@ def encode_start(start_string: str, vocabulary: Sequence[str], level: str = "cha
             f"the model does not know {' '.join(map(repr, unknown))}",
             f"use {level}s of its text, such as {' '.join(map(repr, vocabulary[:20]))}",
         )
-    new_line = "\n" if "\n" in vocabulary else vocabulary[0]
-    return data.encode(tokens or [new_line], vocabulary)
+    first = "\n" if "\n" in vocabulary else vocabulary[0]
+    return data.encode([first, *tokens], vocabulary)
 
 
 def build_parser() -> cli.Parser:
@@ -178,7 +180,7 @@ def write_acrostic(
             f"this model has no {' '.join(map(repr, missing))} to write an acrostic with",
             "take a run on couplets, and characters of its poems",
         )
-    text = "\n"
+    text = ""
     for first in acrostic:
         yield first
         text += first
