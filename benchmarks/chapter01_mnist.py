@@ -1,7 +1,7 @@
 """Pictures a second of training the book's convolutional network: ours and PyTorch's usual loop.
 
     pip install -r requirements-benchmarks.txt
-    python benchmarks/chapter01_mnist.py
+    python -m benchmarks.chapter01_mnist
 
 Batches of 128 pictures, shuffled anew each epoch from an array in memory; forward, backward, Adam
 and input pipeline are all counted. `input` is our stream alone: what the network could be fed.
@@ -10,8 +10,9 @@ and input pipeline are all counted. `input` is our stream alone: what the networ
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import compare
 import numpy as np
+
+from benchmarks import compare
 
 BATCH_SIZE = 128
 SETTINGS = {"conv, batch 128": {}}
@@ -92,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Drives the rounds, or makes one measurement."""
     contenders = {"ours": ours, "pytorch": pytorch, "input": input_alone,
                   "input_augmented": input_augmented}
-    return compare.run(__file__, "pictures/s", contenders, SETTINGS, argv)
+    return compare.run("chapter01_mnist", "pictures/s", contenders, SETTINGS, argv)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Characters a second of training: ours, PyTorch's nn.LSTM, and Keras' layers as usual.
 
     pip install -r requirements-benchmarks.txt
-    python benchmarks/chapter12_char_rnn.py
+    python -m benchmarks.chapter12_char_rnn
 
 Two layers, dropout 0.5, clipping to norm 5, Adam, state carried, windows cut from the same random
 text; forward, backward, update and input pipeline are all counted.
@@ -11,8 +11,9 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import compare
 import numpy as np
+
+from benchmarks import compare
 
 VOCABULARY = 66
 SETTINGS = {
@@ -121,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Drives the rounds, or makes one measurement."""
     contenders = {"ours": ours, "pytorch": pytorch, "keras": keras_layers,
                   "ours_bfloat16": ours_bfloat16}
-    return compare.run(__file__, "characters/s", contenders, SETTINGS, argv)
+    return compare.run("chapter12_char_rnn", "characters/s", contenders, SETTINGS, argv)
 
 
 if __name__ == "__main__":

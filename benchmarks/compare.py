@@ -1,6 +1,6 @@
 """Measures programs against each other: in turn, in processes of their own, on the same machine.
 
-A benchmark is a script whose `main` calls `run`: without arguments it drives the rounds, with
+A benchmark is a module whose `main` calls `run`: without arguments it drives the rounds, with
 `--contender NAME --setting NAME` it is one measurement and prints one number.
 """
 
@@ -41,7 +41,7 @@ def items_per_second(step: Callable[[], Any], items: int) -> float:
 
 
 def run(
-    script: str,
+    name: str,
     unit: str,
     contenders: dict[str, Contender],
     settings: dict[str, dict[str, Any]],
@@ -50,7 +50,7 @@ def run(
     """Is the `main` of every benchmark.
 
     Args:
-        script: `__file__` of the benchmark, which gives the result its name.
+        name: the benchmark's module, which gives the result its name.
         unit: what is counted a second.
         contenders: by name, a function from a setting to a step and the items it processes;
             the first one is ours.
@@ -64,13 +64,12 @@ def run(
     if args.contender:
         print(items_per_second(*contenders[args.contender](settings[args.setting])))
         return 0
-    name = Path(script).stem
     result: dict[str, Any] = {
         "benchmark": name, "unit": unit, "rounds": ROUNDS, "cpus": os.cpu_count(),
         "date": datetime.date.today().isoformat(), "settings": {},
     }
     for setting in settings:
-        medians = _rounds(script, list(contenders), setting)
+        medians = _rounds(name, list(contenders), setting)
         ours = medians[next(iter(contenders))]
         ratios = {peer: round(ours / value, 2) for peer, value in medians.items() if value != ours}
         result["settings"][setting] = {
@@ -83,13 +82,14 @@ def run(
     return 0
 
 
-def _rounds(script: str, contenders: list[str], setting: str) -> dict[str, float]:
+def _rounds(module: str, contenders: list[str], setting: str) -> dict[str, float]:
     """Lets the contenders take turns; returns the median of each."""
     values: dict[str, list[float]] = {name: [] for name in contenders}
     turns = [name for _ in range(ROUNDS) for name in contenders]
     for name in tqdm(turns, desc=setting, unit="turn"):
-        command = [sys.executable, script, "--contender", name, "--setting", setting]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [sys.executable, "-m", f"benchmarks.{module}"]
+        command += ["--contender", name, "--setting", setting]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"{name} failed at {setting}:\n{done.stderr[-2000:]}")
         values[name].append(float(done.stdout.split()[-1]))

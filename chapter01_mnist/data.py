@@ -17,7 +17,7 @@ import numpy as np
 import sklearn.datasets
 import tensorflow as tf
 
-from common import cli, inputs
+from common import cli, inputs, rundir
 from common.errors import UserError
 
 SIZE = 28
@@ -26,8 +26,6 @@ VALIDATION = 5000  # book, section 1.1: the first 5,000 of the training file
 MAX_SHIFT, MAX_ROTATION, MAX_ZOOM = 2.0, 0.15, 0.1  # pixels, radians, relative
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
          "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-
-
 DIGITS = tuple("0123456789")
 GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker",
             "Bag", "Ankle boot")
@@ -167,6 +165,11 @@ def load(dataset: str, data_dir: str | Path, use_tfds: bool = False) -> dict[str
     return load_idx(Path(data_dir), dataset)
 
 
+def digest(splits: dict[str, Split]) -> str:
+    """Returns the sha256 of all pictures and labels."""
+    return rundir.sha256(*(a for s in splits.values() for a in (s.images, s.labels)))
+
+
 def label_names(dataset: str) -> tuple[str, ...]:
     """Returns the names of the ten classes."""
     return GARMENTS if dataset == "fashion_mnist" else DIGITS
@@ -232,7 +235,7 @@ def prepare_picture(picture: tf.Tensor, centre: bool) -> tf.Tensor:
     into the 28x28 whole.
 
     Args:
-        picture: uint8 of shape (height, width), any size.
+        picture: of shape (height, width), any size, in [0, 255].
         centre: cut out and centre, or not.
 
     Returns:
@@ -276,7 +279,14 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def load_flags(flags: argparse.Namespace) -> dict[str, Split]:
-    """Loads what the flags of `add_flags` mean."""
+    """Loads what the flags of `add_flags` mean.
+
+    Raises:
+        UserError: the set cannot be read, or has no use for a folder.
+    """
+    if flags.dataset in OFFLINE and (flags.data_dir or flags.tfds):
+        raise UserError(f"--dataset {flags.dataset} is not read from a folder, nor from tfds",
+                        "add --dataset mnist, or leave --data_dir and --tfds away")
     return load(flags.dataset, flags.data_dir or inputs.default_dir(flags.dataset), flags.tfds)
 
 

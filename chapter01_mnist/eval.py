@@ -22,7 +22,7 @@ from chapter01_mnist.model import SoftmaxRegression, build_model, cross_entropy
 from common import checkpoint, cli, images, results, rundir
 
 CHAPTER = "chapter01_mnist"
-BOOK = {"softmax-book": 0.9185, "conv-book": 0.99}  # the book prints "about 99 %" for the latter
+BOOK = {"book_softmax": 0.9185, "book_conv": 0.99}  # the book prints "about 99 %" for the latter
 Classifier = SoftmaxRegression | keras.Sequential
 
 
@@ -54,10 +54,9 @@ def predict(model: Classifier, split: data.Split) -> np.ndarray:
 
 
 def draw_mistakes(
-    model: Classifier, split: data.Split, names: Sequence[str], png: Path, count: int = 40
-) -> Path:
-    """Draws the wrong answers that a model is surest of; returns the file it wrote."""
-    probabilities = predict(model, split)
+    probabilities: np.ndarray, split: data.Split, names: Sequence[str], png: Path, count: int = 40
+) -> None:
+    """Draws the wrong answers that were given with most confidence."""
     answers = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(answers != split.labels)
     wrong = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")][:count]
@@ -73,7 +72,6 @@ def draw_mistakes(
     if not len(wrong):
         axes[0, 0].text(0, 0.5, "no mistakes")
     images.save_figure(png, figure)
-    return png
 
 
 def draw_confusion(
@@ -89,6 +87,11 @@ def draw_confusion(
     images.save_figure(png, figure)
 
 
+def results_name(model: str, preset: str) -> str:
+    """Returns what a recipe is called in results/: "conv-best" for preset best_conv of conv."""
+    return model if preset == model else f"{model}-{preset.removesuffix('_' + model)}"
+
+
 def load_run(run_dir: Path, flags: argparse.Namespace, which: str) -> Classifier:
     """Rebuilds the classifier of a run with its trained weights."""
     model = build_model(flags.model)
@@ -99,19 +102,17 @@ def load_run(run_dir: Path, flags: argparse.Namespace, which: str) -> Classifier
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the splits, writes eval.json and the two pictures."""
     splits = data.load_flags(flags)
-    digest = rundir.sha256(*(a for s in splits.values() for a in (s.images, s.labels)))
-    rundir.check_data(args.run_dir, CHAPTER, digest)
+    rundir.check_data(args.run_dir, CHAPTER, data.digest(splits))
     model, names = load_run(args.run_dir, flags, args.checkpoint), data.label_names(flags.dataset)
     score = make_score(model)
     metrics = {name: score(splits[name]) for name in ("validation", "test")}
-    answers = predict(model, splits["test"]).argmax(axis=1)
+    probabilities = predict(model, splits["test"])
+    answers = probabilities.argmax(axis=1)
     draw_confusion(splits["test"].labels, answers, names, args.run_dir / "confusion.png")
-    draw_mistakes(model, splits["test"], names, args.run_dir / "mistakes.png")
-    variant = f"{flags.model}-{flags.preset.removesuffix('_' + flags.model)}"
-    if flags.model == "softmax" and flags.loss_reduction == "mean" and variant.endswith("book"):
-        variant += "-mean_loss"
-    book = {"accuracy": BOOK[variant]} if variant in BOOK else {}
-    results.write(args, CHAPTER, flags.dataset, variant, metrics, book)
+    draw_mistakes(probabilities, splits["test"], names, args.run_dir / "mistakes.png")
+    book = {"accuracy": BOOK[flags.preset]} if flags.preset in BOOK else {}
+    recipe = results_name(flags.model, flags.preset)
+    results.write(args, CHAPTER, flags.dataset, recipe, metrics, book)
     test = metrics["test"]
     print(f"{flags.model} on {test['examples']:,} test pictures of {flags.dataset}: "
           f"{test['accuracy']:.2%} right; see confusion.png and mistakes.png in {args.run_dir}")

@@ -5,7 +5,8 @@
 Two signatures:
 
 serving_default  images: uint8 (count, 28, 28), light ink on 0 -> labels, probabilities
-pictures         encoded: strings of PNG or JPEG bytes, any size, any polarity -> the same
+pictures         encoded: strings of PNG or JPEG bytes, any size, any polarity -> the same; an
+                 EXIF orientation is not looked at
 """
 
 import argparse
@@ -33,15 +34,18 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         return {"labels": labels, "probabilities": probabilities}
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
-        picture = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        return data.prepare_picture(tf.image.rgb_to_grayscale(picture)[..., 0], centre)
+        rgba = tf.cast(tf.io.decode_image(encoded, 4, expand_animations=False), tf.float32)
+        opacity = rgba[..., 3:] / 255
+        on_white = rgba[..., :3] * opacity + 255 * (1 - opacity)
+        return data.prepare_picture(tf.image.rgb_to_grayscale(on_white)[..., 0], centre)
 
     def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         return classify(tf.map_fn(decode, encoded, fn_output_signature=tf.uint8))
 
-    images = data.load_flags(flags)["test"].images[:8]
-    sheet = tf.convert_to_tensor(np.kron(images, np.ones((1, 5, 5), np.uint8))[..., None])
-    encoded = tf.stack([tf.io.encode_png(255 - picture) for picture in sheet])
+    images = data.load_digits()["test"].images[:8]
+    large = np.kron(images, np.ones((1, 5, 5), np.uint8))[..., None]
+    transparent = np.concatenate([0 * large[:1], large[:1]], axis=-1)  # black ink on nothing
+    encoded = tf.stack([tf.io.encode_png(picture) for picture in (*(255 - large), *transparent)])
     folder = export.write(
         args.run_dir,
         model,

@@ -8,6 +8,7 @@ For each picture prints the digit and the three most probable ones.
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,8 +29,10 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     model = load_run(args.run_dir, flags, args.checkpoint)
     names = data.label_names(flags.dataset)
     probabilities = tf.nn.softmax(model(data.scale(prepared), training=False)).numpy()
-    for path, row in zip(args.pictures, probabilities, strict=True):
+    for path, image, row in zip(args.pictures, prepared, probabilities, strict=True):
         best = row.argsort()[::-1][:3]
+        if not tf.reduce_any(image > 0):
+            print(f"{path}: no ink found", file=sys.stderr)
         if args.json:
             named = {name: float(p) for name, p in zip(names, row, strict=True)}
             answer = {"picture": path, "label": names[best[0]], "probabilities": named}

@@ -18,13 +18,15 @@ import keras
 import tensorflow as tf
 
 from chapter01_mnist import data
-from chapter01_mnist.eval import draw_mistakes, make_score
+from chapter01_mnist.eval import draw_mistakes, make_score, predict
 from chapter01_mnist.model import NETWORKS, SoftmaxRegression, build_model, cross_entropy
 from common import cli, inputs, rundir
 from common.checkpoint import FitCallback, TrainState
+from common.errors import UserError
 from common.monitor import Monitor
 
 CHAPTER = "chapter01_mnist"
+CLEAR_GAIN = 0.995  # early stopping counts an error below this share of the best one
 
 MNIST = {"dataset": "mnist"}
 PRESETS = {
@@ -49,12 +51,12 @@ def build_parser() -> cli.Parser:
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--model", choices=["softmax", *NETWORKS], default="conv", help="classifier")
-    group.add_argument("--keep_prob", type=cli.fraction, default=0.5,
+    group.add_argument("--keep_prob", type=cli.keep_prob, default=0.5,
                        help="share of activations that dropout keeps; softmax has none")
     group = parser.add_argument_group("training")
     group.add_argument("--max_steps", type=cli.positive_int, default=20000, help="updates in all")
     group.add_argument("--batch_size", type=cli.positive_int, default=50, help="pictures an update")
-    group.add_argument("--learning_rate", type=cli.positive_float, 
+    group.add_argument("--learning_rate", type=cli.positive_float,
                        help="step size (default: 0.5 for softmax, 1e-4 for the networks)")
     group.add_argument("--schedule", choices=["constant", "cosine"], default="constant",
                        help="cosine: fall to 0 at --max_steps")
@@ -65,8 +67,8 @@ def build_parser() -> cli.Parser:
     group.add_argument("--augment", action=argparse.BooleanOptionalAction, default=False,
                        help="rotate, zoom and shift the training pictures a little")
     group.add_argument("--patience", type=cli.positive_int,
-                       help="stop early: go on at least this many steps, and to twice the step of "
-                            "each new best validation error that is below 0.995 of the last")
+                       help="stop early: go on for at least this many steps, and to twice the step "
+                            "of each clear gain on validation (networks only)")
     group.add_argument("--jit_compile", action=argparse.BooleanOptionalAction, default=False,
                        help="compile with XLA: for GPUs, slower on a CPU")
     group.add_argument("--log_every", type=cli.positive_int, default=100, help="steps a log line")
@@ -77,11 +79,12 @@ def build_parser() -> cli.Parser:
     return parser
 
 
-def learning_rate(args: argparse.Namespace) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Returns the rate as a function of the step."""
+def learning_rate(args: argparse.Namespace) -> float | keras.optimizers.schedules.CosineDecay:
+    """Returns the rate, or its schedule over the steps."""
     rate = args.learning_rate or (0.5 if args.model == "softmax" else 1e-4)
-    alpha = 1.0 if args.schedule == "constant" else 0.0  # the share that is left at the end
-    return keras.optimizers.schedules.CosineDecay(rate, args.max_steps, alpha)
+    if args.schedule == "constant":
+        return rate
+    return keras.optimizers.schedules.CosineDecay(rate, args.max_steps)
 
 
 def make_validate(
@@ -95,7 +98,8 @@ def make_validate(
 
     def validate() -> dict[str, float]:
         scores = score(split)
-        monitor.scalars(int(state.step), scores, "val")
+        shown = {name: scores[name] for name in ("loss", "accuracy")}
+        monitor.scalars(int(state.step), shown, "val")
         state.save_if_best(1 - scores["accuracy"])
         return scores
 
@@ -120,8 +124,9 @@ def train_softmax(
             losses = cross_entropy(labels, logits)  # (batch,)
             loss = reduce_loss(losses)
         weights_gradient, biases_gradient = tape.gradient(loss, (weights, biases))
-        weights.assign_sub(rate(step - 1) * weights_gradient)
-        biases.assign_sub(rate(step - 1) * biases_gradient)
+        step_size = rate(step - 1) if callable(rate) else rate
+        weights.assign_sub(step_size * weights_gradient)
+        biases.assign_sub(step_size * biases_gradient)
         hits = tf.cast(tf.equal(tf.argmax(logits, axis=1), labels), tf.float32)
         return {"loss": tf.reduce_mean(losses), "accuracy": tf.reduce_mean(hits)}
 
@@ -132,6 +137,7 @@ def train_softmax(
     batches = data.training_batches(
         splits["train"], args.batch_size, args.seed, start, args.augment
     )
+    # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
     for step, (images, labels) in state.steps(batches, args.max_steps, args.save_every, monitor):
         metrics = train_step(images, labels, state.step)
         if step % args.log_every == 0:
@@ -140,6 +146,11 @@ def train_softmax(
             scores = validate()
     monitor.close()
     return {"step": step, **scores}
+
+
+def patience_ended(args: argparse.Namespace, state: TrainState, improved: tf.Variable) -> bool:
+    """Says whether early stopping ends a run: see `--patience`."""
+    return args.patience is not None and int(state.step) >= max(args.patience, 2 * int(improved))
 
 
 def train_network(
@@ -159,9 +170,12 @@ def train_network(
     )
     means = [metric.variables for metric in (model.metrics[0], accuracy)]
     trained = {"optimizer": (model.optimizer, model.trainable_variables)}
-    patience = tf.Variable(args.patience or args.max_steps, dtype=tf.int64)
-    state = TrainState(run, {"model": model}, trained, patience=patience,
+    improved = tf.Variable(0, dtype=tf.int64)  # the step of the last clear gain on validation
+    state = TrainState(run, {"model": model}, trained, improved=improved,
                        means=[v.value for group in means for v in group])
+    if patience_ended(args, state, improved):
+        raise UserError(f"nothing to do: early stopping ended this run at step {int(state.step)}",
+                        f"raise --patience, it is {args.patience}")
     monitor = Monitor(run, int(state.step))
 
     validate = make_validate(model, splits["validation"], state, monitor)
@@ -171,36 +185,46 @@ def train_network(
         """Scores the validation pictures; says whether patience is at an end."""
         best_error = float(state.best)
         scores.update(validate())
-        if args.patience and 1 - scores["accuracy"] < 0.995 * best_error:
-            patience.assign(tf.maximum(patience, 2 * step))
-        return step >= int(patience)
+        if 1 - scores["accuracy"] < CLEAR_GAIN * best_error:
+            improved.assign(step)
+        return patience_ended(args, state, improved)
 
-    callback = FitCallback(
-        state, monitor, args.max_steps, args.save_every, args.log_every, args.eval_every, evaluate
-    )
-    callback.fit(model, data.training_batches(
+    batches = data.training_batches(
         splits["train"], args.batch_size, args.seed, int(state.step), args.augment
-    ))
+    )
+    # What steps() is for a loop: the bar, checkpoints, a way out on Ctrl-C; and logs and scorings.
+    callback = FitCallback(
+        state, monitor, max_steps=args.max_steps, save_every=args.save_every,
+        log_every=args.log_every, eval_every=args.eval_every, evaluate=evaluate,
+    )
+    callback.fit(model, batches)
     monitor.close()
     return {"step": int(state.step), **scores}
+
+
+def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
+    """Says what is trained on, and in the demo how to go on to the book's run."""
+    print(f"training {args.model} on {len(splits['train'].labels):,} pictures of {args.dataset}")
+    if args.preset == "demo":
+        print("the book's run: python train.py --preset book_conv --data_dir MNIST_FOLDER")
+        if (folder := inputs.default_dir("mnist")).is_dir() and args.dataset == "digits":
+            print(f"mnist is already in {folder}: --dataset mnist")
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
     splits = data.load_flags(args)
-    print(f"training {args.model} on {len(splits['train'].labels):,} pictures of {args.dataset}")
-    if args.preset == "demo":
-        print("the book's run: python train.py --preset book_conv --data_dir MNIST_FOLDER")
-        if (folder := inputs.default_dir("mnist")).is_dir() and args.dataset == "digits":
-            print(f"{folder} is here: --dataset mnist")
+    introduce(args, splits)
     model = build_model(args.model, args.keep_prob, args.seed)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
-    digest = rundir.sha256(*(a for s in splits.values() for a in (s.images, s.labels)))
+    digest = data.digest(splits)
     with rundir.open_run(args, dataset_sha256=digest, parameters=parameters) as run:
         loop = train_softmax if args.model == "softmax" else train_network
         scores = loop(args, model, run, splits)
-        picture = draw_mistakes(model, splits["validation"], data.label_names(args.dataset),
-                                run / "samples" / "mistakes.png")
+        picture = run / "samples" / "validation_mistakes.png"
+        probabilities = predict(model, splits["validation"])
+        names = data.label_names(args.dataset)
+        draw_mistakes(probabilities, splits["validation"], names, picture)
     print(f"validation accuracy {scores['accuracy']:.2%}; the worst mistakes: {picture}")
     return scores
 

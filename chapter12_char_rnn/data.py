@@ -13,12 +13,13 @@ import sysconfig
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import nltk
 import numpy as np
 import tensorflow as tf
 
-from common import cli, inputs
+from common import cli, inputs, rundir
 from common.errors import UserError
 
 SAMPLE = Path(__file__).parent / "poetry.txt"
@@ -52,6 +53,15 @@ SOURCES = {
 }
 
 
+class Corpus(NamedTuple):
+    """A text made ready: its vocabulary, and its tokens as int32 of shape (tokens,)."""
+
+    vocabulary: list[str]
+    tokens: np.ndarray  # to train on
+    held_out: np.ndarray  # led by the last training token, from which the first one is predicted
+    sha256: str
+
+
 def read_text(path: Path) -> str:
     """Reads a UTF-8 text.
 
@@ -82,8 +92,10 @@ def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str
     """Returns the text that the flags of the same names mean.
 
     Raises:
-        UserError: it cannot be read, or neither found nor fetched.
+        UserError: it cannot be read, or neither found nor fetched; or the flags name two texts.
     """
+    if input_file and dataset != "file":
+        raise UserError(f"both --dataset {dataset} and --input_file {input_file}", "give one")
     if dataset == "stdlib":
         return standard_library()
     if dataset in SOURCES:
@@ -126,18 +138,17 @@ def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
     return np.fromiter((numbers.get(token, unknown) for token in tokens), np.int32, len(tokens))
 
 
-def prepare(tokens: Sequence[str], max_vocab: int) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Splits a text and numbers its tokens.
+def prepare(text: str, level: str, max_vocab: int) -> Corpus:
+    """Cuts a text into tokens, numbers them and holds the last tenth out.
 
-    Returns:
-        The vocabulary of the training part (what is held out must not shape it); the training
-        tokens; and the held-out tokens, led by the last training token, from which the first of
-        them is predicted.
+    The vocabulary is that of the training part: what is held out must not shape it.
     """
+    tokens = tokenize(text, level)
     border = len(tokens) - max(1, int(len(tokens) * HELD_OUT))
     vocabulary = build_vocabulary(tokens[:border], max_vocab)
     numbers = encode(tokens, vocabulary)
-    return vocabulary, numbers[:border], numbers[max(0, border - 1) :]
+    digest = rundir.sha256(text.encode())
+    return Corpus(vocabulary, numbers[:border], numbers[max(0, border - 1) :], digest)
 
 
 def fit_num_seqs(num_tokens: int, num_seqs: int, num_steps: int) -> int:
@@ -223,12 +234,18 @@ def evaluation_batches(tokens: np.ndarray, num_seqs: int, num_steps: int) -> tf.
     return inputs.finish(tf.data.Dataset.from_tensor_slices(tuple(map(rows, parts))))
 
 
+def load_flags(flags: argparse.Namespace) -> Corpus:
+    """Loads what the flags of `add_flags` mean."""
+    text = load_text(flags.dataset, flags.input_file, flags.data_dir)
+    return prepare(text, flags.level, flags.max_vocab)
+
+
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that say which text is read and how."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", choices=[*OFFLINE, *SOURCES], default="file",
                        help="file: --input_file; stdlib: Python's own sources; else fetched once")
-    group.add_argument("--input_file", type=cli.path, default=str(SAMPLE), help="a UTF-8 text")
+    group.add_argument("--input_file", type=cli.path, help="a UTF-8 text (default: poetry.txt)")
     group.add_argument("--data_dir", type=cli.path, help="where a fetched text lies "
                        "(default: data/<dataset> in the repository)")
     group.add_argument("--level", choices=["char", "word"], default="char",
@@ -247,16 +264,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = parser.parse_args(argv)
-        text = load_text(args.dataset, args.input_file, args.data_dir)
-        tokens = tokenize(text, args.level)
-        vocabulary, train, held_out = prepare(tokens, args.max_vocab)
-        num_seqs = fit_num_seqs(len(train), args.num_seqs, args.num_steps)
+        vocabulary, tokens, held_out, _ = load_flags(args)
+        num_seqs = fit_num_seqs(len(tokens), args.num_seqs, args.num_steps)
         unknown = np.mean(held_out[1:] == len(vocabulary))
-        print(f"{len(tokens):,} {args.level}s, {len(train):,} of them to train on")
+        print(f"{len(tokens):,} {args.level}s to train on, {len(held_out) - 1:,} held out")
         print(f"{len(vocabulary):,} in the vocabulary, the ten most frequent {vocabulary[:10]}")
         print(f"{unknown:.3%} of the held-out {args.level}s are unknown")
         names = np.array([join(args.level)(token) for token in (*vocabulary, UNKNOWN)])
-        for batch in training_batches(train, num_seqs, args.num_steps, seed=0).take(1):
+        for batch in training_batches(tokens, num_seqs, args.num_steps, seed=0).take(1):
             for name, rows in zip(("inputs", "targets"), batch, strict=False):
                 print(f"{name} {tuple(rows.shape)}, row 0: {''.join(names[rows[0].numpy()])!r}")
 

@@ -27,7 +27,7 @@ from common import cli, images, results, rundir
 
 CHAPTER = "chapter12_char_rnn"
 COUPLET = re.compile(r"[㐀-鿿]{5}，[㐀-鿿]{5}。")
-COUPLET_SAMPLES, COUPLET_LINES = 20, 25  # 500 sampled lines
+NUM_SAMPLES, SAMPLE_LENGTH = 20, 26 * 13  # of whole couplets 25 lines each, 500 in all
 
 
 def make_score(model: CharRNN, level: str = "char") -> Callable[..., dict[str, float]]:
@@ -58,7 +58,7 @@ def make_score(model: CharRNN, level: str = "char") -> Callable[..., dict[str, f
         return {
             f"nats_per_{level}": nats / count,
             f"bits_per_{level}": nats / count / math.log(2),
-            "perplexity": math.exp(nats / count),
+            "perplexity": float(np.exp(nats / count)),
             f"{level}s": count,
         }
 
@@ -68,6 +68,8 @@ def make_score(model: CharRNN, level: str = "char") -> Callable[..., dict[str, f
 def couplet_form(samples: Sequence[str]) -> dict[str, float]:
     """Returns the share of whole lines that are two five-character verses with punctuation."""
     lines = [line for sample in samples for line in sample.split("\n")[1:-1]]
+    if not lines:
+        return {}
     return {
         "couplet_form": float(np.mean([bool(COUPLET.fullmatch(line)) for line in lines])),
         "couplet_lines": len(lines),
@@ -75,12 +77,15 @@ def couplet_form(samples: Sequence[str]) -> dict[str, float]:
 
 
 def plot(metrics_file: Path, level: str, png: Path) -> None:
-    """Draws the learning curves of a run."""
+    """Draws the learning curves of a run, as far as it has logged any."""
+    if not metrics_file.exists():
+        return
     records = [json.loads(line) for line in metrics_file.read_text(encoding="utf-8").splitlines()]
     figure, axes = plt.subplots(figsize=(7, 4))
-    for split, name, style in (("train", "loss", "C0-"), ("val", f"nats_per_{level}", "C1o-")):
-        points = [(r["step"], r[name]) for r in records if r["split"] == split]
-        axes.plot(*zip(*points, strict=True), style, label=split, markersize=4, linewidth=1)
+    for split, style in (("train", "C0-"), ("val", "C1o-")):
+        points = [(r["step"], r["loss"]) for r in records if r["split"] == split and "loss" in r]
+        if points:
+            axes.plot(*zip(*points, strict=True), style, label=split, markersize=4, linewidth=1)
     axes.set(xlabel="step", ylabel=f"nats per {level}")
     axes.legend()
     images.save_figure(png, figure)
@@ -88,23 +93,19 @@ def plot(metrics_file: Path, level: str, png: Path) -> None:
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the held-out text, writes eval.json and learning_curve.png."""
-    text = data.load_text(flags.dataset, flags.input_file, flags.data_dir)
-    rundir.check_data(args.run_dir, CHAPTER, rundir.sha256(text.encode()))
+    corpus = data.load_flags(flags)
+    rundir.check_data(args.run_dir, CHAPTER, corpus.sha256)
     model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
-    _, _, held_out = data.prepare(data.tokenize(text, flags.level), flags.max_vocab)
-    scores = make_score(model, flags.level)(held_out, num_seqs=1, num_steps=flags.num_steps)
-    unknown = float(np.mean(held_out[1:] == len(vocabulary)))
-    metrics = scores | {"unknown_share": unknown}
-    if COUPLET.match(text):
+    metrics = make_score(model, flags.level)(corpus.held_out, num_seqs=1, num_steps=flags.num_steps)
+    metrics["unknown_share"] = float(np.mean(corpus.held_out[1:] == len(vocabulary)))
+    if {"，", "。", "\n"} <= set(vocabulary):
         generate = make_generator(model, vocabulary)
-        seeds = tqdm(range(COUPLET_SAMPLES), unit="sample", leave=False, disable=None)
-        length = (COUPLET_LINES + 1) * 13
-        metrics |= couplet_form(["\n" + "".join(generate("", length, seed=s)) for s in seeds])
+        seeds = tqdm(range(NUM_SAMPLES), unit="sample", leave=False, disable=None)
+        samples = ["\n" + "".join(generate("", SAMPLE_LENGTH, seed=seed)) for seed in seeds]
+        metrics |= couplet_form(samples)
     plot(args.run_dir / "metrics.jsonl", flags.level, args.run_dir / "learning_curve.png")
-    name = Path(flags.input_file).stem if flags.dataset == "file" else flags.dataset
+    name = Path(flags.input_file or data.SAMPLE).stem if flags.dataset == "file" else flags.dataset
     model_name = f"{flags.cell}{flags.num_layers}x{flags.lstm_size}-{flags.preset}"
-    if flags.level == "word":
-        model_name += "-words"
     results.write(args, CHAPTER, name, model_name, {"validation": metrics})
     print(f"{name}: {metrics[f'nats_per_{flags.level}']:.4f} nats per {flags.level}, perplexity "
           f"{metrics['perplexity']:.3f} on {metrics[f'{flags.level}s']:,} held-out {flags.level}s")

@@ -39,7 +39,7 @@ class Vocabulary(tf.Module):
         entries = tf.lookup.KeyValueTensorInitializer(tf.constant(tokens), numbers)
         self.table = tf.lookup.StaticHashTable(entries, default_value=len(tokens))
         self.written = tf.constant([data.join(level)(token) for token in (*tokens, data.UNKNOWN)])
-        self.start = tokens.index("\n") if "\n" in tokens else 0
+        self.new_line = tokens.index("\n") if "\n" in tokens else None
         self.level = level
 
     def encode(self, text: tf.Tensor) -> tf.Tensor:
@@ -49,7 +49,10 @@ class Vocabulary(tf.Module):
         """
         split_chars = self.level == "char"
         parts = tf.strings.unicode_split(text, "UTF-8") if split_chars else tf.strings.split(text)
-        return tf.concat([[self.start], self.table.lookup(parts)], axis=0)
+        tokens = self.table.lookup(parts)
+        if self.new_line is not None:
+            return tf.concat([[self.new_line], tokens], axis=0)
+        return tf.cond(tf.size(tokens) > 0, lambda: tokens, lambda: tf.constant([0]))
 
     def decode(self, tokens: tf.Tensor) -> tf.Tensor:
         """Turns int32 tokens into a string."""

@@ -244,7 +244,9 @@ def filter_logits(
     """
     vocab_size = tf.shape(logits)[-1]
     allowed = tf.range(vocab_size) < vocab_size - 1
-    logits = tf.where(allowed, logits / temperature, -float("inf"))
+    logits = tf.where(allowed, logits, -float("inf"))
+    logits -= tf.reduce_max(logits, axis=-1, keepdims=True)  # 0 stays 0, however cold it is
+    logits /= tf.maximum(temperature, 1e-6)
     order = tf.argsort(logits, axis=-1, direction="DESCENDING", stable=True)
     rank = tf.argsort(order, axis=-1, stable=True)  # 0 for the most probable character
     keep = (rank < top_k) | (tf.convert_to_tensor(top_k) == 0)

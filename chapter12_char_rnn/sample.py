@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from chapter12_char_rnn import data
 from chapter12_char_rnn.model import CharRNN, State, build_model, filter_logits, model_flags
-from common import checkpoint, cli
+from common import checkpoint, cli, rundir
 from common.errors import UserError
 
 CHAPTER = "chapter12_char_rnn"
@@ -29,7 +29,7 @@ MAX_VERSE = 12  # characters after which an acrostic goes on, whatever the model
 
 def load_run(run_dir: Path, flags: argparse.Namespace, which: str) -> tuple[CharRNN, list[str]]:
     """Rebuilds the network of a run with its trained weights; returns it and its vocabulary."""
-    vocabulary = json.loads((run_dir / "vocabulary.json").read_text(encoding="utf-8"))
+    vocabulary = rundir.read_json(run_dir / "vocabulary.json")
     model = build_model(**model_flags(flags, len(vocabulary)))
     checkpoint.load(run_dir, which, model=model)
     return model, vocabulary
@@ -60,7 +60,7 @@ def make_generator(
         """Returns the characters that follow `start_string`, drawn as they are asked for.
 
         Args:
-            start_string: what the text begins with; empty means a new line.
+            start_string: what the text begins with, after a new line.
             length: how many characters to draw.
             temperature: see `filter_logits`.
             top_k: see `filter_logits`; 1 is greedy.
@@ -89,7 +89,7 @@ def make_generator(
 
 
 def encode_start(start_string: str, vocabulary: Sequence[str], level: str = "char") -> np.ndarray:
-    """Returns the tokens that a text begins with: a new line, then `start_string`.
+    """Returns the tokens a text begins with, at least one: a new line, then `start_string`.
 
     The new line puts the network where texts begin; without it a first verse may lack a character.
 
@@ -102,8 +102,9 @@ def encode_start(start_string: str, vocabulary: Sequence[str], level: str = "cha
             f"the model does not know {' '.join(map(repr, unknown))}",
             f"use {level}s of its text, such as {' '.join(map(repr, vocabulary[:20]))}",
         )
-    first = "\n" if "\n" in vocabulary else vocabulary[0]
-    return data.encode([first, *tokens], vocabulary)
+    if "\n" in vocabulary:
+        tokens = ["\n", *tokens]
+    return data.encode(tokens or vocabulary[:1], vocabulary)
 
 
 def build_parser() -> cli.Parser:
@@ -113,14 +114,14 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--max_length", type=cli.positive_int, default=30, help="characters to add")
     parser.add_argument("--temperature", type=cli.positive_float, default=1.0,
                         help="below 1 plays safe, above 1 dares more")
-    parser.add_argument("--top_k", type=int, default=5,
+    parser.add_argument("--top_k", type=cli.non_negative_int, default=5,
                         help="draw among the k most probable characters, 0 for all")
     parser.add_argument("--top_p", type=cli.fraction, default=1.0,
                         help="draw among the most probable characters that sum to p")
     parser.add_argument("--greedy", action=argparse.BooleanOptionalAction, default=False,
                         help="always take the most probable character")
     parser.add_argument("--num_samples", type=cli.positive_int, default=1, help="texts to write")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the drawing")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the drawing")
     parser.add_argument("--interactive", action=argparse.BooleanOptionalAction, default=False,
                         help="read first lines from the keyboard")
     parser.add_argument("--acrostic", default="", help="for couplets: the verses' first characters")
@@ -131,6 +132,9 @@ def build_parser() -> cli.Parser:
 
 def sample(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Prints the texts as they are made."""
+    if (args.interactive and args.json) or (args.acrostic and args.start_string):
+        raise UserError("--interactive with --json, or --acrostic with --start_string",
+                        "give one of the two")
     model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
     generate = make_generator(model, vocabulary, flags.level)
     top_k = 1 if args.greedy else args.top_k

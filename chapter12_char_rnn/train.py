@@ -30,17 +30,16 @@ CLIP_NORM = 5.0  # book, section 12.3: gradients are scaled down to this global 
 WARMUP_STEPS = 200  # of the cosine schedule
 NUM_SAMPLES = 3
 
-SMALL = {"num_seqs": 32, "eval_every": 1000}
 PRESETS = {
-    "demo": SMALL | {"use_embedding": True, "num_steps": 26, "learning_rate": 0.005,
-                     "train_keep_prob": 0.7, "max_steps": 6000, "eval_every": 1000,
-                     "sample_length": 25},
-    "book_shakespeare": SMALL | {"num_steps": 50, "learning_rate": 0.01, "max_steps": 20000},
-    "book_poetry": SMALL | {"use_embedding": True, "num_steps": 26, "learning_rate": 0.005,
-                            "max_steps": 10000, "sample_length": 25},
-    "book_linux": SMALL | {"num_steps": 100, "learning_rate": 0.01, "max_steps": 20000},
+    "demo": {"num_seqs": 32, "num_steps": 26, "use_embedding": True, "learning_rate": 0.005,
+             "train_keep_prob": 0.7, "max_steps": 6000, "sample_length": 25},
+    "book_shakespeare": {"num_seqs": 32, "num_steps": 50, "learning_rate": 0.01,
+                         "max_steps": 20000},
+    "book_poetry": {"num_seqs": 32, "num_steps": 26, "use_embedding": True,
+                    "learning_rate": 0.005, "max_steps": 10000, "sample_length": 25},
+    "book_linux": {"num_seqs": 32, "num_steps": 100, "learning_rate": 0.01, "max_steps": 20000},
     "best": {"lstm_size": 512, "num_seqs": 64, "num_steps": 64, "learning_rate": 0.002,
-             "train_keep_prob": 0.4, "schedule": "cosine", "precision": "bfloat16",
+             "schedule": "cosine", "train_keep_prob": 0.4, "precision": "bfloat16",
              "max_steps": 5880, "eval_every": 490},
 }
 
@@ -63,7 +62,7 @@ def build_parser() -> cli.Parser:
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.001, help="of Adam")
     group.add_argument("--schedule", choices=["constant", "cosine"], default="constant",
                        help="cosine: rise over 200 steps, then fall to 0 at --max_steps")
-    group.add_argument("--train_keep_prob", type=cli.fraction, default=0.5,
+    group.add_argument("--train_keep_prob", type=cli.keep_prob, default=0.5,
                        help="share of each layer's outputs that dropout keeps")
     group.add_argument("--log_every", "--log_every_n", type=cli.positive_int, default=10,
                        help="steps between two log lines")
@@ -128,51 +127,54 @@ def write_samples(
     return samples
 
 
-def train(args: argparse.Namespace) -> dict[str, float]:
-    """Trains, or goes on training, until `--max_steps`; returns the held-out scores."""
-    text = data.load_text(args.dataset, args.input_file, args.data_dir)
-    vocabulary, tokens, held_out = data.prepare(data.tokenize(text, args.level), args.max_vocab)
-    num_seqs = data.fit_num_seqs(len(tokens), args.num_seqs, args.num_steps)
-    introduce(args, len(tokens), len(vocabulary))
-    model = build_model(**model_flags(args, len(vocabulary)), keep_prob=args.train_keep_prob,
-                        seed=args.seed)
-    optimizer = keras.optimizers.Adam(learning_rate(args))
-    carried = tf.nest.map_structure(tf.Variable, model.initial_states(num_seqs))
-    train_step, score = make_train_step(model, optimizer, carried), make_score(model, args.level)
-    generate = make_generator(model, vocabulary, args.level)
-    digest = rundir.sha256(text.encode())
-    with rundir.open_run(args, dataset_sha256=digest, parameters=model.count_params()) as run:
-        rundir.write_json(run / "vocabulary.json", vocabulary)
-        state = TrainState(run, {"model": model}, {"adam": (optimizer, model.trainable_variables)},
-                           carried=carried)
-        start = int(state.step)
-        monitor = Monitor(run, start)
-        batches = data.training_batches(tokens, num_seqs, args.num_steps, args.seed, start)
-        for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
-            loss, norm = train_step(*batch)
-            if step % args.log_every == 0:
-                monitor.scalars(step, {"loss": loss, "gradient_norm": norm})
-            if step % args.eval_every == 0 or step == args.max_steps:
-                scores = score(held_out, num_seqs, args.num_steps)
-                monitor.scalars(step, scores, "val")
-                state.save_if_best(scores[f"nats_per_{args.level}"])
-                samples = write_samples(step, run, monitor, generate, args.sample_length)
-        monitor.close()
-    print(*samples, sep="\n\n", end="\n\n")
-    nats = scores[f"nats_per_{args.level}"]
-    print(f"held-out text: {nats:.3f} nats per {args.level} after {step} steps")
-    return {"step": step, **scores}
-
-
-def introduce(args: argparse.Namespace, num_tokens: int, num_distinct: int) -> None:
+def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
     """Says what is trained on, and in the demo how to go on to the book's run."""
-    source = args.input_file if args.dataset == "file" else args.dataset
-    print(f"training on {source}: {num_tokens:,} {args.level}s, {num_distinct:,} distinct")
+    source = (args.input_file or data.SAMPLE) if args.dataset == "file" else args.dataset
+    print(f"training on {source}: {len(corpus.tokens):,} {args.level}s, "
+          f"{len(corpus.vocabulary):,} distinct")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book_poetry --dataset tang")
         for name in data.SOURCES:
             if (folder := inputs.default_dir(name)).is_dir():
-                print(f"{folder} is here: --dataset {name}")
+                print(f"{name} is already in {folder}: --dataset {name}")
+
+
+def train(args: argparse.Namespace) -> dict[str, float]:
+    """Trains, or goes on training, until `--max_steps`; returns the held-out scores."""
+    corpus = data.load_flags(args)
+    num_seqs = data.fit_num_seqs(len(corpus.tokens), args.num_seqs, args.num_steps)
+    introduce(args, corpus)
+    model = build_model(**model_flags(args, len(corpus.vocabulary)), seed=args.seed,
+                        keep_prob=args.train_keep_prob)
+    optimizer = keras.optimizers.Adam(learning_rate(args))
+    carried = tf.nest.map_structure(tf.Variable, model.initial_states(num_seqs))
+    train_step, score = make_train_step(model, optimizer, carried), make_score(model, args.level)
+    generate = make_generator(model, corpus.vocabulary, args.level)
+    parameters = model.count_params()
+    with rundir.open_run(args, dataset_sha256=corpus.sha256, parameters=parameters) as run:
+        rundir.write_json(run / "vocabulary.json", corpus.vocabulary)
+        state = TrainState(run, {"model": model}, {"adam": (optimizer, model.trainable_variables)},
+                           carried=carried)
+        start = int(state.step)
+        monitor = Monitor(run, start)
+        batches = data.training_batches(
+            corpus.tokens, num_seqs, args.num_steps, args.seed, start)
+        # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
+        for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
+            loss, norm = train_step(*batch)
+            if step % args.log_every == 0:
+                monitor.scalars(step, {"loss": loss, "gradient_norm": norm,
+                                       "learning_rate": optimizer.learning_rate})
+            if step % args.eval_every == 0 or step == args.max_steps:
+                scores = score(corpus.held_out, num_seqs, args.num_steps)
+                nats = scores[f"nats_per_{args.level}"]
+                monitor.scalars(step, {"loss": nats, "perplexity": scores["perplexity"]}, "val")
+                state.save_if_best(nats)
+                samples = write_samples(step, run, monitor, generate, args.sample_length)
+        monitor.close()
+    print(*samples, sep="\n\n", end="\n\n")
+    print(f"held-out text: {nats:.3f} nats per {args.level} after {step} steps")
+    return {"step": step, **scores}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

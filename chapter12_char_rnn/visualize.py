@@ -1,6 +1,6 @@
 """Shows what one cell of a trained network looks at, as an HTML page.
 
-    python visualize.py                       # the newest run, its most active cell
+    python visualize.py                       # the newest run, its most varying cell
     python visualize.py --layer 2 --unit 31 --length 1000
 
 Held-out text with each character coloured by the cell's output (red below zero, blue above), the
@@ -47,9 +47,7 @@ to come next, most probable first.</p>
 """
 
 
-def observe(
-    model: CharRNN, tokens: np.ndarray, layer: int
-) -> tuple[np.ndarray, np.ndarray]:
+def observe(model: CharRNN, tokens: np.ndarray, layer: int) -> tuple[np.ndarray, np.ndarray]:
     """Reads a text character by character.
 
     Args:
@@ -61,11 +59,12 @@ def observe(
         Outputs of the layer, float32 of shape (characters, size), and the most probable next
         tokens, int32 of shape (characters, 5).
     """
+    num_expected = min(NUM_EXPECTED, model.vocab_size - 1)
 
     @tf.function
     def read(token: tf.Tensor, states: list[State]) -> tuple[tf.Tensor, list[State]]:
         logits, states = model(token[None, None], states, training=False)
-        return tf.math.top_k(logits[0, 0, :-1], NUM_EXPECTED).indices, states
+        return tf.math.top_k(logits[0, 0, :-1], num_expected).indices, states
 
     outputs, expected = [], []
     states = model.initial_states(1)
@@ -111,11 +110,10 @@ def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         raise UserError(f"there is no layer {args.layer}", f"the run has 1 to {flags.num_layers}")
     if args.unit is not None and not 0 <= args.unit < flags.lstm_size:
         raise UserError(f"there is no unit {args.unit}", f"a layer has 0 to {flags.lstm_size - 1}")
-    text = data.load_text(flags.dataset, flags.input_file, flags.data_dir)
-    rundir.check_data(args.run_dir, CHAPTER, rundir.sha256(text.encode()))
+    corpus = data.load_flags(flags)
+    rundir.check_data(args.run_dir, CHAPTER, corpus.sha256)
     model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
-    _, _, held_out = data.prepare(data.tokenize(text, flags.level), flags.max_vocab)
-    tokens = held_out[1 : args.length + 1]
+    tokens = corpus.held_out[1 : args.length + 1]
     outputs, expected = observe(model, tokens, args.layer - 1)
     unit = int(outputs.std(axis=0).argmax()) if args.unit is None else args.unit
     names = np.array([*vocabulary, data.UNKNOWN])

@@ -5,6 +5,7 @@ through `TrainState.steps`, `fit` through `FitCallback`; both leave at a step's 
 presses Ctrl-C, and both resume to the last bit.
 """
 
+import itertools
 import signal
 import sys
 import threading
@@ -19,6 +20,7 @@ import keras
 import tensorflow as tf
 from tqdm import tqdm
 
+from common import rundir
 from common.errors import Interrupted, UserError
 from common.monitor import Monitor
 
@@ -46,6 +48,7 @@ def stop_signals() -> Iterator[threading.Event]:
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number: int, frame: FrameType | None) -> None:
+        print("stopping after this step; once more to stop at once", file=sys.stderr)
         stop.set()
         signal.signal(number, previous[number])
 
@@ -91,6 +94,8 @@ class TrainState:
             for variable in model.non_trainable_variables
             if variable.path.endswith("seed_generator_state")
         ]
+        self._run_dir = run_dir
+        self._weights = {name: weights(model) for name, model in models.items()}
         self.step = tf.Variable(0, dtype=tf.int64)
         self.best = tf.Variable(float("inf"), dtype=tf.float64)
         self.cpu_seconds = tf.Variable(0.0, dtype=tf.float64)
@@ -98,7 +103,7 @@ class TrainState:
         self._checkpoint = tf.train.Checkpoint(
             step=self.step, best=self.best, rng=rng, cpu_seconds=self.cpu_seconds,
             wall_seconds=self.wall_seconds, **extra,
-            **{name: weights(model) for name, model in models.items()},
+            **self._weights,
             **{f"{name}_optimizer": optimizer for name, (optimizer, _) in optimizers.items()},
         )
         folder = run_dir / "checkpoints"
@@ -113,14 +118,13 @@ class TrainState:
         Raises:
             UserError: the checkpoint does not fit the model.
         """
-        if self._newest.latest_checkpoint is None:
+        if (path := newest(self._run_dir, "latest")) is None:
             return
         try:
-            self._checkpoint.restore(self._newest.latest_checkpoint).assert_consumed()
+            self._checkpoint.restore(path).assert_consumed()
         except (AssertionError, ValueError, tf.errors.OpError) as error:
             raise UserError(
-                f"{self._newest.latest_checkpoint} does not fit this model: "
-                f"{str(error).splitlines()[0]}",
+                f"{path} does not fit this model: {str(error).splitlines()[0]}",
                 "start a new run with another --name",
             ) from error
 
@@ -131,8 +135,15 @@ class TrainState:
             best: write `checkpoints/best/`, which holds one, instead of the numbered series.
 
         Raises:
-            UserError: the disk is full or not writable; the earlier checkpoints stay.
+            UserError: the disk is full or not writable, or a weight is not finite; the earlier
+                checkpoints stay.
         """
+        for variable in itertools.chain.from_iterable(self._weights.values()):
+            if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
+                raise UserError(
+                    f"a weight is not finite at step {int(self.step)}",
+                    "start a new run with a lower --learning_rate",
+                )
         cpu, wall = time.process_time(), time.monotonic()
         self.cpu_seconds.assign_add(cpu - self._clock[0])
         self.wall_seconds.assign_add(wall - self._clock[1])
@@ -154,21 +165,6 @@ class TrainState:
         self.save(best=True)
         return True
 
-    def check_unfinished(self, max_steps: int) -> int:
-        """Returns the step to go on from.
-
-        Raises:
-            UserError: there is nothing left to do.
-        """
-        if (step := int(self.step)) >= max_steps:
-            raise UserError(
-                f"nothing to do: this run already is at step {step} of {max_steps}",
-                "raise --max_steps to train on, or start another run with a new --name",
-            )
-        if step:
-            print(f"resuming at step {step}", file=sys.stderr)
-        return step
-
     def steps(
         self, batches: Iterable[Any], max_steps: int, save_every: int, monitor: Monitor
     ) -> Iterator[tuple[int, Any]]:
@@ -179,9 +175,8 @@ class TrainState:
 
         Raises:
             Interrupted: after saving, when SIGINT or SIGTERM came.
-            UserError: there is nothing left to do.
         """
-        first = self.check_unfinished(max_steps) + 1
+        first = int(self.step) + 1
         bar = tqdm(total=max_steps, initial=first - 1, unit="step", disable=None)
         with stop_signals() as stop, bar:
             monitor.bar = bar
@@ -193,10 +188,10 @@ class TrainState:
 
     def end_step(self, max_steps: int, save_every: int, stop: threading.Event) -> None:
         """Saves after the first, every `save_every`-th and the last step, and on a stop."""
-        step = int(self.step)
-        if step in (1, max_steps) or step % save_every == 0 or stop.is_set():
+        step, stopping = int(self.step), stop.is_set()
+        if step in (1, max_steps) or step % save_every == 0 or stopping:
             self.save()
-        if stop.is_set() and step < max_steps:
+        if stopping and step < max_steps:
             raise Interrupted(f"stopped and saved at step {step}; --resume goes on from there")
 
 
@@ -219,7 +214,8 @@ class FitCallback(keras.callbacks.Callback):
     ):
         """Logs every `log_every` steps; calls `evaluate(step)` every `eval_every` and at the end.
 
-        Training ends early where `evaluate` returns True.
+        Training ends early where `evaluate`, which must leave the model's metrics alone, returns
+        True.
 
         Build `state` with the metrics of the model among its `extra`, so that the means of a
         logged window survive a stop inside it.
@@ -238,66 +234,79 @@ class FitCallback(keras.callbacks.Callback):
         """Logs, evaluates, saves, and leaves if asked to."""
         step = int(self.state.step.assign_add(1))
         if step % self.log_every == 0:
-            self.monitor.scalars(step, logs)
+            rate = self.model.optimizer.learning_rate
+            self.monitor.scalars(step, {**logs, "learning_rate": rate})
             self.model.reset_metrics()
         if step % self.eval_every == 0 or step == self.max_steps:
             self.model.stop_training = self.evaluate(step)
-            self.model.reset_metrics()
         self.monitor.bar.update()
         last = step if self.model.stop_training else self.max_steps
         self.state.end_step(last, self.save_every, self._stop)
 
     def fit(self, model: keras.Model, batches: tf.data.Dataset) -> None:
         """Runs `model.fit` over an endless stream from the restored step to `max_steps`."""
-        first = self.state.check_unfinished(self.max_steps)
-        bar = tqdm(total=self.max_steps, initial=first, unit="step", disable=None)
+        done = int(self.state.step)
+        bar = tqdm(total=self.max_steps, initial=done, unit="step", disable=None)
         with stop_signals() as self._stop, bar:
             self.monitor.bar = bar
-            model.fit(batches, steps_per_epoch=self.max_steps - first, callbacks=[self],
+            model.fit(batches, steps_per_epoch=self.max_steps - done, callbacks=[self],
                       shuffle=False, verbose=0)
 
 
-def load(run_dir: Path, which: str, **models: Any) -> int:
+def newest(run_dir: Path, which: str) -> str | None:
+    """Returns the path of a run's checkpoint, None where it has none.
+
+    Args:
+        run_dir: the run folder.
+        which: "latest", or "best": the newest where no best one was kept.
+    """
+    for folder in ("checkpoints/best", "checkpoints")[which == "latest" :]:
+        if step := rundir.last_step(run_dir, folder):
+            return str(run_dir / folder / f"ckpt-{step}")
+    return None
+
+
+def load(run_dir: Path, which: str, **models: Any) -> None:
     """Restores trained weights into models built by the caller.
 
     Args:
         run_dir: the run folder.
-        which: "best" (falling back to the newest where a run has none) or "latest".
+        which: see `newest`.
         **models: under the names that `TrainState` got.
-
-    Returns:
-        The step at which they were saved.
 
     Raises:
         UserError: there is no checkpoint, or it holds another architecture.
     """
-    folder = run_dir / "checkpoints"
-    path = tf.train.latest_checkpoint(str(folder / "best")) if which == "best" else None
-    path = path or tf.train.latest_checkpoint(str(folder))
-    if path is None:
-        raise UserError(f"no checkpoint in {folder}", "train first: python train.py")
-    step = tf.Variable(0, dtype=tf.int64)
+    if (path := newest(run_dir, which)) is None:
+        raise UserError(f"{run_dir} has no {which} checkpoint", "train first: python train.py")
     try:
         values = {name: weights(model) for name, model in models.items()}
-        status = tf.train.Checkpoint(step=step, **values).restore(path)
+        status = tf.train.Checkpoint(**values).restore(path)
         status.expect_partial().assert_existing_objects_matched()
+        for name, expected in values.items():
+            saved = [key for key, _ in tf.train.list_variables(path) if key.startswith(f"{name}/")]
+            if len(saved) != len(expected):
+                raise ValueError(f"{name} has {len(expected)} weights, {len(saved)} were saved")
     except (AssertionError, ValueError, tf.errors.OpError) as error:
         raise UserError(
             f"{path} does not fit this model: {str(error).splitlines()[0]}",
             "name a run of this model with --name or --run_dir",
         ) from error
-    return int(step)
 
 
-def usage(run_dir: Path) -> dict[str, float]:
-    """Returns steps, minutes of two busy cores and wall minutes a run has taken so far."""
-    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run_dir / "checkpoints")))
-    value = {
-        name: reader.get_tensor(f"{name}/.ATTRIBUTES/VARIABLE_VALUE")
-        for name in ("step", "cpu_seconds", "wall_seconds")
-    }
+def usage(run_dir: Path, which: str) -> dict[str, float]:
+    """Returns what a run took: steps, those of its `which` checkpoint, and minutes."""
+
+    def read(path: str | None) -> dict[str, float]:
+        reader = tf.train.load_checkpoint(path)
+        names = ("step", "cpu_seconds", "wall_seconds")
+        return {n: float(reader.get_tensor(f"{n}/.ATTRIBUTES/VARIABLE_VALUE")) for n in names}
+
+    chosen = newest(run_dir, which)
+    last = read(newest(run_dir, "latest") or chosen)
     return {
-        "steps": int(value["step"]),
-        "minutes_two_cores": round(float(value["cpu_seconds"]) / 2 / 60, 2),
-        "wall_minutes": round(float(value["wall_seconds"]) / 60, 2),
+        "steps": int(last["step"]),
+        "checkpoint_step": int(read(chosen)["step"]),
+        "minutes_two_cores": round(last["cpu_seconds"] / 2 / 60, 2),
+        "wall_minutes": round(last["wall_seconds"] / 60, 2),
     }

@@ -5,7 +5,10 @@ on a finished run (`eval.py`, `export.py`, `sample.py` ...).
 """
 
 import argparse
+import errno
 import json
+import math
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +16,8 @@ from typing import Any, NoReturn
 
 from common import rundir
 from common.errors import Interrupted, UserError
+
+DISK_FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
 
 Presets = dict[str, dict[str, Any]]
 
@@ -31,25 +36,32 @@ class Parser(argparse.ArgumentParser):
         raise UserError(message, f"python {self.prog} --help lists the flags")
 
 
+class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Keeps a docstring's line breaks, and tells each default that tells something."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default in (None, False, "")
+        return action.help if silent else super()._get_help_string(action)
+
+
 def build_parser(doc: str, prog: str) -> Parser:
-    """Returns a parser that shows a script's docstring and each flag's default."""
-
-    class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-        """Keeps the docstring's line breaks and appends `(default: ...)`."""
-
+    """Returns a parser that shows a script's docstring."""
     return Parser(prog=prog, description=doc, formatter_class=Formatter, allow_abbrev=False)
 
 
 def training_parser(doc: str, presets: Presets) -> Parser:
     """Returns a parser with the flags that every `train.py` has."""
     parser = build_parser(doc, "train.py")
+    rows = (f"  {name}: " + " ".join(f"--{k} {v}" for k, v in flags.items())
+            for name, flags in presets.items())
+    parser.epilog = "\n".join(["presets, what they set in place of the defaults above:", *rows])
     group = parser.add_argument_group("run")
     group.add_argument("--preset", choices=list(presets), default=next(iter(presets)),
                        help="named set of defaults; flags that are typed win over it")
     group.add_argument("--name", help="run folder runs/<chapter>/<name>; resumed if it exists")
     group.add_argument("--run_dir", help="run folder anywhere; resumed if it exists")
     group.add_argument("--resume", action="store_true", help="go on with the newest run")
-    group.add_argument("--seed", type=int, default=0, help="seed of all randomness")
+    group.add_argument("--seed", type=seed, default=0, help="seed of all randomness")
     return parser
 
 
@@ -63,30 +75,33 @@ def verb_parser(doc: str, prog: str) -> Parser:
     return parser
 
 
-def positive_int(text: str) -> int:
-    """Parses an integer of at least 1 (an argparse `type`)."""
-    if (value := int(text)) < 1:
-        raise argparse.ArgumentTypeError(f"{value} is not at least 1")
-    return value
+def number(kind: type, low: float, high: float, what: str) -> Callable[[str], float]:
+    """Makes an argparse `type` that accepts numbers from `low` to `high`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not {what}")
+        return value
+
+    return parse
 
 
-def fraction(text: str) -> float:
-    """Parses a number in [0, 1] (an argparse `type`)."""
-    if not 0 <= (value := float(text)) <= 1:
-        raise argparse.ArgumentTypeError(f"{value} is not between 0 and 1")
-    return value
+TINY = sys.float_info.min
+positive_int = number(int, 1, math.inf, "a whole number of at least 1")
+non_negative_int = number(int, 0, math.inf, "a whole number of at least 0")
+positive_float = number(float, TINY, sys.float_info.max, "a number above 0")
+fraction = number(float, 0, 1, "between 0 and 1")
+keep_prob = number(float, TINY, 1, "above 0 and at most 1")
+seed = number(int, 0, 2**32 - 1, "a whole number from 0 to 4294967295")
 
 
 def path(text: str) -> str:
     """Makes a path absolute, so that a run can be resumed from any folder (an argparse `type`)."""
     return str(Path(text).expanduser().resolve())
-
-
-def positive_float(text: str) -> float:
-    """Parses a number above 0 (an argparse `type`)."""
-    if not (value := float(text)) > 0:
-        raise argparse.ArgumentTypeError(f"{value} is not above 0")
-    return value
 
 
 def resolve(
@@ -120,15 +135,32 @@ def resolve(
                 "leave the flag away to go on with that run, or start another with a new --name",
             )
         settled = {**vars(args), **old, **typed}
+        if (step := rundir.last_step(run_dir)) >= settled.get("max_steps", math.inf):
+            raise UserError(
+                f"nothing to do: {run_dir} is at step {step} of {settled['max_steps']}",
+                "raise --max_steps to train on, or start another run with a new --name",
+            )
+        print(f"resuming {run_dir} at step {step}", file=sys.stderr)
         for flag, value in changed.items():
             print(f"{flag}: {old[flag]} -> {value}", file=sys.stderr)
-    typed_words = list(sys.argv[1:] if argv is None else argv)
     return argparse.Namespace(
         **{**settled, "run_dir": run_dir},
         chapter=chapter,
         changed=changed,
-        command=" ".join(["python", "train.py", *typed_words]),
+        unnamed=not (args.run_dir or args.name or args.resume),
+        command=command(typed),
     )
+
+
+def command(typed: dict[str, Any]) -> str:
+    """Returns the command line that sets these flags; paths in it are absolute."""
+    words = []
+    for flag, value in typed.items():
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return shlex.join(["python", "train.py", *words])
 
 
 def run(action: Callable[[], dict[str, Any] | None]) -> int:
@@ -145,10 +177,17 @@ def run(action: Callable[[], dict[str, Any] | None]) -> int:
         print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
         return 2
     except (Interrupted, KeyboardInterrupt) as stop:
-        print(stop or "interrupted", file=sys.stderr)
+        print(str(stop) or "interrupted", file=sys.stderr)
         return 130
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        print(f"error: cannot write{where}: {error.strerror}", file=sys.stderr)
+        print("hint: free some space", file=sys.stderr)
+        return 2
     if metrics is not None:
-        print(json.dumps(metrics))
+        print(json.dumps(metrics, allow_nan=False))
     return 0
 
 

@@ -128,7 +128,9 @@ def _compare(what: str, expected: Any, found: Any) -> None:
     """Raises UserError unless two arrays agree: numbers to 1e-5, all else exactly."""
     expected, found = np.asarray(expected), np.asarray(found)
     if np.issubdtype(expected.dtype, np.floating):
-        same = np.allclose(expected, found, atol=TOLERANCE, rtol=TOLERANCE)
+        same = expected.shape == found.shape and np.allclose(
+            expected, found, atol=TOLERANCE, rtol=TOLERANCE
+        )
     else:
         same = np.array_equal(expected, found)
     if not same:

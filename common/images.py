@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from common.errors import UserError
 
@@ -27,8 +28,7 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
         UserError: there is no such file, or it holds no picture that can be decoded.
     """
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             image = ImageOps.exif_transpose(image)
             if image.mode.startswith("I;16"):  # Pillow would clip 16-bit grey, not scale it
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
@@ -38,7 +38,7 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
             return np.asarray(image.convert(mode))
     except FileNotFoundError as error:
         raise UserError(f"there is no file {path}", "check the path") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(
             f"{path} is not a picture that can be read ({error})", "give a whole PNG or JPEG file"
         ) from error
@@ -79,4 +79,4 @@ def save_figure(path: Path, figure: Any) -> None:
     """Writes a matplotlib figure as PNG and forgets it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches="tight")
-    figure.clf()
+    plt.close(figure)

@@ -4,6 +4,7 @@ Batch k of a training stream is a pure function of (seed, k): a resumed run star
 another k and sees what it would have seen.
 """
 
+import http.client
 import socket
 import urllib.error
 import urllib.parse
@@ -104,8 +105,9 @@ def check_files(folder: Path, names: Sequence[str], hint: str) -> list[Path]:
 
 
 def reachable(url: str) -> bool:
-    """Says within three seconds whether a URL's host answers at all."""
-    parts = urllib.parse.urlparse(url)
+    """Says within three seconds whether a URL's host, or the proxy to it, answers at all."""
+    proxies = urllib.request.getproxies()
+    parts = urllib.parse.urlparse(proxies.get(url.partition(":")[0], url))
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         socket.create_connection((parts.hostname or "", port), REACHABLE_SECONDS).close()
@@ -127,11 +129,15 @@ def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
         return path
     part = path.with_name(path.name + ".part")
     by_hand = f"or place it by hand: {path}, sha256 {sha256}, from {' or '.join(urls)}"
+    refused: list[str] = []
     for url in filter(reachable, urls):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             _download(url, part)
-        except (OSError, urllib.error.URLError) as error:
+        except urllib.error.HTTPError as error:
+            refused.append(f"{url}: {error}")
+            continue
+        except (OSError, http.client.HTTPException) as error:
             raise UserError(
                 f"the download of {url} broke off: {error}", f"start again to go on, {by_hand}"
             ) from error
@@ -141,6 +147,8 @@ def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
             part.unlink()
             raise UserError(f"{url} has sha256 {found}, expected {sha256}", by_hand)
         return part.replace(path)
+    if refused:
+        raise UserError(f"no mirror has {path.name}: {'; '.join(refused)}", by_hand)
     hosts = ", ".join(urllib.parse.urlparse(url).netloc for url in urls)
     raise UserError(f"no network: {hosts} cannot be reached", f"work offline {by_hand}")
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
-from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tqdm import tqdm
 
 from common.errors import UserError
@@ -39,15 +38,26 @@ class Monitor:
     def _drop_after(self, step: int) -> None:
         """Forgets what a killed run logged after its last checkpoint."""
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [s for s in lines if s.endswith("\n") and json.loads(s)["step"] <= step]
+        lines = [line for line in lines if line.endswith("\n")]  # the last may be torn
+        kept = [line for line in lines if json.loads(line)["step"] <= step]
+        if step == 0 and lines and (last := json.loads(lines[-1])["step"]) > 1:
+            raise UserError(
+                f"{self._path} goes to step {last}, but the run has no checkpoint any more",
+                "put its checkpoints back, or start a new run with another --name",
+            )
         part = self._path.with_name(self._path.name + ".part")
         part.write_text("".join(kept), encoding="utf-8")
         part.replace(self._path)
         for folder in self._folder.glob("*"):  # TensorBoard drops its points at this mark
-            writer = EventFileWriter(str(folder), filename_suffix=".resume")
+            # "-" sorts it before the files that this run opens in the same second.
+            name = f"events.out.tfevents.{int(time.time()):010d}.-resume"
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-            writer.add_event(event_pb2.Event(step=step + 1, session_log=start))
-            writer.close()
+            with tf.io.TFRecordWriter(str(folder / name)) as writer:
+                for event in ({"file_version": "brain.Event:2"},
+                              {"step": step + 1, "session_log": start},  # the first is taken
+                              {"step": step + 1, "session_log": start}):  # for a start
+                    event = event_pb2.Event(wall_time=time.time(), **event)
+                    writer.write(event.SerializeToString())
 
     def writer(self, split: str) -> tf.summary.SummaryWriter:
         """Returns the TensorBoard writer of tb/<split>, for what has no method here."""
@@ -66,7 +76,7 @@ class Monitor:
             if not math.isfinite(value):
                 raise UserError(
                     f"{name} is {value} at step {step}",
-                    "lower --learning_rate; the last checkpoint is from before",
+                    "start a new run with a lower --learning_rate",
                 )
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, "split": split, **values}) + "\n")

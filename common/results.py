@@ -2,18 +2,24 @@
 
 import argparse
 import datetime
+import shutil
 import subprocess
 from typing import Any
 
 from common import checkpoint, rundir
+from common.errors import UserError
 
 RESULTS = rundir.ROOT / "results"
+# Flags that do not change what a preset stands for.
+NOT_RECIPE = {"data_dir", "dataset", "input_file", "log_every", "name", "preset", "run_dir",
+              "save_every", "seed", "tfds"}
 
 
 def add_publish_flag(parser: argparse.ArgumentParser) -> None:
     """Adds `--publish` to the parser of an eval.py."""
-    parser.add_argument("--publish", action="store_true",
-                        help="copy eval.json to results/, where the README tables come from")
+    parser.add_argument("--publish", nargs="?", const="", metavar="SUFFIX",
+                        help="copy eval.json to results/, where the README tables come from; a "
+                             "run whose flags differ from its preset needs a suffix to its name")
 
 
 def write(
@@ -30,33 +36,49 @@ def write(
         args: eval.py's arguments (`run_dir`, `checkpoint`, `publish`).
         chapter: the chapter's folder name.
         dataset: what was trained on.
-        model: the model, with a suffix where two recipes would collide ("conv-best").
+        model: the model and its recipe ("conv-best").
         metrics: by split, the field's names and values.
         book: the numbers the book gives for this run, by the same names.
+
+    Raises:
+        UserError: a published name would not tell how the run differs from its preset.
     """
     config = rundir.read_config(args.run_dir, chapter)
-    flags = config["flags"]
-    git = {"cwd": rundir.ROOT, "capture_output": True, "text": True, "check": False}
+    flags, command = config["flags"], rundir.portable_command(config)
+    changed = {w[2:] for w in command.split() if w.startswith("--")} - NOT_RECIPE
+    if args.publish == "" and changed:
+        raise UserError(
+            f"{args.run_dir} differs from its preset by --{' --'.join(sorted(changed))}",
+            "publish it under another name: --publish SUFFIX",
+        )
     result: dict[str, Any] = {
         "chapter": chapter,
         "dataset": dataset,
         "model": model,
         "preset": flags["preset"],
         "seed": flags["seed"],
-        "command": rundir.portable_command(config),
+        "command": command,
         "metrics": metrics,
         "book": book or {},
         "checkpoint": args.checkpoint,
-        **checkpoint.usage(args.run_dir),
+        **checkpoint.usage(args.run_dir, args.checkpoint),
         "parameters": config["parameters"],
         "dataset_sha256": config["dataset_sha256"],
         "versions": config["versions"],
-        "commit": subprocess.run(["git", "rev-parse", "HEAD"], **git).stdout.strip(),
-        "dirty": bool(subprocess.run(["git", "status", "--porcelain"], **git).stdout),
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--", ".", ":!results")),
         "date": datetime.date.today().isoformat(),
     }
     rundir.write_json(args.run_dir / "eval.json", result)
-    if args.publish:
-        folder = RESULTS / chapter
-        folder.mkdir(parents=True, exist_ok=True)
-        rundir.write_json(folder / f"{dataset}-{model}-seed{flags['seed']}.json", result)
+    if args.publish is not None:
+        name = "-".join(filter(None, (dataset, model, args.publish, f"seed{flags['seed']}")))
+        (RESULTS / chapter).mkdir(parents=True, exist_ok=True)
+        rundir.write_json(RESULTS / chapter / f"{name}.json", result)
+
+
+def _git(*words: str) -> str | None:
+    """Returns what git prints in this repository, None without git."""
+    if not shutil.which("git"):
+        return None
+    command = ["git", "-C", str(rundir.ROOT), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()

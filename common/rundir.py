@@ -9,8 +9,11 @@ import datetime
 import fcntl
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import os
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +23,7 @@ from typing import Any
 from common.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
-NOT_FLAGS = {"chapter", "changed", "command", "resume", "run_dir", "name"}
+NOT_FLAGS = {"chapter", "changed", "command", "name", "resume", "run_dir", "unnamed"}
 
 
 def runs_dir() -> Path:
@@ -47,6 +50,8 @@ def locate(chapter: str, args: argparse.Namespace) -> Path:
     """
     if args.run_dir and args.name:
         raise UserError(f"both --run_dir {args.run_dir} and --name {args.name}", "give one of them")
+    if args.name and not re.fullmatch(r"\w[\w.-]*", args.name):
+        raise UserError(f"--name {args.name} is not a name", "use letters, digits and . _ -")
     if args.run_dir or args.name:
         path = Path(args.run_dir or runs_dir() / chapter / args.name).expanduser().resolve()
         if args.resume and not exists(path):
@@ -57,9 +62,7 @@ def locate(chapter: str, args: argparse.Namespace) -> Path:
             raise UserError(f"no run of {chapter} in {runs_dir()}", "leave --resume away to start")
         return run
     stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{args.preset}"
-    folder = runs_dir() / chapter
-    names = [stamp, *(f"{stamp}-{n}" for n in range(2, 100))]
-    return next(folder / name for name in names if not (folder / name).exists())
+    return runs_dir() / chapter / stamp
 
 
 def find(chapter: str, args: argparse.Namespace) -> Path:
@@ -78,17 +81,21 @@ def find(chapter: str, args: argparse.Namespace) -> Path:
     return path
 
 
+def last_step(run_dir: Path, folder: str = "checkpoints") -> int:
+    """Returns the step of a run's newest checkpoint, 0 where it has none."""
+    files = (run_dir / folder).glob("ckpt-*.index")
+    return max((int(path.stem.split("-")[1]) for path in files), default=0)
+
+
 def read_config(run_dir: Path, chapter: str) -> dict[str, Any]:
     """Reads a run's config.json.
 
     Raises:
         UserError: the file is damaged, or the run belongs to another chapter.
     """
-    path = run_dir / "config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is not valid JSON ({error})", "start a new run") from error
+    config = read_json(run_dir / "config.json")
+    if not isinstance(config, dict):
+        raise UserError(f"{run_dir}/config.json is not valid JSON (no object)", "start a new run")
     if config.get("chapter") != chapter:
         raise UserError(
             f"{run_dir} is a run of {config.get('chapter')}, not of {chapter}",
@@ -97,10 +104,25 @@ def read_config(run_dir: Path, chapter: str) -> dict[str, Any]:
     return config
 
 
+def read_json(path: Path) -> Any:
+    """Reads a JSON file of a run.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", "start a new run") from error
+    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
+        raise UserError(f"{path} is not valid JSON ({error})", "start a new run") from error
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON atomically: whoever reads finds the old file or the new one, never a half."""
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    part.write_text(text + "\n", encoding="utf-8")
     part.replace(path)
 
 
@@ -145,8 +167,12 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
     Raises:
         UserError: the folder is in use by another process, or the data is not what it was.
     """
-    run = args.run_dir
-    run.mkdir(parents=True, exist_ok=True)
+    try:
+        run = _make(args)
+    except OSError as error:
+        raise UserError(
+            f"cannot make {args.run_dir}: {error.strerror}", "give another --run_dir"
+        ) from error
     with (run / ".lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -155,8 +181,22 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
                 f"{run} is in use by another process", "wait for it, or give another --name"
             ) from error
         _write_config(args, facts)
-        print(f"tensorboard --logdir {run}")
+        print(f"watch it with: tensorboard --logdir {run}")
         yield run
+
+
+def _make(args: argparse.Namespace) -> Path:
+    """Makes a run's folder; of unnamed starts in one second, each gets its own."""
+    if not args.unnamed:
+        args.run_dir.mkdir(parents=True, exist_ok=True)
+        return args.run_dir
+    stamp = args.run_dir.name
+    for number in itertools.count(2):
+        try:
+            args.run_dir.mkdir(parents=True)
+            return args.run_dir
+        except FileExistsError:
+            args.run_dir = args.run_dir.with_name(f"{stamp}-{number}")
 
 
 def _write_config(args: argparse.Namespace, facts: dict[str, Any]) -> None:
@@ -175,15 +215,25 @@ def _write_config(args: argparse.Namespace, facts: dict[str, Any]) -> None:
     write_json(args.run_dir / "config.json", config)
 
 
-def portable_path(path: str | Path) -> str:
-    """Returns a path as another machine can read it: below `$DL21_DATA`, or from our root."""
-    absolute = str(Path(path).expanduser().resolve())
-    if data := os.environ.get("DL21_DATA"):
-        absolute = absolute.replace(str(Path(data).resolve()), "$DL21_DATA")
-    return absolute.removeprefix(f"{ROOT}/")
+def portable_path(path: str | Path, chapter: str = "") -> str:
+    """Returns a path as another machine can read it from a chapter's folder."""
+    absolute = Path(path).expanduser().resolve()
+    for folder, name in ((os.environ.get("DL21_DATA"), "$DL21_DATA"), (ROOT / chapter, ""),
+                         (ROOT, "..")):
+        if folder and absolute.is_relative_to(folder := Path(folder).resolve()):
+            return str(Path(name) / absolute.relative_to(folder))
+    return str(absolute)
 
 
 def portable_command(config: dict[str, Any]) -> str:
-    """Returns the command a run was started with, as another machine can repeat it."""
-    words = config["history"][0]["command"].split()
-    return " ".join(portable_path(word) if "/" in word else word for word in words)
+    """Returns the command that repeats a run from its chapter's folder, on another machine.
+
+    Flags that a resume changed come last, where they win.
+    """
+    first, *later = config["history"]
+    words = shlex.split(first["command"])
+    for entry in later:
+        words += [word for k, v in entry["changed"].items() for word in (f"--{k}", str(v))]
+    return " ".join(
+        portable_path(word, config["chapter"]) if word.startswith("/") else word for word in words
+    )

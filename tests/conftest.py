@@ -1,9 +1,10 @@
+"""What all tests share: runs of their own, and the way to real data."""
+
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 @pytest.fixture(autouse=True)
@@ -13,11 +14,18 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def real_data(relative: str) -> Path:
-    """Returns a path below DL21_DATA; skips the test without it, fails in CI if it is missing."""
-    if not (folder := os.environ.get("DL21_DATA")):
-        pytest.skip("DL21_DATA names no folder with real data")
-    path = Path(folder) / relative
-    if not path.exists():
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{path} does not exist")
-    return path
+@pytest.fixture
+def real_data() -> Callable[[str], Path]:
+    """Returns a function from a path below DL21_DATA to the file.
+
+    Without DL21_DATA the test is skipped; with it, a missing file is a failure.
+    """
+
+    def find(relative: str) -> Path:
+        if not (folder := os.environ.get("DL21_DATA")):
+            pytest.skip("DL21_DATA names no folder with real data")
+        path = Path(folder) / relative
+        assert path.exists(), f"DL21_DATA is set, but {path} does not exist"
+        return path
+
+    return find

@@ -97,6 +97,22 @@ def test_patience_stops_early(capfd):
                        "--max_steps", "50", "--eval_every", "4", "--patience", "8",
                        "--name", "patient"]) == 0
     assert json.loads(capfd.readouterr().out.splitlines()[-1])["step"] == 8
+    assert train.main(["--name", "patient"]) == 2
+    assert "early stopping ended this run at step 8" in capfd.readouterr().err
+    assert train.main(["--name", "patient", "--patience", "16"]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1])["step"] == 16
+
+
+def test_names_in_results_are_those_of_the_readme():
+    text = (rundir.ROOT / "chapter01_mnist" / "README.md").read_text(encoding="utf-8")
+    for preset, flags in train.PRESETS.items():
+        if preset != "demo":
+            assert f'"mnist-{eval.results_name(flags["model"], preset)}"' in text
+
+
+def test_a_folder_that_would_not_be_read_is_refused(tmp_path, capfd):
+    assert train.main(["--data_dir", str(tmp_path)]) == 2
+    assert "add --dataset mnist" in capfd.readouterr().err
 
 
 def write_idx(path, array):

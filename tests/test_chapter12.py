@@ -178,7 +178,7 @@ def test_scoring_does_not_depend_on_the_window():
     expected = float(tf.reduce_mean(token_losses(logits, tokens[None, 1:])))
     for found in scores:
         assert found["nats_per_char"] == pytest.approx(expected, abs=1e-5)
-        assert found["characters"] == 49
+        assert found["chars"] == 49
         assert found["perplexity"] == pytest.approx(math.exp(expected), rel=1e-5)
         assert found["bits_per_char"] == pytest.approx(expected / math.log(2), rel=1e-5)
 
@@ -190,9 +190,9 @@ def test_vocabulary_by_count_with_one_number_for_the_rest():
 
 
 def test_the_held_out_tenth_shapes_no_vocabulary():
-    vocabulary, train_tokens, held_out = data.prepare("a" * 90 + "b" * 10, 100)
-    assert vocabulary == ["a"] and len(train_tokens) == 90
-    assert held_out.tolist() == [0] + [1] * 10
+    corpus = data.prepare("a" * 90 + "b" * 10, "char", 100)
+    assert corpus.vocabulary == ["a"] and len(corpus.tokens) == 90
+    assert corpus.held_out.tolist() == [0] + [1] * 10
 
 
 def kept(probabilities, **options):
@@ -336,16 +336,23 @@ def test_the_export_writes_what_sample_writes(text_file, capfd):
     np.testing.assert_allclose(tf.reduce_sum(outputs["probabilities"], axis=1), 1, atol=1e-5)
 
 
-def test_an_acrostic_begins_its_verses_as_told(tmp_path, capfd):
-    path = tmp_path / "poems.txt"
-    path.write_text("春风吹细雨，明月照高楼。\n秋水连天远，寒山入夜深。\n" * 40, encoding="utf-8")
-    trained(path, "--max_steps", "150", "--learning_rate", "0.02", "--lstm_size", "32",
-            "--train_keep_prob", "1", "--eval_every", "150", "--num_steps", "26")
-    status, said = run_sample(capfd, "--acrostic", "春明秋寒", "--greedy")
-    assert status == 0
-    assert said.out == "春风吹细雨，明月照高楼。\n秋水连天远，寒山入夜深。\n\n"
+def test_an_acrostic_begins_its_verses_as_told(text_file, capfd):
+    verses = {"春": "风吹细雨，明", "明": "月照高楼。\n秋", "秋": "水连天远，", "寒": "山入夜深。\n"}
+    seen = []
+
+    def go_on(text, length):
+        seen.append(text)
+        return iter(verses[text[-1]][:length])
+
+    poem = "春风吹细雨，明月照高楼。\n秋水连天远，寒山入夜深。\n"
+    vocabulary = sorted(set(poem))
+    assert "".join(sample.write_acrostic("春明秋寒", vocabulary, go_on)) == poem
+    assert seen == ["春", "春风吹细雨，明", "春风吹细雨，明月照高楼。\n秋",
+                    "春风吹细雨，明月照高楼。\n秋水连天远，寒"]
+    trained(text_file)
     status, said = run_sample(capfd, "--acrostic", "春X")
-    assert status == 2 and "X" in said.err
+    assert status == 2 and "'春'" in said.err
+    assert run_sample(capfd, "--acrostic", "a", "--start_string", "b")[0] == 2
 
 
 def test_a_cell_is_shown(text_file, capfd):
@@ -401,8 +408,20 @@ def test_shakespeare_is_learnt_a_little(real_data, capfd):
     assert train.main(["--preset", "book_shakespeare", "--input_file", str(path),
                        "--max_steps", "150", "--eval_every", "150", "--name", "bard"]) == 0
     scores = json.loads(capfd.readouterr().out.splitlines()[-1])
-    assert scores["characters"] == 111_539
+    assert scores["chars"] == 111_539
     assert scores["nats_per_char"] < 2.5  # the text's letter frequencies alone give 3.31
+
+
+def test_texts_without_lines_get_no_line_before_their_start():
+    assert sample.encode_start("ab", ["b", "a", "\n"]).tolist() == [2, 1, 0]
+    assert sample.encode_start("", ["b", "a", "\n"]).tolist() == [2]
+    assert sample.encode_start("ab", ["b", "a"]).tolist() == [1, 0]
+    assert sample.encode_start("", ["b", "a"]).tolist() == [0]
+
+
+def test_two_texts_at_once_are_refused(text_file, capfd):
+    assert train.main(["--dataset", "tang", "--input_file", str(text_file)]) == 2
+    assert "both --dataset tang" in capfd.readouterr().err
 
 
 def test_the_best_preset_warms_up_and_ends_at_zero():

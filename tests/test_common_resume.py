@@ -256,10 +256,16 @@ def test_saves_first_every_nth_and_last_step_and_keeps_five(tmp_path):
     assert saved_steps(tmp_path) == [7, 9, 12, 15, 16]
 
 
-def test_finished_run_says_so(tmp_path):
-    count(tmp_path)
-    with pytest.raises(UserError, match="already is at step 8 of 8"):
-        count(tmp_path)
+def test_weights_that_are_not_finite_are_not_saved(tmp_path):
+    counter = Counter()
+    state = TrainState(tmp_path, {"counter": counter})
+    state.step.assign(1)
+    state.save()
+    counter.count.assign([float("nan")])
+    state.step.assign(2)
+    with pytest.raises(UserError, match="not finite at step 2"):
+        state.save()
+    assert saved_steps(tmp_path) == [1]
 
 
 def test_best_checkpoint_is_kept_beside_the_newest(tmp_path):

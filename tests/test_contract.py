@@ -103,19 +103,34 @@ def test_interrupted_and_resumed_equals_uninterrupted(chapter, monkeypatch, capf
     assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
 
 
+def test_a_finished_run_can_be_lengthened(chapter):
+    assert train(chapter, "short", 4) == 0
+    assert train(chapter, "long", STEPS) == 0
+    assert chapter.main("train", "--name", "short", "--max_steps", str(STEPS)) == 0
+    short, long = (run_dir(chapter, name) / "metrics.jsonl" for name in ("short", "long"))
+    assert short.read_bytes() == long.read_bytes()
+
+
+def test_presets_set_flags_that_exist(chapter):
+    module = chapter.module("train")
+    for name, flags in module.PRESETS.items():
+        args = vars(module.build_parser().parse_args(["--preset", name]))
+        assert flags.keys() <= args.keys()
+
+
 def test_eval_counts_every_example_and_publishes(chapter, monkeypatch, tmp_path, capfd):
     from common import results
 
     monkeypatch.setattr(results, "RESULTS", tmp_path)
     assert train(chapter, "run") == 0
     before = state_of(run_dir(chapter, "run"))
-    assert chapter.main("eval", "--name", "run", "--publish") == 0
+    assert chapter.main("eval", "--name", "run", "--publish", "tiny") == 0
     after = state_of(run_dir(chapter, "run"))
     assert all((before[n] == after[n]).all() for n in before)
     result = json.loads((run_dir(chapter, "run") / "eval.json").read_text(encoding="utf-8"))
     assert result["chapter"] == chapter.name and result["steps"] == STEPS
     assert result["metrics"] and result["parameters"] > 0
-    (published,) = (tmp_path / chapter.name).glob("*.json")
+    (published,) = (tmp_path / chapter.name).glob("*-tiny-seed0.json")
     assert json.loads(published.read_text(encoding="utf-8")) == result
     last = json.loads(capfd.readouterr().out.splitlines()[-1])
     assert last.items() <= {k: v for m in result["metrics"].values() for k, v in m.items()}.items()
@@ -144,7 +159,7 @@ def test_bad_use_ends_with_two_lines_and_status_2(chapter, capfd):
         assert says in error, error
 
     fails("train", "--no_such_flag", says="--no_such_flag")
-    fails("train", "--max_steps", "0", says="0 is not at least 1")
+    fails("train", "--max_steps", "0", says="0 is not a whole number")
     fails("train", "--resume", says="no run")
     fails("eval", says="no run")
     fails("export", "--name", "absent", says="absent")

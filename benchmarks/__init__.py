@@ -1,0 +1,1 @@
+"""Chapters measured against their peers, both in one run: `python -m benchmarks.<chapter>`."""
