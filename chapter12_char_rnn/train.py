@@ -39,8 +39,7 @@ PRESETS = {
                     "learning_rate": 0.005, "max_steps": 10000, "sample_length": 25},
     "book_linux": {"num_seqs": 32, "num_steps": 100, "learning_rate": 0.01, "max_steps": 20000},
     "best": {"lstm_size": 512, "num_seqs": 64, "num_steps": 64, "learning_rate": 0.002,
-             "schedule": "cosine", "train_keep_prob": 0.4, "precision": "bfloat16",
-             "max_steps": 5880, "eval_every": 490},
+             "schedule": "cosine", "precision": "bfloat16", "max_steps": 4900, "eval_every": 490},
 }
 
 
