@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -48,9 +48,10 @@ def stop_signals() -> Iterator[threading.Event]:
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        print("stopping after this step; once more to stop at once", file=sys.stderr)
         stop.set()
         signal.signal(number, previous[number])
+        with suppress(OSError, RuntimeError):  # stderr may be gone (`| tee`), or in use just now
+            print("stopping after this step; once more to stop at once", file=sys.stderr)
 
     for number in previous:
         signal.signal(number, handle)
@@ -129,7 +130,7 @@ class TrainState:
             ) from error
 
     def save(self, best: bool = False) -> None:
-        """Writes a checkpoint; TensorFlow renames it into place, so it is whole or absent.
+        """Writes a checkpoint; it counts only once it is whole, see `rundir.newest_checkpoint`.
 
         Args:
             best: write `checkpoints/best/`, which holds one, instead of the numbered series.
@@ -260,10 +261,8 @@ def newest(run_dir: Path, which: str) -> str | None:
         run_dir: the run folder.
         which: "latest", or "best": the newest where no best one was kept.
     """
-    for folder in ("checkpoints/best", "checkpoints")[which == "latest" :]:
-        if step := rundir.last_step(run_dir, folder):
-            return str(run_dir / folder / f"ckpt-{step}")
-    return None
+    best = rundir.newest_checkpoint(run_dir / "checkpoints" / "best") if which == "best" else None
+    return best or rundir.newest_checkpoint(run_dir / "checkpoints")
 
 
 def load(run_dir: Path, which: str, **models: Any) -> None:

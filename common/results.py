@@ -2,6 +2,7 @@
 
 import argparse
 import datetime
+import re
 import shutil
 import subprocess
 from typing import Any
@@ -45,6 +46,8 @@ def write(
     """
     config = rundir.read_config(args.run_dir, chapter)
     flags, command = config["flags"], rundir.portable_command(config)
+    if args.publish and not re.fullmatch(r"[\w.-]+", args.publish):
+        raise UserError(f"--publish {args.publish} is no suffix", "use letters, digits and . _ -")
     changed = {w[2:] for w in command.split() if w.startswith("--")} - NOT_RECIPE
     if args.publish == "" and changed:
         raise UserError(

@@ -20,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import tensorflow as tf
+
 from common.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +52,7 @@ def locate(chapter: str, args: argparse.Namespace) -> Path:
     """
     if args.run_dir and args.name:
         raise UserError(f"both --run_dir {args.run_dir} and --name {args.name}", "give one of them")
-    if args.name and not re.fullmatch(r"\w[\w.-]*", args.name):
+    if args.name is not None and not re.fullmatch(r"\w[\w.-]*", args.name):
         raise UserError(f"--name {args.name} is not a name", "use letters, digits and . _ -")
     if args.run_dir or args.name:
         path = Path(args.run_dir or runs_dir() / chapter / args.name).expanduser().resolve()
@@ -81,10 +83,21 @@ def find(chapter: str, args: argparse.Namespace) -> Path:
     return path
 
 
-def last_step(run_dir: Path, folder: str = "checkpoints") -> int:
+def newest_checkpoint(folder: Path) -> str | None:
+    """Returns the newest whole checkpoint in a folder, None where there is none.
+
+    TensorFlow enters a checkpoint into its list only when both files are written; a file that a
+    kill left torn is not in it, one that was deleted is passed over.
+    """
+    state = tf.train.get_checkpoint_state(str(folder))
+    paths = reversed(state.all_model_checkpoint_paths if state else [])
+    return next((path for path in paths if Path(f"{path}.index").is_file()), None)
+
+
+def last_step(run_dir: Path) -> int:
     """Returns the step of a run's newest checkpoint, 0 where it has none."""
-    files = (run_dir / folder).glob("ckpt-*.index")
-    return max((int(path.stem.split("-")[1]) for path in files), default=0)
+    path = newest_checkpoint(run_dir / "checkpoints")
+    return int(path.rpartition("-")[2]) if path else 0
 
 
 def read_config(run_dir: Path, chapter: str) -> dict[str, Any]:

@@ -337,7 +337,8 @@ def test_the_export_writes_what_sample_writes(text_file, capfd):
 
 
 def test_an_acrostic_begins_its_verses_as_told(text_file, capfd):
-    verses = {"春": "风吹细雨，明", "明": "月照高楼。\n秋", "秋": "水连天远，", "寒": "山入夜深。\n"}
+    verses = {"春": "风吹细雨，明", "明": "月照高楼。\n秋",
+              "秋": "水连天远，", "寒": "山入夜深。\n"}
     seen = []
 
     def go_on(text, length):

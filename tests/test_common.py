@@ -13,7 +13,6 @@ import time
 import types
 from pathlib import Path
 
-import conftest
 import keras
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ import tensorflow as tf
 from PIL import Image
 from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
 
-from common import cli, export, images, inputs, rundir
+from common import checkpoint, cli, export, images, inputs, results, rundir
 from common.errors import UserError
 from common.monitor import Monitor
 from results import tables
@@ -30,19 +29,17 @@ CHAPTER = "chapter99_test"
 PRESETS = {"demo": {"size": 2}, "book": {"size": 3, "rate": 0.5}}
 
 
-def test_real_data_skips_on_a_laptop_and_fails_in_ci(tmp_path, monkeypatch):
-    monkeypatch.delenv("CI", raising=False)
+def test_real_data_skips_without_a_folder_and_fails_without_the_file(
+    real_data, tmp_path, monkeypatch
+):
     monkeypatch.delenv("DL21_DATA", raising=False)
     with pytest.raises(pytest.skip.Exception, match="DL21_DATA"):
-        conftest.real_data("mnist")
+        real_data("mnist")
     monkeypatch.setenv("DL21_DATA", str(tmp_path))
-    with pytest.raises(pytest.skip.Exception, match="mnist"):
-        conftest.real_data("mnist")
-    monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="mnist"):
-        conftest.real_data("mnist")
+    with pytest.raises(AssertionError, match=f"{tmp_path / 'mnist'} does not exist"):
+        real_data("mnist")
     (tmp_path / "mnist").mkdir()
-    assert conftest.real_data("mnist") == tmp_path / "mnist"
+    assert real_data("mnist") == tmp_path / "mnist"
 
 
 # ---------------------------------------------------------------- rundir: files and locks
@@ -51,9 +48,10 @@ def test_real_data_skips_on_a_laptop_and_fails_in_ci(tmp_path, monkeypatch):
 def test_write_json_keeps_the_old_file_until_the_new_one_is_whole(tmp_path, monkeypatch):
     path, part = tmp_path / "a.json", tmp_path / "a.json.part"
     rundir.write_json(path, {"name": "一"})
-    with pytest.raises(TypeError):
-        rundir.write_json(path, object())
-    assert not part.exists()
+    for value, error in ((object(), TypeError), ({"loss": float("nan")}, ValueError)):
+        with pytest.raises(error):
+            rundir.write_json(path, value)
+        assert not part.exists() and rundir.read_json(path) == {"name": "一"}
 
     def broken(self, text, **_):
         self.write_bytes(text.encode()[:3])
@@ -67,6 +65,21 @@ def test_write_json_keeps_the_old_file_until_the_new_one_is_whole(tmp_path, monk
     rundir.write_json(path, {"name": "two"})
     assert json.loads(path.read_text(encoding="utf-8")) == {"name": "two"}
     assert not part.exists()
+
+
+@pytest.mark.parametrize(("content", "message"), [
+    (None, "cannot read {path}: No such file or directory"),
+    (b"", "{path} is not valid JSON"),
+    (b'{"name": "tw', "{path} is not valid JSON"),
+    (b"\xff\xfe\x00", "{path} is not valid JSON"),
+])
+def test_json_that_is_missing_or_damaged_is_named(tmp_path, content, message):
+    path = tmp_path / "a.json"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        rundir.read_json(path)
+    assert str(caught.value).startswith(message.format(path=path)) and caught.value.hint
 
 
 WRITER = """
@@ -161,9 +174,13 @@ def test_default_then_preset_then_typed(argv, size, rate):
 @pytest.mark.parametrize(("argv", "message"), [
     (["--sise", "3"], "unrecognized arguments: --sise 3"),
     (["--max", "3"], "unrecognized arguments: --max 3"),
-    (["--size", "0"], "argument --size: 0 is not at least 1"),
-    (["--size", "few"], "argument --size: invalid positive_int value: 'few'"),
-    (["--rate", "nan"], "argument --rate: nan is not above 0"),
+    (["--size", "0"], "argument --size: 0 is not a whole number of at least 1"),
+    (["--size", "2.5"], "argument --size: 2.5 is not a whole number of at least 1"),
+    (["--size", "few"], "argument --size: few is not a whole number of at least 1"),
+    (["--rate", "nan"], "argument --rate: nan is not a number above 0"),
+    (["--rate", "inf"], "argument --rate: inf is not a number above 0"),
+    (["--rate", "0"], "argument --rate: 0 is not a number above 0"),
+    (["--seed", "-1"], "argument --seed: -1 is not a whole number from 0 to 4294967295"),
     (["--keep", "1.5"], "argument --keep: 1.5 is not between 0 and 1"),
     (["--preset", "worst"], "argument --preset: invalid choice: 'worst'"),
 ])
@@ -193,6 +210,17 @@ def test_outcomes_become_exit_statuses(capsys):
     assert capsys.readouterr() == ("", "interrupted\n")
     with pytest.raises(ZeroDivisionError):
         cli.run(lambda: 1 / 0)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        cli.run(lambda: {"loss": float("nan")})
+    assert capsys.readouterr().out == ""
+
+
+def test_recorded_command_sets_the_typed_flags():
+    typed = {"name": "a b", "size": 4, "data_dir": "/x", "augment": True, "tfds": False}
+    words = "--name 'a b' --size 4 --data_dir /x --augment --no-tfds"
+    assert cli.command(typed) == f"python train.py {words}"
+    args = resolve("--data_dir=x", "--rate", "5e-1")
+    assert args.command == f"python train.py --rate 0.5 --data_dir {Path('x').resolve()}"
 
 
 def test_config_tells_what_made_a_run(capsys):
@@ -205,9 +233,9 @@ def test_config_tells_what_made_a_run(capsys):
     assert config["parameters"] == 7 and config["dataset_sha256"] == "a" * 64
     assert set(config["versions"]) == {"python", "tensorflow", "keras", "numpy"}
     assert [entry["command"] for entry in config["history"]] == [
-        "python train.py --name a --size 4 --data_dir x"
+        f"python train.py --name a --size 4 --data_dir {Path('x').resolve()}"
     ]
-    assert capsys.readouterr().out == f"tensorboard --logdir {run}\n"
+    assert capsys.readouterr().out == f"watch it with: tensorboard --logdir {run}\n"
 
 
 def test_resume_takes_the_runs_flags_and_records_free_changes(capsys):
@@ -231,6 +259,41 @@ def test_resume_refuses_to_change_a_fixed_flag(flag, old, new):
     message = f"--{flag} {new} contradicts {run}, made with --{flag} {old}"
     assert fails("--name", "a", f"--{flag}", new) == message
     assert (run / "config.json").read_bytes() == before
+
+
+def test_finished_run_is_refused_until_max_steps_is_raised():
+    run = start("--name", "a")
+    assert rundir.last_step(run) == 0
+    module = tf.Module()
+    module.value = tf.Variable(0.0)
+    for step in (1, 9, 10):
+        assert resolve("--name", "a").max_steps == 10
+        state = checkpoint.TrainState(run, {"module": module})
+        state.step.assign(step)
+        state.save()
+        assert rundir.last_step(run) == step
+    (run / "checkpoints" / "ckpt-11.index").touch()  # as a kill may leave one
+    assert rundir.last_step(run) == 10
+    before = (run / "config.json").read_bytes()
+    for argv in (["--name", "a"], ["--resume"], ["--name", "a", "--max_steps", "9"]):
+        assert fails(*argv).startswith(f"nothing to do: {run} is at step 10 of ")
+    assert (run / "config.json").read_bytes() == before
+    start("--name", "a", "--max_steps", "11")
+    assert rundir.read_config(run, CHAPTER)["flags"]["max_steps"] == 11
+
+
+@pytest.mark.parametrize("name", ["a", "7", "a.b-c_d", "一"])
+def test_names(runs, name):
+    assert start("--name", name) == runs / CHAPTER / name
+
+
+@pytest.mark.parametrize("name", ["../a", "a/b", "/a", "..", ".a", "-a", "a b", "a\n", "$a"])
+def test_names_that_are_none(runs, capsys, name):
+    assert fails(f"--name={name}") == f"--name {name} is not a name"
+    verb = cli.verb_parser("Shows.", "show.py")
+    assert cli.run_verb(lambda args, flags: None, verb, CHAPTER, [f"--name={name}"]) == 2
+    assert f"--name {name} is not a name" in capsys.readouterr().err
+    assert not any(runs.iterdir())
 
 
 def test_folders(runs, tmp_path, monkeypatch):
@@ -278,6 +341,7 @@ def test_starts_in_one_second_get_folders_of_their_own(runs, frozen):
 
 def test_starts_side_by_side_get_folders_of_their_own(frozen):
     first, second = resolve(), resolve("--seed", "1")
+    assert first.run_dir == second.run_dir and not first.run_dir.exists()
     facts = {"dataset_sha256": "a" * 64, "parameters": 7}
     with rundir.open_run(first, **facts) as run, rundir.open_run(second, **facts) as other:
         assert run != other
@@ -321,18 +385,56 @@ def test_changed_data_is_refused():
         rundir.check_data(run, CHAPTER, "b" * 64)
 
 
+@pytest.mark.parametrize(("path", "portable"), [
+    ("{data}/mnist/a", "$DL21_DATA/mnist/a"),
+    ("{data}", "$DL21_DATA"),
+    ("{data}2/mnist", "{data}2/mnist"),
+    ("{root}/chapter99_test/x/a.txt", "x/a.txt"),
+    ("{root}/chapter99_test2/a.txt", "../chapter99_test2/a.txt"),
+    ("{root}/a.txt", "../a.txt"),
+    ("a.txt", "../a.txt"),
+    ("/a/b.txt", "/a/b.txt"),
+])
+def test_path_for_another_machine(tmp_path, monkeypatch, path, portable):
+    monkeypatch.setenv("DL21_DATA", str(tmp_path))
+    monkeypatch.chdir(rundir.ROOT)
+    path, portable = (s.format(data=tmp_path, root=rundir.ROOT) for s in (path, portable))
+    assert rundir.portable_path(path, CHAPTER) == portable
+    assert rundir.portable_path(Path(path), CHAPTER) == portable
+
+
+def test_path_for_another_machine_without_a_chapter_or_data(monkeypatch):
+    monkeypatch.setenv("DL21_DATA", str(rundir.ROOT / "data"))
+    assert rundir.portable_path(rundir.ROOT / "data" / "a", CHAPTER) == "$DL21_DATA/a"
+    monkeypatch.delenv("DL21_DATA")
+    assert rundir.portable_path(rundir.ROOT / "data" / "a", CHAPTER) == "../data/a"
+    assert rundir.portable_path(rundir.ROOT / "data" / "a") == "data/a"
+
+
 @pytest.mark.parametrize(("words", "portable"), [
     ("--data_dir {data}/mnist --size 3", "--data_dir $DL21_DATA/mnist --size 3"),
-    ("--data_dir={data}/mnist", "--data_dir=$DL21_DATA/mnist"),
+    ("--data_dir '{data}/my data'", "--data_dir $DL21_DATA/my data"),
     ("--data_dir {data}2/mnist", "--data_dir {data}2/mnist"),
-    ("--input_file {root}/a.txt", "--input_file a.txt"),
+    ("--input_file {root}/a.txt", "--input_file ../a.txt"),
+    ("--input_file {root}/chapter99_test/a.txt", "--input_file a.txt"),
 ])
 def test_command_for_another_machine(tmp_path, monkeypatch, words, portable):
     monkeypatch.setenv("DL21_DATA", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     words, portable = (s.format(data=tmp_path, root=rundir.ROOT) for s in (words, portable))
-    config = {"history": [{"command": f"python train.py {words}"}]}
+    config = {"chapter": CHAPTER, "history": [{"command": f"python train.py {words}"}]}
     assert rundir.portable_command(config) == f"python train.py {portable}"
+
+
+def test_command_for_another_machine_ends_with_what_resumes_changed(tmp_path, monkeypatch):
+    monkeypatch.setenv("DL21_DATA", str(tmp_path))
+    run = start("--name", "a", "--size", "4")
+    start("--resume", "--max_steps", "20", "--data_dir", str(tmp_path / "x"))
+    start("--resume")
+    start("--resume", "--max_steps", "30")
+    assert rundir.portable_command(rundir.read_config(run, CHAPTER)) == (
+        "python train.py --name a --size 4 --max_steps 20 --data_dir $DL21_DATA/x --max_steps 30"
+    )
 
 
 def test_sha256_is_that_of_all_bytes():
@@ -546,6 +648,24 @@ def test_monitor_drops_lines_after_the_restored_step(tmp_path, torn):
     assert path.read_text() == "".join(lines[:5])
 
 
+def test_monitor_refuses_to_drop_what_no_checkpoint_covers(tmp_path):
+    monitor = Monitor(tmp_path, 0)
+    monitor.scalars(1, {"loss": 1})
+    monitor.close()
+    path = tmp_path / "metrics.jsonl"
+    monitor = Monitor(tmp_path, 0)  # killed before the first step was saved
+    assert path.read_text() == ""
+    for step in (1, 2):
+        monitor.scalars(step, {"loss": step})
+    monitor.close()
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=f"{path} goes to step 2, but the run has no checkpoint"):
+        Monitor(tmp_path, 0)
+    assert path.read_bytes() == before and len(list(tmp_path.glob("tb/*/*-resume"))) == 1
+    Monitor(tmp_path, 1)
+    assert [json.loads(line)["step"] for line in path.read_text().splitlines()] == [1]
+
+
 def test_monitor_shows_pictures_and_text(tmp_path):
     monitor = Monitor(tmp_path, 0)
     monitor.images(3, "digits", np.zeros((2, 4, 5, 1), np.uint8))
@@ -701,6 +821,69 @@ def test_grid_lays_pictures_out_in_rows(channels):
     assert sheet.shape == (7, 13, *channels) and sheet.dtype == np.uint8
     assert (sheet[1:3, 5:8] == 1).all() and (sheet[4:6, 1:4] == 3).all()
     assert (sheet[4:6, 9:12] == 255).all() and (sheet[0] == 255).all()
+
+
+# ---------------------------------------------------------------- results
+
+
+@pytest.fixture
+def evaluate(tmp_path, monkeypatch):
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(results, "_git", lambda *words: "")
+
+    def evaluate(run, *argv):
+        """Saves step 1, evaluates, and returns the status and the names of what is published."""
+        model = tf.Module()
+        model.weight = tf.Variable(1.0)
+        state = checkpoint.TrainState(run, {"model": model})
+        state.step.assign(1)
+        state.save()
+        parser = cli.verb_parser("Evaluates.", "eval.py")
+        results.add_publish_flag(parser)
+        status = cli.run_verb(
+            lambda args, flags: results.write(args, CHAPTER, "mnist", "conv",
+                                              {"test": {"accuracy": 0.5}}, {"accuracy": 0.6}),
+            parser, CHAPTER, ["--run_dir", str(run), *argv],
+        )
+        return status, sorted(path.name for path in (tmp_path / "results").glob("*/*"))
+
+    return evaluate
+
+
+def test_run_of_a_preset_is_published_under_its_name(evaluate, tmp_path):
+    run = start("--name", "a", "--preset", "book", "--seed", "3", "--data_dir", "x")
+    assert evaluate(run) == (0, [])
+    assert evaluate(run, "--publish") == (0, ["mnist-conv-seed3.json"])
+    result = rundir.read_json(run / "eval.json")
+    assert rundir.read_json(tmp_path / "results" / CHAPTER / "mnist-conv-seed3.json") == result
+    assert result == result | {
+        "chapter": CHAPTER, "dataset": "mnist", "model": "conv", "preset": "book", "seed": 3,
+        "command": "python train.py --preset book --name a --seed 3 --data_dir "
+                   + rundir.portable_path("x", CHAPTER),
+        "metrics": {"test": {"accuracy": 0.5}}, "book": {"accuracy": 0.6}, "checkpoint": "best",
+        "steps": 1, "checkpoint_step": 1, "parameters": 7, "dataset_sha256": "a" * 64,
+        "dirty": False,
+    }
+
+
+def test_run_that_differs_from_its_preset_needs_a_suffix(evaluate, capsys):
+    run = start("--name", "a", "--size", "4", "--rate", "0.3")
+    assert evaluate(run, "--publish") == (2, [])
+    assert capsys.readouterr().err.endswith(
+        f"error: {run} differs from its preset by --rate --size\n"
+        "hint: publish it under another name: --publish SUFFIX\n"
+    )
+    assert not (run / "eval.json").exists()
+    assert evaluate(run) == (0, []) and (run / "eval.json").exists()
+    assert evaluate(run, "--publish", "wide") == (0, ["mnist-conv-wide-seed0.json"])
+
+
+def test_run_that_a_resume_changed_needs_a_suffix(evaluate, capsys):
+    run = start("--name", "a")
+    start("--resume", "--max_steps", "20", "--data_dir", "x")
+    assert evaluate(run, "--publish") == (2, [])
+    assert f"{run} differs from its preset by --max_steps\n" in capsys.readouterr().err
+    assert evaluate(run, "--publish", "long") == (0, ["mnist-conv-long-seed0.json"])
 
 
 # ---------------------------------------------------------------- results/tables.py

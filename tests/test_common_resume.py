@@ -10,6 +10,7 @@ import os
 import random
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -163,7 +164,22 @@ def test_fit_stopped_inside_a_window_resumes_to_the_last_bit(tmp_path):
 
 def test_fit_ends_early_and_saves(tmp_path):
     fit_net(tmp_path, patience=10)
-    assert checkpoint.load(tmp_path, "latest", model=build_net(1, seed=5)) == 10
+    checkpoint.load(tmp_path, "latest", model=build_net(1, seed=5))
+    assert checkpoint.usage(tmp_path, "latest")["checkpoint_step"] == 10
+
+
+def test_fit_logs_whole_windows_and_the_learning_rate(tmp_path):
+    logged = []
+    for eval_every in (5, MAX_STEPS):
+        run = tmp_path / str(eval_every)
+        fit_net(run, eval_every=eval_every)
+        lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+        logged.append([line for line in lines if line["split"] == "train"])
+    often, seldom = logged
+    assert often == seldom and len(often) == MAX_STEPS // LOG_EVERY
+    for line in often:
+        assert set(line) == {"step", "split", "loss", "error", "learning_rate"}
+        assert line["learning_rate"] == np.float32(0.01)
 
 
 class Counter(tf.Module):
@@ -185,8 +201,10 @@ def count(run, max_steps=8, save_every=3, body=lambda step: None, size=1):
 
 def load_count(run, which="latest", size=1):
     counter = Counter(size)
-    step = checkpoint.load(run, which, counter=counter)
-    assert counter.count[0].numpy() == step
+    assert checkpoint.load(run, which, counter=counter) is None
+    step = checkpoint.usage(run, which)["checkpoint_step"]
+    assert Path(checkpoint.newest(run, which)).name == f"ckpt-{step}"
+    assert (counter.count.numpy() == step).all()
     return step
 
 
@@ -196,6 +214,9 @@ def logged_steps(run):
 
 def saved_steps(run):
     return sorted(int(path.stem[5:]) for path in (run / "checkpoints").glob("ckpt-*.index"))
+
+
+STOPPING = "stopping after this step; once more to stop at once\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -208,6 +229,7 @@ def test_signal_ends_the_step_saves_and_exits_130(tmp_path, capsys, number):
 
     assert cli.run(lambda: count(tmp_path, body=body)) == 130
     output = capsys.readouterr()
+    assert output.err.count(STOPPING) == 1
     assert "stopped and saved at step 4; --resume goes on from there" in output.err
     assert "error:" not in output.err and output.out == ""
     assert signal.getsignal(number) is before
@@ -223,7 +245,7 @@ def test_second_signal_acts_as_before(tmp_path, capsys):
             send()
 
     assert cli.run(lambda: count(tmp_path, body=body)) == 130
-    assert capsys.readouterr().err.endswith("interrupted\n")
+    assert capsys.readouterr().err.endswith(f"{STOPPING}interrupted\n")
     gc.collect()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert load_count(tmp_path) == 3
@@ -259,13 +281,15 @@ def test_saves_first_every_nth_and_last_step_and_keeps_five(tmp_path):
 def test_weights_that_are_not_finite_are_not_saved(tmp_path):
     counter = Counter()
     state = TrainState(tmp_path, {"counter": counter})
-    state.step.assign(1)
-    state.save()
-    counter.count.assign([float("nan")])
+    save_first(state)
     state.step.assign(2)
-    with pytest.raises(UserError, match="not finite at step 2"):
-        state.save()
+    for value in (float("nan"), float("inf")):
+        counter.count.assign([value])
+        for best in (False, True):
+            with pytest.raises(UserError, match="not finite at step 2"):
+                state.save(best)
     assert saved_steps(tmp_path) == [1]
+    assert checkpoint.newest(tmp_path, "best") == str(tmp_path / "checkpoints" / "ckpt-1")
 
 
 def test_best_checkpoint_is_kept_beside_the_newest(tmp_path):
@@ -277,7 +301,55 @@ def test_best_checkpoint_is_kept_beside_the_newest(tmp_path):
         assert state.save_if_best(loss) == (step < 3)
     state.save()
     assert load_count(tmp_path, "best") == 2 and load_count(tmp_path) == 3
+    for which in ("best", "latest"):
+        assert checkpoint.usage(tmp_path, which)["steps"] == 3
     assert float(TrainState(tmp_path, {"counter": Counter()}).best) == 1.0
+
+
+def test_best_means_the_newest_where_no_best_was_kept(tmp_path):
+    count(tmp_path, max_steps=2)
+    assert checkpoint.newest(tmp_path, "best") == checkpoint.newest(tmp_path, "latest")
+    assert load_count(tmp_path, "best") == 2
+
+
+@pytest.mark.parametrize("pattern", ["ckpt-7.*", "ckpt-7.index"])
+def test_older_checkpoint_is_used_where_the_newest_was_deleted(tmp_path, pattern):
+    count(tmp_path, max_steps=7)
+    for path in (tmp_path / "checkpoints").glob(pattern):
+        path.unlink()
+    assert checkpoint.newest(tmp_path, "latest") == str(tmp_path / "checkpoints" / "ckpt-6")
+    assert load_count(tmp_path) == load_count(tmp_path, "best") == 6
+    assert checkpoint.usage(tmp_path, "latest")["steps"] == 6
+    assert count(tmp_path, max_steps=10) == {"step": 10}
+    assert load_count(tmp_path) == 10 and logged_steps(tmp_path) == list(range(1, 11))
+
+
+def test_run_of_which_only_the_best_is_left(tmp_path):
+    state = TrainState(tmp_path, {"counter": (counter := Counter())})
+    for step in (1, 2):
+        state.step.assign(step)
+        counter.count.assign([step])
+        state.save_if_best(-step)
+        state.save()
+    for path in (tmp_path / "checkpoints").glob("ckpt-*"):
+        path.unlink()
+    assert checkpoint.newest(tmp_path, "latest") is None
+    with pytest.raises(UserError, match=f"{tmp_path} has no latest checkpoint"):
+        checkpoint.load(tmp_path, "latest", counter=Counter())
+    assert checkpoint.newest(tmp_path, "best") == str(tmp_path / "checkpoints" / "best" / "ckpt-2")
+    assert load_count(tmp_path, "best") == 2
+    assert checkpoint.usage(tmp_path, "best")["steps"] == 2
+    assert int(TrainState(tmp_path, {"counter": Counter()}).step) == 0
+
+
+def test_metrics_without_their_checkpoint_are_kept(tmp_path, capsys):
+    count(tmp_path, max_steps=4)
+    shutil.rmtree(tmp_path / "checkpoints")
+    assert cli.run(lambda: count(tmp_path)) == 2
+    assert "goes to step 4, but the run has no checkpoint any more\nhint: " in (
+        capsys.readouterr().err
+    )
+    assert logged_steps(tmp_path) == [1, 2, 3, 4] and saved_steps(tmp_path) == []
 
 
 class Stack(keras.Model):
@@ -292,8 +364,13 @@ class Stack(keras.Model):
         self.built = True
 
 
+def save_first(state):
+    state.step.assign(1)  # steps count from 1
+    state.save()
+
+
 def test_layers_in_a_plain_list_are_saved_and_restored(tmp_path):
-    TrainState(tmp_path, {"model": Stack(2, 0.5)}).save()
+    save_first(TrainState(tmp_path, {"model": Stack(2, 0.5)}))
     loaded, resumed = Stack(2, 0.0), Stack(2, 0.0)
     checkpoint.load(tmp_path, "latest", model=loaded)
     TrainState(tmp_path, {"model": resumed})
@@ -303,16 +380,18 @@ def test_layers_in_a_plain_list_are_saved_and_restored(tmp_path):
 
 @pytest.mark.parametrize("other", [(3, 0.0, 3), (1, 0.0, 3), (2, 0.0, 4)])
 def test_another_architecture_is_refused(tmp_path, other):
-    TrainState(tmp_path, {"model": Stack(2, 0.5)}).save()
+    save_first(TrainState(tmp_path, {"model": Stack(2, 0.5)}))
     with pytest.raises(UserError, match="does not fit this model"):
         TrainState(tmp_path, {"model": Stack(*other)})
     with pytest.raises(UserError, match="does not fit this model"):
         checkpoint.load(tmp_path, "latest", model=Stack(*other))
 
 
-def test_load_without_a_checkpoint(tmp_path):
-    with pytest.raises(UserError, match="no checkpoint in"):
-        checkpoint.load(tmp_path, "best", counter=Counter())
+@pytest.mark.parametrize("which", ["best", "latest"])
+def test_load_without_a_checkpoint(tmp_path, which):
+    assert checkpoint.newest(tmp_path, which) is None
+    with pytest.raises(UserError, match=f"{tmp_path} has no {which} checkpoint"):
+        checkpoint.load(tmp_path, which, counter=Counter())
 
 
 @pytest.mark.parametrize("make", [
@@ -331,7 +410,7 @@ def test_slots_of_every_optimizer_come_back(tmp_path, make):
     model, optimizer, state = build()
     for _ in range(3):
         optimizer.apply([tf.ones(v.shape) for v in model.trainable_variables])
-    state.save()
+    save_first(state)
     fresh = make()
     fresh.build(model.trainable_variables)
     expected = values(optimizer)
