@@ -27,7 +27,7 @@ from common import cli, images, results, rundir
 
 CHAPTER = "chapter12_char_rnn"
 COUPLET = re.compile(r"[㐀-鿿]{5}，[㐀-鿿]{5}。")
-NUM_SAMPLES, SAMPLE_LENGTH = 20, 26 * 13  # of whole couplets 25 lines each, 500 in all
+NUM_SAMPLES, SAMPLE_LENGTH = 20, 26 * 13  # 26 whole couplets each, 520 lines in all
 
 
 def make_score(model: CharRNN, level: str = "char") -> Callable[..., dict[str, float]]:

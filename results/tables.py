@@ -68,7 +68,7 @@ def table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
         minutes = statistics.fmean(result["minutes_two_cores"] for result in results)
         rows.append(
             [run, f"`{first['command']}`", first["dataset"], f"{first['steps']:,}",
-             str(len(results)), *cells, ", ".join(book) or "–", f"{minutes:.1f}"]
+             str(len(results)), *cells, ", ".join(book) or "–", f"{minutes:.1f}" if minutes >= 1 else f"{minutes:.2f}"]
         )
     return "".join("| " + " | ".join(row) + " |\n" for row in rows)
 
