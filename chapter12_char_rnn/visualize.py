@@ -31,9 +31,10 @@ PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <title>{title}</title>
 <style>
-  body {{ font: 15px/1.4 sans-serif; margin: 2em auto; max-width: 75em; }}
+  body {{ font: 15px/1.4 sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; }}
   .text span {{ display: inline-block; text-align: center; vertical-align: top;
                 font: 16px monospace; min-width: 1.1em; margin-bottom: .6em; }}
+  .text b {{ display: block; font-weight: normal; }}
   .text small {{ display: block; font: 10px/1.15 monospace; color: #777; }}
   .samples {{ display: flex; gap: 1em; overflow-x: auto; }}
   .samples pre {{ flex: 1; white-space: pre-wrap; background: #f5f5f5; padding: .7em; margin: 0; }}
@@ -86,8 +87,9 @@ def render_text(tokens: Sequence[str], values: np.ndarray, expected: Sequence[li
     for token, value, likely in zip(tokens, values, expected, strict=True):
         hue, alpha = (215 if value > 0 else 5), abs(float(value))
         under = "<br>".join(map(show, likely))
-        parts.append(f'<span style="background: hsl({hue} 90% 55% / {alpha:.2f})" '
-                     f'title="{value:+.2f}">{show(token)}<small>{under}</small></span>')
+        colour = f"background: hsl({hue} 90% 55% / {alpha:.2f})"
+        parts.append(f'<span title="{value:+.2f}"><b style="{colour}">{show(token)}</b>'
+                     f"<small>{under}</small></span>")
         if token == "\n":
             parts.append("<br>")
     return "".join(parts)
