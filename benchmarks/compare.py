@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 ROOT = Path(__file__).resolve().parent.parent
 ROUNDS = 5
-SECONDS = 5.0  # of one measurement, after the warm-up
+SECONDS = 3.0  # of one measurement, after the warm-up
 WARMUP_STEPS = 5
 
 Contender = Callable[[dict[str, Any]], tuple[Callable[[], Any], int]]
