@@ -42,8 +42,16 @@ def test_the_written_out_loop_equals_keras_layers(cell, embedding_size):
     for a, b in zip(ours.weights, keras_own.weights, strict=True):
         a.assign(b + 0.1 * tf.random.stateless_normal(b.shape, (5, 6)))
         b.assign(a)
-    results = [model(tokens, states) for model in (ours, keras_own)]
-    for a, b in zip(*map(tf.nest.flatten, results), strict=True):
+
+    @tf.function
+    def results(model):
+        with tf.GradientTape() as tape:
+            logits, ends = model(tokens, states)
+            loss = tf.reduce_mean(token_losses(logits, tokens))
+        gradients = tape.gradient(loss, model.trainable_variables)
+        return logits, ends, [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    for a, b in zip(*map(tf.nest.flatten, map(results, (ours, keras_own))), strict=True):
         np.testing.assert_allclose(a, b, atol=2e-6)
 
 
