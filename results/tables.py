@@ -9,7 +9,9 @@ A table stands between two marks, the first of which says what it shows:
     <!-- /results -->
 
 A run is named by its files, `<chapter>/<run>-seed<k>.json`; several seeds give mean ± standard
-deviation. Names of columns come from the README itself, in its language.
+deviation. `<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the benchmark of the
+chapter: each contender's speed as a multiple of the last one's. Names of columns come from the
+README itself, in its language.
 """
 
 import argparse
@@ -22,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = re.compile(r"(<!-- results (\{.*?\}) -->\n).*?(<!-- /results -->)", re.DOTALL)
+TABLE = re.compile(r"(<!-- (results|benchmark) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 PERCENT = ("accuracy", "form")  # metrics in [0, 1] that are read as per cent
 CHINESE = {
     "Run": "运行", "Command": "命令", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
     "Book": "书中", "Minutes, two cores": "双核分钟数",
+    "Setting": "设置", "characters/s": "字符/秒", "pictures/s": "图片/秒",
 }
 
 
@@ -51,12 +54,19 @@ def show(name: str, values: Sequence[float]) -> str:
     return mean + spread + unit
 
 
-def table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
-    """Returns one Markdown table."""
+def markdown(rows: Sequence[Sequence[str]], chinese: bool) -> str:
+    """Returns a Markdown table; the first row is its head."""
+    head, *body = rows
+    head = [CHINESE.get(cell, cell) if chinese else cell for cell in head]
+    lines = [head, ["---"] * len(head), *body]
+    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
+
+
+def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
+    """Returns the table of some runs and metrics."""
     metrics = spec["metrics"]
-    head = ["Run", "Command", "Data", "Steps", "Seeds", *metrics.values(), "Book",
-            "Minutes, two cores"]
-    rows = [[CHINESE.get(cell, cell) if chinese else cell for cell in head], ["---"] * len(head)]
+    rows = [["Run", "Command", "Data", "Steps", "Seeds", *metrics.values(), "Book",
+             "Minutes, two cores"]]
     for run in spec["runs"]:
         results = load(chapter, run)
         first = results[0]
@@ -68,9 +78,24 @@ def table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
         minutes = statistics.fmean(result["minutes_two_cores"] for result in results)
         rows.append(
             [run, f"`{first['command']}`", first["dataset"], f"{first['steps']:,}",
-             str(len(results)), *cells, ", ".join(book) or "–", f"{minutes:.1f}" if minutes >= 1 else f"{minutes:.2f}"]
+             str(len(results)), *cells, ", ".join(book) or "–",
+             f"{minutes:.1f}" if minutes >= 1 else f"{minutes:.2f}"]
         )
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    return markdown(rows, chinese)
+
+
+def benchmark_table(chapter: str, columns: dict[str, str], chinese: bool) -> str:
+    """Returns the table of a benchmark, one setting a row."""
+    path = ROOT / "results" / "benchmarks" / f"{chapter}.json"
+    benchmark = json.loads(path.read_text(encoding="utf-8"))
+    unit = CHINESE[benchmark["unit"]] if chinese else benchmark["unit"]
+    *others, peer = columns
+    rows = [["Setting", *columns.values()]]
+    for setting, result in benchmark["settings"].items():
+        medians = result["medians"]
+        ratios = [f"{medians[name] / medians[peer]:.2f}×" for name in others]
+        rows.append([setting, *ratios, f"1 = {medians[peer]:,} {unit}"])
+    return markdown(rows, chinese)
 
 
 def renew(readme: Path) -> tuple[str, str]:
@@ -78,9 +103,9 @@ def renew(readme: Path) -> tuple[str, str]:
     text = readme.read_text(encoding="utf-8")
 
     def replace(match: re.Match[str]) -> str:
-        spec = json.loads(match[2])
-        chapter = spec.get("chapter", readme.parent.name)
-        return match[1] + table(chapter, spec, ".zh-CN" in readme.name) + match[3]
+        start, kind, spec, end = match.groups()
+        make = {"results": results_table, "benchmark": benchmark_table}[kind]
+        return start + make(readme.parent.name, json.loads(spec), ".zh-CN" in readme.name) + end
 
     return text, TABLE.sub(replace, text)
 
