@@ -10,8 +10,8 @@ import argparse
 import gzip
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import sklearn.datasets
@@ -65,8 +65,7 @@ SOURCES = {
 }
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(NamedTuple):
     """Pictures, uint8 of shape (count, 28, 28) with light ink on 0, and labels, int64 (count,)."""
 
     images: np.ndarray
@@ -167,7 +166,7 @@ def load(dataset: str, data_dir: str | Path, use_tfds: bool = False) -> dict[str
 
 def digest(splits: dict[str, Split]) -> str:
     """Returns the sha256 of all pictures and labels."""
-    return rundir.sha256(*(a for s in splits.values() for a in (s.images, s.labels)))
+    return rundir.sha256(*(array for split in splits.values() for array in split))
 
 
 def label_names(dataset: str) -> tuple[str, ...]:
@@ -223,7 +222,7 @@ def training_batches(
 
 def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
     """Makes the stream that shows each picture exactly once, in order."""
-    pictures = tf.data.Dataset.from_tensor_slices((split.images, split.labels))
+    pictures = tf.data.Dataset.from_tensor_slices(tuple(split))
     return inputs.finish(pictures.batch(batch_size).map(lambda x, y: (scale(x), y)))
 
 

@@ -12,9 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
-import sklearn.metrics
 import tensorflow as tf
 
 from chapter01_mnist import data
@@ -53,40 +51,6 @@ def predict(model: Classifier, split: data.Split) -> np.ndarray:
     return np.concatenate([batch.numpy() for batch in batches])
 
 
-def draw_mistakes(
-    probabilities: np.ndarray, split: data.Split, names: Sequence[str], png: Path, count: int = 40
-) -> None:
-    """Draws the wrong answers that were given with most confidence."""
-    answers = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(answers != split.labels)
-    wrong = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")][:count]
-    rows = max(1, -(-len(wrong) // 10))
-    figure, axes = plt.subplots(rows, 10, figsize=(11, 1.4 * rows), squeeze=False)
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, i in zip(axes.flat, wrong, strict=False):
-        axis.imshow(split.images[i], cmap="gray_r")
-        sure = probabilities[i, answers[i]]
-        truth, answer = names[split.labels[i]], names[answers[i]]
-        axis.set_title(f"{truth}, not {answer}\n{sure:.0%}", fontsize=7)
-    if not len(wrong):
-        axes[0, 0].text(0, 0.5, "no mistakes")
-    images.save_figure(png, figure)
-
-
-def draw_confusion(
-    labels: np.ndarray, answers: np.ndarray, names: Sequence[str], png: Path
-) -> None:
-    """Draws how often each class was taken for each other."""
-    figure, axes = plt.subplots(figsize=(7, 6))
-    sklearn.metrics.ConfusionMatrixDisplay.from_predictions(
-        labels, answers, labels=range(len(names)), display_labels=names, cmap="Blues",
-        colorbar=False, xticks_rotation=90 if max(map(len, names)) > 1 else 0, ax=axes,
-    )
-    axes.set(xlabel="answer", ylabel="truth")
-    images.save_figure(png, figure)
-
-
 def results_name(model: str, preset: str) -> str:
     """Returns what a recipe is called in results/: "conv-best" for preset best_conv of conv."""
     return model if preset == model else f"{model}-{preset.removesuffix('_' + model)}"
@@ -108,8 +72,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     metrics = {name: score(splits[name]) for name in ("validation", "test")}
     probabilities = predict(model, splits["test"])
     answers = probabilities.argmax(axis=1)
-    draw_confusion(splits["test"].labels, answers, names, args.run_dir / "confusion.png")
-    draw_mistakes(probabilities, splits["test"], names, args.run_dir / "mistakes.png")
+    images.draw_confusion(splits["test"].labels, answers, names, args.run_dir / "confusion.png")
+    images.draw_mistakes(*splits["test"], probabilities, names, args.run_dir / "mistakes.png")
     as_in_the_book = flags.preset in BOOK and not args.publish  # a suffix marks a changed recipe
     book = {"accuracy": BOOK[flags.preset]} if as_in_the_book else {}
     recipe = results_name(flags.model, flags.preset)

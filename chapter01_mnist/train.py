@@ -18,9 +18,9 @@ import keras
 import tensorflow as tf
 
 from chapter01_mnist import data
-from chapter01_mnist.eval import draw_mistakes, make_score, predict
+from chapter01_mnist.eval import make_score, predict
 from chapter01_mnist.model import NETWORKS, SoftmaxRegression, build_model, cross_entropy
-from common import cli, inputs, rundir
+from common import cli, images, inputs, rundir
 from common.checkpoint import FitCallback, TrainState
 from common.errors import UserError
 from common.monitor import Monitor
@@ -138,8 +138,8 @@ def train_softmax(
         splits["train"], args.batch_size, args.seed, start, args.augment
     )
     # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
-    for step, (images, labels) in state.steps(batches, args.max_steps, args.save_every, monitor):
-        metrics = train_step(images, labels, state.step)
+    for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
+        metrics = train_step(*batch, state.step)
         if step % args.log_every == 0:
             monitor.scalars(step, metrics)
         if step % args.eval_every == 0 or step == args.max_steps:
@@ -224,7 +224,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         picture = run / "samples" / "validation_mistakes.png"
         probabilities = predict(model, splits["validation"])
         names = data.label_names(args.dataset)
-        draw_mistakes(probabilities, splits["validation"], names, picture)
+        images.draw_mistakes(*splits["validation"], probabilities, names, picture)
     print(f"validation accuracy {scores['accuracy']:.2%}; the worst mistakes: {picture}")
     return scores
 

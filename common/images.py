@@ -7,6 +7,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import sklearn.metrics
 from PIL import Image, ImageOps
 
 from common.errors import UserError
@@ -80,3 +81,50 @@ def save_figure(path: Path, figure: Any) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches="tight")
     plt.close(figure)
+
+
+def draw_mistakes(
+    images: np.ndarray,
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    names: Sequence[str],
+    png: Path,
+    count: int = 40,
+) -> None:
+    """Draws a classifier's wrong answers, the most confident first.
+
+    Args:
+        images: uint8 of shape (examples, height, width) or (examples, height, width, 3).
+        labels: the true classes, of shape (examples,).
+        probabilities: the classifier's, of shape (examples, classes).
+        names: of the classes.
+        png: where to.
+        count: how many at the most.
+    """
+    answers = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(answers != labels)
+    wrong = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")][:count]
+    rows = max(1, -(-len(wrong) // 10))
+    figure, axes = plt.subplots(rows, 10, figsize=(11, 1.4 * rows), squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, i in zip(axes.flat, wrong, strict=False):
+        axis.imshow(images[i], cmap="gray_r")
+        sure = probabilities[i, answers[i]]
+        axis.set_title(f"{names[labels[i]]}\nnot {names[answers[i]]} {sure:.0%}", fontsize=7)
+    if not len(wrong):
+        axes[0, 0].text(0, 0.5, "no mistakes")
+    save_figure(png, figure)
+
+
+def draw_confusion(
+    labels: np.ndarray, answers: np.ndarray, names: Sequence[str], png: Path
+) -> None:
+    """Draws how often each class was taken for each other."""
+    figure, axes = plt.subplots(figsize=(7, 6))
+    sklearn.metrics.ConfusionMatrixDisplay.from_predictions(
+        labels, answers, labels=range(len(names)), display_labels=names, cmap="Blues",
+        colorbar=False, xticks_rotation=90 if max(map(len, names)) > 1 else 0, ax=axes,
+    )
+    axes.set(xlabel="answer", ylabel="truth")
+    save_figure(png, figure)

@@ -198,6 +198,16 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
         yield run
 
 
+def in_use(run_dir: Path) -> bool:
+    """Says whether a process is training in a run folder right now."""
+    with (run_dir / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
+
 def _make(args: argparse.Namespace) -> Path:
     """Makes a run's folder; of unnamed starts in one second, each gets its own."""
     if not args.unnamed:
