@@ -1,0 +1,66 @@
+"""Draws what each distortion of the training stream does to some pictures (book, section 2.2.5).
+
+    python augment.py
+    python augment.py --dataset cifar10 --data_dir CIFAR_FOLDER
+
+A distortion must leave the label true. A mirrored truck is a truck, but a mirrored b is a d, a 6
+upside down is a 9, and a crop may cut away the very thing that is named: choose them by the data.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+
+from chapter02_cifar import data
+from common import cli, images, rundir
+
+SEED = tf.constant([0, 0], tf.int64)
+
+
+def stretch(pictures: tf.Tensor) -> np.ndarray:
+    """Makes any pictures visible: each one's darkest value becomes 0, its brightest 1."""
+    low, high = (f(pictures, axis=(1, 2, 3), keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
+    return ((pictures - low) / tf.maximum(high - low, 1e-6)).numpy()
+
+
+def draw_sheet(pictures: np.ndarray, png: Path) -> None:
+    """Draws pictures, uint8 (count, 32, 32, 3), as they are and after each distortion."""
+    plain = tf.cast(pictures, tf.float32)
+    rows = {"as they are": plain / 255}
+    for distortion in data.DISTORTIONS:
+        rows[distortion.__name__] = tf.clip_by_value(distortion(plain, SEED) / 255, 0, 1)
+    rows["all, standardised"] = stretch(data.distort(pictures, SEED))
+    figure, axes = plt.subplots(len(rows), len(pictures),
+                                figsize=(len(pictures), 1.15 * len(rows)), squeeze=False)
+    for line, (name, shown) in zip(axes, rows.items(), strict=True):
+        line[0].set_title(name.replace("_", " "), fontsize=8, loc="left")
+        for axis, picture in zip(line, shown, strict=True):
+            axis.imshow(picture)
+            axis.axis("off")
+    images.save_figure(png, figure)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    parser = cli.build_parser(__doc__, "augment.py")
+    data.add_flags(parser)
+    parser.add_argument("--num_images", type=cli.positive_int, default=10, help="pictures a row")
+    parser.add_argument("--output", type=cli.path, help="the PNG to write "
+                        "(default: runs/chapter02_cifar/augment-<dataset>.png)")
+
+    def augment() -> None:
+        args = parser.parse_args(argv)
+        folder = rundir.runs_dir() / "chapter02_cifar"
+        png = Path(args.output or folder / f"augment-{args.dataset}.png")
+        splits, _ = data.load_flags(args)
+        draw_sheet(splits["train"].images[: args.num_images], png)
+        print(f"{png}: does each row still show what the label says?")
+
+    return cli.run(augment)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,336 @@
+"""CIFAR: 3,073-byte records, their splits, the distortions of the training stream.
+
+    python data.py                                      # shapes drawn by code
+    python data.py --dataset cifar10 --data_dir FOLDER  # the publisher's binary files
+
+Prints the shapes of the splits and the range of one batch.
+"""
+
+import argparse
+import tarfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from chapter02_cifar import shapes
+from common import cli, inputs, rundir
+from common.errors import UserError
+
+SIZE = 32
+CROP = 24  # book, section 2.2.5: what the network sees of a picture
+MAX_BRIGHTNESS = 63.0  # grey levels
+CONTRAST = (0.2, 1.8)
+VALIDATION = 5000  # the last ones of the training records
+
+OFFLINE = {"shapes10": "ten kinds of coloured shapes on textured ground, drawn by code"}
+TORONTO = "https://www.cs.toronto.edu/~kriz/"
+SOURCES = {
+    "cifar10": inputs.Source(
+        "CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 pictures of 32x32 in 10 classes, 170 MB; no "
+        "licence stated",
+        (inputs.File(
+            "cifar-10-binary.tar.gz",
+            "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+            (f"{TORONTO}cifar-10-binary.tar.gz",),
+        ),),
+    ),
+    "cifar100": inputs.Source(
+        "CIFAR-100 (Krizhevsky 2009): 50,000 + 10,000 pictures of 32x32 in 100 classes, 169 MB; "
+        "no licence stated",
+        (inputs.File(
+            "cifar-100-binary.tar.gz",
+            "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
+            (f"{TORONTO}cifar-100-binary.tar.gz",),
+        ),),
+    ),
+}
+
+
+class Layout(NamedTuple):
+    """How a set's archive is laid out: its folder, files, and bytes before a picture."""
+
+    folder: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    names: str  # the file with the names of the classes
+    label_bytes: int  # the last of them is the label
+
+
+LAYOUTS = {
+    "cifar10": Layout("cifar-10-batches-bin", tuple(f"data_batch_{i}.bin" for i in range(1, 6)),
+                      ("test_batch.bin",), "batches.meta.txt", 1),
+    "cifar100": Layout("cifar-100-binary", ("train.bin",), ("test.bin",),
+                       "fine_label_names.txt", 2),  # a coarse label, then the fine one
+}
+
+
+class Split(NamedTuple):
+    """Pictures, uint8 of shape (count, 32, 32, 3), and labels, int64 of shape (count,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+class Data(NamedTuple):
+    """A whole set: "train", "validation" and "test", and the names of its classes."""
+
+    splits: dict[str, Split]
+    names: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of all pictures and labels."""
+        return rundir.sha256(*(array for split in self.splits.values() for array in split))
+
+
+def parse_records(records: tf.Tensor, label_bytes: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Takes records of the binary files apart.
+
+    Args:
+        records: strings of shape (count,), each `label_bytes` bytes and 3,072 of a picture.
+        label_bytes: 1 for CIFAR-10, 2 for CIFAR-100.
+
+    Returns:
+        uint8 pictures of shape (count, 32, 32, 3), and int64 labels of shape (count,).
+    """
+    values = tf.io.decode_raw(records, tf.uint8)  # (count, label_bytes + 3072)
+    planes = tf.reshape(values[:, label_bytes:], (-1, 3, SIZE, SIZE))  # red, green, blue
+    return tf.transpose(planes, (0, 2, 3, 1)), tf.cast(values[:, label_bytes - 1], tf.int64)
+
+
+def read_files(paths: Sequence[Path], label_bytes: int) -> Split:
+    """Reads binary files of fixed-length records.
+
+    Raises:
+        UserError: a file does not hold a whole number of records, or none.
+    """
+    length = label_bytes + 3 * SIZE * SIZE
+    for path in paths:
+        if (size := path.stat().st_size) == 0 or size % length:
+            raise UserError(
+                f"{path} has {size} bytes, which is not a multiple of {length}",
+                "unpack the archive again; the binary version is needed, not the one for Python")
+    records = tf.data.FixedLengthRecordDataset([str(path) for path in paths], length)
+    parts = list(records.batch(10_000).map(lambda batch: parse_records(batch, label_bytes)))
+    return Split(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def load_files(data_dir: Path, dataset: str) -> Data:
+    """Loads a set from the publisher's binary files, which are fetched where there are none.
+
+    Args:
+        data_dir: the folder of the files, or the one that their archive was unpacked in.
+        dataset: "cifar10" or "cifar100".
+
+    Raises:
+        UserError: files are missing or damaged.
+    """
+    layout = LAYOUTS[dataset]
+    folder = data_dir / layout.folder if (data_dir / layout.folder).is_dir() else data_dir
+    if not any((folder / name).is_file() for name in (*layout.train, *layout.test)):
+        _fetch_archive(data_dir, dataset)
+        folder = data_dir / layout.folder
+    files = inputs.check_files(folder, (*layout.train, *layout.test, layout.names),
+                               "put all files of the binary archive there")
+    train = read_files(files[: len(layout.train)], layout.label_bytes)
+    test = read_files(files[len(layout.train) : -1], layout.label_bytes)
+    names = tuple(files[-1].read_text(encoding="utf-8").split())
+    for split in (train, test):
+        if split.labels.max() >= len(names):
+            raise UserError(
+                f"{folder} has a label {split.labels.max()}, but {layout.names} names "
+                f"{len(names)} classes", "take all files from the same archive")
+    return Data(_with_validation(train, test), names)
+
+
+def _fetch_archive(data_dir: Path, dataset: str) -> None:
+    """Fetches a set's archive and unpacks it; the folder appears only when it is whole."""
+    (file,) = SOURCES[dataset].files
+    archive = inputs.fetch(data_dir / file.name, file.urls, file.sha256)
+    part = data_dir / f"{dataset}.part"
+    with tarfile.open(archive) as tar:
+        tar.extractall(part, filter="data")
+    (part / LAYOUTS[dataset].folder).replace(data_dir / LAYOUTS[dataset].folder)
+    part.rmdir()
+
+
+def load_tfds(data_dir: Path, dataset: str) -> Data:
+    """Loads a set through tensorflow-datasets, whose order of the pictures is its own."""
+    import tensorflow_datasets as tfds
+
+    def load(split: str) -> Split:
+        part = inputs.load_tfds(dataset, split, str(data_dir), "give the binary files")
+        return Split(part["image"], part["label"])
+
+    names = tfds.builder(dataset, data_dir=str(data_dir)).info.features["label"].names
+    return Data(_with_validation(load("train"), load("test")), tuple(names))
+
+
+def _with_validation(train: Split, test: Split) -> dict[str, Split]:
+    """Takes the validation pictures from the end of the training pictures."""
+    border = len(train.labels) - min(VALIDATION, len(train.labels) // 5)
+    return {
+        "train": Split(train.images[:border], train.labels[:border]),
+        "validation": Split(train.images[border:], train.labels[border:]),
+        "test": test,
+    }
+
+
+def draw_shapes() -> Data:
+    """Draws shapes10: 9,000 pictures to train on, 1,000 to validate, 2,000 to test."""
+    train, test = (Split(*shapes.draw(count, seed)) for count, seed in ((10_000, 0), (2_000, 1)))
+    splits = {"train": Split(train.images[:9000], train.labels[:9000]),
+              "validation": Split(train.images[9000:], train.labels[9000:]), "test": test}
+    return Data(splits, tuple(shapes.SHAPES))
+
+
+# Distortions, each of a whole batch: float32 pictures (count, height, width, 3) in grey levels of
+# about [0, 255], and an int64 seed of shape (2,); the same seed distorts in the same way.
+
+
+def random_crop(images: tf.Tensor, seed: tf.Tensor, size: int = CROP) -> tf.Tensor:
+    """Cuts a square of `size` pixels out of each picture, at a place of its own."""
+    places = images.shape[1] - size + 1  # along either side, pictures being square
+    corners = tf.random.stateless_uniform((2, len(images)), seed, 0, places, tf.int32)
+    rows, columns = (corner[:, None] + tf.range(size) for corner in tf.unstack(corners))
+    images = tf.gather(images, rows, axis=1, batch_dims=1)
+    return tf.gather(images, columns, axis=2, batch_dims=1)  # (count, size, size, 3)
+
+
+def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Mirrors every other picture, by chance, left to right."""
+    mirrored = tf.random.stateless_uniform((len(images), 1, 1, 1), seed) < 0.5
+    return tf.where(mirrored, tf.reverse(images, [2]), images)
+
+
+def random_brightness(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Adds up to ±63 grey levels to each picture."""
+    shape = (len(images), 1, 1, 1)
+    return images + tf.random.stateless_uniform(shape, seed, -MAX_BRIGHTNESS, MAX_BRIGHTNESS)
+
+
+def random_contrast(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Stretches each picture's channels about their means by a factor of 0.2 to 1.8."""
+    factors = tf.random.stateless_uniform((len(images), 1, 1, 1), seed, *CONTRAST)
+    means = tf.reduce_mean(images, axis=(1, 2), keepdims=True)
+    return means + factors * (images - means)
+
+
+DISTORTIONS = (random_crop, random_flip, random_brightness, random_contrast)
+
+
+def distort(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Makes what the network trains on (book, section 2.2.5): all distortions, then standardises.
+
+    Args:
+        images: uint8 of shape (count, 32, 32, 3).
+        seed: int64 of shape (2,).
+
+    Returns:
+        float32 of shape (count, 24, 24, 3), each picture of mean 0 and variance 1.
+    """
+    images = tf.cast(images, tf.float32)
+    for number, distortion in enumerate(DISTORTIONS):
+        images = distortion(images, tf.random.experimental.stateless_fold_in(seed, number))
+    return tf.image.per_image_standardization(images)
+
+
+def centre(images: tf.Tensor) -> tf.Tensor:
+    """Makes what the network is tested on: the middle of each picture, standardised.
+
+    Args:
+        images: uint8 of shape (count, 32, 32, 3).
+
+    Returns:
+        float32 of shape (count, 24, 24, 3), each picture of mean 0 and variance 1.
+    """
+    middle = tf.image.resize_with_crop_or_pad(tf.cast(images, tf.float32), CROP, CROP)
+    return tf.image.per_image_standardization(middle)
+
+
+def training_batches(
+    split: Split, batch_size: int, seed: int, start_step: int = 0
+) -> tf.data.Dataset:
+    """Makes the endless shuffled and distorted stream; batch k is a pure function of (seed, k).
+
+    Returns:
+        Elements `(images, labels)`: float32 (batch_size, 24, 24, 3), int64 (batch_size,).
+    """
+    images, labels = tf.constant(split.images), tf.constant(split.labels)
+
+    def batch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        indices = tf.ensure_shape(indices, (batch_size,))
+        key = tf.stack([tf.cast(seed, tf.int64), step])
+        return distort(tf.gather(images, indices), key), tf.gather(labels, indices)
+
+    indices = inputs.index_batches(len(split.labels), batch_size, seed, start_step)
+    return inputs.finish(indices.map(batch, num_parallel_calls=tf.data.AUTOTUNE))
+
+
+def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
+    """Makes the stream that shows each picture exactly once, in order."""
+    pictures = tf.data.Dataset.from_tensor_slices(tuple(split))
+    return inputs.finish(pictures.batch(batch_size).map(lambda x, y: (centre(x), y)))
+
+
+def fit_picture(picture: tf.Tensor) -> tf.Tensor:
+    """Makes a picture of any size, (height, width, 3) in [0, 255], one of 32x32, uint8.
+
+    Its shorter side becomes 32 pixels long; what is left over of the other is cut off.
+    """
+    size = tf.cast(tf.shape(picture)[:2], tf.float32)
+    size = tf.cast(tf.round(size * SIZE / tf.reduce_min(size)), tf.int32)
+    picture = tf.image.resize(picture, size, antialias=True)
+    picture = tf.image.resize_with_crop_or_pad(picture, SIZE, SIZE)
+    return tf.cast(tf.clip_by_value(tf.round(picture), 0, 255), tf.uint8)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which set is read and from where."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--dataset", choices=[*OFFLINE, *SOURCES], default="shapes10",
+                       help="shapes10: drawn by code, offline; others: the binary files")
+    group.add_argument("--data_dir", type=cli.path, help="folder of the binary files, fetched to "
+                       "it if absent (default: data/<dataset> in the repository)")
+    group.add_argument("--tfds", action=argparse.BooleanOptionalAction, default=False,
+                       help="read the set through tensorflow-datasets, from --data_dir")
+
+
+def load_flags(flags: argparse.Namespace) -> Data:
+    """Loads what the flags of `add_flags` mean.
+
+    Raises:
+        UserError: the set cannot be read, or has no use for a folder.
+    """
+    if flags.dataset in OFFLINE:
+        if flags.data_dir or flags.tfds:
+            raise UserError(f"--dataset {flags.dataset} is not read from a folder, nor from tfds",
+                            "add --dataset cifar10, or leave --data_dir and --tfds away")
+        return draw_shapes()
+    folder = Path(flags.data_dir or inputs.default_dir(flags.dataset))
+    return (load_tfds if flags.tfds else load_files)(folder, flags.dataset)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows the splits and one batch."""
+    parser = cli.build_parser(__doc__, "data.py")
+    add_flags(parser)
+
+    def show() -> None:
+        splits, names = load_flags(parser.parse_args(argv))
+        for name, split in splits.items():
+            print(f"{name}: images {split.images.shape} {split.images.dtype}, "
+                  f"labels {split.labels.shape}, of each class {np.bincount(split.labels)}")
+        for images, labels in training_batches(splits["train"], 8, seed=0).take(1):
+            print(f"one batch: {images.shape} {images.dtype.name} from "
+                  f"{tf.reduce_min(images):.2f} to {tf.reduce_max(images):.2f}, mean "
+                  f"{abs(tf.reduce_mean(images)):.2f}: {[names[label] for label in labels]}")
+
+    return cli.run(show)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

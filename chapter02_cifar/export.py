@@ -1,0 +1,62 @@
+"""Exports a trained classifier as a SavedModel that takes pictures as they come.
+
+    python export.py
+
+Two signatures:
+
+serving_default  images: uint8 (count, 32, 32, 3) -> labels, probabilities
+pictures         encoded: strings of PNG or JPEG bytes, any size -> the same; an EXIF orientation
+                 is not looked at
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from chapter02_cifar import data, shapes
+from chapter02_cifar.eval import load_run
+from common import cli, export
+
+CHAPTER = "chapter02_cifar"
+
+
+def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Writes the SavedModel of a run and tries it in a process of its own."""
+    names = data.load_flags(flags).names
+    model = load_run(args, flags, len(names))
+
+    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = tf.nn.softmax(model(data.centre(images), training=False))
+        labels = tf.gather(tf.constant(names), tf.argmax(probabilities, axis=1))
+        return {"labels": labels, "probabilities": probabilities}
+
+    def decode(encoded: tf.Tensor) -> tf.Tensor:
+        return data.fit_picture(tf.io.decode_image(encoded, 3, expand_animations=False))
+
+    def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = tf.TensorSpec((data.SIZE, data.SIZE, 3), tf.uint8)
+        return classify(tf.map_fn(decode, encoded, fn_output_signature=spec))
+
+    images, _ = shapes.draw(8, seed=2)
+    encoded = tf.stack([tf.io.encode_png(tf.repeat(picture, 3, axis=1)) for picture in images])
+    folder = export.write(
+        args.run_dir,
+        model,
+        {
+            "serving_default": (classify, {"images": tf.TensorSpec((None, 32, 32, 3), tf.uint8)}),
+            "pictures": (classify_encoded, {"encoded": tf.TensorSpec((None,), tf.string)}),
+        },
+        {"serving_default": {"images": images}, "pictures": {"encoded": encoded}},
+        {"labels": names, "images": "uint8 in [0, 255], red, green, blue"},
+    )
+    print(f"{folder}: written, and agrees with the model in a process of its own")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(export_run, cli.verb_parser(__doc__, "export.py"), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

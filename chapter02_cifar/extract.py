@@ -1,0 +1,40 @@
+"""Writes the first training pictures as PNG (book, section 2.2.4).
+
+    python extract.py
+    python extract.py --dataset cifar10 --data_dir CIFAR_FOLDER --num_images 30
+
+Prints the label of each.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from chapter02_cifar import data
+from common import cli, images, rundir
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    parser = cli.build_parser(__doc__, "extract.py")
+    data.add_flags(parser)
+    parser.add_argument("--num_images", type=cli.positive_int, default=30, help="pictures to write")
+    parser.add_argument("--output_dir", type=cli.path, help="where to "
+                        "(default: runs/chapter02_cifar/pictures-<dataset>)")
+
+    def extract() -> None:
+        args = parser.parse_args(argv)
+        default = rundir.runs_dir() / "chapter02_cifar" / f"pictures-{args.dataset}"
+        folder = Path(args.output_dir or default)
+        splits, names = data.load_flags(args)
+        first = splits["train"].images[: args.num_images]
+        for number, (image, label) in enumerate(zip(first, splits["train"].labels, strict=False)):
+            images.write_png(folder / f"{number}.png", image)
+            print(f"{number}.png: {label} {names[label]}")
+        images.write_png(folder / "sheet.png", images.grid(first, columns=10))
+        print(f"{len(first)} pictures and sheet.png in {folder}")
+
+    return cli.run(extract)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,49 @@
+"""Says what is on any picture: PNG or JPEG, any size.
+
+    python predict.py photo.jpg scan.png
+    python predict.py --name book --json photo.jpg
+
+For each picture prints the class and the three most probable ones.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from chapter02_cifar import data
+from chapter02_cifar.eval import load_run
+from common import cli, images
+
+CHAPTER = "chapter02_cifar"
+
+
+def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Prints what the classifier of a run sees on pictures."""
+    pictures = [data.fit_picture(images.read_image(Path(path))) for path in args.pictures]
+    names = data.load_flags(flags).names
+    model = load_run(args, flags, len(names))
+    probabilities = tf.nn.softmax(model(data.centre(tf.stack(pictures)), training=False)).numpy()
+    for path, row in zip(args.pictures, probabilities, strict=True):
+        best = row.argsort()[::-1][:3]
+        if args.json:
+            named = {name: float(p) for name, p in zip(names, row, strict=True)}
+            print(json.dumps({"picture": path, "label": names[best[0]], "probabilities": named}))
+        else:
+            print(f"{path}: {names[best[0]]}   "
+                  + "  ".join(f"{names[i]} {row[i]:.1%}" for i in best))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    parser = cli.verb_parser(__doc__, "predict.py")
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
+    parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
+                        help="print one JSON object a picture, with all probabilities")
+    return cli.run_verb(predict, parser, CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,84 @@
+"""Shows how a list of files becomes a stream that is read for some epochs (book, section 2.2.2).
+
+    python read_demo.py                                     # three pictures drawn by code
+    python read_demo.py --shuffle
+    python read_demo.py A.jpg B.jpg C.jpg --num_epochs 5
+
+Writes each file that the stream gives, in its order, as read/test_1, read/test_2 and so on. Where
+the book needs a queue, a reader, a coordinator and threads, a dataset is enough; its end needs no
+exception.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageDraw
+
+from common import cli, images, inputs, rundir
+from common.errors import UserError
+
+
+def draw_letters(folder: Path) -> list[Path]:
+    """Draws the letters A, B and C as pictures of their own."""
+    paths = []
+    for letter, colour in zip("ABC", ("firebrick", "darkgreen", "navy"), strict=True):
+        picture = Image.new("RGB", (64, 64), colour)
+        ImageDraw.Draw(picture).text((20, 8), letter, fill="white", font_size=40)
+        paths.append(folder / f"{letter}.png")
+        images.write_png(paths[-1], np.asarray(picture))
+    return paths
+
+
+def file_stream(
+    paths: Sequence[Path], num_epochs: int, shuffle: bool, seed: int
+) -> tf.data.Dataset:
+    """Makes a stream of names and contents: every file once an epoch.
+
+    Args:
+        paths: the files.
+        num_epochs: how often each is read.
+        shuffle: read them in a new order in every epoch.
+        seed: decides the orders.
+
+    Returns:
+        Elements `(name, content)`, two strings.
+    """
+    files = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
+    if shuffle:  # before repeat: else files of two epochs would mix
+        files = files.shuffle(len(paths), seed=seed)
+    return inputs.finish(files.repeat(num_epochs).map(lambda name: (name, tf.io.read_file(name))))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    parser = cli.build_parser(__doc__, "read_demo.py")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="files to read")
+    parser.add_argument("--num_epochs", type=cli.positive_int, default=5, help="times each is read")
+    parser.add_argument("--shuffle", action=argparse.BooleanOptionalAction, default=False,
+                        help="in a new order in every epoch")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the orders")
+    parser.add_argument("--output_dir", type=cli.path,
+                        help="where to (default: runs/chapter02_cifar/read)")
+
+    def read() -> None:
+        args = parser.parse_args(argv)
+        folder = Path(args.output_dir or rundir.runs_dir() / "chapter02_cifar" / "read")
+        folder.mkdir(parents=True, exist_ok=True)
+        paths = [Path(name) for name in args.files] or draw_letters(folder / "input")
+        if missing := [str(path) for path in paths if not path.is_file()]:
+            raise UserError(f"there is no file {', '.join(missing)}", "check the paths")
+        stream = file_stream(paths, args.num_epochs, args.shuffle, args.seed)
+        for number, (name, content) in enumerate(stream.as_numpy_iterator(), start=1):
+            source = Path(name.decode())
+            (folder / f"test_{number}{source.suffix}").write_bytes(content)
+            print(f"test_{number}: {source.name}")
+        print(f"{number} files in {folder}")
+
+    return cli.run(read)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

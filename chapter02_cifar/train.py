@@ -1,0 +1,194 @@
+"""Trains a picture classifier on one device or several (book, chapter 2; Krizhevsky 2009).
+
+    python train.py                                         # shapes drawn by code, two minutes
+    python train.py --preset book --data_dir CIFAR_FOLDER   # CIFAR-10, the book's 60,000 steps
+    python train.py --strategy mirrored                     # on all GPUs of this machine
+
+Validation and test use running averages of the weights. Expect 86 % on CIFAR-10's test pictures
+after `book`, as the book says.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+
+import keras
+import tensorflow as tf
+
+from chapter02_cifar import data
+from chapter02_cifar.eval import make_score, predict
+from chapter02_cifar.model import NETWORKS, build_model
+from common import cli, images, inputs, rundir
+from common.checkpoint import TrainState
+from common.errors import UserError
+from common.monitor import Monitor
+
+CHAPTER = "chapter02_cifar"
+
+PRESETS = {
+    "demo": {"max_steps": 2000, "eval_every": 250, "moving_average_decay": 0.99},
+    "book": {"dataset": "cifar10", "max_steps": 60000},
+    "softmax": {"dataset": "cifar10", "model": "softmax", "learning_rate": 0.01,
+                "max_steps": 10000},
+}
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser; flags that the book has keep its names."""
+    parser = cli.training_parser(__doc__, PRESETS)
+    data.add_flags(parser)
+    group = parser.add_argument_group("model")
+    group.add_argument("--model", choices=list(NETWORKS), default="book", help="classifier")
+    group = parser.add_argument_group("training")
+    group.add_argument("--max_steps", type=cli.positive_int, default=60000, help="updates in all")
+    group.add_argument("--batch_size", type=cli.positive_int, default=128,
+                       help="pictures an update, on all devices together")
+    group.add_argument("--learning_rate", type=cli.positive_float, default=0.1,
+                       help="of plain gradient descent")
+    group.add_argument("--num_epochs_per_decay", type=cli.positive_float, default=350.0,
+                       help="epochs after which the rate falls by a step")
+    group.add_argument("--learning_rate_decay_factor", type=cli.fraction, default=0.1,
+                       help="what such a step multiplies it by")
+    group.add_argument("--moving_average_decay", type=cli.fraction, default=0.9999,
+                       help="share of the running averages that an update leaves")
+    group.add_argument("--strategy", choices=["one_device", "mirrored"], default="one_device",
+                       help="mirrored: each batch is split over all GPUs of this machine")
+    group.add_argument("--log_every", "--log_frequency", type=cli.positive_int, default=100,
+                       help="steps between two log lines")
+    group.add_argument("--eval_every", type=cli.positive_int, default=1000,
+                       help="steps between two scorings of the validation pictures")
+    group.add_argument("--save_every", type=cli.positive_int, default=1000,
+                       help="steps between two checkpoints")
+    return parser
+
+
+def make_strategy(args: argparse.Namespace) -> tf.distribute.Strategy:
+    """Returns how the work is spread over devices.
+
+    Raises:
+        UserError: the batch cannot be split evenly.
+    """
+    if args.strategy == "one_device":
+        return tf.distribute.get_strategy()
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    devices = [device.name for device in tf.config.list_logical_devices(kind)]
+    strategy = tf.distribute.MirroredStrategy(devices)
+    replicas = strategy.num_replicas_in_sync
+    if args.batch_size % replicas:
+        raise UserError(f"--batch_size {args.batch_size} cannot be split over {replicas} devices",
+                        f"give a multiple of {replicas}")
+    print(f"{replicas} devices: {args.batch_size} pictures an update, "
+          f"{args.batch_size // replicas} on each")
+    return strategy
+
+
+def make_train_step(
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    averages: keras.Model,
+    optimizer: keras.Optimizer,
+    batch_size: int,
+    average_decay: float,
+) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
+    """Returns the training step: each device takes a part of the batch, all update alike.
+
+    Args:
+        strategy: on whose devices the models' variables are.
+        model: the network.
+        averages: a second one, which holds the running averages of its weights.
+        optimizer: built for its variables.
+        batch_size: pictures on all devices together.
+        average_decay: what the averages' decay rises to.
+    """
+    replicas = strategy.num_replicas_in_sync
+
+    def replica_step(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+            # Sums over devices are the mean over the whole batch, and the weight decay once.
+            cross_entropy = tf.reduce_sum(losses) / batch_size
+            total_loss = cross_entropy + sum(model.losses) / replicas
+        gradients = tape.gradient(total_loss, model.trainable_variables)
+        optimizer.apply(gradients, model.trainable_variables)  # adds up the devices' gradients
+        return total_loss, cross_entropy
+
+    @tf.function
+    def train_step(
+        images: tf.Tensor, labels: tf.Tensor, step: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        losses = strategy.run(replica_step, args=(images, labels))
+        # The averages follow fast at first: (1 + t) / (10 + t) is below the decay for long.
+        t = tf.cast(step, tf.float32)
+        decay = tf.minimum(average_decay, (1 + t) / (10 + t))
+        for average, variable in zip(averages.variables, model.variables, strict=True):
+            average.assign(decay * average + (1 - decay) * variable)
+        return tuple(strategy.reduce("SUM", loss, axis=None) for loss in losses)
+
+    return train_step
+
+
+def learning_rate(
+    args: argparse.Namespace, examples: int
+) -> keras.optimizers.schedules.ExponentialDecay:
+    """Returns the rate: it falls by a factor every so many epochs."""
+    steps = int(examples / args.batch_size * args.num_epochs_per_decay)
+    return keras.optimizers.schedules.ExponentialDecay(
+        args.learning_rate, max(1, steps), args.learning_rate_decay_factor, staircase=True
+    )
+
+
+def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
+    """Says what is trained on, and in the demo how to go on to the book's run."""
+    print(f"training {args.model} on {len(splits['train'].labels):,} pictures of {args.dataset}")
+    if args.preset == "demo":
+        print("the book's run: python train.py --preset book --data_dir CIFAR_FOLDER")
+        if (folder := inputs.default_dir("cifar10")).is_dir() and args.dataset == "shapes10":
+            print(f"cifar10 is already in {folder}: --dataset cifar10")
+
+
+def train(args: argparse.Namespace) -> dict[str, float]:
+    """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
+    splits, names = dataset = data.load_flags(args)
+    introduce(args, splits)
+    strategy = make_strategy(args)
+    with strategy.scope():
+        model, averages = (build_model(args.model, len(names), args.seed) for _ in range(2))
+        optimizer = keras.optimizers.SGD(learning_rate(args, len(splits["train"].labels)))
+        optimizer.build(model.trainable_variables)
+    parameters = model.count_params()
+    train_step = make_train_step(
+        strategy, model, averages, optimizer, args.batch_size, args.moving_average_decay)
+    score = make_score(averages)
+    with rundir.open_run(args, dataset_sha256=dataset.digest, parameters=parameters) as run:
+        state = TrainState(run, {"model": model, "averages": averages},
+                           {"sgd": (optimizer, model.trainable_variables)})
+        start = int(state.step)
+        monitor = Monitor(run, start)
+        batches = data.training_batches(splits["train"], args.batch_size, args.seed, start)
+        batches = strategy.experimental_distribute_dataset(batches)
+        # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
+        for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
+            total_loss, cross_entropy = train_step(*batch, state.step)
+            if step % args.log_every == 0:
+                monitor.scalars(step, {"total_loss": total_loss, "cross_entropy": cross_entropy,
+                                       "learning_rate": optimizer.learning_rate})
+            if step % args.eval_every == 0 or step == args.max_steps:
+                scores = score(splits["validation"])
+                shown = {name: scores[name] for name in ("loss", "accuracy")}
+                monitor.scalars(step, shown, "val")
+                state.save_if_best(1 - scores["accuracy"])
+        monitor.close()
+        picture = run / "samples" / "validation_mistakes.png"
+        probabilities = predict(averages, splits["validation"])
+        images.draw_mistakes(*splits["validation"], probabilities, names, picture)
+    print(f"validation accuracy {scores['accuracy']:.2%}; the worst mistakes: {picture}")
+    return {"step": step, **scores}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,314 @@
+"""Chapter 2: the records, the distortions, the book's network, several devices."""
+
+import io
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from chapter02_cifar import data, eval, export, predict, read_demo, shapes, train
+from chapter02_cifar.model import LocalResponseNormalization, build_model
+from common import rundir
+from common.errors import UserError
+
+SEED = tf.constant([3, 4], tf.int64)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return shapes.draw(64, seed=5)
+
+
+def write_layout(folder, dataset="cifar10", per_file=4, names=10):
+    """Writes files in the official layout; picture i is filled with bytes of its own."""
+    layout = data.LAYOUTS[dataset]
+    folder = folder / layout.folder
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    written = {}
+    for file in (*layout.train, *layout.test):
+        images = rng.integers(0, 256, (per_file, 32, 32, 3), np.uint8)
+        labels = rng.integers(0, names, per_file).astype(np.uint8)
+        rows = [*[labels % 3] * (layout.label_bytes - 1), labels]
+        planes = images.transpose(0, 3, 1, 2).reshape(per_file, -1)
+        (folder / file).write_bytes(np.column_stack([*rows, planes]).tobytes())
+        written[file] = images, labels
+    (folder / layout.names).write_text("\n".join(f"class{i}" for i in range(names)) + "\n\n")
+    return folder, written
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_official_layout_is_read(tmp_path, dataset, inside):
+    folder, written = write_layout(tmp_path, dataset)
+    splits, names = data.load_files(folder if inside else tmp_path, dataset)
+    layout = data.LAYOUTS[dataset]
+    assert names == tuple(f"class{i}" for i in range(10))
+    images, labels = (np.concatenate(parts) for parts in
+                      zip(*(written[file] for file in layout.train), strict=True))
+    found = [np.concatenate([splits[part][i] for part in ("train", "validation")]) for i in (0, 1)]
+    np.testing.assert_array_equal(found[0], images)
+    np.testing.assert_array_equal(found[1], labels)
+    np.testing.assert_array_equal(splits["test"].images, written[layout.test[0]][0])
+    assert len(splits["validation"].labels) == len(labels) // 5
+
+
+def test_broken_layouts_are_named(tmp_path):
+    folder, _ = write_layout(tmp_path)
+    batch = folder / "data_batch_3.bin"
+    whole = batch.read_bytes()
+    batch.write_bytes(whole[:-1])
+    with pytest.raises(UserError, match=r"data_batch_3.bin has 12291 bytes.* multiple of 3073"):
+        data.load_files(tmp_path, "cifar10")
+    batch.unlink()
+    with pytest.raises(UserError, match=r"has no data_batch_3.bin; it holds"):
+        data.load_files(tmp_path, "cifar10")
+    batch.write_bytes(b"\x0b" + whole[1:])
+    with pytest.raises(UserError, match=r"label 11, but batches.meta.txt names 10 classes"):
+        data.load_files(tmp_path, "cifar10")
+
+
+def test_the_real_pictures_survive_the_layout(real_data, tmp_path):
+    with np.load(real_data("cifar10/cifar10_jpeg.npz")) as source:
+        raw, offsets = source["test_jpeg"], source["test_offsets"]
+        labels = source["test_labels"][:50].astype(np.uint8)
+    images = np.stack([np.asarray(Image.open(io.BytesIO(raw[a:b].tobytes())).convert("RGB"))
+                       for a, b in itertools.pairwise(offsets[:51])])
+    records = np.column_stack([labels, images.transpose(0, 3, 1, 2).reshape(50, -1)])
+    (tmp_path / "batch.bin").write_bytes(records.tobytes())
+    split = data.read_files([tmp_path / "batch.bin"], 1)
+    np.testing.assert_array_equal(split.images, images)
+    np.testing.assert_array_equal(split.labels, labels)
+
+
+def test_shapes_are_drawn_from_the_seed_and_no_pixel_tells_them(pictures):
+    images, labels = pictures
+    again, _ = shapes.draw(64, seed=5)
+    np.testing.assert_array_equal(images, again)
+    assert images.dtype == np.uint8 and images.std() > 20
+    assert set(labels) == set(range(10))
+
+
+def test_a_crop_is_a_window_of_the_picture(pictures):
+    images = tf.cast(pictures[0], tf.float32)
+    crops = data.random_crop(images, SEED).numpy()
+    places = set()
+    for picture, crop in zip(images.numpy(), crops, strict=True):
+        found = [(r, c) for r in range(9) for c in range(9)
+                 if np.array_equal(picture[r : r + 24, c : c + 24], crop)]
+        assert found
+        places.add(found[0])
+    assert len(places) > 20
+    assert max(r for r, _ in places) == 8 and min(r for r, _ in places) == 0
+
+
+def test_flip_brightness_and_contrast(pictures):
+    images = tf.cast(pictures[0], tf.float32)
+    flipped = data.random_flip(images, SEED).numpy()
+    mirrored = [np.array_equal(a, b[:, ::-1]) for a, b in zip(flipped, images, strict=True)]
+    same = [np.array_equal(a, b) for a, b in zip(flipped, images, strict=True)]
+    assert all(np.logical_xor(mirrored, same)) and 16 < sum(mirrored) < 48
+    added = (data.random_brightness(images, SEED) - images).numpy()
+    assert np.ptp(added, axis=(1, 2, 3)).max() < 1e-3
+    assert -63 <= added.min() < -40 and 40 < added.max() <= 63
+    stretched = data.random_contrast(images, SEED).numpy()
+    np.testing.assert_allclose(stretched.mean((1, 2)), images.numpy().mean((1, 2)), rtol=1e-4)
+    factors = stretched.std((1, 2)) / images.numpy().std((1, 2))
+    np.testing.assert_allclose(factors, np.tile(factors[:, :1], 3), rtol=1e-3)
+    assert 0.2 <= factors.min() < 0.5 and 1.5 < factors.max() <= 1.801
+
+
+def test_what_the_network_sees_is_standardised(pictures):
+    for seen in (data.distort(pictures[0], SEED), data.centre(pictures[0])):
+        assert seen.shape == (64, 24, 24, 3)
+        np.testing.assert_allclose(tf.reduce_mean(seen, axis=(1, 2, 3)), 0, atol=1e-4)
+        np.testing.assert_allclose(tf.math.reduce_std(seen, axis=(1, 2, 3)), 1, atol=1e-3)
+    np.testing.assert_array_equal(data.centre(np.full((1, 32, 32, 3), 7, np.uint8)), 0)
+
+
+def test_a_batch_is_a_function_of_seed_and_step(pictures):
+    split = data.Split(*pictures)
+    whole = list(data.training_batches(split, 10, seed=1).take(9).as_numpy_iterator())
+    later = next(iter(data.training_batches(split, 10, seed=1, start_step=8)))
+    np.testing.assert_array_equal(whole[8][0], later[0])
+    other = next(iter(data.training_batches(split, 10, seed=2, start_step=8)))
+    assert not np.array_equal(whole[8][0], other[0])
+
+
+def test_the_books_network():
+    model = build_model("book")
+    assert model.count_params() == 1_068_298
+    assert [layer.count_params() for layer in model.layers if layer.weights] == [
+        4_864, 102_464, 885_120, 73_920, 1_930]
+    stddevs = [w.numpy().std() for w in model.weights if len(w.shape) > 1]
+    cut = 0.87962  # standard deviation of a normal of deviation 1 that is cut off at 2
+    expected = cut * np.array([0.05, 0.05, 0.04, 0.04, 1 / 192])
+    np.testing.assert_allclose(stddevs, expected, rtol=0.05)
+    wide = [layer.kernel.numpy() for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    penalty = 0.004 * sum(np.sum(kernel**2) / 2 for kernel in wide[:2])
+    np.testing.assert_allclose(float(sum(model.losses)), penalty, rtol=1e-5)
+    np.testing.assert_allclose(np.log(10) + penalty, 4.676, atol=0.02)
+
+
+def test_local_response_normalization_of_a_single_channel():
+    x = np.array([0.5, 3.0, 100.0], np.float32).reshape(1, 1, 3, 1)
+    expected = x / (1 + 0.001 / 9 * x**2) ** 0.75
+    np.testing.assert_allclose(LocalResponseNormalization()(x), expected, rtol=1e-5)
+
+
+def test_the_rate_falls_after_350_epochs():
+    args = train.build_parser().parse_args([])
+    rate = train.learning_rate(args, 50_000)
+    assert [round(float(rate(step)), 6) for step in (0, 136_717, 136_718)] == [0.1, 0.1, 0.01]
+
+
+def test_one_step_trains_everything_and_moves_the_averages(pictures):
+    model, averages = build_model("book"), build_model("book")
+    before = [v.numpy() for v in model.variables]
+    strategy, optimizer = tf.distribute.get_strategy(), keras.optimizers.SGD(0.1)
+    step = train.make_train_step(strategy, model, averages, optimizer, 64, 0.9999)
+    images, labels = data.centre(pictures[0]), tf.constant(pictures[1])
+    total, cross_entropy = step(images, labels, tf.constant(1, tf.int64))
+    np.testing.assert_allclose(float(total), 4.68, atol=0.1)
+    np.testing.assert_allclose(float(cross_entropy), np.log(10), atol=0.1)
+    decay = (1 + 1) / (10 + 1)
+    for old, new, average in zip(before, model.variables, averages.variables, strict=True):
+        assert not np.array_equal(old, new.numpy()), new.path
+        np.testing.assert_allclose(average, decay * old + (1 - decay) * new, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_few_pictures_are_learnt_by_heart(pictures):
+    model, averages = build_model("book"), build_model("book")
+    strategy, optimizer = tf.distribute.get_strategy(), keras.optimizers.SGD(0.1)
+    step = train.make_train_step(strategy, model, averages, optimizer, 16, 0.9)
+    images, labels = data.centre(pictures[0][:16]), tf.constant(pictures[1][:16])
+    for t in range(150):
+        _, cross_entropy = step(images, labels, tf.constant(t, tf.int64))
+    assert float(cross_entropy) < 0.1
+
+
+TWO_DEVICES = """
+import numpy as np, tensorflow as tf, keras
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from chapter02_cifar import data, shapes, train
+from chapter02_cifar.model import build_model
+
+pictures, labels = shapes.draw(16, seed=0)
+batches = tf.data.Dataset.from_tensors((data.centre(pictures), labels)).unbatch().batch(16)
+found = []
+for name in ("one_device", "mirrored"):
+    args = train.build_parser().parse_args(["--strategy", name, "--batch_size", "16"])
+    strategy = train.make_strategy(args)
+    with strategy.scope():
+        model, averages = (build_model("book") for _ in range(2))
+        optimizer = keras.optimizers.SGD(0.1)
+        optimizer.build(model.trainable_variables)
+    step = train.make_train_step(strategy, model, averages, optimizer, 16, 0.9)
+    for batch in strategy.experimental_distribute_dataset(batches):
+        losses = step(*batch, tf.constant(1, tf.int64))
+    found.append([*losses, *(v.numpy() for v in (*model.variables, *averages.variables))])
+for a, b in zip(*found, strict=True):
+    np.testing.assert_allclose(a, b, atol=1e-5)
+print("equal")
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_step_like_one():
+    done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines == ["2 devices: 16 pictures an update, 8 on each", "equal"]
+
+
+@pytest.mark.slow
+def test_softmax_cannot_tell_the_shapes():
+    assert train.main(["--model", "softmax", "--learning_rate", "0.01", "--max_steps", "1000",
+                       "--eval_every", "1000", "--name", "linear"]) == 0
+    run = rundir.runs_dir() / "chapter02_cifar" / "linear"
+    assert eval.main(["--run_dir", str(run)]) == 0
+    test = rundir.read_json(run / "eval.json")["metrics"]["test"]
+    assert test["examples"] == 2000 and 0.1 < test["accuracy"] < 0.6
+
+
+@pytest.fixture
+def run():
+    assert train.main(["--model", "softmax", "--batch_size", "8", "--max_steps", "3",
+                       "--name", "tiny"]) == 0
+    return rundir.runs_dir() / "chapter02_cifar" / "tiny"
+
+
+def test_watching_ends_with_the_training(run, capfd):
+    assert eval.main(["--run_dir", str(run), "--watch", "1"]) == 0
+    metrics = rundir.read_json(run / "eval.json")["metrics"]
+    assert list(metrics["test_accuracy_by_step"]) == ["3"]
+    assert metrics["test_accuracy_by_step"]["3"] == metrics["test"]["accuracy"]
+    assert list((run / "tb" / "test").iterdir())
+    assert "step 3:" in capfd.readouterr().out
+
+
+def test_accuracy_by_class_averages_to_the_accuracy(run):
+    assert eval.main(["--run_dir", str(run)]) == 0
+    metrics = rundir.read_json(run / "eval.json")["metrics"]
+    _, labels = shapes.draw(2_000, seed=1)
+    weights = np.bincount(labels) / len(labels)
+    mean = weights @ list(metrics["test_accuracy_by_class"].values())
+    np.testing.assert_allclose(mean, metrics["test"]["accuracy"], atol=1e-9)
+
+
+def test_pictures_of_any_size_are_read(run, tmp_path, capsys):
+    for size in ((32, 32), (90, 40), (7, 200)):
+        Image.new("RGB", size, "teal").save(tmp_path / "picture.png")
+        assert predict.main(["--run_dir", str(run), str(tmp_path / "picture.png"), "--json"]) == 0
+    (tmp_path / "picture.png").write_bytes(b"no picture")
+    assert predict.main(["--run_dir", str(run), str(tmp_path / "picture.png")]) == 2
+    assert "is not a picture" in capsys.readouterr().err
+
+
+def test_a_picture_of_the_right_size_is_left_alone(pictures):
+    np.testing.assert_array_equal(data.fit_picture(pictures[0][0]), pictures[0][0])
+
+
+def test_the_export_takes_one_picture_and_many(run):
+    assert export.main(["--run_dir", str(run)]) == 0
+    classify = tf.saved_model.load(str(run / "export" / "1")).signatures["serving_default"]
+    for count in (1, 5):
+        images, _ = shapes.draw(count, seed=9)
+        answer = classify(images=tf.constant(images))
+        assert answer["labels"].shape == (count,)
+        np.testing.assert_allclose(tf.reduce_sum(answer["probabilities"], axis=1), 1, rtol=1e-5)
+
+
+def test_files_are_read_in_order_or_shuffled(tmp_path):
+    paths = read_demo.draw_letters(tmp_path)
+    names = [path.name for path in paths]
+
+    def read(shuffle):
+        stream = read_demo.file_stream(paths, 5, shuffle, seed=0).as_numpy_iterator()
+        return [name.decode().rpartition("/")[2] for name, _ in stream]
+
+    assert read(False) == names * 5
+    shuffled = read(True)
+    assert shuffled != names * 5 and shuffled == read(True)
+    assert [sorted(shuffled[i : i + 3]) for i in range(0, 15, 3)] == [names] * 5
+
+
+def test_read_demo_copies_the_books_pictures(real_data, tmp_path):
+    paths = [str(real_data(f"book/chapter_2/{letter}.jpg")) for letter in "ABC"]
+    assert read_demo.main([*paths, "--output_dir", str(tmp_path / "read")]) == 0
+    copies = [(tmp_path / "read" / f"test_{i}.jpg").read_bytes() for i in range(1, 16)]
+    assert copies[:3] * 5 == copies
+    assert copies[1] == Path(paths[1]).read_bytes()
+
+
+def test_a_folder_is_refused_for_drawn_shapes(tmp_path, capfd):
+    assert train.main(["--data_dir", str(tmp_path)]) == 2
+    assert "--dataset shapes10 is not read from a folder" in capfd.readouterr().err
