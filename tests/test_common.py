@@ -125,8 +125,10 @@ def test_run_folder_is_locked_until_its_process_is_gone(tmp_path, capsys):
         assert cli.run(lambda: start("--run_dir", str(run), sha="0") and None) == 2
         assert f"error: {run} is in use by another process\nhint: " in capsys.readouterr().err
         assert (run / "config.json").read_bytes() == before
+        assert rundir.in_use(run)
         process.kill()
         process.wait()
+        assert not rundir.in_use(run)
         assert start("--run_dir", str(run), sha="0") == run
 
 
@@ -937,6 +939,23 @@ def test_tables_of_unpublished_runs_are_named(readmes):
         path.unlink()
     with pytest.raises(FileNotFoundError, match="mnist-conv-seed"):
         tables.main(["--check"])
+
+
+def test_benchmarks_are_shown_as_multiples_of_the_last_column(readmes):
+    (tables.ROOT / "results" / "benchmarks").mkdir()
+    rundir.write_json(tables.ROOT / "results" / "benchmarks" / f"{CHAPTER}.json", {
+        "unit": "pictures/s",
+        "settings": {"batch 128": {"medians": {"ours": 3000, "other": 1, "pytorch": 2000}}},
+    })
+    mark = '<!-- benchmark {"ours": "Ours", "pytorch": "PyTorch"} -->\n'
+    for name in ("README.md", "README.zh-CN.md"):
+        (readmes / name).write_text(mark + "<!-- /benchmark -->\n")
+    assert tables.main([]) == 0
+    for name, head, unit in (("README.md", "Setting", "pictures"),
+                             ("README.zh-CN.md", "设置", "图片")):
+        table = (readmes / name).read_text().removeprefix(mark).splitlines()
+        assert table[0] == f"| {head} | Ours | PyTorch |"
+        assert table[2].startswith(f"| batch 128 | 1.50× | 1 = 2,000 {unit}")
 
 
 @pytest.mark.parametrize(("metric", "values", "shown"), [
