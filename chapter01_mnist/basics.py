@@ -93,10 +93,15 @@ def straight_line() -> None:
     assert abs(float(slope) - 0.5) < 0.02
 
 
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    return cli.build_parser(__doc__, "basics.py")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs all of them; returns the exit status."""
     def show() -> None:
-        cli.build_parser(__doc__, "basics.py").parse_args(argv)
+        build_parser().parse_args(argv)
         for part in (softmax_and_cross_entropy, gradients, losses, convolutions, straight_line):
             print(f"\n{part.__doc__}")
             part()

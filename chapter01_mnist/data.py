@@ -289,13 +289,18 @@ def load_flags(flags: argparse.Namespace) -> dict[str, Split]:
     return load(flags.dataset, flags.data_dir or inputs.default_dir(flags.dataset), flags.tfds)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Shows the splits and one batch."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
     parser = cli.build_parser(__doc__, "data.py")
     add_flags(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows the splits and one batch."""
 
     def show() -> None:
-        args = parser.parse_args(argv)
+        args = build_parser().parse_args(argv)
         splits = load_flags(args)
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape} {split.images.dtype}, "

@@ -42,13 +42,18 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
                   + "  ".join(f"{names[i]} {row[i]:.1%}" for i in best))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
     parser = cli.verb_parser(__doc__, "predict.py")
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
                         help="print one JSON object a picture, with all probabilities")
-    return cli.run_verb(predict, parser, CHAPTER, argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(predict, build_parser(), CHAPTER, argv)
 
 
 if __name__ == "__main__":

@@ -15,16 +15,21 @@ from chapter01_mnist import data
 from common import cli, images, rundir
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
     parser = cli.build_parser(__doc__, "save_images.py")
     data.add_flags(parser)
     parser.add_argument("--num_images", type=cli.positive_int, default=20, help="pictures to write")
     parser.add_argument("--output_dir", type=cli.path, help="where to "
                         "(default: runs/chapter01_mnist/pictures-<dataset>)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
 
     def save() -> None:
-        args = parser.parse_args(argv)
+        args = build_parser().parse_args(argv)
         default = rundir.runs_dir() / "chapter01_mnist" / f"pictures-{args.dataset}"
         folder = Path(args.output_dir or default)
         splits = data.load_flags(args)

@@ -27,11 +27,12 @@ def stretch(pictures: tf.Tensor) -> np.ndarray:
 
 
 def draw_sheet(pictures: np.ndarray, png: Path) -> None:
-    """Draws pictures, uint8 (count, 32, 32, 3), as they are and after each distortion."""
+    """Draws pictures, uint8 (count, 32, 32, 3): as they are, after each distortion, after all."""
     plain = tf.cast(pictures, tf.float32)
     rows = {"as they are": plain / 255}
-    for distortion in data.DISTORTIONS:
-        rows[distortion.__name__] = tf.clip_by_value(distortion(plain, SEED) / 255, 0, 1)
+    for number, distortion in enumerate(data.DISTORTIONS):
+        distorted = distortion(plain, data.fold_in(SEED, number))
+        rows[distortion.__name__] = tf.clip_by_value(distorted / 255, 0, 1)
     rows["all, standardised"] = stretch(data.distort(pictures, SEED))
     figure, axes = plt.subplots(len(rows), len(pictures),
                                 figsize=(len(pictures), 1.15 * len(rows)), squeeze=False)
@@ -43,18 +44,23 @@ def draw_sheet(pictures: np.ndarray, png: Path) -> None:
     images.save_figure(png, figure)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
     parser = cli.build_parser(__doc__, "augment.py")
     data.add_flags(parser)
     parser.add_argument("--num_images", type=cli.positive_int, default=10, help="pictures a row")
-    parser.add_argument("--output", type=cli.path, help="the PNG to write "
-                        "(default: runs/chapter02_cifar/augment-<dataset>.png)")
+    parser.add_argument("--output_dir", type=cli.path,
+                        help="where to (default: runs/chapter02_cifar)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
 
     def augment() -> None:
-        args = parser.parse_args(argv)
-        folder = rundir.runs_dir() / "chapter02_cifar"
-        png = Path(args.output or folder / f"augment-{args.dataset}.png")
+        args = build_parser().parse_args(argv)
+        folder = Path(args.output_dir or rundir.runs_dir() / "chapter02_cifar")
+        png = folder / f"augment-{args.dataset}.png"
         splits, _ = data.load_flags(args)
         draw_sheet(splits["train"].images[: args.num_images], png)
         print(f"{png}: does each row still show what the label says?")

@@ -7,6 +7,7 @@ Prints the shapes of the splits and the range of one batch.
 """
 
 import argparse
+import shutil
 import tarfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +24,7 @@ SIZE = 32
 CROP = 24  # book, section 2.2.5: what the network sees of a picture
 MAX_BRIGHTNESS = 63.0  # grey levels
 CONTRAST = (0.2, 1.8)
-VALIDATION = 5000  # the last ones of the training records
+VALIDATION = 5000  # at most, the last ones of the training records
 
 OFFLINE = {"shapes10": "ten kinds of coloured shapes on textured ground, drawn by code"}
 TORONTO = "https://www.cs.toronto.edu/~kriz/"
@@ -137,7 +138,7 @@ def load_files(data_dir: Path, dataset: str) -> Data:
                                "put all files of the binary archive there")
     train = read_files(files[: len(layout.train)], layout.label_bytes)
     test = read_files(files[len(layout.train) : -1], layout.label_bytes)
-    names = tuple(files[-1].read_text(encoding="utf-8").split())
+    names = tuple(files[-1].read_text(encoding="utf-8", errors="replace").split())
     for split in (train, test):
         if split.labels.max() >= len(names):
             raise UserError(
@@ -149,12 +150,15 @@ def load_files(data_dir: Path, dataset: str) -> Data:
 def _fetch_archive(data_dir: Path, dataset: str) -> None:
     """Fetches a set's archive and unpacks it; the folder appears only when it is whole."""
     (file,) = SOURCES[dataset].files
+    folder, part = data_dir / LAYOUTS[dataset].folder, data_dir / f"{dataset}.part"
+    if folder.exists():
+        raise UserError(f"{folder} holds no records", "put the binary files there, or remove it")
     archive = inputs.fetch(data_dir / file.name, file.urls, file.sha256)
-    part = data_dir / f"{dataset}.part"
+    shutil.rmtree(part, ignore_errors=True)
     with tarfile.open(archive) as tar:
         tar.extractall(part, filter="data")
-    (part / LAYOUTS[dataset].folder).replace(data_dir / LAYOUTS[dataset].folder)
-    part.rmdir()
+    (part / folder.name).replace(folder)
+    shutil.rmtree(part)
 
 
 def load_tfds(data_dir: Path, dataset: str) -> Data:
@@ -170,8 +174,8 @@ def load_tfds(data_dir: Path, dataset: str) -> Data:
 
 
 def _with_validation(train: Split, test: Split) -> dict[str, Split]:
-    """Takes the validation pictures from the end of the training pictures."""
-    border = len(train.labels) - min(VALIDATION, len(train.labels) // 5)
+    """Takes a tenth, at most VALIDATION, from the end of the training pictures."""
+    border = len(train.labels) - min(VALIDATION, len(train.labels) // 10)
     return {
         "train": Split(train.images[:border], train.labels[:border]),
         "validation": Split(train.images[border:], train.labels[border:]),
@@ -182,10 +186,10 @@ def _with_validation(train: Split, test: Split) -> dict[str, Split]:
 def draw_shapes() -> Data:
     """Draws shapes10: 9,000 pictures to train on, 1,000 to validate, 2,000 to test."""
     train, test = (Split(*shapes.draw(count, seed)) for count, seed in ((10_000, 0), (2_000, 1)))
-    splits = {"train": Split(train.images[:9000], train.labels[:9000]),
-              "validation": Split(train.images[9000:], train.labels[9000:]), "test": test}
-    return Data(splits, tuple(shapes.SHAPES))
+    return Data(_with_validation(train, test), tuple(shapes.SHAPES))
 
+
+fold_in = tf.random.experimental.stateless_fold_in  # (seed, number) -> a seed of its own
 
 # Distortions, each of a whole batch: float32 pictures (count, height, width, 3) in grey levels of
 # about [0, 255], and an int64 seed of shape (2,); the same seed distorts in the same way.
@@ -201,7 +205,7 @@ def random_crop(images: tf.Tensor, seed: tf.Tensor, size: int = CROP) -> tf.Tens
 
 
 def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors every other picture, by chance, left to right."""
+    """Mirrors each picture left to right, or leaves it, with a chance of one half."""
     mirrored = tf.random.stateless_uniform((len(images), 1, 1, 1), seed) < 0.5
     return tf.where(mirrored, tf.reverse(images, [2]), images)
 
@@ -234,7 +238,7 @@ def distort(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """
     images = tf.cast(images, tf.float32)
     for number, distortion in enumerate(DISTORTIONS):
-        images = distortion(images, tf.random.experimental.stateless_fold_in(seed, number))
+        images = distortion(images, fold_in(seed, number))
     return tf.image.per_image_standardization(images)
 
 
@@ -314,13 +318,18 @@ def load_flags(flags: argparse.Namespace) -> Data:
     return (load_tfds if flags.tfds else load_files)(folder, flags.dataset)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Shows the splits and one batch."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
     parser = cli.build_parser(__doc__, "data.py")
     add_flags(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows the splits and one batch."""
 
     def show() -> None:
-        splits, names = load_flags(parser.parse_args(argv))
+        splits, names = load_flags(build_parser().parse_args(argv))
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape} {split.images.dtype}, "
                   f"labels {split.labels.shape}, of each class {np.bincount(split.labels)}")

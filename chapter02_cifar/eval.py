@@ -1,17 +1,19 @@
 """Scores a trained classifier on the whole test split, each picture once.
 
     python eval.py                       # the newest run
-    python eval.py --name book --watch 60 --checkpoint latest
+    python eval.py --name book --watch 60
 
 Uses the running averages of the weights. Writes eval.json, confusion.png and mistakes.png (the
 wrong answers given with most confidence) into the run folder. With `--watch`, looks every so many
-seconds for a new checkpoint of a run that is still being trained, scores it into TensorBoard, and
-goes on to the rest once training has ended.
+seconds at the newest checkpoint of a run that is being trained, scores it into TensorBoard if it is
+new, and goes on to the rest once training has ended. Choose nothing by what it shows: it is the
+test split.
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -23,6 +25,7 @@ from common import checkpoint, cli, images, results, rundir
 
 CHAPTER = "chapter02_cifar"
 BOOK = {"book": 0.86}  # book, section 2.4, at 60,000 steps
+JPEG_COPY = "jpeg_copy"  # a published name's suffix that tells of the data, not of the recipe
 
 
 def make_score(model: keras.Model) -> Callable[[data.Split], dict[str, float]]:
@@ -53,36 +56,50 @@ def predict(model: keras.Model, split: data.Split) -> np.ndarray:
     return np.concatenate([batch.numpy() for batch in batches])
 
 
-def load_run(args: argparse.Namespace, flags: argparse.Namespace, num_classes: int) -> keras.Model:
-    """Rebuilds the classifier of a run, with the running averages of its weights."""
-    model = build_model(flags.model, num_classes)
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace
+) -> tuple[keras.Model, list[str]]:
+    """Rebuilds the classifier of a run, with the running averages of its weights.
+
+    Returns:
+        The model, and the names of its classes.
+    """
+    names = rundir.read_config(args.run_dir, CHAPTER)["class_names"]
+    model = build_model(flags.model, len(names))
     checkpoint.load(args.run_dir, args.checkpoint, averages=model)
-    return model
+    return model, names
 
 
-def watch(
-    args: argparse.Namespace, model: keras.Model, test: data.Split
-) -> dict[str, float]:
-    """Scores each new checkpoint until training has ended; returns the accuracy by step."""
-    score, seen, accuracies = make_score(model), None, {}
-    writer = tf.summary.create_file_writer(str(args.run_dir / "tb" / "test"))
+def watch(run_dir: Path, model: keras.Model, test: data.Split, seconds: int) -> dict[str, float]:
+    """Scores the newest checkpoint, again and again, until training has ended.
+
+    Args:
+        run_dir: the run folder.
+        model: its network; gets the weights of one checkpoint after the other.
+        test: what to score.
+        seconds: how long to wait where nothing new is found.
+
+    Returns:
+        The accuracy by step, as JSON wants it: the keys are strings.
+    """
+    score, accuracies = make_score(model), {}
+    writer = tf.summary.create_file_writer(str(run_dir / "tb" / "test"))
+    print(f"watching {run_dir}", flush=True)
     while True:
-        in_use = rundir.in_use(args.run_dir)  # asked first: what is saved last is still seen
-        path = checkpoint.newest(args.run_dir, "latest")
-        if path and path != seen:
-            seen, step = path, rundir.last_step(args.run_dir)
-            checkpoint.load(args.run_dir, "latest", averages=model)
-            accuracy = score(test)["accuracy"]
-            accuracies[str(step)] = accuracy
-            with writer.as_default(step):
-                tf.summary.scalar("accuracy", accuracy)
+        in_use = rundir.in_use(run_dir)  # asked first: what is saved last is still seen
+        path = checkpoint.load(run_dir, "latest", averages=model)
+        step = path.rpartition("-")[2]
+        if step not in accuracies:
+            accuracies[step] = score(test)["accuracy"]
+            with writer.as_default(int(step)):
+                tf.summary.scalar("accuracy", accuracies[step])
             writer.flush()
-            print(f"step {step}: {accuracy:.2%} right", flush=True)
+            print(f"step {step}: {accuracies[step]:.2%} right", flush=True)
         elif not in_use:
             writer.close()
             return accuracies
         else:
-            time.sleep(args.watch)
+            time.sleep(seconds)
 
 
 def results_name(model: str, preset: str) -> str:
@@ -94,11 +111,11 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     """Scores the splits, writes eval.json and the two pictures."""
     splits, names = dataset = data.load_flags(flags)
     rundir.check_data(args.run_dir, CHAPTER, dataset.digest)
-    test = splits["test"]
-    by_step = {}
+    test, details = splits["test"], {}
+    model, _ = load_run(args, flags)
     if args.watch:
-        by_step["test_accuracy_by_step"] = watch(args, build_model(flags.model, len(names)), test)
-    model = load_run(args, flags, len(names))
+        details["test_accuracy_by_step"] = watch(args.run_dir, model, test, args.watch)
+        model, _ = load_run(args, flags)
     score = make_score(model)
     scores = {name: score(splits[name]) for name in ("validation", "test")}
     probabilities = predict(model, test)
@@ -107,9 +124,11 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     images.draw_mistakes(*test, probabilities, names, args.run_dir / "mistakes.png")
     per_class = {name: float(np.mean(answers[test.labels == i] == i))
                  for i, name in enumerate(names) if i in test.labels}
-    book = {"accuracy": BOOK[flags.preset]} if flags.preset in BOOK else {}
-    results.write(args, CHAPTER, flags.dataset, results_name(flags.model, flags.preset),
-                  {**scores, "test_accuracy_by_class": per_class, **by_step}, book)
+    details["test_accuracy_by_class"] = per_class
+    as_in_the_book = flags.dataset == "cifar10" and args.publish in (None, "", JPEG_COPY)
+    book = {"accuracy": BOOK[flags.preset]} if as_in_the_book and flags.preset in BOOK else {}
+    recipe = results_name(flags.model, flags.preset)
+    results.write(args, CHAPTER, flags.dataset, recipe, scores, book, details)
     for name, accuracy in per_class.items():
         print(f"{name:>12} {accuracy:.1%}")
     accuracy, examples = scores["test"]["accuracy"], scores["test"]["examples"]
@@ -123,7 +142,7 @@ def build_parser() -> cli.Parser:
     parser = cli.verb_parser(__doc__, "eval.py")
     parser.add_argument("--watch", "--eval_interval_secs", type=cli.positive_int,
                         metavar="SECONDS",
-                        help="score each new checkpoint until training ends, looking this often")
+                        help="score the newest checkpoint this often until training ends")
     results.add_publish_flag(parser)
     return parser
 

@@ -23,8 +23,7 @@ CHAPTER = "chapter02_cifar"
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
-    names = data.load_flags(flags).names
-    model = load_run(args, flags, len(names))
+    model, names = load_run(args, flags)
 
     def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.nn.softmax(model(data.centre(images), training=False))
@@ -32,14 +31,18 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         return {"labels": labels, "probabilities": probabilities}
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
-        return data.fit_picture(tf.io.decode_image(encoded, 3, expand_animations=False))
+        rgba = tf.cast(tf.io.decode_image(encoded, 4, expand_animations=False), tf.float32)
+        opacity = rgba[..., 3:] / 255
+        return data.fit_picture(rgba[..., :3] * opacity + 255 * (1 - opacity))
 
     def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = tf.TensorSpec((data.SIZE, data.SIZE, 3), tf.uint8)
         return classify(tf.map_fn(decode, encoded, fn_output_signature=spec))
 
     images, _ = shapes.draw(8, seed=2)
-    encoded = tf.stack([tf.io.encode_png(tf.repeat(picture, 3, axis=1)) for picture in images])
+    wide = tf.repeat(images, 3, axis=2)
+    transparent = tf.concat([wide[:1], wide[:1, ..., :1]], axis=-1)
+    encoded = tf.stack([tf.io.encode_png(picture) for picture in (*wide, *transparent)])
     folder = export.write(
         args.run_dir,
         model,
@@ -53,9 +56,14 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     print(f"{folder}: written, and agrees with the model in a process of its own")
 
 
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    return cli.verb_parser(__doc__, "export.py")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, cli.verb_parser(__doc__, "export.py"), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
 
 
 if __name__ == "__main__":

@@ -13,16 +13,21 @@ from chapter02_cifar import data
 from common import cli, images, rundir
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
     parser = cli.build_parser(__doc__, "extract.py")
     data.add_flags(parser)
     parser.add_argument("--num_images", type=cli.positive_int, default=30, help="pictures to write")
     parser.add_argument("--output_dir", type=cli.path, help="where to "
                         "(default: runs/chapter02_cifar/pictures-<dataset>)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
 
     def extract() -> None:
-        args = parser.parse_args(argv)
+        args = build_parser().parse_args(argv)
         default = rundir.runs_dir() / "chapter02_cifar" / f"pictures-{args.dataset}"
         folder = Path(args.output_dir or default)
         splits, names = data.load_flags(args)

@@ -23,8 +23,7 @@ CHAPTER = "chapter02_cifar"
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Prints what the classifier of a run sees on pictures."""
     pictures = [data.fit_picture(images.read_image(Path(path))) for path in args.pictures]
-    names = data.load_flags(flags).names
-    model = load_run(args, flags, len(names))
+    model, names = load_run(args, flags)
     probabilities = tf.nn.softmax(model(data.centre(tf.stack(pictures)), training=False)).numpy()
     for path, row in zip(args.pictures, probabilities, strict=True):
         best = row.argsort()[::-1][:3]
@@ -36,13 +35,18 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
                   + "  ".join(f"{names[i]} {row[i]:.1%}" for i in best))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
     parser = cli.verb_parser(__doc__, "predict.py")
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
                         help="print one JSON object a picture, with all probabilities")
-    return cli.run_verb(predict, parser, CHAPTER, argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(predict, build_parser(), CHAPTER, argv)
 
 
 if __name__ == "__main__":

@@ -52,8 +52,8 @@ def file_stream(
     return inputs.finish(files.repeat(num_epochs).map(lambda name: (name, tf.io.read_file(name))))
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
     parser = cli.build_parser(__doc__, "read_demo.py")
     parser.add_argument("files", nargs="*", metavar="FILE", help="files to read")
     parser.add_argument("--num_epochs", type=cli.positive_int, default=5, help="times each is read")
@@ -62,14 +62,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the orders")
     parser.add_argument("--output_dir", type=cli.path,
                         help="where to (default: runs/chapter02_cifar/read)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
 
     def read() -> None:
-        args = parser.parse_args(argv)
+        args = build_parser().parse_args(argv)
         folder = Path(args.output_dir or rundir.runs_dir() / "chapter02_cifar" / "read")
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [Path(name) for name in args.files] or draw_letters(folder / "input")
-        if missing := [str(path) for path in paths if not path.is_file()]:
+        if missing := [name for name in args.files if not Path(name).is_file()]:
             raise UserError(f"there is no file {', '.join(missing)}", "check the paths")
+        paths = [Path(name) for name in args.files] or draw_letters(folder / "input")
+        folder.mkdir(parents=True, exist_ok=True)
         stream = file_stream(paths, args.num_epochs, args.shuffle, args.seed)
         for number, (name, content) in enumerate(stream.as_numpy_iterator(), start=1):
             source = Path(name.decode())

@@ -257,13 +257,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--num_steps", type=cli.positive_int, default=100, help="characters a row")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Shows what the network would be given."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
     parser = cli.build_parser(__doc__, "data.py")
     add_flags(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows what the network would be given."""
 
     def show() -> None:
-        args = parser.parse_args(argv)
+        args = build_parser().parse_args(argv)
         vocabulary, tokens, held_out, _ = load_flags(args)
         num_seqs = fit_num_seqs(len(tokens), args.num_seqs, args.num_steps)
         unknown = np.mean(held_out[1:] == len(vocabulary))

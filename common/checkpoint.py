@@ -265,8 +265,8 @@ def newest(run_dir: Path, which: str) -> str | None:
     return best or rundir.newest_checkpoint(run_dir / "checkpoints")
 
 
-def load(run_dir: Path, which: str, **models: Any) -> None:
-    """Restores trained weights into models built by the caller.
+def load(run_dir: Path, which: str, **models: Any) -> str:
+    """Restores trained weights into models built by the caller; returns the checkpoint's path.
 
     Args:
         run_dir: the run folder.
@@ -291,6 +291,7 @@ def load(run_dir: Path, which: str, **models: Any) -> None:
             f"{path} does not fit this model: {str(error).splitlines()[0]}",
             "name a run of this model with --name or --run_dir",
         ) from error
+    return path
 
 
 def usage(run_dir: Path, which: str) -> dict[str, float]:

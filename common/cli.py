@@ -18,13 +18,14 @@ from common import rundir
 from common.errors import Interrupted, UserError
 
 DISK_FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
+BAD_PATH = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EROFS}
 
 Presets = dict[str, dict[str, Any]]
 
 # What a resumed run may change. Every other flag shapes the model or the data and stays fixed.
 FREE_FLAGS = {
     "data_dir", "epochs", "eval_every", "input_file", "log_every", "max_steps", "name",
-    "patience", "resume", "run_dir", "sample_every", "save_every",
+    "patience", "resume", "run_dir", "sample_every", "save_every", "strategy",
 }
 
 
@@ -180,11 +181,12 @@ def run(action: Callable[[], dict[str, Any] | None]) -> int:
         print(str(stop) or "interrupted", file=sys.stderr)
         return 130
     except OSError as error:
-        if error.errno not in DISK_FULL:
+        if error.errno not in DISK_FULL | BAD_PATH:
             raise
         where = f" {error.filename}" if error.filename else ""
         print(f"error: cannot write{where}: {error.strerror}", file=sys.stderr)
-        print("hint: free some space", file=sys.stderr)
+        hint = "free some space" if error.errno in DISK_FULL else "give another place to write to"
+        print(f"hint: {hint}", file=sys.stderr)
         return 2
     if metrics is not None:
         print(json.dumps(metrics, allow_nan=False))

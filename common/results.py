@@ -30,6 +30,7 @@ def write(
     model: str,
     metrics: dict[str, dict[str, float]],
     book: dict[str, float] | None = None,
+    details: dict[str, Any] | None = None,
 ) -> None:
     """Writes eval.json into the run folder and, with `--publish`, into results/.
 
@@ -40,6 +41,7 @@ def write(
         model: the model and its recipe ("conv-best").
         metrics: by split, the field's names and values.
         book: the numbers the book gives for this run, by the same names.
+        details: what else was measured, in any form.
 
     Raises:
         UserError: a published name would not tell how the run differs from its preset.
@@ -63,6 +65,7 @@ def write(
         "command": command,
         "metrics": metrics,
         "book": book or {},
+        "details": details or {},
         "checkpoint": args.checkpoint,
         **checkpoint.usage(args.run_dir, args.checkpoint),
         "parameters": config["parameters"],

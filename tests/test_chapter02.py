@@ -2,8 +2,10 @@
 
 import io
 import itertools
+import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import keras
@@ -25,7 +27,7 @@ def pictures():
     return shapes.draw(64, seed=5)
 
 
-def write_layout(folder, dataset="cifar10", per_file=4, names=10):
+def write_layout(folder, dataset="cifar10", per_file=10, names=10):
     """Writes files in the official layout; picture i is filled with bytes of its own."""
     layout = data.LAYOUTS[dataset]
     folder = folder / layout.folder
@@ -56,7 +58,7 @@ def test_official_layout_is_read(tmp_path, dataset, inside):
     np.testing.assert_array_equal(found[0], images)
     np.testing.assert_array_equal(found[1], labels)
     np.testing.assert_array_equal(splits["test"].images, written[layout.test[0]][0])
-    assert len(splits["validation"].labels) == len(labels) // 5
+    assert len(splits["validation"].labels) == len(labels) // 10
 
 
 def test_broken_layouts_are_named(tmp_path):
@@ -64,7 +66,7 @@ def test_broken_layouts_are_named(tmp_path):
     batch = folder / "data_batch_3.bin"
     whole = batch.read_bytes()
     batch.write_bytes(whole[:-1])
-    with pytest.raises(UserError, match=r"data_batch_3.bin has 12291 bytes.* multiple of 3073"):
+    with pytest.raises(UserError, match=r"data_batch_3.bin has 30729 bytes.* multiple of 3073"):
         data.load_files(tmp_path, "cifar10")
     batch.unlink()
     with pytest.raises(UserError, match=r"has no data_batch_3.bin; it holds"):
@@ -72,6 +74,21 @@ def test_broken_layouts_are_named(tmp_path):
     batch.write_bytes(b"\x0b" + whole[1:])
     with pytest.raises(UserError, match=r"label 11, but batches.meta.txt names 10 classes"):
         data.load_files(tmp_path, "cifar10")
+
+
+def test_the_archive_is_fetched_and_unpacked_whole(tmp_path, monkeypatch):
+    source, _ = write_layout(tmp_path / "source")
+    archive, target = tmp_path / "archive.tar.gz", tmp_path / "target"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(source, source.name)
+    monkeypatch.setattr(data.inputs, "fetch", lambda path, urls, sha256: archive)
+    (target / "cifar10.part" / "left over").mkdir(parents=True)
+    assert data.load_files(target, "cifar10").names[0] == "class0"
+    assert [path.name for path in target.iterdir()] == ["cifar-10-batches-bin"]
+    for file in (target / "cifar-10-batches-bin").glob("*.bin"):
+        file.unlink()
+    with pytest.raises(UserError, match="cifar-10-batches-bin holds no records"):
+        data.load_files(target, "cifar10")
 
 
 def test_the_real_pictures_survive_the_layout(real_data, tmp_path):
@@ -122,6 +139,14 @@ def test_flip_brightness_and_contrast(pictures):
     factors = stretched.std((1, 2)) / images.numpy().std((1, 2))
     np.testing.assert_allclose(factors, np.tile(factors[:, :1], 3), rtol=1e-3)
     assert 0.2 <= factors.min() < 0.5 and 1.5 < factors.max() <= 1.801
+
+
+def test_all_distortions_are_each_of_them_in_turn(pictures):
+    images = tf.cast(pictures[0], tf.float32)
+    for number, distortion in enumerate(data.DISTORTIONS):
+        images = distortion(images, data.fold_in(SEED, number))
+    expected = tf.image.per_image_standardization(images)
+    np.testing.assert_array_equal(data.distort(pictures[0], SEED), expected)
 
 
 def test_what_the_network_sees_is_standardised(pictures):
@@ -226,7 +251,7 @@ def test_two_devices_step_like_one():
     done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines == ["2 devices: 16 pictures an update, 8 on each", "equal"]
+    assert lines == ["devices: 2, with 8 of the 16 pictures of an update on each", "equal"]
 
 
 @pytest.mark.slow
@@ -246,22 +271,43 @@ def run():
     return rundir.runs_dir() / "chapter02_cifar" / "tiny"
 
 
-def test_watching_ends_with_the_training(run, capfd):
-    assert eval.main(["--run_dir", str(run), "--watch", "1"]) == 0
-    metrics = rundir.read_json(run / "eval.json")["metrics"]
-    assert list(metrics["test_accuracy_by_step"]) == ["3"]
-    assert metrics["test_accuracy_by_step"]["3"] == metrics["test"]["accuracy"]
+def test_watching_follows_the_training_and_ends_with_it(run, capfd, monkeypatch):
+    training = [True, True, False, False]
+
+    def train_on(seconds):
+        assert seconds == 7
+        assert train.main(["--run_dir", str(run), "--max_steps", "5"]) == 0
+
+    monkeypatch.setattr(rundir, "in_use", lambda _: training.pop(0))
+    monkeypatch.setattr(eval.time, "sleep", train_on)
+    assert eval.main(["--run_dir", str(run), "--watch", "7", "--checkpoint", "latest"]) == 0
+    result = rundir.read_json(run / "eval.json")
+    by_step = result["details"]["test_accuracy_by_step"]
+    assert list(by_step) == ["3", "5"] and training == []
+    assert by_step["5"] == result["metrics"]["test"]["accuracy"]
     assert list((run / "tb" / "test").iterdir())
     assert "step 3:" in capfd.readouterr().out
 
 
 def test_accuracy_by_class_averages_to_the_accuracy(run):
     assert eval.main(["--run_dir", str(run)]) == 0
-    metrics = rundir.read_json(run / "eval.json")["metrics"]
+    result = rundir.read_json(run / "eval.json")
     _, labels = shapes.draw(2_000, seed=1)
     weights = np.bincount(labels) / len(labels)
-    mean = weights @ list(metrics["test_accuracy_by_class"].values())
-    np.testing.assert_allclose(mean, metrics["test"]["accuracy"], atol=1e-9)
+    mean = weights @ list(result["details"]["test_accuracy_by_class"].values())
+    np.testing.assert_allclose(mean, result["metrics"]["test"]["accuracy"], atol=1e-9)
+
+
+def test_a_run_is_used_without_its_data(tmp_path, capsys):
+    write_layout(tmp_path)
+    assert train.main(["--dataset", "cifar10", "--data_dir", str(tmp_path), "--model", "softmax",
+                       "--batch_size", "8", "--max_steps", "2", "--run_dir",
+                       str(tmp_path / "run")]) == 0
+    shutil.rmtree(tmp_path / "cifar-10-batches-bin")
+    Image.new("RGB", (40, 40)).save(tmp_path / "picture.png")
+    assert predict.main(["--run_dir", str(tmp_path / "run"), str(tmp_path / "picture.png")]) == 0
+    assert "class" in capsys.readouterr().out
+    assert export.main(["--run_dir", str(tmp_path / "run")]) == 0
 
 
 def test_pictures_of_any_size_are_read(run, tmp_path, capsys):
