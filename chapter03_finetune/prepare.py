@@ -4,10 +4,10 @@
     python prepare.py --data_dir pic --validation_fraction 0.2   # pic/<class>
     python prepare.py --data_dir pic --train_shards 4 --num_threads 4 --dataset_name satellite
 
-Writes <dataset_name>_train_00000-of-00002.tfrecord and so on, and label.txt. JPEGs that are fit for
-training go in byte by byte. Others (PNG, CMYK, grey, 16-bit, turned by EXIF, the first picture of an
-animation, whatever the file is called) go in as JPEGs of quality 100. What cannot be decoded is
-listed and left out. The pictures themselves are never changed.
+Writes <dataset_name>_train_00000-of-00002.tfrecord and so on, and label.txt. JPEGs that are fit
+for training go in byte by byte. Others (PNG, CMYK, grey, 16-bit, turned by EXIF, the first picture
+of an animation, whatever the file is called) go in as JPEGs of quality 100. What cannot be decoded
+is listed and left out. The pictures themselves are never changed.
 """
 
 import shutil

@@ -1,0 +1,341 @@
+"""Pictures to classify: the records, the held-out part, the distortions of the training stream.
+
+    python data.py                                           # textures drawn by code
+    python data.py --dataset records --dataset_dir FOLDER    # what prepare.py has written
+
+Prints the splits, and draws a picture of each class, as it is tested and as it is trained on.
+"""
+
+import argparse
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tqdm import tqdm
+
+from chapter03_finetune import prepare, textures
+from common import cli, images, inputs, rundir
+from common.errors import UserError
+
+HOLDOUT_SEED = 0  # runs of all seeds hold the same pictures out
+CENTRE = 0.875  # of a picture's sides: what is looked at in a test
+MIN_COVERED, ASPECT, ATTEMPTS = 0.1, (0.75, 1.33), 100  # of a random crop
+BRIGHTNESS, SATURATION, HUE, CONTRAST = 32 / 255, (0.5, 1.5), 0.2, (0.5, 1.5)
+TEXTURES = {"train": 250, "validation": 50}  # pictures a kind
+
+OFFLINE = {"textures": "six kinds of textures as seen from above, drawn by code",
+           "records": "the TFRecords that prepare.py wrote to `--dataset_dir`"}
+SOURCES: dict[str, inputs.Source] = {}
+
+
+class Split(NamedTuple):
+    """JPEGs as they lie in the records, bytes objects of shape (count,), and labels, int64."""
+
+    encoded: np.ndarray
+    labels: np.ndarray
+
+
+class Data(NamedTuple):
+    """A whole set: "train", "validation" and "test", and the names of its classes."""
+
+    splits: dict[str, Split]
+    names: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of all pictures, labels and names."""
+        parts = (part for split in self.splits.values() for part in (*split.encoded, split.labels))
+        return rundir.sha256(*parts, "\n".join(self.names).encode())
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """Reads label.txt: lines `number:name`, numbered from 0.
+
+    Raises:
+        UserError: a line is something else.
+    """
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if not re.match(rf"{number}:.", line):
+            raise UserError(f"line {number + 1} of {path} is {line!r}, not {number}:name",
+                            "write the records again: python prepare.py")
+    return tuple(line.partition(":")[2] for line in lines)
+
+
+def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]) -> Split:
+    """Reads all records of a split; the pictures stay JPEGs, so that large sets fit.
+
+    Raises:
+        UserError: files are missing or damaged, or do not fit label.txt.
+    """
+    hint = "write the records: python prepare.py"
+    found = sorted(folder.glob(f"{dataset_name}_{split}_*-of-*.tfrecord"))
+    count = int(found[0].stem.rpartition("-")[2]) if found else 1
+    expected = prepare.shard_names(dataset_name, split, count)
+    paths = inputs.check_files(folder, expected, hint)
+    if others := [path.name for path in found if path.name not in expected]:
+        raise UserError(f"{folder} has {expected[0]}, but also {others[0]}", "remove one set")
+    features = {"image/encoded": tf.io.FixedLenFeature((), tf.string),
+                "image/class/label": tf.io.FixedLenFeature((), tf.int64),
+                "image/class/text": tf.io.FixedLenFeature((), tf.string)}
+    records = tf.data.TFRecordDataset([str(path) for path in paths]).batch(500)
+    try:
+        parts = list(records.map(lambda batch: tf.io.parse_example(batch, features)))
+    except tf.errors.OpError as error:
+        raise UserError(f"the {split} records of {folder} are damaged: {error.message}",
+                        hint) from error
+    if not parts:
+        raise UserError(f"the {split} records of {folder} are empty", hint)
+    encoded, labels, texts = (np.concatenate([part[key].numpy() for part in parts])
+                              for key in features)
+    for label, text in sorted(set(zip(labels.tolist(), texts.tolist(), strict=True))):
+        named = names[label] if 0 <= label < len(names) else None
+        if named != text.decode():
+            raise UserError(
+                f"the {split} records of {folder} call class {label} {text.decode()}, label.txt "
+                f"calls it {named}", "take label.txt and the records from the same prepare.py")
+    return Split(encoded, labels)
+
+
+def load_records(folder: Path, dataset_name: str, holdout_fraction: float) -> Data:
+    """Loads what prepare.py wrote: its validation records are the test split here.
+
+    Args:
+        folder: of the records and label.txt.
+        dataset_name: what the names of the records begin with.
+        holdout_fraction: share of the training pictures that chooses the checkpoint, at least one
+            picture and not all.
+
+    Raises:
+        UserError: see `read_split`.
+    """
+    (label_file,) = inputs.check_files(folder, ["label.txt"], "write it: python prepare.py")
+    names = read_names(label_file)
+    train, test = (read_split(folder, dataset_name, split, names) for split in prepare.SPLITS)
+    if (count := len(train.labels)) < 2:
+        raise UserError(f"{folder} has {count} picture to train on", "give more")
+    border = min(max(round(count * holdout_fraction), 1), count - 1)
+    order = np.random.default_rng(HOLDOUT_SEED).permutation(count)
+    parts = {"train": np.sort(order[border:]), "validation": np.sort(order[:border])}
+    splits = {name: Split(train.encoded[part], train.labels[part]) for name, part in parts.items()}
+    return Data(splits | {"test": test}, names)
+
+
+def draw_textures(folder: Path) -> None:
+    """Draws the demo's pictures and prepares them, in a folder that appears when it is whole."""
+    part = folder.with_name(f"textures-{os.getpid()}.part")
+    rng = np.random.default_rng(0)
+    bar = tqdm(total=sum(TEXTURES.values()) * len(textures.KINDS), desc="drawing textures",
+               unit="picture", disable=None)
+    with bar:
+        for split, count in TEXTURES.items():
+            for kind in textures.KINDS:
+                of_kind = part / "pictures" / split / kind
+                of_kind.mkdir(parents=True)
+                for number in range(count):
+                    picture = Image.fromarray(textures.draw(kind, rng))
+                    picture.save(of_kind / f"{number:03}.jpg", quality=95)
+                    bar.update()
+    prepare.write_records(part / "pictures", part, "textures", dict.fromkeys(prepare.SPLITS, 2))
+    try:
+        part.replace(folder)
+    except OSError:  # another process was faster, with the same pictures
+        shutil.rmtree(part)
+
+
+def centre(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Makes what the network is tested on: the middle of a picture, resized.
+
+    Args:
+        image: uint8 of shape (height, width, 3).
+        size: pixels along either side of the result.
+
+    Returns:
+        float32 of shape (size, size, 3) in [0, 255].
+    """
+    middle = tf.cast(tf.image.central_crop(image, CENTRE), tf.float32)
+    return tf.ensure_shape(tf.image.resize(middle, (size, size), antialias=True), (size, size, 3))
+
+
+def random_crop(encoded: tf.Tensor, key: tf.Tensor, min_area: float) -> tf.Tensor:
+    """Decodes a random window of a JPEG, of `min_area` to all of it: uint8 (height, width, 3)."""
+    begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.io.extract_jpeg_shape(encoded), tf.constant([[[0.0, 0.0, 1.0, 1.0]]]), key,
+        min_object_covered=MIN_COVERED, aspect_ratio_range=ASPECT, area_range=(min_area, 1.0),
+        max_attempts=ATTEMPTS,
+    )
+    window = tf.concat([begin[:2], extent[:2]], axis=0)
+    return tf.io.decode_and_crop_jpeg(encoded, window, channels=3)
+
+
+def distort_colours(image: tf.Tensor, key: tf.Tensor, full: bool) -> tf.Tensor:
+    """Distorts the colours of a float picture in [0, 1], in one of several orders by chance."""
+    order_key, *keys = tf.unstack(tf.random.split(key, 5))
+    brightness, saturation, hue, contrast = (
+        lambda x: tf.image.stateless_random_brightness(x, BRIGHTNESS, keys[0]),
+        lambda x: tf.image.stateless_random_saturation(x, *SATURATION, keys[1]),
+        lambda x: tf.image.stateless_random_hue(x, HUE, keys[2]),
+        lambda x: tf.image.stateless_random_contrast(x, *CONTRAST, keys[3]),
+    )
+    orders = [(brightness, saturation, hue, contrast), (saturation, brightness, contrast, hue),
+              (contrast, hue, brightness, saturation), (hue, saturation, contrast, brightness)]
+    if not full:  # the original draws one of four orders here too, of which three are the same
+        orders = [(brightness, saturation), *[(saturation, brightness)] * 3]
+
+    def apply(order: Sequence) -> tf.Tensor:
+        distorted = image
+        for distortion in order:
+            distorted = distortion(distorted)
+        return distorted
+
+    chosen = tf.random.stateless_uniform((), order_key, 0, len(orders), tf.int32)
+    distorted = tf.switch_case(chosen, [lambda order=order: apply(order) for order in orders])
+    return tf.clip_by_value(distorted, 0.0, 1.0)
+
+
+def distort(
+    encoded: tf.Tensor, size: int, key: tf.Tensor, augment: str = "fast", min_area: float = 0.05
+) -> tf.Tensor:
+    """Makes what the network trains on, by the recipe of Inception (Szegedy et al. 2014).
+
+    Args:
+        encoded: a JPEG, a string scalar.
+        size: pixels along either side of the result.
+        key: int64 of shape (2,); the same key distorts in the same way.
+        augment: "fast", which the original uses; "full", with hue, contrast and four ways of
+            resizing; or "none".
+        min_area: the least share of the picture that is cut out.
+
+    Returns:
+        float32 of shape (size, size, 3) in [0, 255].
+    """
+    if augment == "none":
+        return centre(tf.io.decode_jpeg(encoded, channels=3), size)
+    crop_key, resize_key, flip_key, colour_key = tf.unstack(tf.random.split(key, 4))
+    image = tf.cast(random_crop(encoded, crop_key, min_area), tf.float32) / 255
+    methods = ("bilinear", "nearest", "bicubic", "area") if augment == "full" else ("bilinear",)
+    method = tf.random.stateless_uniform((), resize_key, 0, len(methods), tf.int32)
+    image = tf.switch_case(method, [
+        lambda name=name: tf.image.resize(image, (size, size), name) for name in methods])
+    image = tf.image.stateless_random_flip_left_right(image, flip_key)
+    image = distort_colours(image, colour_key, augment == "full")
+    return 255 * tf.ensure_shape(image, (size, size, 3))
+
+
+def training_batches(
+    split: Split,
+    batch_size: int,
+    size: int,
+    seed: int,
+    start_step: int = 0,
+    augment: str = "fast",
+    min_area: float = 0.05,
+) -> tf.data.Dataset:
+    """Makes the endless shuffled and distorted stream; batch k is a pure function of (seed, k).
+
+    Returns:
+        Elements `(images, labels)`: float32 (batch_size, size, size, 3) in [0, 255], int64
+        (batch_size,).
+    """
+    encoded, labels = tf.constant(split.encoded), tf.constant(split.labels)
+
+    def positions(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return step * batch_size + tf.range(batch_size, dtype=tf.int64), indices
+
+    def example(position: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        key = tf.stack([tf.cast(seed, tf.int64), position])
+        return distort(encoded[index], size, key, augment, min_area), labels[index]
+
+    indices = inputs.index_batches(len(split.labels), batch_size, seed, start_step)
+    examples = indices.map(positions).unbatch()
+    examples = examples.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    return inputs.finish(examples.batch(batch_size, drop_remainder=True))
+
+
+def evaluation_batches(split: Split, size: int, batch_size: int = 50) -> tf.data.Dataset:
+    """Makes the stream that shows each picture exactly once, in order."""
+    def example(encoded: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return centre(tf.io.decode_jpeg(encoded, channels=3), size), label
+
+    pictures = tf.data.Dataset.from_tensor_slices(tuple(split))
+    return inputs.finish(pictures.map(example, num_parallel_calls=tf.data.AUTOTUNE), batch_size)
+
+
+def thumbnails(encoded: Sequence[bytes], size: int = 96) -> np.ndarray:
+    """Returns what is looked at of some JPEGs in a test: uint8 (count, size, size, 3)."""
+    shown = [centre(tf.io.decode_jpeg(jpeg, channels=3), size) for jpeg in encoded]
+    return np.stack(shown).astype(np.uint8) if shown else np.zeros((0, size, size, 3), np.uint8)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which set is read, from where, and how it is divided."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--dataset", choices=list(OFFLINE), default="textures",
+                       help="textures: drawn by code, offline; records: what prepare.py wrote")
+    group.add_argument("--data_dir", "--dataset_dir", type=cli.path,
+                       help="folder of the records and label.txt")
+    group.add_argument("--dataset_name", default="satellite",
+                       help="what the names of the records begin with")
+    group.add_argument("--holdout_fraction", type=cli.fraction, default=0.1,
+                       help="share of the training pictures that chooses the checkpoint")
+
+
+def load_flags(flags: argparse.Namespace) -> Data:
+    """Loads what the flags of `add_flags` mean.
+
+    Raises:
+        UserError: the set cannot be read, or has no use for a folder.
+    """
+    if flags.dataset == "textures":
+        if flags.data_dir:
+            raise UserError("--dataset textures is not read from a folder",
+                            "add --dataset records, or leave --dataset_dir away")
+        if not (folder := inputs.default_dir("textures")).is_dir():
+            draw_textures(folder)
+        return load_records(folder, "textures", flags.holdout_fraction)
+    if not flags.data_dir:
+        raise UserError("--dataset records without --dataset_dir",
+                        "name the folder that prepare.py wrote to")
+    return load_records(Path(flags.data_dir), flags.dataset_name, flags.holdout_fraction)
+
+
+def draw_sheet(split: Split, num_classes: int, jpg: Path, columns: int = 9) -> None:
+    """Draws a row for each class: three pictures as they are tested, the rest as trained on."""
+    shown = []
+    for label in range(num_classes):
+        jpegs = split.encoded[split.labels == label][:3]
+        keys = [tf.constant([label, n], tf.int64) for n in range(columns - 3)]
+        shown += [*thumbnails(jpegs), *np.zeros((3 - len(jpegs), 96, 96, 3), np.uint8)]
+        shown += [distort(jpegs[n % len(jpegs)], 96, key).numpy().astype(np.uint8)
+                  if len(jpegs) else np.zeros((96, 96, 3), np.uint8) for n, key in enumerate(keys)]
+    jpg.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(images.grid(shown, columns)).save(jpg, quality=85)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows the splits and a sheet of pictures."""
+    parser = cli.build_parser(__doc__, "data.py")
+    add_flags(parser)
+
+    def show() -> None:
+        args = parser.parse_args(argv)
+        splits, names = load_flags(args)
+        for name, split in splits.items():
+            counts = zip(names, np.bincount(split.labels, minlength=len(names)), strict=True)
+            print(f"{name}: {len(split.labels):,} pictures, "
+                  + ", ".join(f"{count} {kind}" for kind, count in counts))
+        jpg = rundir.runs_dir() / "chapter03_finetune" / f"pictures-{args.dataset}.jpg"
+        draw_sheet(splits["train"], len(names), jpg)
+        print(f"{jpg}: three of each class as they are tested, and distorted as in training")
+
+    return cli.run(show)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

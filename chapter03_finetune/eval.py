@@ -1,0 +1,139 @@
+"""Scores a trained classifier on the whole test split, each picture once.
+
+    python eval.py                  # the newest run
+    python eval.py --name NAME --top_k 2 --publish
+
+Writes eval.json, confusion.png and mistakes.png (the wrong answers given with most confidence)
+into the run folder. The test split is what prepare.py called validation: nothing has been chosen
+on it.
+"""
+
+import argparse
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from chapter03_finetune import data
+from chapter03_finetune.model import NETWORKS, build_model
+from common import checkpoint, cli, images, results, rundir
+from common.errors import UserError
+
+CHAPTER = "chapter03_finetune"
+BOOK = {"book_head": 0.76, "book_all": 0.82}  # book, section 3.2.6
+
+
+def image_size(flags: argparse.Namespace) -> int:
+    """Returns the pixels along either side of what a run's network sees."""
+    return flags.image_size or NETWORKS[flags.model_name].size
+
+
+def make_predict(model: keras.Model) -> Callable[[data.Split], np.ndarray]:
+    """Returns a function that gives the logits of a split, float32 of shape (count, classes)."""
+    size = model.input_shape[1]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3))])
+    def classify(pictures: tf.Tensor) -> tf.Tensor:
+        return model(pictures, training=False)
+
+    def predict(split: data.Split) -> np.ndarray:
+        batches = data.evaluation_batches(split, size)
+        return np.concatenate([classify(pictures).numpy() for pictures, _ in batches])
+
+    return predict
+
+
+def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Returns the mean cross-entropy in nats, the accuracy and the number of examples."""
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    hits = logits.argmax(axis=1) == labels
+    return {"loss": float(np.mean(losses)), "accuracy": float(hits.mean()),
+            "examples": len(labels)}
+
+
+def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
+    """Returns how often the label is among the k largest logits."""
+    best = np.argsort(-logits, axis=1, kind="stable")[:, :k]
+    return float((best == labels[:, None]).any(axis=1).mean())
+
+
+def wilson_interval(hits: int, examples: int, z: float = 1.96) -> tuple[float, float]:
+    """Returns the interval in which the true accuracy lies with 95 % certainty (Wilson 1927)."""
+    share = hits / examples
+    middle = (share + z**2 / (2 * examples)) / (1 + z**2 / examples)
+    reach = z / (1 + z**2 / examples) * math.sqrt(
+        share * (1 - share) / examples + z**2 / (4 * examples**2))
+    return middle - reach, middle + reach
+
+
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace
+) -> tuple[keras.Model, tuple[str, ...]]:
+    """Rebuilds the classifier of a run with its trained weights; also returns its labels."""
+    names = tuple(rundir.read_config(args.run_dir, CHAPTER)["labels"])
+    model = build_model(flags.model_name, len(names), image_size(flags), flags.alpha)
+    checkpoint.load(args.run_dir, args.checkpoint, model=model)
+    return model, names
+
+
+def draw_mistakes(
+    split: data.Split, logits: np.ndarray, names: Sequence[str], png: Path
+) -> None:
+    """Draws the wrong answers to a split's pictures, the most confident first."""
+    wrong = logits.argmax(axis=1) != split.labels
+    images.draw_mistakes(data.thumbnails(split.encoded[wrong]), split.labels[wrong],
+                         tf.nn.softmax(logits[wrong]).numpy(), names, png)
+
+
+def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
+    """Scores the splits, writes eval.json and the two pictures."""
+    splits, names = dataset = data.load_flags(flags)
+    rundir.check_data(args.run_dir, CHAPTER, dataset.digest)
+    if args.top_k > len(names):
+        raise UserError(f"--top_k {args.top_k}, but there are {len(names)} classes",
+                        "give a smaller number")
+    model, _ = load_run(args, flags)
+    predict = make_predict(model)
+    logits = {name: predict(splits[name]) for name in ("validation", "test")}
+    metrics = {name: score(logits[name], splits[name].labels) for name in logits}
+    test, scores = splits["test"], metrics["test"]
+    answers = logits["test"].argmax(axis=1)
+    hits = int(np.count_nonzero(answers == test.labels))
+    low, high = wilson_interval(hits, len(answers))
+    among_best = top_k_accuracy(logits["test"], test.labels, args.top_k)
+    scores |= {f"top_{args.top_k}_accuracy": among_best, "accuracy_low": low, "accuracy_high": high}
+    recall = {name: float(np.mean(answers[test.labels == i] == i))
+              for i, name in enumerate(names) if i in test.labels}
+    images.draw_confusion(test.labels, answers, names, args.run_dir / "confusion.png")
+    draw_mistakes(test, logits["test"], names, args.run_dir / "mistakes.png")
+    dataset_name = flags.dataset_name if flags.dataset == "records" else flags.dataset
+    book = {"accuracy": BOOK[flags.preset]} if flags.preset in BOOK else {}
+    results.write(args, CHAPTER, dataset_name, f"{flags.model_name}-{flags.preset}",
+                  {**metrics, "test_recall": recall}, book)
+    for name, share in recall.items():
+        print(f"{name:>12} {share:.1%}")
+    print(f"{flags.model_name} on {len(answers):,} test pictures of {dataset_name}: "
+          f"{scores['accuracy']:.2%} right (95 % interval {low:.1%} to {high:.1%}); see "
+          f"confusion.png and mistakes.png in {args.run_dir}")
+    return scores
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__doc__, "eval.py")
+    parser.add_argument("--top_k", type=cli.positive_int, default=2,
+                        help="also tell how often the label is among so many best guesses")
+    results.add_publish_flag(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,66 @@
+"""Exports a trained classifier as a SavedModel that takes pictures as they come.
+
+    python export.py
+
+Two signatures:
+
+serving_default  images: uint8 (count, size, size, 3) at the network's size -> labels, probabilities
+pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes, any size -> the same; an EXIF
+                 orientation is not looked at
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from chapter03_finetune import data, textures
+from chapter03_finetune.eval import load_run
+from common import cli, export
+
+CHAPTER = "chapter03_finetune"
+
+
+def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Writes the SavedModel of a run and tries it in a process of its own."""
+    model, names = load_run(args, flags)
+    size = model.input_shape[1]
+
+    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = model(tf.cast(images, tf.float32), training=False)
+        labels = tf.gather(tf.constant(names), tf.argmax(logits, axis=1))
+        return {"labels": labels, "probabilities": tf.nn.softmax(logits)}
+
+    def decode(encoded: tf.Tensor) -> tf.Tensor:
+        return data.centre(tf.io.decode_image(encoded, 3, expand_animations=False), size)
+
+    def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = tf.TensorSpec((size, size, 3), tf.float32)
+        return classify(tf.map_fn(decode, encoded, fn_output_signature=spec))
+
+    rng = np.random.default_rng(0)
+    pictures = [textures.draw(kind, rng) for kind in textures.KINDS]
+    images = tf.cast(tf.image.resize(np.stack(pictures), (size, size)), tf.uint8)
+    encoded = tf.stack([tf.io.encode_png(picture[:100]) for picture in pictures])
+    image_spec = tf.TensorSpec((None, size, size, 3), tf.uint8)
+    folder = export.write(
+        args.run_dir,
+        model,
+        {
+            "serving_default": (classify, {"images": image_spec}),
+            "pictures": (classify_encoded, {"encoded": tf.TensorSpec((None,), tf.string)}),
+        },
+        {"serving_default": {"images": images}, "pictures": {"encoded": encoded}},
+        {"labels": names, "images": "uint8 in [0, 255], red, green, blue"},
+    )
+    print(f"{folder}: written, and agrees with the model in a process of its own")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(export_run, cli.verb_parser(__doc__, "export.py"), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,105 @@
+"""The flags of train.py; those that the book has keep its names."""
+
+import sys
+
+from chapter03_finetune import data
+from chapter03_finetune.model import NETWORKS
+from common import cli
+
+OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum", "adagrad", "adadelta", "ftrl")
+MAX = sys.float_info.max
+not_negative = cli.number(float, 0, MAX, "a number of at least 0")
+not_positive = cli.number(float, -MAX, 0, "a number of at most 0")
+
+
+def weights(text: str) -> str:
+    """Makes a path absolute and leaves the two words as they are (an argparse `type`)."""
+    return text if text in ("imagenet", "none") else cli.path(text)
+
+
+def add_model_flags(parser: cli.Parser) -> None:
+    """Adds the flags that shape the network and say what of it is trained."""
+    group = parser.add_argument_group("model")
+    group.add_argument("--model_name", choices=list(NETWORKS), default="InceptionV3",
+                       help="network of keras.applications")
+    group.add_argument("--weights", type=weights, default="imagenet",
+                       help="to begin with: imagenet (downloaded once), none (random), or the path "
+                            "of a Keras file (.h5) of this network, with its classifier or without")
+    group.add_argument("--alpha", type=cli.positive_float, default=1.0,
+                       help="share of the channels of a MobileNet")
+    group.add_argument("--image_size", "--train_image_size", type=cli.positive_int,
+                       help="pixels along either side (default: the network's own)")
+    group.add_argument("--trainable_scopes", default="all",
+                       help="what is trained: head, all, or beginnings of names of layers, "
+                            "comma-separated")
+    group.add_argument("--keep_prob", type=cli.keep_prob, default=0.8,
+                       help="share of the features that dropout before the last layer keeps")
+
+
+def add_picture_flags(parser: cli.Parser) -> None:
+    """Adds the flags of the distortions."""
+    group = parser.add_argument_group("distortions of the training pictures")
+    group.add_argument("--augment", choices=["fast", "full", "none"], default="fast",
+                       help="fast: crop, flip, brightness, saturation; full: hue, contrast and "
+                            "four ways of resizing too; none: the middle, as in a test")
+    group.add_argument("--min_area", type=cli.keep_prob, default=0.05,
+                       help="least share of a picture that is cut out")
+
+
+def add_optimizer_flags(parser: cli.Parser) -> None:
+    """Adds the flags of the loss, the rate and the optimizers."""
+    group = parser.add_argument_group("loss and optimizer")
+    group.add_argument("--label_smoothing", type=cli.fraction, default=0.0,
+                       help="share of each label that is spread over all classes")
+    group.add_argument("--weight_decay", type=cli.fraction, default=4e-5,
+                       help="weight of half the sum of squares of the trained kernels")
+    group.add_argument("--learning_rate", type=cli.positive_float, default=0.01,
+                       help="first step size")
+    group.add_argument("--learning_rate_decay_type", default="exponential",
+                       choices=["fixed", "exponential", "polynomial", "cosine"],
+                       help="polynomial: straight to --end_learning_rate within "
+                            "--num_epochs_per_decay; cosine: to 0 at --max_steps")
+    group.add_argument("--learning_rate_decay_factor", type=cli.fraction, default=0.94,
+                       help="what a step of the exponential decay multiplies the rate by")
+    group.add_argument("--num_epochs_per_decay", type=cli.positive_float, default=2.0,
+                       help="epochs after which the rate falls by a step")
+    group.add_argument("--end_learning_rate", type=cli.positive_float, default=1e-4,
+                       help="of the polynomial decay")
+    group.add_argument("--optimizer", choices=OPTIMIZERS, default="rmsprop", help="update rule")
+    group.add_argument("--opt_epsilon", type=cli.positive_float,
+                       help="of rmsprop, adam and adadelta (default: 1 for rmsprop, as in the "
+                            "book, 1e-7 for the others)")
+    group.add_argument("--momentum", type=cli.fraction, default=0.9,
+                       help="of momentum and rmsprop")
+    group.add_argument("--rmsprop_decay", type=cli.fraction, default=0.9, help="of rmsprop")
+    group.add_argument("--adam_beta1", type=cli.fraction, default=0.9, help="of adam")
+    group.add_argument("--adam_beta2", type=cli.fraction, default=0.999, help="of adam")
+    group.add_argument("--adadelta_rho", type=cli.fraction, default=0.95, help="of adadelta")
+    group.add_argument("--adagrad_initial_accumulator_value", type=cli.positive_float, default=0.1,
+                       help="of adagrad")
+    group.add_argument("--ftrl_learning_rate_power", type=not_positive, default=-0.5,
+                       help="of ftrl")
+    group.add_argument("--ftrl_initial_accumulator_value", type=cli.positive_float, default=0.1,
+                       help="of ftrl")
+    group.add_argument("--ftrl_l1", type=not_negative, default=0.0, help="of ftrl")
+    group.add_argument("--ftrl_l2", type=not_negative, default=0.0, help="of ftrl")
+
+
+def build_parser(doc: str, presets: cli.Presets) -> cli.Parser:
+    """Returns the parser of train.py."""
+    parser = cli.training_parser(doc, presets)
+    data.add_flags(parser)
+    add_model_flags(parser)
+    add_picture_flags(parser)
+    add_optimizer_flags(parser)
+    group = parser.add_argument_group("training")
+    group.add_argument("--max_steps", "--max_number_of_steps", type=cli.positive_int,
+                       default=100000, help="updates in all")
+    group.add_argument("--batch_size", type=cli.positive_int, default=32, help="pictures an update")
+    group.add_argument("--log_every", "--log_every_n_steps", type=cli.positive_int, default=10,
+                       help="steps between two log lines")
+    group.add_argument("--eval_every", type=cli.positive_int, default=500,
+                       help="steps between two scorings of the held-out pictures")
+    group.add_argument("--save_every", type=cli.positive_int, default=500,
+                       help="steps between two checkpoints")
+    return parser

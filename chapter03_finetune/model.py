@@ -1,0 +1,116 @@
+"""The networks of keras.applications, each with a new head for the classes at hand.
+
+All take float32 pictures of shape (batch, size, size, 3), red, green, blue in [0, 255], and return
+logits of shape (batch, num_classes). What a network wants done to pixel values is inside.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+
+applications = keras.applications
+
+
+class Network(NamedTuple):
+    """A network: its function in keras.applications, what pixels go through, its usual size."""
+
+    build: Callable[..., keras.Model]
+    preprocess: Callable[[keras.KerasTensor], keras.KerasTensor]
+    size: int
+
+
+NETWORKS = {
+    "InceptionV3": Network(
+        applications.InceptionV3, applications.inception_v3.preprocess_input, 299),
+    "InceptionResNetV2": Network(
+        applications.InceptionResNetV2, applications.inception_resnet_v2.preprocess_input, 299),
+    "VGG16": Network(applications.VGG16, applications.vgg16.preprocess_input, 224),
+    "VGG19": Network(applications.VGG19, applications.vgg19.preprocess_input, 224),
+    "ResNet50": Network(applications.ResNet50, applications.resnet.preprocess_input, 224),
+    "ResNet101": Network(applications.ResNet101, applications.resnet.preprocess_input, 224),
+    "ResNet152": Network(applications.ResNet152, applications.resnet.preprocess_input, 224),
+    "ResNet50V2": Network(applications.ResNet50V2, applications.resnet_v2.preprocess_input, 224),
+    "ResNet101V2": Network(applications.ResNet101V2, applications.resnet_v2.preprocess_input, 224),
+    "ResNet152V2": Network(applications.ResNet152V2, applications.resnet_v2.preprocess_input, 224),
+    "MobileNet": Network(applications.MobileNet, applications.mobilenet.preprocess_input, 224),
+    "MobileNetV2": Network(
+        applications.MobileNetV2, applications.mobilenet_v2.preprocess_input, 224),
+    "EfficientNetB0": Network(
+        applications.EfficientNetB0, applications.efficientnet.preprocess_input, 224),
+}
+
+
+def build_backbone(
+    name: str, size: int, alpha: float = 1.0, weights: str | None = None
+) -> keras.Model:
+    """Builds a network without its classifier, up to the mean over all places.
+
+    Args:
+        name: one of NETWORKS.
+        size: pixels along either side of its pictures.
+        alpha: multiplies the channels of a MobileNet.
+        weights: "imagenet", or None for random ones.
+    """
+    options = {"alpha": alpha} if name.startswith("MobileNet") else {}
+    return NETWORKS[name].build(include_top=False, weights=weights, input_shape=(size, size, 3),
+                                pooling="avg", name="backbone", **options)
+
+
+def build_model(
+    name: str, num_classes: int, size: int, alpha: float = 1.0, keep_prob: float = 1.0,
+    seed: int = 0,
+) -> keras.Model:
+    """Builds a classifier with random weights: `backbone`, dropout, and a new layer `logits`.
+
+    Args:
+        name: one of NETWORKS.
+        num_classes: logits.
+        size: pixels along either side of its pictures.
+        alpha: multiplies the channels of a MobileNet.
+        keep_prob: share of the features that dropout keeps.
+        seed: of the random weights and of dropout.
+    """
+    keras.utils.set_random_seed(seed)
+    pictures = keras.Input((size, size, 3))
+    features = build_backbone(name, size, alpha)(NETWORKS[name].preprocess(pictures))
+    features = keras.layers.Dropout(1 - keep_prob, seed=seed)(features)
+    logits = keras.layers.Dense(num_classes, name="logits")(features)
+    return keras.Model(pictures, logits, name=name)
+
+
+def set_trainable(model: keras.Model, scopes: str) -> None:
+    """Lets training move some layers and leaves the others as they are.
+
+    A layer that is not trainable runs as in inference, so that its batch normalization uses the
+    statistics it came with and does not move them.
+
+    Args:
+        model: from `build_model`.
+        scopes: "head", "all", or beginnings of names of layers, comma-separated, of which "head"
+            may be one.
+
+    Raises:
+        ValueError: no layer's name begins so.
+    """
+    layers = model.get_layer("backbone").layers
+    prefixes = [scope for scope in scopes.split(",") if scope not in ("head", "all")]
+    for prefix in prefixes:
+        if not prefix or not any(layer.name.startswith(prefix) for layer in layers):
+            raise ValueError(f"no layer of {model.name} has a name that begins with {prefix!r}")
+    everything = "all" in scopes.split(",")
+    model.get_layer("logits").trainable = everything or "head" in scopes.split(",")
+    for layer in layers:
+        layer.trainable = everything or layer.name.startswith(tuple(prefixes))
+
+
+def add_weight_decay(model: keras.Model, weight_decay: float) -> None:
+    """Adds half the sum of squares of all kernels, times `weight_decay`, to `model.losses`.
+
+    As in the original, depthwise kernels, biases and what belongs to normalizations are left out.
+    Kernels that are not trained do not count.
+    """
+    penalty = keras.regularizers.L2(weight_decay / 2)
+    for layer in (*model.get_layer("backbone").layers, model.get_layer("logits")):
+        if isinstance(layer, (keras.layers.Conv2D, keras.layers.Dense)):
+            layer.kernel.regularizer = penalty

@@ -1,0 +1,150 @@
+"""Says what is on pictures and in videos of your own.
+
+    python predict.py photo.jpg scan.png
+    python predict.py FOLDER --csv answers.csv
+    python predict.py --name NAME --json clip.mp4
+
+For each picture prints the label and its probability. A folder stands for all pictures in it and
+below. A video gets the label of most of its frames; the probability is the mean over all frames.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from chapter03_finetune import data
+from chapter03_finetune.eval import load_run
+from common import cli, images
+from common.errors import UserError
+
+CHAPTER = "chapter03_finetune"
+VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
+FRAMES = 32  # of a video that are looked at together
+
+Classify = Callable[[Sequence[np.ndarray]], np.ndarray]
+
+
+def find_files(named: Sequence[str]) -> Iterator[tuple[Path, bool]]:
+    """Yields files, and whether each was named itself or found in a folder.
+
+    Raises:
+        UserError: a file or folder does not exist, or a folder is empty.
+    """
+    for path in map(Path, named):
+        if not path.is_dir():
+            yield path, True
+            continue
+        found = sorted(file for file in path.rglob("[!.]*") if file.is_file())
+        if not found:
+            raise UserError(f"{path} holds no files", "name a folder of pictures")
+        yield from ((file, False) for file in found)
+
+
+def read_frames(path: Path) -> Iterator[np.ndarray]:
+    """Yields a video's frames, uint8 of shape (height, width, 3), red, green, blue."""
+    video = cv2.VideoCapture(str(path))
+    try:
+        while (answer := video.read())[0]:
+            yield cv2.cvtColor(answer[1], cv2.COLOR_BGR2RGB)
+    finally:
+        video.release()
+
+
+def majority(probabilities: np.ndarray) -> tuple[int, np.ndarray]:
+    """Returns the class that most frames have, and the mean probabilities.
+
+    Args:
+        probabilities: of shape (frames, classes). Of classes with equally many frames, the one of
+            the higher mean wins.
+    """
+    votes = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
+    means = probabilities.mean(axis=0)
+    return max(range(len(votes)), key=lambda i: (votes[i], means[i])), means
+
+
+def look(path: Path, classify: Classify) -> tuple[int, np.ndarray, int]:
+    """Returns the class of a picture or video, the probabilities, and the number of pictures.
+
+    Raises:
+        UserError: there is no such file, or nothing in it can be decoded.
+    """
+    if path.suffix.lower() not in VIDEOS or not path.is_file():
+        (probabilities,) = classify([images.read_image(path)])
+        return int(probabilities.argmax()), probabilities, 1
+    frames, parts = read_frames(path), []
+    while batch := list(islice(frames, FRAMES)):
+        parts.append(classify(batch))
+    if not parts:
+        raise UserError(f"{path} is not a video that can be read", "give a whole video file")
+    probabilities = np.concatenate(parts)
+    return *majority(probabilities), len(probabilities)
+
+
+def make_classify(args: argparse.Namespace, flags: argparse.Namespace) -> tuple[Classify, Sequence]:
+    """Returns a function from pictures to probabilities of (count, classes), and the labels."""
+    model, names = load_run(args, flags)
+    size = model.input_shape[1]
+
+    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3))])
+    def infer(pictures: tf.Tensor) -> tf.Tensor:
+        return tf.nn.softmax(model(pictures, training=False))
+
+    def classify(pictures: Sequence[np.ndarray]) -> np.ndarray:
+        return infer(tf.stack([data.centre(picture, size) for picture in pictures])).numpy()
+
+    return classify, names
+
+
+def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Prints what the classifier of a run sees, and writes the table of `--csv`."""
+    files = list(find_files(args.files))
+    classify, names = make_classify(args, flags)
+    rows = []
+    for path, named in files:
+        try:
+            label, probabilities, count = look(path, classify)
+        except UserError as error:
+            if named:
+                raise
+            print(f"left out: {error}", file=sys.stderr)
+            continue
+        rows.append((str(path), names[label], float(probabilities[label])))
+        if args.json:
+            every = {name: float(p) for name, p in zip(names, probabilities, strict=True)}
+            print(json.dumps({"file": str(path), "label": names[label], "probabilities": every}))
+        else:
+            frames = f"   of {count} frames" if count > 1 else ""
+            print(f"{path}: {names[label]}   {probabilities[label]:.1%}{frames}")
+    if not rows:
+        raise UserError(f"nothing in {', '.join(args.files)} can be read", "name other files")
+    if args.csv:
+        with Path(args.csv).open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("file", "label", "probability"), *rows])
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__doc__, "predict.py")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="pictures, folders or videos")
+    parser.add_argument("--csv", type=cli.path, metavar="TABLE",
+                        help="also write file, label, probability to this file")
+    parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
+                        help="print one JSON object a file, with all probabilities")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(predict, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,620 @@
+"""Chapter 3: the records, the distortions, networks with a new head, odd pictures, videos."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+
+from chapter03_finetune import data, eval, export, predict, prepare, pretrained, textures, train
+from chapter03_finetune.model import (
+    NETWORKS,
+    add_weight_decay,
+    build_backbone,
+    build_model,
+    set_trainable,
+)
+from common import inputs, rundir
+from common.errors import UserError
+
+TINY = ("--image_size", "32", "--batch_size", "4", "--max_steps", "2", "--log_every", "1")
+SHARDS = dict.fromkeys(prepare.SPLITS, 2)
+
+
+def picture(number: int = 0, kind: str = "rock") -> Image.Image:
+    return Image.fromarray(textures.draw(kind, np.random.default_rng(number)))
+
+
+def write_pictures(folder: Path, count: int = 4, kinds=("wood", "rock", "water")) -> Path:
+    """Writes train/ (count each) and validation/ (2 each)."""
+    for split, number in (("train", count), ("validation", 2)):
+        for kind in kinds:
+            (folder / split / kind).mkdir(parents=True)
+            for i in range(number):
+                picture(i, kind).save(folder / split / kind / f"{i}.jpg")
+    return folder
+
+
+@pytest.fixture
+def records(tmp_path) -> Path:
+    pictures = write_pictures(tmp_path / "pic")
+    prepare.write_records(pictures, tmp_path / "records", "satellite", SHARDS)
+    return tmp_path / "records"
+
+
+def split_of(count: int) -> data.Split:
+    """Returns pictures of the six kinds in turn."""
+    rng, kinds = np.random.default_rng(3), list(textures.KINDS)
+    jpegs = [tf.io.encode_jpeg(textures.draw(kinds[i % 6], rng)).numpy() for i in range(count)]
+    return data.Split(np.array(jpegs, object), np.arange(count) % 6)
+
+
+def arguments(*argv: str):
+    return train.build_parser().parse_args(argv)
+
+
+# Textures
+
+
+def test_the_mean_colour_does_not_tell_the_textures():
+    rng = np.random.default_rng(7)
+    labels = np.tile(np.arange(6), 150)
+    kinds = list(textures.KINDS)
+    colours = np.array([textures.draw(kinds[i], rng).mean((0, 1)) for i in labels]) / 255
+    model = LogisticRegression(C=100, max_iter=2000).fit(colours[:600], labels[:600])
+    assert 0.25 < model.score(colours[600:], labels[600:]) <= 0.6
+
+
+def test_textures_are_drawn_from_the_seed():
+    for kind in textures.KINDS:
+        a, b, other = (textures.draw(kind, np.random.default_rng(seed)) for seed in (1, 1, 2))
+        np.testing.assert_array_equal(a, b)
+        assert a.dtype == np.uint8 and a.shape == (128, 128, 3) and not np.array_equal(a, other)
+
+
+# Preparing
+
+
+def test_records_make_the_round_trip(records, tmp_path):
+    assert (records / "label.txt").read_text() == "0:rock\n1:water\n2:wood\n"
+    assert sorted(path.name for path in records.iterdir()) == [
+        "label.txt", *(f"satellite_{split}_0000{i}-of-00002.tfrecord"
+                       for split in prepare.SPLITS for i in (0, 1))]
+    splits, names = data.load_records(records, "satellite", 0.25)
+    assert names == ("rock", "water", "wood")
+    assert [len(splits[name].labels) for name in ("train", "validation", "test")] == [9, 3, 6]
+    found = {jpeg: names[label] for split in ("train", "validation")
+             for jpeg, label in zip(*splits[split], strict=True)}
+    expected = {path.read_bytes(): path.parent.name
+                for path in (tmp_path / "pic" / "train").rglob("*.jpg")}
+    assert found == expected
+
+
+def test_records_hold_the_originals_features(records):
+    raw = next(iter(tf.data.TFRecordDataset(str(next(records.glob("*_train_*"))))))
+    features = tf.train.Example.FromString(raw.numpy()).features.feature
+    assert features.keys() == {"image/height", "image/width", "image/colorspace", "image/channels",
+                               "image/class/label", "image/class/text", "image/format",
+                               "image/filename", "image/encoded"}
+    assert features["image/height"].int64_list.value == [128]
+    assert features["image/colorspace"].bytes_list.value == [b"RGB"]
+    assert features["image/format"].bytes_list.value == [b"JPEG"]
+    assert features["image/filename"].bytes_list.value[0].endswith(b".jpg")
+
+
+def test_preparing_again_replaces_the_records(records, tmp_path):
+    prepare.write_records(tmp_path / "pic", records, "satellite", dict.fromkeys(prepare.SPLITS, 1))
+    assert len(list(records.glob("*.tfrecord"))) == 2
+    assert len(data.load_records(records, "satellite", 0.1).splits["test"].labels) == 6
+
+
+def test_one_folder_of_classes_is_divided(tmp_path):
+    write_pictures(tmp_path / "pic", count=10)
+    counts = prepare.write_records(tmp_path / "pic" / "train", tmp_path / "out", "x", SHARDS,
+                                   validation_fraction=0.2)
+    assert counts == {"train": 24, "validation": 6, "left_out": 0}
+    splits, _ = data.load_records(tmp_path / "out", "x", 0.1)
+    assert np.bincount(splits["test"].labels).tolist() == [2, 2, 2]
+
+
+def write_odd_pictures(folder: Path) -> dict[str, Image.Image]:
+    """Writes pictures of all kinds; returns those that can be read, as they look upright."""
+    wide = picture().crop((0, 0, 128, 64))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    wide.rotate(90, expand=True).save(folder / "turned.jpg", quality=95, exif=exif)
+    wide.convert("CMYK").save(folder / "cmyk.jpg", quality=95)
+    wide.convert("L").save(folder / "grey.jpg", quality=95)
+    wide.save(folder / "plain.png")
+    wide.save(folder / "really_png.jpg", format="PNG")
+    wide.save(folder / "really_jpeg.png", format="JPEG", quality=95)
+    wide.convert("P").save(folder / "animated.gif", save_all=True,
+                           append_images=[Image.new("P", wide.size)])
+    grey16 = np.asarray(wide.convert("L")).astype(np.uint16) * 257
+    Image.fromarray(grey16).save(folder / "deep.png")
+    whole = (folder / "cmyk.jpg").read_bytes()
+    (folder / "truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "notes.txt").write_text("no picture")
+    (folder / ".hidden").write_text("not looked at")
+    grey = wide.convert("L").convert("RGB")
+    return dict.fromkeys(("turned.jpg", "cmyk.jpg", "plain.png", "really_png.jpg",
+                          "really_jpeg.png", "animated.gif"), wide) | {
+        "grey.jpg": grey, "deep.png": grey}
+
+
+def test_odd_pictures_are_converted_and_broken_ones_left_out(tmp_path, capsys):
+    folder = write_pictures(tmp_path / "pic") / "train" / "rock"
+    expected = write_odd_pictures(folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    assert prepare.main(["-t", str(tmp_path / "pic"), "--output_dir", str(tmp_path / "out")]) == 0
+    assert before == {path: path.read_bytes() for path in folder.iterdir()}
+    out = capsys.readouterr().out
+    assert json.loads(out.splitlines()[-1])["left_out"] == 2
+    assert "truncated.jpg is not a picture" in out and "notes.txt is not a picture" in out
+    assert ".hidden" not in out
+    seen = {}
+    files = [str(path) for path in (tmp_path / "out").glob("*_train_*")]
+    for raw in tf.data.TFRecordDataset(files).as_numpy_iterator():
+        features = tf.train.Example.FromString(raw).features.feature
+        name = features["image/filename"].bytes_list.value[0].decode()
+        image = tf.io.decode_jpeg(features["image/encoded"].bytes_list.value[0], channels=3).numpy()
+        assert image.shape[:2] == (features["image/height"].int64_list.value[0],
+                                   features["image/width"].int64_list.value[0])
+        seen[name] = image
+    for name, upright in expected.items():
+        difference = np.abs(seen[name].astype(float) - np.asarray(upright))
+        assert seen[name].shape == (64, 128, 3) and difference.mean() < 15, name
+
+
+def test_a_fit_jpeg_goes_in_byte_by_byte(tmp_path):
+    picture().save(tmp_path / "a.jpg")
+    assert prepare.encode(tmp_path / "a.jpg") == ((tmp_path / "a.jpg").read_bytes(), 128, 128)
+    picture().save(tmp_path / "a.png")
+    jpeg, _, _ = prepare.encode(tmp_path / "a.png")
+    difference = tf.cast(tf.io.decode_jpeg(jpeg), tf.float32) - np.asarray(picture())
+    assert float(tf.reduce_mean(tf.abs(difference))) < 1.5  # quality 100
+
+
+def test_folders_that_cannot_be_prepared(tmp_path):
+    def fails(says: str, folder: Path, fraction: float | None = None) -> None:
+        with pytest.raises(UserError, match=says):
+            prepare.write_records(folder, tmp_path / "out", "x", SHARDS,
+                                  validation_fraction=fraction)
+        assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+
+    fails("has no train folder", tmp_path)
+    fails(r"has no <class>/; the folder does not exist", tmp_path / "absent", 0.2)
+    pictures = write_pictures(tmp_path / "pic")
+    fails("has a train folder", pictures, 0.2)
+    (pictures / "validation" / "desert").mkdir()
+    fails("validation has desert, which train lacks", pictures)
+    (pictures / "train" / "desert").mkdir()
+    fails("class folder .*train/desert has no picture", pictures)
+    for split in prepare.SPLITS:
+        (pictures / split / "desert" / "a.jpg").write_bytes(b"no picture")
+    fails("no picture of desert can be decoded", pictures)
+
+
+def test_records_and_labels_that_disagree(records):
+    label_file = records / "label.txt"
+
+    def fails(says: str) -> None:
+        with pytest.raises(UserError, match=says):
+            data.load_records(records, "satellite", 0.1)
+
+    label_file.write_text("0:rock\n1:wood\n2:water\n")
+    fails("call class 1 water, label.txt calls it wood")
+    label_file.write_text("0:rock\n1:water\n")
+    fails("call class 2 wood, label.txt calls it None")
+    label_file.write_text("0:rock\nwater\n")
+    fails("line 2 of .* is 'water', not 1:name")
+    label_file.unlink()
+    fails("has no label.txt")
+
+
+def test_records_that_are_missing_or_damaged(records):
+    def fails(says: str) -> None:
+        with pytest.raises(UserError, match=says):
+            data.load_records(records, "satellite", 0.1)
+
+    shard = records / "satellite_train_00001-of-00002.tfrecord"
+    raw = shard.read_bytes()
+    shard.write_bytes(raw[:-10])
+    fails("train records of .* are damaged")
+    shard.write_bytes(raw[:100] + b"x" + raw[101:])
+    fails("train records of .* are damaged")
+    shard.unlink()
+    fails("has no satellite_train_00001-of-00002.tfrecord; it holds")
+    shard.write_bytes(raw)
+    shutil.copy(shard, records / "satellite_train_00000-of-00003.tfrecord")
+    fails("but also satellite_train_00000-of-00003.tfrecord")
+
+
+# The stream
+
+
+def test_the_middle_of_a_picture():
+    image = np.zeros((64, 64, 3), np.uint8)
+    image[4:60, 4:60] = 200  # 7/8 of either side
+    np.testing.assert_allclose(data.centre(image, 56), 200)
+    assert float(tf.reduce_min(data.centre(image, 20))) > 199
+    rows = np.tile(np.arange(80, dtype=np.uint8)[:, None, None], (1, 80, 3))
+    np.testing.assert_allclose(data.centre(rows, 70)[:, 0, 0], np.arange(5, 75), atol=1e-4)
+
+
+def test_crops_are_of_the_asked_size():
+    columns, rows = np.meshgrid(np.arange(128), np.arange(128))
+    image = np.stack([rows, columns, rows], axis=-1).astype(np.uint8)
+    jpeg = tf.io.encode_jpeg(image, quality=100, chroma_downsampling=False)
+    shapes = []
+    for number in range(60):
+        crop = data.random_crop(jpeg, tf.constant([0, number], tf.int64), 0.3).numpy()
+        height, width, _ = crop.shape
+        shapes.append((height * width / 128**2, width / height))
+        top, left = np.median(crop[0, :, 0]), np.median(crop[:, 0, 1])
+        window = image[int(top) : int(top) + height, int(left) : int(left) + width]
+        assert np.abs(crop[: len(window), : window.shape[1]].astype(float) - window).mean() < 4
+    areas, aspects = np.array(shapes).T
+    assert 0.28 < areas.min() < 0.45 and 0.75 < areas.max() <= 1
+    assert 0.73 < aspects.min() < 0.9 and 1.1 < aspects.max() < 1.37
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_colours_are_distorted_within_bounds(full):
+    image = tf.constant(np.asarray(picture()) / 255, tf.float32)
+    seen = [data.distort_colours(image, tf.constant([1, i], tf.int64), full) for i in range(30)]
+    assert all(float(tf.reduce_min(x)) >= 0 and float(tf.reduce_max(x)) <= 1 for x in seen)
+    again = data.distort_colours(image, tf.constant([1, 0], tf.int64), full)
+    np.testing.assert_array_equal(seen[0], again)
+    grey = tf.fill((8, 8, 3), 0.5)  # has neither saturation nor contrast: only brightness is left
+    lights = [float(data.distort_colours(grey, tf.constant([1, i], tf.int64), False)[0, 0, 0]) - 0.5
+              for i in range(60)]
+    assert -32 / 255 <= min(lights) < -0.1 and 0.1 < max(lights) <= 32 / 255
+
+
+@pytest.mark.parametrize("augment", ["fast", "full", "none"])
+def test_a_batch_is_a_function_of_seed_and_step(augment):
+    split = split_of(7)
+
+    def stream(seed, start=0):
+        return data.training_batches(split, 4, 24, seed, start, augment)
+
+    whole = list(stream(1).take(5).as_numpy_iterator())
+    images, labels = next(iter(stream(1, 4)))
+    np.testing.assert_array_equal(whole[4][0], images)
+    np.testing.assert_array_equal(whole[4][1], labels)
+    assert images.shape == (4, 24, 24, 3) and images.dtype == tf.float32
+    assert 0 <= float(tf.reduce_min(images)) and 100 < float(tf.reduce_max(images)) <= 255
+    other = next(iter(stream(2, 4)))
+    assert not np.array_equal(images, other[0])
+    labels = np.concatenate([labels for _, labels in whole])[:14]
+    assert sorted(labels[:7]) == sorted(labels[7:]) == sorted(split.labels)
+
+
+def test_evaluation_shows_each_picture_once():
+    split = split_of(7)
+    batches = list(data.evaluation_batches(split, 24, 4))
+    assert [len(labels) for _, labels in batches] == [4, 3]
+    np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), split.labels)
+
+
+# The networks
+
+
+def test_pixels_are_prepared_inside_the_networks():
+    black_white = np.array([0.0, 255.0], np.float32).reshape(1, 1, 2, 1) * np.ones(3, np.float32)
+    for name in ("InceptionV3", "InceptionResNetV2", "ResNet50V2", "MobileNet", "MobileNetV2"):
+        np.testing.assert_allclose(NETWORKS[name].preprocess(black_white.copy())[0, 0, :, 0],
+                                   [-1, 1])
+    seen = NETWORKS["VGG16"].preprocess(black_white.copy())[0, 0, 0]
+    np.testing.assert_allclose(seen, [-103.939, -116.779, -123.68], rtol=1e-5)
+
+
+def test_a_networks_own_preparation_is_part_of_the_model():
+    model = build_model("MobileNet", 3, 32, alpha=0.25)
+    pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    features = model.get_layer("backbone")(pictures / 127.5 - 1, training=False)
+    logits = model.get_layer("logits")(features)
+    np.testing.assert_allclose(model(pictures, training=False), logits, atol=1e-5)
+
+
+def test_label_smoothing():
+    logits = np.array([[2.0, 0.0, -1.0]])
+    log_p = logits - np.log(np.exp(logits).sum())
+    loss = keras.losses.CategoricalCrossentropy(True, label_smoothing=0.3)
+    target = np.array([0.7 + 0.1, 0.1, 0.1])
+    np.testing.assert_allclose(loss([[1.0, 0.0, 0.0]], logits), -(target * log_p).sum(), rtol=1e-6)
+
+
+def test_the_rate_falls_as_in_the_original():
+    rate = train.learning_rate(arguments("--num_epochs_per_decay", "2"), 4800)
+    found = [float(rate(step)) for step in (0, 299, 300, 599, 600, 3000)]
+    expected = [0.01 * 0.94**k for k in (0, 0, 1, 1, 2, 10)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    rate = train.learning_rate(arguments("--learning_rate_decay_type", "polynomial"), 4800)
+    np.testing.assert_allclose([rate(0), rate(150), rate(300), rate(900)],
+                               [0.01, (0.01 + 1e-4) / 2, 1e-4, 1e-4], rtol=1e-5)
+    assert train.learning_rate(arguments("--learning_rate_decay_type", "fixed"), 4800) == 0.01
+    cosine = arguments("--learning_rate_decay_type", "cosine", "--max_steps", "100")
+    np.testing.assert_allclose(train.learning_rate(cosine, 4800)(50), 0.005, rtol=1e-5)
+
+
+def test_rmsprop_is_the_originals():
+    """TensorFlow 1's update, but for its mean square that begins at 1 (here 0)."""
+    optimizer = train.make_optimizer(
+        arguments("--learning_rate_decay_type", "fixed", "--learning_rate", "0.5"), 100)
+    variable = keras.Variable([1.0])
+    square, momentum, expected = 0.0, 0.0, 1.0
+    for gradient in (2.0, -1.0, 0.5):
+        optimizer.apply([tf.constant([gradient])], [variable])
+        square = 0.9 * square + 0.1 * gradient**2
+        momentum = 0.9 * momentum + 0.5 * gradient / np.sqrt(square + 1.0)
+        expected -= momentum
+        np.testing.assert_allclose(variable.numpy(), [expected], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", train.flags.OPTIMIZERS)
+def test_every_optimizer_goes_downhill(name):
+    optimizer = train.make_optimizer(arguments("--optimizer", name), 100)
+    variable = keras.Variable([1.0])
+    optimizer.apply([tf.constant([1.0])], [variable])
+    assert variable.numpy()[0] < 1
+
+
+def test_weight_decay_counts_trained_kernels_but_no_depthwise_ones():
+    model = build_model("MobileNet", 3, 32, alpha=0.25)
+    add_weight_decay(model, 0.01)
+    kernels = [layer.kernel for layer in model.get_layer("backbone").layers
+               if type(layer) is keras.layers.Conv2D] + [model.get_layer("logits").kernel]
+    assert len(kernels) == 15  # the first, thirteen pointwise, the head
+    total = 0.005 * sum(float(tf.reduce_sum(kernel**2)) for kernel in kernels)
+    np.testing.assert_allclose(float(sum(model.losses)), total, rtol=1e-5)
+    set_trainable(model, "head")
+    head = 0.005 * float(tf.reduce_sum(kernels[-1] ** 2))
+    np.testing.assert_allclose(float(sum(model.losses)), head, rtol=1e-5)
+
+
+@pytest.mark.parametrize("scopes", ["head", "all", "head,conv_pw_13,conv_dw_13"])
+def test_only_what_is_meant_is_trained(scopes):
+    model = build_model("MobileNet", 6, 32, alpha=0.25, keep_prob=0.8)
+    set_trainable(model, scopes)
+    optimizer = keras.optimizers.SGD(1.0)
+    model.compile(optimizer, keras.losses.CategoricalCrossentropy(True))
+    before = {v.path: v.numpy() for v in model.variables if "seed" not in v.path}
+    pictures, labels = next(iter(data.training_batches(split_of(12), 12, 32, 0)))
+    with tf.GradientTape() as tape:
+        logits = model(pictures, training=True)
+        loss = tf.reduce_sum(logits**2)
+    gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
+    assert all(gradient is not None for gradient in gradients)
+    model.train_on_batch(pictures, tf.one_hot(labels, 6))
+    moved = {v.path for v in model.variables
+             if "seed" not in v.path and not np.array_equal(before[v.path], v.numpy())}
+    frozen = {path for path in before if scopes != "all" and not any(
+        f"/{name}" in f"/{path}" for name in ("logits", *scopes.split(",")[1:]))}
+    assert moved.isdisjoint(frozen)  # gamma, beta and the statistics of frozen layers among them
+    if scopes == "all":
+        assert any("moving_mean" in path for path in moved)
+    trained = {v.path for v in model.trainable_variables}
+    assert trained.isdisjoint(frozen) and len(trained & moved) > 0.9 * len(trained)
+
+
+def test_scopes_that_name_nothing():
+    model = build_model("MobileNet", 3, 32, alpha=0.25)
+    with pytest.raises(ValueError, match="begins with 'Mixed_9'"):
+        set_trainable(model, "head,Mixed_9")
+
+
+@pytest.mark.slow
+def test_few_pictures_are_learnt_by_heart():
+    model = build_model("MobileNet", 6, 64, alpha=0.25)
+    split = split_of(12)
+    pictures, labels = next(iter(data.evaluation_batches(split, 64)))
+    model.compile(keras.optimizers.Adam(0.003), keras.losses.CategoricalCrossentropy(True),
+                  metrics=["accuracy"])
+    history = model.fit(pictures, tf.one_hot(labels, 6), epochs=40, batch_size=12, verbose=0)
+    assert history.history["loss"][-1] < 0.1 and history.history["accuracy"][-1] == 1
+
+
+# First weights
+
+
+def write_keras_2(model: keras.Model, path: Path) -> None:
+    """Writes a file as Keras 2 laid it out."""
+    with h5py.File(path, "w") as file:
+        layers = [layer for layer in model.layers if not isinstance(layer, keras.Model)]
+        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
+        for layer in layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{i}:0".encode() for i in range(len(layer.weights))]
+            group.attrs["weight_names"] = names
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group[name.decode()] = value
+
+
+@pytest.mark.parametrize("name", ["MobileNet", "InceptionV3", "EfficientNetB0"])
+@pytest.mark.parametrize("whole", [True, False])
+@pytest.mark.parametrize("keras_2", [True, False])
+def test_weights_of_whole_networks_and_of_backbones_fit(tmp_path, name, whole, keras_2):
+    size = 75 if name == "InceptionV3" else 32
+    options = {"alpha": 0.25} if name == "MobileNet" else {}
+    if keras_2 and name == "EfficientNetB0":
+        pytest.skip("Keras 2 had no such layer Normalization")
+    source = NETWORKS[name].build(weights=None, include_top=whole, classes=7,
+                                  input_shape=(size, size, 3), **options)
+    path = tmp_path / ("a.h5" if keras_2 else "a.weights.h5")
+    write_keras_2(source, path) if keras_2 else source.save_weights(path)
+    backbone = build_backbone(name, size, **options)
+    pretrained.load(backbone, str(path), name, 0.25)
+    for found, expected in zip(backbone.get_weights(), source.get_weights(), strict=False):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_weights_that_do_not_fit_name_the_first_layer(tmp_path):
+    path = tmp_path / "a.weights.h5"
+    build_backbone("MobileNet", 32, 0.5).save_weights(path)
+    backbone = build_backbone("MobileNet", 32, 0.25)
+    before = backbone.get_weights()
+    with pytest.raises(UserError, match=r"layer conv1 needs .*\(3, 3, 3, 8\).*\(3, 3, 3, 16\)"):
+        pretrained.load(backbone, str(path), "MobileNet", 0.25)
+    assert all(np.array_equal(a, b) for a, b in zip(before, backbone.get_weights(), strict=True))
+    with h5py.File(path, "a") as file:
+        del file["layers/depthwise_conv2d_3"]
+    with pytest.raises(UserError, match=r"layer conv_dw_4 needs .* has none"):
+        pretrained.load(build_backbone("MobileNet", 32, 0.5), str(path), "MobileNet", 0.5)
+    path.write_bytes(b"no weights")
+    with pytest.raises(UserError, match="holds no weights that can be read"):
+        pretrained.load(backbone, str(path), "MobileNet", 0.25)
+
+
+def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(inputs, "reachable", lambda url: False)
+    monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path))
+    backbone = build_backbone("MobileNet", 128, 0.75)
+    with pytest.raises(UserError, match="no network") as error:
+        pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
+    assert "--weights none" in error.value.hint
+    assert f"about 7 MB, will go to {tmp_path}" in capsys.readouterr().out
+
+
+# The verbs
+
+
+def test_wilson_interval():
+    np.testing.assert_allclose(eval.wilson_interval(8, 10), (0.4902, 0.9433), atol=1e-4)
+    np.testing.assert_allclose(eval.wilson_interval(0, 10), (0, 0.2775), atol=1e-4)
+    low, high = eval.wilson_interval(384, 480)
+    assert 0.761 < low < 0.763 and 0.832 < high < 0.834
+
+
+def test_top_k():
+    logits = np.array([[3.0, 2, 1], [1, 2, 3], [2, 3, 1]])
+    assert eval.top_k_accuracy(logits, np.array([1, 1, 2]), 1) == 0
+    np.testing.assert_allclose(eval.top_k_accuracy(logits, np.array([1, 1, 2]), 2), 2 / 3)
+    assert eval.top_k_accuracy(logits, np.array([1, 1, 2]), 3) == 1
+
+
+def test_the_majority_of_frames_wins():
+    probabilities = np.array([[0.6, 0.4, 0.0], [0.6, 0.4, 0.0], [0.0, 0.0, 1.0]])
+    label, means = predict.majority(probabilities)
+    assert label == 0
+    np.testing.assert_allclose(means, [0.4, 0.8 / 3, 1 / 3])
+    assert predict.majority(np.array([[0.6, 0.4], [0.1, 0.9]]))[0] == 1  # a tie
+
+
+@pytest.fixture
+def run() -> Path:
+    assert train.main([*TINY, "--name", "tiny"]) == 0
+    return rundir.runs_dir() / "chapter03_finetune" / "tiny"
+
+
+def test_pictures_folders_and_videos_are_answered(run, tmp_path, capsys):
+    write_odd_pictures(tmp_path)
+    frames = [np.asarray(picture(i)) for i in range(40)]
+    clip = tmp_path / "clip.avi"
+    video = cv2.VideoWriter(str(clip), cv2.VideoWriter_fourcc(*"MJPG"), 10, (128, 128))
+    for frame in frames:
+        video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    video.release()
+    seen = list(predict.read_frames(clip))
+    assert len(seen) == 40 and np.abs(seen[7].astype(float) - frames[7]).mean() < 15
+    table = tmp_path / "answers.csv"
+    flags = ["--run_dir", str(run), "--csv", str(table)]
+    assert predict.main([str(tmp_path), *flags]) == 0
+    captured = capsys.readouterr()
+    assert "left out" in captured.err and "truncated.jpg" in captured.err
+    assert "of 40 frames" in captured.out
+    with table.open(encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    assert head == ["file", "label", "probability"] and len(rows) >= 9
+    assert all(label in textures.KINDS and 0 <= float(p) <= 1 for _, label, p in rows)
+    assert predict.main([str(clip), "--run_dir", str(run), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["label"] in textures.KINDS
+    np.testing.assert_allclose(sum(answer["probabilities"].values()), 1, rtol=1e-4)
+
+
+def test_files_that_cannot_be_answered(run, tmp_path, capsys):
+    def fails(path: Path, says: str) -> None:
+        assert predict.main(["--run_dir", str(run), str(path)]) == 2
+        assert says in capsys.readouterr().err
+
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.jpg").write_bytes(b"no picture")
+    (tmp_path / "a.mp4").write_bytes(b"no video")
+    fails(tmp_path / "a.jpg", "is not a picture")
+    fails(tmp_path / "a.mp4", "is not a video")
+    fails(tmp_path / "absent.mp4", "there is no file")
+    fails(tmp_path / "empty", "holds no files")
+
+
+def test_the_export_agrees_with_predict(run, tmp_path, capsys):
+    assert export.main(["--run_dir", str(run)]) == 0
+    signatures = tf.saved_model.load(str(run / "export" / "1")).signatures
+    picture().crop((0, 0, 120, 100)).save(tmp_path / "a.png")
+    encoded = (tmp_path / "a.png").read_bytes()
+    answer = signatures["pictures"](encoded=tf.constant([encoded] * 3))
+    capsys.readouterr()
+    assert predict.main(["--run_dir", str(run), "--json", str(tmp_path / "a.png")]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert answer["labels"].numpy().tolist() == [printed["label"].encode()] * 3
+    np.testing.assert_allclose(answer["probabilities"][0], list(printed["probabilities"].values()),
+                               atol=1e-4)
+    one = signatures["serving_default"](images=tf.zeros((1, 32, 32, 3), tf.uint8))
+    assert one["probabilities"].shape == (1, 6)
+
+
+def test_eval_tells_recall_and_interval(run, capsys):
+    assert eval.main(["--run_dir", str(run), "--top_k", "6"]) == 0
+    metrics = rundir.read_json(run / "eval.json")["metrics"]
+    test = metrics["test"]
+    assert test["examples"] == 300 and test["top_6_accuracy"] == 1
+    assert test["accuracy_low"] <= test["accuracy"] <= test["accuracy_high"]
+    np.testing.assert_allclose(np.mean(list(metrics["test_recall"].values())), test["accuracy"])
+    assert {"confusion.png", "mistakes.png"} <= {path.name for path in run.iterdir()}
+    assert eval.main(["--run_dir", str(run), "--top_k", "7"]) == 2
+    assert "--top_k 7, but there are 6 classes" in capsys.readouterr().err
+
+
+def test_bad_flags_are_named(tmp_path, capsys):
+    def fails(*argv: str, says: str) -> None:
+        assert train.main([*TINY, *argv]) == 2
+        assert says in capsys.readouterr().err
+
+    fails("--dataset_dir", str(tmp_path), says="--dataset textures is not read from a folder")
+    fails("--dataset", "records", says="--dataset records without --dataset_dir")
+    fails("--dataset", "records", "--dataset_dir", str(tmp_path), says="has no label.txt")
+    fails("--trainable_scopes", "Mixed_9", says="begins with 'Mixed_9'")
+    fails("--model_name", "InceptionV3", says="75")
+    fails("--weights", str(tmp_path / "absent.h5"), says="holds no weights that can be read")
+    assert not list(rundir.runs_dir().glob("chapter03_finetune/*"))
+
+
+def test_the_shared_weights_see_the_real_pictures(real_data, tmp_path):
+    """A head on frozen features learns a little of the satellite set in few steps."""
+    weights = real_data("pretrained/mobilenet_v1_0.75_224.weights.h5")
+    satellite = real_data("satellite")
+    for split, count in (("train", 12), ("validation", 5)):
+        for kind in sorted((satellite / split).iterdir()):
+            (tmp_path / "pic" / split / kind.name).mkdir(parents=True)
+            for path in sorted(kind.iterdir())[:count]:
+                shutil.copy(path, tmp_path / "pic" / split / kind.name)
+    counts = prepare.write_records(tmp_path / "pic", tmp_path / "records", "satellite", SHARDS)
+    assert counts == {"train": 72, "validation": 30, "left_out": 0}
+    assert train.main([
+        "--preset", "best_head", "--dataset_dir", str(tmp_path / "records"), "--weights",
+        str(weights), "--image_size", "128", "--batch_size", "16", "--max_steps", "20",
+        "--learning_rate", "0.01", "--augment", "none", "--name", "real"]) == 0
+    run = rundir.runs_dir() / "chapter03_finetune" / "real"
+    assert eval.main(["--run_dir", str(run)]) == 0
+    result = rundir.read_json(run / "eval.json")
+    assert result["metrics"]["test"]["accuracy"] > 0.4  # a sixth by chance
+    assert (result["dataset"], result["model"]) == ("satellite", "MobileNet-best_head")
