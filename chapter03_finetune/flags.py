@@ -34,6 +34,9 @@ def add_model_flags(parser: cli.Parser) -> None:
                             "comma-separated")
     group.add_argument("--keep_prob", type=cli.keep_prob, default=0.8,
                        help="share of the features that dropout before the last layer keeps")
+    group.add_argument("--batch_norm_decay", type=cli.fraction,
+                       help="share of batch normalization's statistics that an update leaves "
+                            "(default: the network's own, 0.99 or 0.999)")
 
 
 def add_picture_flags(parser: cli.Parser) -> None:

@@ -104,6 +104,17 @@ def set_trainable(model: keras.Model, scopes: str) -> None:
         layer.trainable = everything or layer.name.startswith(tuple(prefixes))
 
 
+def set_batch_norm_decay(model: keras.Model, decay: float) -> None:
+    """Sets how slowly the statistics of all batch normalizations follow the batches.
+
+    They begin at mean 0 and variance 1. In a short run from random weights, 0.99 leaves more of
+    that 1 than many a layer's variance amounts to, layer upon layer.
+    """
+    for layer in model.get_layer("backbone").layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = decay
+
+
 def add_weight_decay(model: keras.Model, weight_decay: float) -> None:
     """Adds half the sum of squares of all kernels, times `weight_decay`, to `model.losses`.
 

@@ -19,7 +19,12 @@ import tensorflow as tf
 
 from chapter03_finetune import data, flags, pretrained
 from chapter03_finetune.eval import draw_mistakes, image_size, make_predict, score
-from chapter03_finetune.model import add_weight_decay, build_model, set_trainable
+from chapter03_finetune.model import (
+    add_weight_decay,
+    build_model,
+    set_batch_norm_decay,
+    set_trainable,
+)
 from common import cli, inputs, rundir
 from common.checkpoint import FitCallback, TrainState
 from common.errors import UserError
@@ -35,16 +40,16 @@ BEST = {"dataset": "records", "model_name": "MobileNet", "alpha": 0.75, "optimiz
         "learning_rate_decay_type": "cosine", "label_smoothing": 0.1, "eval_every": 54}
 PRESETS = {
     "demo": {"model_name": "MobileNet", "alpha": 0.25, "image_size": 96, "weights": "none",
-             "optimizer": "adam", "learning_rate": 0.002, "learning_rate_decay_type": "cosine",
-             "min_area": 0.3, "max_steps": 600, "eval_every": 100},
+             "optimizer": "adam", "learning_rate": 0.01, "learning_rate_decay_type": "cosine",
+             "batch_norm_decay": 0.9, "min_area": 0.5, "max_steps": 1500, "eval_every": 150},
     "book_head": BOOK | {"trainable_scopes": "head"},
     "book_all": BOOK | {"trainable_scopes": "all"},
     "best_head": BEST | {"trainable_scopes": "head", "learning_rate": 0.001, "min_area": 0.3,
                          "max_steps": 648},
     "best_all": BEST | {"trainable_scopes": "all", "learning_rate": 3e-4, "min_area": 0.3,
                         "max_steps": 540},
-    "scratch": BEST | {"weights": "none", "learning_rate": 0.001, "min_area": 0.3,
-                       "max_steps": 1620},
+    "scratch": BEST | {"weights": "none", "learning_rate": 0.003, "min_area": 0.3,
+                       "batch_norm_decay": 0.9, "max_steps": 1620},
 }
 
 
@@ -101,6 +106,8 @@ def make_model(args: argparse.Namespace, num_classes: int, new: bool) -> keras.M
                         "python train.py --help") from error
     if new:
         pretrained.load(model.get_layer("backbone"), args.weights, args.model_name, args.alpha)
+    if args.batch_norm_decay is not None:
+        set_batch_norm_decay(model, args.batch_norm_decay)
     add_weight_decay(model, args.weight_decay)
     return model
 

@@ -47,6 +47,8 @@ CHAPTERS = [
     tiny("chapter02_cifar", "--batch_size", "8", random=False,
          verbs=(("extract", "--num_images", "3"), ("augment", "--num_images", "3"),
                 ("read_demo", "--shuffle"))),
+    tiny("chapter03_finetune", "--image_size", "32", "--batch_size", "4",
+         verbs=(("predict", f"{ROOT}/docs/images/chapter03_textures.jpg"),)),
     tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
          "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
          verbs=(("sample", "--max_length", "5"),)),
