@@ -1,5 +1,6 @@
 """Weights to begin with: those of keras.applications, downloaded once, or a file of one's own."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def load(backbone: keras.Model, weights: str, name: str, alpha: float) -> None:
 
 def load_imagenet(backbone: keras.Model, name: str, alpha: float) -> None:
     """Takes Keras' weights, trained on ImageNet; says how large they are before a download."""
-    folder = Path(keras.config.keras_home()) / "models"
+    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
     stems = (path.stem.replace("_", "") for path in folder.glob("*.h5"))
     if not any(stem.startswith(name.lower()) and stem.endswith("notop") for stem in stems):
         megabytes = 4 * backbone.count_params() / 1e6
@@ -66,8 +67,8 @@ def stored_values(file: h5py.File, layers: list[keras.Layer]) -> Iterator[list[n
         return
     seen: Counter[str] = Counter()
     for layer in layers:
-        kind = re.sub(r"(?<=[a-z\d])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_",
-                      type(layer).__name__).lower()
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_",
+                      type(layer).__name__).lower()  # DepthwiseConv2D: depthwise_conv2d
         name = f"layers/{kind}_{seen[kind]}/vars" if seen[kind] else f"layers/{kind}/vars"
         seen[kind] += 1
         values = file.get(name, {})

