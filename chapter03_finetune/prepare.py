@@ -93,7 +93,7 @@ def list_pictures(
                      for split in SPLITS]
         else:
             paths = pictures_in(data_dir / name)
-            border = round(len(paths) * validation_fraction)
+            border = min(round(len(paths) * validation_fraction), len(paths) - 1)
             order = [paths[i] for i in rng.permutation(len(paths))]
             parts = [order[border:], order[:border]]
         for split, paths in zip(SPLITS, parts, strict=True):
@@ -176,7 +176,7 @@ def write_split(
     """
     counts = dict.fromkeys((picture.label for picture in pictures), 0)
     with ThreadPoolExecutor(num_threads) as pool:
-        encoded: Iterable = tqdm(pool.map(try_encode, pictures), shards[0].name.split("_0")[0],
+        encoded: Iterable = tqdm(pool.map(try_encode, pictures), shards[0].name.rpartition("_")[0],
                                  len(pictures), unit="picture", disable=None)
         answers = zip(pictures, encoded, strict=True)
         for number, shard in enumerate(shards, start=1):

@@ -37,19 +37,18 @@ BOOK = {"dataset": "records", "model_name": "InceptionV3", "weights": "imagenet"
         "weight_decay": 4e-5, "batch_size": 32, "max_steps": 100000}
 # For a few thousand pictures: a smaller network, and a rate that ends at 0 after some epochs.
 BEST = {"dataset": "records", "model_name": "MobileNet", "alpha": 0.75, "optimizer": "adam",
-        "learning_rate_decay_type": "cosine", "label_smoothing": 0.1, "eval_every": 54}
+        "learning_rate_decay_type": "cosine", "label_smoothing": 0.1, "min_area": 0.3,
+        "eval_every": 54}
 PRESETS = {
     "demo": {"model_name": "MobileNet", "alpha": 0.25, "image_size": 96, "weights": "none",
              "optimizer": "adam", "learning_rate": 0.01, "learning_rate_decay_type": "cosine",
              "batch_norm_decay": 0.9, "min_area": 0.5, "max_steps": 1500, "eval_every": 150},
     "book_head": BOOK | {"trainable_scopes": "head"},
     "book_all": BOOK | {"trainable_scopes": "all"},
-    "best_head": BEST | {"trainable_scopes": "head", "learning_rate": 0.001, "min_area": 0.3,
-                         "max_steps": 648},
-    "best_all": BEST | {"trainable_scopes": "all", "learning_rate": 3e-4, "min_area": 0.3,
-                        "max_steps": 540},
-    "scratch": BEST | {"weights": "none", "learning_rate": 0.003, "min_area": 0.3,
-                       "batch_norm_decay": 0.9, "max_steps": 1620},
+    "best_head": BEST | {"trainable_scopes": "head", "learning_rate": 0.001, "max_steps": 648},
+    "best_all": BEST | {"trainable_scopes": "all", "learning_rate": 3e-4, "max_steps": 540},
+    "scratch": BEST | {"weights": "none", "learning_rate": 0.003, "batch_norm_decay": 0.9,
+                       "max_steps": 1620},
 }
 
 
