@@ -318,13 +318,18 @@ def draw_sheet(split: Split, num_classes: int, jpg: Path, columns: int = 9) -> N
     Image.fromarray(images.grid(shown, columns)).save(jpg, quality=85)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Shows the splits and a sheet of pictures."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
     parser = cli.build_parser(__doc__, "data.py")
     add_flags(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows the splits and a sheet of pictures."""
 
     def show() -> None:
-        args = parser.parse_args(argv)
+        args = build_parser().parse_args(argv)
         splits, names = load_flags(args)
         for name, split in splits.items():
             counts = zip(names, np.bincount(split.labels, minlength=len(names)), strict=True)

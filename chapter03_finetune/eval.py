@@ -73,7 +73,7 @@ def load_run(
     args: argparse.Namespace, flags: argparse.Namespace
 ) -> tuple[keras.Model, tuple[str, ...]]:
     """Rebuilds the classifier of a run with its trained weights; also returns its labels."""
-    names = tuple(rundir.read_config(args.run_dir, CHAPTER)["labels"])
+    names = tuple(rundir.read_config(args.run_dir, CHAPTER)["class_names"])
     model = build_model(flags.model_name, len(names), image_size(flags), flags.alpha)
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
     return model, names
@@ -112,7 +112,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     dataset_name = flags.dataset_name if flags.dataset == "records" else flags.dataset
     book = {"accuracy": BOOK[flags.preset]} if flags.preset in BOOK else {}
     results.write(args, CHAPTER, dataset_name, f"{flags.model_name}-{flags.preset}",
-                  {**metrics, "test_recall": recall}, book)
+                  metrics, book, {"test_recall_by_class": recall})
     for name, share in recall.items():
         print(f"{name:>12} {share:.1%}")
     print(f"{flags.model_name} on {len(answers):,} test pictures of {dataset_name}: "

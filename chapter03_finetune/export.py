@@ -57,9 +57,14 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     print(f"{folder}: written, and agrees with the model in a process of its own")
 
 
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    return cli.verb_parser(__doc__, "export.py")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, cli.verb_parser(__doc__, "export.py"), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
 
 
 if __name__ == "__main__":

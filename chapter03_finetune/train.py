@@ -173,7 +173,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     model = make_model(args, len(names), new=rundir.last_step(args.run_dir) == 0)
     parameters = model.count_params()
     with rundir.open_run(args, dataset_sha256=dataset.digest, parameters=parameters,
-                         labels=names) as run:
+                         class_names=names) as run:
         scores, logits = fit(args, model, run, splits)
         picture = run / "samples" / "validation_mistakes.png"
         draw_mistakes(splits["validation"], logits, names, picture)

@@ -111,7 +111,7 @@ def draw_mistakes(
     for axis, i in zip(axes.flat, wrong, strict=False):
         axis.imshow(images[i], cmap="gray_r")
         answer, sure = names[answers[i]], probabilities[i, answers[i]]
-        axis.set_title(f"{answer} {sure:.0%}\nis {names[labels[i]]}", fontsize=7)
+        axis.set_title(f"{answer}: {sure:.0%}\nis {names[labels[i]]}", fontsize=7)
     if not len(wrong):
         axes[0, 0].text(0, 0.5, "no mistakes")
     save_figure(png, figure)

@@ -585,11 +585,11 @@ def test_the_export_agrees_with_predict(run, tmp_path, capsys):
 
 def test_eval_tells_recall_and_interval(run, capsys):
     assert eval.main(["--run_dir", str(run), "--top_k", "6"]) == 0
-    metrics = rundir.read_json(run / "eval.json")["metrics"]
-    test = metrics["test"]
+    result = rundir.read_json(run / "eval.json")
+    test, recall = result["metrics"]["test"], result["details"]["test_recall_by_class"]
     assert test["examples"] == 300 and test["top_6_accuracy"] == 1
     assert test["accuracy_low"] <= test["accuracy"] <= test["accuracy_high"]
-    np.testing.assert_allclose(np.mean(list(metrics["test_recall"].values())), test["accuracy"])
+    np.testing.assert_allclose(np.mean(list(recall.values())), test["accuracy"])
     assert {"confusion.png", "mistakes.png"} <= {path.name for path in run.iterdir()}
     assert eval.main(["--run_dir", str(run), "--top_k", "7"]) == 2
     assert "--top_k 7, but there are 6 classes" in capsys.readouterr().err
