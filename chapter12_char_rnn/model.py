@@ -3,8 +3,8 @@
 The layers are Keras' own, so that weights, names and numbers are the ones everybody knows. On a
 GPU they run themselves, on the cuDNN kernel. On a CPU the recurrence is written out below: the
 products of all inputs with the kernel are one large matrix product before the loop, and one small
-product a step remains. The results are equal; training is faster, and faster still with bfloat16
-products, which Keras' layers do not have (results/benchmarks).
+product a step remains. The results are equal; with small batches or large layers training is
+faster (results/benchmarks), and the products can be bfloat16 without the sums being so.
 """
 
 import argparse

@@ -47,8 +47,10 @@ def load(chapter: str, run: str) -> list[dict[str, Any]]:
 
 def show(name: str, values: Sequence[float]) -> str:
     """Formats the values of one metric over seeds as `mean ± std`."""
-    percent = any(word in name for word in PERCENT)
-    scale, digits, unit = (100, 2, " %") if percent else (1, 3, "")
+    if any(word in name for word in PERCENT):
+        scale, digits, unit = 100, 2, " %"
+    else:  # counts are whole
+        scale, digits, unit = 1, 0 if all(isinstance(v, int) for v in values) else 3, ""
     mean = f"{scale * statistics.fmean(values):.{digits}f}"
     spread = f" ± {scale * statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
     return mean + spread + unit
