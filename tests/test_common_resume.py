@@ -201,7 +201,7 @@ def count(run, max_steps=8, save_every=3, body=lambda step: None, size=1):
 
 def load_count(run, which="latest", size=1):
     counter = Counter(size)
-    assert checkpoint.load(run, which, counter=counter) is None
+    assert checkpoint.load(run, which, counter=counter) == checkpoint.newest(run, which)
     step = checkpoint.usage(run, which)["checkpoint_step"]
     assert Path(checkpoint.newest(run, which)).name == f"ckpt-{step}"
     assert (counter.count.numpy() == step).all()
