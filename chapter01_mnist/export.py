@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from chapter01_mnist import data
 from chapter01_mnist.eval import load_run
-from common import cli, export
+from common import cli, export, images
 
 CHAPTER = "chapter01_mnist"
 
@@ -28,24 +28,23 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     names = data.label_names(flags.dataset)
     centre = flags.dataset != "fashion_mnist"
 
-    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = tf.nn.softmax(model(data.scale(images), training=False))
+    def classify(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = tf.nn.softmax(model(data.scale(pictures), training=False))
         labels = tf.gather(tf.constant(names), tf.argmax(probabilities, axis=1))
         return {"labels": labels, "probabilities": probabilities}
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
-        rgba = tf.cast(tf.io.decode_image(encoded, 4, expand_animations=False), tf.float32)
-        opacity = rgba[..., 3:] / 255
-        on_white = rgba[..., :3] * opacity + 255 * (1 - opacity)
-        return data.prepare_picture(tf.image.rgb_to_grayscale(on_white)[..., 0], centre)
+        picture = images.decode_on_white(encoded)
+        return data.prepare_picture(tf.image.rgb_to_grayscale(picture)[..., 0], centre)
 
     def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         return classify(tf.map_fn(decode, encoded, fn_output_signature=tf.uint8))
 
-    images = data.load_digits()["test"].images[:8]
-    large = np.kron(images, np.ones((1, 5, 5), np.uint8))[..., None]
+    digits = data.load_digits()["test"].images[:8]
+    large = np.kron(digits, np.ones((1, 5, 5), np.uint8))[..., None]
     transparent = np.concatenate([0 * large[:1], large[:1]], axis=-1)  # black ink on nothing
-    encoded = tf.stack([tf.io.encode_png(picture) for picture in (*(255 - large), *transparent)])
+    encoded = tf.stack([tf.io.encode_jpeg(255 - large[0]),
+                        *map(tf.io.encode_png, (*(255 - large), *transparent))])
     folder = export.write(
         args.run_dir,
         model,
@@ -53,7 +52,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
             "serving_default": (classify, {"images": tf.TensorSpec((None, 28, 28), tf.uint8)}),
             "pictures": (classify_encoded, {"encoded": tf.TensorSpec((None,), tf.string)}),
         },
-        {"serving_default": {"images": images}, "pictures": {"encoded": encoded}},
+        {"serving_default": {"images": digits}, "pictures": {"encoded": encoded}},
         {"labels": names, "images": "uint8 in [0, 255], light ink on 0"},
     )
     print(f"{folder}: written, and agrees with the model in a process of its own")

@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from chapter02_cifar import data, shapes
 from chapter02_cifar.eval import load_run
-from common import cli, export
+from common import cli, export, images
 
 CHAPTER = "chapter02_cifar"
 
@@ -25,24 +25,23 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
     model, names = load_run(args, flags)
 
-    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = tf.nn.softmax(model(data.centre(images), training=False))
+    def classify(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = tf.nn.softmax(model(data.centre(pictures), training=False))
         labels = tf.gather(tf.constant(names), tf.argmax(probabilities, axis=1))
         return {"labels": labels, "probabilities": probabilities}
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
-        rgba = tf.cast(tf.io.decode_image(encoded, 4, expand_animations=False), tf.float32)
-        opacity = rgba[..., 3:] / 255
-        return data.fit_picture(rgba[..., :3] * opacity + 255 * (1 - opacity))
+        return data.fit_picture(images.decode_on_white(encoded))
 
     def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = tf.TensorSpec((data.SIZE, data.SIZE, 3), tf.uint8)
         return classify(tf.map_fn(decode, encoded, fn_output_signature=spec))
 
-    images, _ = shapes.draw(8, seed=2)
-    wide = tf.repeat(images, 3, axis=2)
+    drawn, _ = shapes.draw(8, seed=2)
+    wide = tf.repeat(drawn, 3, axis=2)
     transparent = tf.concat([wide[:1], wide[:1, ..., :1]], axis=-1)
-    encoded = tf.stack([tf.io.encode_png(picture) for picture in (*wide, *transparent)])
+    encoded = tf.stack([tf.io.encode_jpeg(wide[0]),
+                        *map(tf.io.encode_png, (*wide, *transparent))])
     folder = export.write(
         args.run_dir,
         model,
@@ -50,7 +49,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
             "serving_default": (classify, {"images": tf.TensorSpec((None, 32, 32, 3), tf.uint8)}),
             "pictures": (classify_encoded, {"encoded": tf.TensorSpec((None,), tf.string)}),
         },
-        {"serving_default": {"images": images}, "pictures": {"encoded": encoded}},
+        {"serving_default": {"images": drawn}, "pictures": {"encoded": encoded}},
         {"labels": names, "images": "uint8 in [0, 255], red, green, blue"},
     )
     print(f"{folder}: written, and agrees with the model in a process of its own")

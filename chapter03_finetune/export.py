@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from chapter03_finetune import data, textures
 from chapter03_finetune.eval import load_run
-from common import cli, export
+from common import cli, export, images
 
 CHAPTER = "chapter03_finetune"
 
@@ -27,22 +27,23 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     model, names = load_run(args, flags)
     size = model.input_shape[1]
 
-    def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = model(tf.cast(images, tf.float32), training=False)
+    def classify(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = model(tf.cast(pictures, tf.float32), training=False)
         labels = tf.gather(tf.constant(names), tf.argmax(logits, axis=1))
         return {"labels": labels, "probabilities": tf.nn.softmax(logits)}
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
-        return data.centre(tf.io.decode_image(encoded, 3, expand_animations=False), size)
+        return data.centre(images.decode_on_white(encoded), size)
 
     def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
         spec = tf.TensorSpec((size, size, 3), tf.float32)
         return classify(tf.map_fn(decode, encoded, fn_output_signature=spec))
 
     rng = np.random.default_rng(0)
-    pictures = [textures.draw(kind, rng) for kind in textures.KINDS]
-    images = tf.cast(tf.image.resize(np.stack(pictures), (size, size)), tf.uint8)
-    encoded = tf.stack([tf.io.encode_png(picture[:100]) for picture in pictures])
+    drawn = [textures.draw(kind, rng) for kind in textures.KINDS]
+    resized = tf.cast(tf.image.resize(np.stack(drawn), (size, size)), tf.uint8)
+    encoded = tf.stack([tf.io.encode_jpeg(drawn[0]),
+                        *[tf.io.encode_png(picture[:100]) for picture in drawn]])
     image_spec = tf.TensorSpec((None, size, size, 3), tf.uint8)
     folder = export.write(
         args.run_dir,
@@ -51,7 +52,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
             "serving_default": (classify, {"images": image_spec}),
             "pictures": (classify_encoded, {"encoded": tf.TensorSpec((None,), tf.string)}),
         },
-        {"serving_default": {"images": images}, "pictures": {"encoded": encoded}},
+        {"serving_default": {"images": resized}, "pictures": {"encoded": encoded}},
         {"labels": names, "images": "uint8 in [0, 255], red, green, blue"},
     )
     print(f"{folder}: written, and agrees with the model in a process of its own")

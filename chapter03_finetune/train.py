@@ -5,8 +5,8 @@
     python train.py --preset best_all --dataset_dir FOLDER --weights mobilenet_0.75_224.weights.h5
 
 A network that has learnt to see on a million pictures needs little to learn six kinds more. Either
-only the new last layer is trained (`--trainable_scopes head`), or all layers are (`all`). To expect
-on the book's satellite pictures: 76 % with the head alone, 82 % with all layers.
+only the new last layer is trained (`--trainable_scopes head`), or all layers are (`all`). The book
+reports 76 % of its satellite pictures right with the head alone, 82 % with all layers.
 """
 
 import argparse

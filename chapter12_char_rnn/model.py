@@ -62,8 +62,8 @@ def recurrent_product(kernel: tf.Tensor, bias: tf.Tensor | None = None) -> Recur
     """Returns `h @ kernel + bias` as a function of h, for use at every step of a window.
 
     The gradient of a product needs the kernel transposed. TensorFlow does that anew at each step,
-    which takes a CPU longer than the product itself; here it is done once. The detour over single
-    gates keeps TensorFlow's graph optimizer from moving the transposition back into the products.
+    which for 256 units takes a CPU longer than the product itself; here it is done once. The detour
+    over single gates keeps TensorFlow's graph optimizer from moving it back into the products.
     """
     size = kernel.shape[0]
     gates = tf.reshape(kernel, (size, -1, size))

@@ -8,6 +8,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import sklearn.metrics
+import tensorflow as tf
 from PIL import Image, ImageOps
 
 from common.errors import UserError
@@ -43,6 +44,23 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
         raise UserError(
             f"{path} is not a picture that can be read ({error})", "give a whole PNG or JPEG file"
         ) from error
+
+
+def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a picture inside a graph, as `read_image` does but for EXIF and 16 bits.
+
+    Args:
+        encoded: the bytes of a PNG, JPEG, BMP or GIF (its first picture), a string scalar.
+
+    Returns:
+        float32 of shape (height, width, 3) in [0, 255], transparent pixels laid on white.
+    """
+    # Its own channels: asked for four, TensorFlow refuses JPEG and GIF, which have no alpha.
+    picture = tf.cast(tf.io.decode_image(encoded, expand_animations=False), tf.float32)
+    channels = tf.shape(picture)[-1]  # grey, grey and alpha, colours, colours and alpha
+    opacity = tf.where(channels % 2 == 0, picture[..., -1:] / 255, 1.0)
+    colours = picture[..., : channels - 1 + channels % 2]
+    return colours * opacity + 255 * (1 - opacity) + tf.zeros(3)  # grey becomes three channels
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

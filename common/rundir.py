@@ -200,7 +200,7 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
 
 def in_use(run_dir: Path) -> bool:
     """Says whether a process is training in a run folder right now."""
-    with (run_dir / ".lock").open() as lock:
+    with (run_dir / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:

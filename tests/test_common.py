@@ -768,6 +768,20 @@ def test_read_image_lays_transparent_pixels_on_white(tmp_path):
     np.testing.assert_array_equal(found, [[[10, 20, 30], [255] * 3]])
 
 
+@pytest.mark.parametrize(("mode", "kind"), [
+    ("RGB", "PNG"), ("RGBA", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("RGB", "JPEG"),
+    ("L", "JPEG"), ("RGB", "BMP"), ("P", "GIF"),
+])
+def test_decoding_in_a_graph_gives_what_read_image_gives(tmp_path, mode, kind):
+    colours = np.full((6, 5, 4), (200, 40, 90, 128), np.uint8)  # even, as JPEG decoders differ
+    path = tmp_path / "picture"
+    Image.fromarray(colours, "RGBA").convert(mode).save(path, kind)
+    decode = tf.function(images.decode_on_white, input_signature=[tf.TensorSpec((), tf.string)])
+    found = decode(path.read_bytes()).numpy()
+    assert found.shape == (6, 5, 3)
+    np.testing.assert_allclose(found, images.read_image(path), atol=2)
+
+
 def test_read_image_scales_16_bits(tmp_path):
     deep = Image.fromarray(np.array([[0, 256, 32768, 65535]], np.uint16))
     found = images.read_image(saved(tmp_path / "deep.png", deep), "L")
