@@ -7,6 +7,7 @@ A distortion must leave the label true. A mirrored truck is a truck, but a mirro
 upside down is a 9, and a crop may cut away the very thing that is named: choose them by the data.
 """
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,10 +31,12 @@ def draw_sheet(pictures: np.ndarray, png: Path) -> None:
     """Draws pictures, uint8 (count, 32, 32, 3): as they are, after each distortion, after all."""
     plain = tf.cast(pictures, tf.float32)
     rows = {"as they are": plain / 255}
-    for number, distortion in enumerate(data.DISTORTIONS):
-        distorted = distortion(plain, data.fold_in(SEED, number))
-        rows[distortion.__name__] = tf.clip_by_value(distorted / 255, 0, 1)
-    rows["all, standardised"] = stretch(data.distort(pictures, SEED))
+    for distortion in dict.fromkeys(itertools.chain(*data.AUGMENTATIONS.values())):
+        rows[distortion.__name__] = tf.clip_by_value(distortion(plain, SEED) / 255, 0, 1)
+    for name in data.AUGMENTATIONS:
+        size = data.CROP if name == "book" else data.SIZE  # what the preset's network sees
+        distorted = data.distort(pictures, SEED, size, name)
+        rows[f"all of --augment {name}, standardised"] = stretch(distorted)
     figure, axes = plt.subplots(len(rows), len(pictures),
                                 figsize=(len(pictures), 1.15 * len(rows)), squeeze=False)
     for line, (name, shown) in zip(axes, rows.items(), strict=True):

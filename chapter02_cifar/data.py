@@ -21,7 +21,9 @@ from common import cli, inputs, rundir
 from common.errors import UserError
 
 SIZE = 32
-CROP = 24  # book, section 2.2.5: what the network sees of a picture
+CROP = 24  # book, section 2.2.5: what its network sees of a picture
+SHIFT = 8  # pixels that a crop may lie further right or down than another
+CUTOUT = 8  # side of the square that is blotted out
 MAX_BRIGHTNESS = 63.0  # grey levels
 CONTRAST = (0.2, 1.8)
 VALIDATION = 5000  # at most, the last ones of the training records
@@ -196,9 +198,15 @@ fold_in = tf.random.experimental.stateless_fold_in  # (seed, number) -> a seed o
 
 
 def random_crop(images: tf.Tensor, seed: tf.Tensor, size: int = CROP) -> tf.Tensor:
-    """Cuts a square of `size` pixels out of each picture, at a place of its own."""
-    places = images.shape[1] - size + 1  # along either side, pictures being square
-    corners = tf.random.stateless_uniform((2, len(images)), seed, 0, places, tf.int32)
+    """Cuts a square of `size` pixels out of each picture, at one of 9x9 places of its own.
+
+    Where pictures are too small for that, their edges are mirrored first: 4 pixels for size 32.
+    """
+    margin = (size + SHIFT - images.shape[1]) // 2
+    if margin > 0:
+        around = (margin, margin)
+        images = tf.pad(images, ((0, 0), around, around, (0, 0)), "REFLECT")
+    corners = tf.random.stateless_uniform((2, len(images)), seed, 0, SHIFT + 1, tf.int32)
     rows, columns = (corner[:, None] + tf.range(size) for corner in tf.unstack(corners))
     images = tf.gather(images, rows, axis=1, batch_dims=1)
     return tf.gather(images, columns, axis=2, batch_dims=1)  # (count, size, size, 3)
@@ -223,61 +231,93 @@ def random_contrast(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return means + factors * (images - means)
 
 
-DISTORTIONS = (random_crop, random_flip, random_brightness, random_contrast)
+def cutout(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Blots out a square of 8x8 pixels of each picture by its mean (DeVries & Taylor 2017).
+
+    The square's centre is anywhere, so that some of it may lie outside.
+    """
+    count, size = images.shape[:2]
+    centres = tf.random.stateless_uniform((2, count, 1), seed, 0, size, tf.int32)
+    offsets = tf.range(size) - centres
+    rows, columns = tf.unstack((offsets >= -CUTOUT // 2) & (offsets < CUTOUT // 2))
+    inside = (rows[:, :, None] & columns[:, None, :])[..., None]
+    return tf.where(inside, tf.reduce_mean(images, axis=(1, 2), keepdims=True), images)
 
 
-def distort(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Makes what the network trains on (book, section 2.2.5): all distortions, then standardises.
+AUGMENTATIONS = {
+    "book": (random_crop, random_flip, random_brightness, random_contrast),  # section 2.2.5
+    "cutout": (random_crop, random_flip, cutout),
+}
+
+
+def distort(
+    images: tf.Tensor, seed: tf.Tensor, size: int = CROP, augment: str = "book"
+) -> tf.Tensor:
+    """Makes what a network trains on: distorts pictures one way after the other, standardises.
 
     Args:
         images: uint8 of shape (count, 32, 32, 3).
         seed: int64 of shape (2,).
+        size: pixels along either side that the network sees.
+        augment: one of AUGMENTATIONS, or "none".
 
     Returns:
-        float32 of shape (count, 24, 24, 3), each picture of mean 0 and variance 1.
+        float32 of shape (count, size, size, 3), each picture of mean 0 and variance 1.
     """
+    if augment == "none":
+        return centre(images, size)
     images = tf.cast(images, tf.float32)
-    for number, distortion in enumerate(DISTORTIONS):
-        images = distortion(images, fold_in(seed, number))
+    for number, distortion in enumerate(AUGMENTATIONS[augment]):
+        options = {"size": size} if distortion is random_crop else {}
+        images = distortion(images, fold_in(seed, number), **options)
     return tf.image.per_image_standardization(images)
 
 
-def centre(images: tf.Tensor) -> tf.Tensor:
-    """Makes what the network is tested on: the middle of each picture, standardised.
+def centre(images: tf.Tensor, size: int = CROP) -> tf.Tensor:
+    """Makes what a network is tested on: the middle of each picture, standardised.
 
     Args:
         images: uint8 of shape (count, 32, 32, 3).
+        size: pixels along either side that the network sees.
 
     Returns:
-        float32 of shape (count, 24, 24, 3), each picture of mean 0 and variance 1.
+        float32 of shape (count, size, size, 3), each picture of mean 0 and variance 1.
     """
-    middle = tf.image.resize_with_crop_or_pad(tf.cast(images, tf.float32), CROP, CROP)
+    middle = tf.image.resize_with_crop_or_pad(tf.cast(images, tf.float32), size, size)
     return tf.image.per_image_standardization(middle)
 
 
 def training_batches(
-    split: Split, batch_size: int, seed: int, start_step: int = 0
+    split: Split,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+    size: int = CROP,
+    augment: str = "book",
 ) -> tf.data.Dataset:
     """Makes the endless shuffled and distorted stream; batch k is a pure function of (seed, k).
 
     Returns:
-        Elements `(images, labels)`: float32 (batch_size, 24, 24, 3), int64 (batch_size,).
+        Elements `(images, labels)`: float32 (batch_size, size, size, 3), int64 (batch_size,).
     """
     images, labels = tf.constant(split.images), tf.constant(split.labels)
 
     def batch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         indices = tf.ensure_shape(indices, (batch_size,))
         key = tf.stack([tf.cast(seed, tf.int64), step])
-        return distort(tf.gather(images, indices), key), tf.gather(labels, indices)
+        pictures = distort(tf.gather(images, indices), key, size, augment)
+        return pictures, tf.gather(labels, indices)
 
     indices = inputs.index_batches(len(split.labels), batch_size, seed, start_step)
     return inputs.finish(indices.map(batch, num_parallel_calls=tf.data.AUTOTUNE))
 
 
-def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
+def evaluation_batches(
+    split: Split, size: int = CROP, batch_size: int = 500
+) -> tf.data.Dataset:
     """Makes the stream that shows each picture exactly once, in order."""
     pictures = tf.data.Dataset.from_tensor_slices(tuple(split))
-    return inputs.finish(pictures.batch(batch_size).map(lambda x, y: (centre(x), y)))
+    return inputs.finish(pictures.batch(batch_size).map(lambda x, y: (centre(x, size), y)))
 
 
 def fit_picture(picture: tf.Tensor) -> tf.Tensor:

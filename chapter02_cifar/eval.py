@@ -40,7 +40,7 @@ def make_score(model: keras.Model) -> Callable[[data.Split], dict[str, float]]:
 
     def score(split: data.Split) -> dict[str, float]:
         nats, hits, examples = 0.0, 0, 0
-        for pictures, labels in data.evaluation_batches(split):
+        for pictures, labels in data.evaluation_batches(split, model.input_shape[1]):
             batch_nats, batch_hits = score_batch(pictures, labels)
             nats, hits = nats + float(batch_nats), hits + int(batch_hits)
             examples += len(labels)
@@ -52,7 +52,7 @@ def make_score(model: keras.Model) -> Callable[[data.Split], dict[str, float]]:
 def predict(model: keras.Model, split: data.Split) -> np.ndarray:
     """Returns the probabilities a model gives, float32 of shape (count, classes)."""
     batches = (tf.nn.softmax(model(pictures, training=False))
-               for pictures, _ in data.evaluation_batches(split))
+               for pictures, _ in data.evaluation_batches(split, model.input_shape[1]))
     return np.concatenate([batch.numpy() for batch in batches])
 
 

@@ -24,9 +24,10 @@ CHAPTER = "chapter02_cifar"
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
     model, names = load_run(args, flags)
+    size = model.input_shape[1]
 
     def classify(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = tf.nn.softmax(model(data.centre(pictures), training=False))
+        probabilities = tf.nn.softmax(model(data.centre(pictures, size), training=False))
         labels = tf.gather(tf.constant(names), tf.argmax(probabilities, axis=1))
         return {"labels": labels, "probabilities": probabilities}
 

@@ -24,7 +24,8 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Prints what the classifier of a run sees on pictures."""
     pictures = [data.fit_picture(images.read_image(Path(path))) for path in args.pictures]
     model, names = load_run(args, flags)
-    probabilities = tf.nn.softmax(model(data.centre(tf.stack(pictures)), training=False)).numpy()
+    seen = data.centre(tf.stack(pictures), model.input_shape[1])
+    probabilities = tf.nn.softmax(model(seen, training=False)).numpy()
     for path, row in zip(args.pictures, probabilities, strict=True):
         best = row.argsort()[::-1][:3]
         if args.json:

@@ -9,7 +9,13 @@ pictures right after its 60,000 steps.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -24,11 +30,17 @@ from common.monitor import Monitor
 
 CHAPTER = "chapter02_cifar"
 
+# What residual networks are trained with today: a rate that rises and falls once, momentum, labels
+# that are not quite sure, and pictures that lack a piece.
+BEST = {"dataset": "cifar10", "augment": "cutout", "batch_size": 128, "momentum": 0.9,
+        "learning_rate": 0.1, "schedule": "one_cycle", "weight_decay": 5e-3,
+        "label_smoothing": 0.1, "moving_average_decay": 0.999, "precision": "bfloat16"}
 PRESETS = {
     "demo": {"max_steps": 2000, "eval_every": 250, "moving_average_decay": 0.99},
     "book": {"dataset": "cifar10", "max_steps": 60000},
     "softmax": {"dataset": "cifar10", "model": "softmax", "learning_rate": 0.01,
                 "max_steps": 10000},
+    "best": BEST | {"model": "resnet9", "max_steps": 8000},
 }
 
 
@@ -38,20 +50,37 @@ def build_parser() -> cli.Parser:
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--model", choices=list(NETWORKS), default="book", help="classifier")
+    group.add_argument("--precision", choices=["float32", "bfloat16"], default="float32",
+                       help="what the network reckons with in training; its weights and all "
+                            "scoring stay float32")
     group = parser.add_argument_group("training")
     group.add_argument("--max_steps", type=cli.positive_int, default=60000, help="updates in all")
     group.add_argument("--batch_size", type=cli.positive_int, default=128,
                        help="pictures an update, on all devices together")
+    group.add_argument("--augment", choices=[*data.AUGMENTATIONS, "none"], default="book",
+                       help="how pictures are distorted: book: crop, flip, brightness, contrast; "
+                            "cutout: crop, flip, a square of the mean")
+    group.add_argument("--label_smoothing", type=cli.fraction, default=0.0,
+                       help="share of each label that is spread over all classes")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.1,
-                       help="of plain gradient descent")
+                       help="first step size, with one_cycle the highest")
+    group.add_argument("--momentum", type=cli.fraction, default=0.0,
+                       help="of Nesterov's kind; 0: plain gradient descent")
+    group.add_argument("--weight_decay", type=cli.fraction, default=0.0,
+                       help="share of each kernel that a step of size 1 would take away; the "
+                            "book's network has weight decay of its own, in the loss")
+    group.add_argument("--schedule", choices=["staircase", "one_cycle"], default="staircase",
+                       help="of the rate; one_cycle: a quarter of --max_steps up, then down to 0")
     group.add_argument("--num_epochs_per_decay", type=cli.positive_float, default=350.0,
                        help="epochs after which the rate falls by a step")
     group.add_argument("--learning_rate_decay_factor", type=cli.fraction, default=0.1,
                        help="what such a step multiplies it by")
     group.add_argument("--moving_average_decay", type=cli.fraction, default=0.9999,
                        help="share of the running averages that an update leaves")
-    group.add_argument("--strategy", choices=["one_device", "mirrored"], default="one_device",
-                       help="mirrored: each batch is split over all GPUs of this machine")
+    group.add_argument("--strategy", choices=["one_device", "mirrored", "multi_worker"],
+                       default="one_device",
+                       help="mirrored: each batch is split over all GPUs of this machine; "
+                            "multi_worker: over all machines that TF_CONFIG names")
     group.add_argument("--log_every", "--log_frequency", type=cli.positive_int, default=100,
                        help="steps between two log lines")
     group.add_argument("--eval_every", type=cli.positive_int, default=1000,
@@ -62,16 +91,25 @@ def build_parser() -> cli.Parser:
 
 
 def make_strategy(args: argparse.Namespace) -> tf.distribute.Strategy:
-    """Returns how the work is spread over devices.
+    """Returns how the work is spread over devices; call it before anything else of TensorFlow.
 
     Raises:
-        UserError: the batch cannot be split evenly.
+        UserError: the batch cannot be split evenly, or the machines do not know of each other.
     """
     if args.strategy == "one_device":
         return tf.distribute.get_strategy()
-    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-    devices = [device.name for device in tf.config.list_logical_devices(kind)]
-    strategy = tf.distribute.MirroredStrategy(devices)
+    if args.strategy == "multi_worker":
+        if "TF_CONFIG" not in os.environ:
+            raise UserError("--strategy multi_worker without TF_CONFIG in the environment",
+                            "name all machines in it, or try python multi_worker.py on this one")
+        if args.unnamed:
+            raise UserError("--strategy multi_worker without a run folder",
+                            "give all workers the same --run_dir, in a folder that they share")
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    else:
+        kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+        devices = [device.name for device in tf.config.list_logical_devices(kind)]
+        strategy = tf.distribute.MirroredStrategy(devices)
     replicas = strategy.num_replicas_in_sync
     if args.batch_size % replicas:
         raise UserError(f"--batch_size {args.batch_size} cannot be split over {replicas} devices",
@@ -81,6 +119,32 @@ def make_strategy(args: argparse.Namespace) -> tf.distribute.Strategy:
     return strategy
 
 
+@contextmanager
+def open_run(
+    args: argparse.Namespace, strategy: tf.distribute.Strategy, **facts: Any
+) -> Iterator[Path]:
+    """Opens the run folder; of several workers only the first writes there, the chief.
+
+    The others begin with a copy of its checkpoints. Nobody can be ahead of them by then: a step
+    needs all workers. What they write themselves is thrown away.
+
+    Raises:
+        UserError: another worker has gone, or what `rundir.open_run` says.
+    """
+    try:
+        if strategy.extended.should_checkpoint:
+            with rundir.open_run(args, **facts) as run:
+                yield run
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                if (args.run_dir / "checkpoints").is_dir():
+                    shutil.copytree(args.run_dir / "checkpoints", Path(folder) / "checkpoints")
+                yield Path(folder)
+    except tf.errors.UnavailableError as error:
+        raise UserError("another worker has gone", "start all workers again with the same "
+                        "--run_dir; they go on from the newest checkpoint") from error
+
+
 def make_train_step(
     strategy: tf.distribute.Strategy,
     model: keras.Model,
@@ -88,6 +152,7 @@ def make_train_step(
     optimizer: keras.Optimizer,
     batch_size: int,
     average_decay: float,
+    label_smoothing: float = 0.0,
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """Returns the training step: each device takes a part of the batch, all update alike.
 
@@ -98,13 +163,17 @@ def make_train_step(
         optimizer: built for its variables.
         batch_size: pictures on all devices together.
         average_decay: what the averages' decay rises to.
+        label_smoothing: share of each label that is spread over all classes.
     """
     replicas = strategy.num_replicas_in_sync
 
     def replica_step(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
-            logits = model(images, training=True)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+            logits = tf.cast(model(images, training=True), tf.float32)
+            classes = logits.shape[-1]
+            targets = tf.one_hot(labels, classes, 1 - label_smoothing + label_smoothing / classes,
+                                 label_smoothing / classes)
+            losses = tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
             # Sums over devices are the mean over the whole batch, and the weight decay once.
             cross_entropy = tf.reduce_sum(losses) / batch_size
             total_loss = cross_entropy + sum(model.losses) / replicas
@@ -120,7 +189,7 @@ def make_train_step(
         # The averages follow fast at first: (1 + t) / (10 + t) is below the decay for long.
         t = tf.cast(step, tf.float32)
         decay = tf.minimum(average_decay, (1 + t) / (10 + t))
-        for average, variable in zip(averages.variables, model.variables, strict=True):
+        for average, variable in zip(averages.weights, model.weights, strict=True):
             average.assign(decay * average + (1 - decay) * variable)
         return tuple(strategy.reduce("SUM", loss, axis=None) for loss in losses)
 
@@ -129,12 +198,28 @@ def make_train_step(
 
 def learning_rate(
     args: argparse.Namespace, examples: int
-) -> keras.optimizers.schedules.ExponentialDecay:
-    """Returns the rate: it falls by a factor every so many epochs."""
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Returns the rate: it falls by a factor every so many epochs, or rises and falls once."""
+    if args.schedule == "one_cycle":
+        up = args.max_steps // 4
+        return keras.optimizers.schedules.CosineDecay(
+            0.0, args.max_steps - up, warmup_target=args.learning_rate, warmup_steps=up)
     steps = int(examples / args.batch_size * args.num_epochs_per_decay)
     return keras.optimizers.schedules.ExponentialDecay(
         args.learning_rate, max(1, steps), args.learning_rate_decay_factor, staircase=True
     )
+
+
+def make_optimizer(
+    args: argparse.Namespace, model: keras.Model, examples: int
+) -> keras.optimizers.SGD:
+    """Returns gradient descent for a model; its weight decay holds for kernels only."""
+    optimizer = keras.optimizers.SGD(
+        learning_rate(args, examples), args.momentum, nesterov=args.momentum > 0,
+        weight_decay=args.weight_decay or None)
+    optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if v.ndim == 1])
+    optimizer.build(model.trainable_variables)
+    return optimizer
 
 
 def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
@@ -148,24 +233,26 @@ def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
+    strategy = make_strategy(args)
     splits, names = dataset = data.load_flags(args)
     introduce(args, splits)
-    strategy = make_strategy(args)
     with strategy.scope():
-        model, averages = (build_model(args.model, len(names), args.seed) for _ in range(2))
-        optimizer = keras.optimizers.SGD(learning_rate(args, len(splits["train"].labels)))
-        optimizer.build(model.trainable_variables)
+        model = build_model(args.model, len(names), args.seed, args.precision)
+        averages = build_model(args.model, len(names), args.seed)
+        optimizer = make_optimizer(args, model, len(splits["train"].labels))
     parameters = model.count_params()
     train_step = make_train_step(
-        strategy, model, averages, optimizer, args.batch_size, args.moving_average_decay)
+        strategy, model, averages, optimizer, args.batch_size, args.moving_average_decay,
+        args.label_smoothing)
     score = make_score(averages)
-    with rundir.open_run(args, dataset_sha256=dataset.digest, parameters=parameters,
-                         class_names=names) as run:
+    with open_run(args, strategy, dataset_sha256=dataset.digest, parameters=parameters,
+                  class_names=names) as run:
         state = TrainState(run, {"model": model, "averages": averages},
                            {"sgd": (optimizer, model.trainable_variables)})
         start = int(state.step)
         monitor = Monitor(run, start)
-        batches = data.training_batches(splits["train"], args.batch_size, args.seed, start)
+        batches = data.training_batches(splits["train"], args.batch_size, args.seed, start,
+                                        model.input_shape[1], args.augment)
         batches = strategy.experimental_distribute_dataset(batches)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):

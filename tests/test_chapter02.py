@@ -14,9 +14,14 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from chapter02_cifar import data, eval, export, predict, read_demo, shapes, train
-from chapter02_cifar.model import LocalResponseNormalization, build_model
-from common import rundir
+from chapter02_cifar import data, eval, export, multi_worker, predict, read_demo, shapes, train
+from chapter02_cifar.model import (
+    NETWORKS,
+    BatchNormalization,
+    LocalResponseNormalization,
+    build_model,
+)
+from common import checkpoint, rundir
 from common.errors import UserError
 
 SEED = tf.constant([3, 4], tf.int64)
@@ -141,12 +146,42 @@ def test_flip_brightness_and_contrast(pictures):
     assert 0.2 <= factors.min() < 0.5 and 1.5 < factors.max() <= 1.801
 
 
-def test_all_distortions_are_each_of_them_in_turn(pictures):
+@pytest.mark.parametrize("augment", list(data.AUGMENTATIONS))
+def test_all_distortions_are_each_of_them_in_turn(pictures, augment):
     images = tf.cast(pictures[0], tf.float32)
-    for number, distortion in enumerate(data.DISTORTIONS):
+    for number, distortion in enumerate(data.AUGMENTATIONS[augment]):
         images = distortion(images, data.fold_in(SEED, number))
     expected = tf.image.per_image_standardization(images)
-    np.testing.assert_array_equal(data.distort(pictures[0], SEED), expected)
+    np.testing.assert_array_equal(data.distort(pictures[0], SEED, augment=augment), expected)
+
+
+def test_whole_pictures_are_shifted_over_their_mirrored_edges(pictures):
+    images = tf.cast(pictures[0], tf.float32)
+    padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)), "reflect")
+    for picture, crop in zip(padded, data.random_crop(images, SEED, 32).numpy(), strict=True):
+        assert any(np.array_equal(picture[r : r + 32, c : c + 32], crop)
+                   for r in range(9) for c in range(9))
+
+
+def test_cutout_blots_out_one_square_by_the_mean(pictures):
+    images = tf.cast(pictures[0], tf.float32)
+    blotted = data.cutout(images, SEED).numpy()
+    sides = set()
+    for before, after in zip(images.numpy(), blotted, strict=True):
+        changed = (before != after).any(-1)
+        rows, columns = changed.any(1).nonzero()[0], changed.any(0).nonzero()[0]
+        inside = after[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        np.testing.assert_allclose(inside, np.broadcast_to(before.mean((0, 1)), inside.shape),
+                                   rtol=1e-4)
+        assert changed.sum() <= inside.shape[0] * inside.shape[1]
+        sides.add(inside.shape[:2])
+    assert (8, 8) in sides and max(max(side) for side in sides) == 8 and len(sides) > 1
+
+
+def test_without_distortion_the_middle_is_trained_on(pictures):
+    for size in (24, 32):
+        np.testing.assert_array_equal(data.distort(pictures[0], SEED, size, "none"),
+                                      data.centre(pictures[0], size))
 
 
 def test_what_the_network_sees_is_standardised(pictures):
@@ -185,6 +220,87 @@ def test_local_response_normalization_of_a_single_channel():
     x = np.array([0.5, 3.0, 100.0], np.float32).reshape(1, 1, 3, 1)
     expected = x / (1 + 0.001 / 9 * x**2) ** 0.75
     np.testing.assert_allclose(LocalResponseNormalization()(x), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [
+    ("alexnet", 2_248_906), ("vgg", 1_440_106), ("inception", 312_362), ("resnet20", 271_098),
+    ("resnet9", 1_648_362)])
+def test_the_later_networks(name, parameters):
+    model = build_model(name)
+    assert model.count_params() == parameters
+    assert model.input_shape == (None, 32, 32, 3) and model.output_shape == (None, 10)
+
+
+def test_a_residual_block_leads_around_its_convolutions(pictures):
+    model = build_model("resnet20")
+    x = data.centre(pictures[0], 32)
+    for layer in model.layers:  # without what the convolutions add, something still gets through
+        if isinstance(layer, keras.layers.Conv2D) and layer.kernel.shape[2] > 3:
+            layer.kernel.assign(0 * layer.kernel)
+    assert np.ptp(model(x), axis=0).min() > 0.01
+
+
+def test_fused_batch_normalization_is_keras_own():
+    ours, keras_own = BatchNormalization(), keras.layers.BatchNormalization()
+    x = tf.random.stateless_normal((64, 9, 9, 3), (0, 1), 2.0, 3.0)
+    weights = [np.array(row, np.float32) for row in
+               ([1, 2, 3], [0, 1, -1], [0.5, 0, 1], [1, 2, 0.5])]
+    for layer in (ours, keras_own):
+        layer.build(x.shape)
+        layer.set_weights(weights)
+    for training in (False, True, False):
+        outputs, gradients = [], []
+        for layer in (ours, keras_own):
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                outputs.append(layer(x, training=training))
+                loss = tf.reduce_sum(outputs[-1] ** 3)
+            gradients.append(tape.gradient(loss, [x, *layer.trainable_variables]))
+        np.testing.assert_allclose(*outputs, rtol=1e-3, atol=1e-4)
+        for one, other in zip(*gradients, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=np.abs(other).max() / 1e4)
+    for one, other in zip(ours.weights, keras_own.weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_bfloat16_stays_near_float32(name, pictures):
+    exact, fast = (build_model(name, precision=p) for p in ("float32", "bfloat16"))
+    fast.set_weights(exact.get_weights())
+    x = data.centre(pictures[0], exact.input_shape[1])
+    assert {w.dtype for w in fast.weights} <= {"float32"}
+    assert fast(x).dtype == tf.bfloat16
+    np.testing.assert_allclose(tf.cast(fast(x), tf.float32), exact(x), rtol=0.1,
+                               atol=0.05 * np.abs(exact(x)).max() + 1e-6)
+
+
+def test_one_cycle_rises_for_a_quarter_and_ends_at_nothing():
+    args = train.build_parser().parse_args(["--schedule", "one_cycle", "--max_steps", "400"])
+    rate = [float(train.learning_rate(args, 50_000)(step)) for step in (0, 50, 100, 250, 400)]
+    np.testing.assert_allclose(rate, [0, 0.05, 0.1, 0.05, 0], atol=1e-7)
+
+
+def test_weight_decay_takes_from_kernels_only():
+    args = train.build_parser().parse_args(
+        ["--momentum", "0.9", "--weight_decay", "0.5", "--learning_rate", "0.1"])
+    model = build_model("resnet20")
+    before = [v.numpy() for v in model.trainable_variables]
+    optimizer = train.make_optimizer(args, model, 1000)
+    optimizer.apply([tf.zeros(v.shape) for v in before])
+    for old, new in zip(before, model.trainable_variables, strict=True):
+        np.testing.assert_allclose(new, old * (1 if old.ndim == 1 else 0.95), rtol=1e-5)
+
+
+def test_smoothed_labels_give_part_of_the_share_to_all_classes(pictures):
+    model = build_model("softmax")
+    model.layers[-1].bias.assign(np.arange(10, dtype=np.float32))
+    step = train.make_train_step(tf.distribute.get_strategy(), model, build_model("softmax"),
+                                 keras.optimizers.SGD(0.1), 64, 0.9, label_smoothing=0.2)
+    labels = pictures[1]
+    _, cross_entropy = step(data.centre(pictures[0]), tf.constant(labels), tf.constant(1, tf.int64))
+    nats = np.log(np.exp(np.arange(10)).sum()) - np.arange(10)
+    np.testing.assert_allclose(cross_entropy, np.mean(0.8 * nats[labels] + 0.2 * nats.mean()),
+                               rtol=1e-5)
 
 
 def test_the_rate_falls_after_350_epochs():
@@ -252,6 +368,47 @@ def test_two_devices_step_like_one():
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines == ["devices: 2, with 8 of the 16 pictures of an update on each", "equal"]
+
+
+@pytest.mark.slow
+def test_two_workers_train_like_one_and_resume_so(tmp_path, capfd):
+    flags = ["--batch_size", "16", "--eval_every", "9", "--save_every", "9"]
+    assert train.main([*flags, "--max_steps", "4", "--run_dir", str(tmp_path / "one")]) == 0
+    two = str(tmp_path / "two")
+    for max_steps in ("2", "4"):
+        assert multi_worker.main(["--", *flags, "--max_steps", max_steps, "--run_dir", two]) == 0
+    assert "devices: 2, with 8 of the 16 pictures of an update on each" in capfd.readouterr().out
+    weights = []
+    for name in ("one", "two"):
+        averages = build_model("book")
+        assert checkpoint.load(tmp_path / name, "latest", averages=averages).endswith("-4")
+        weights.append(averages.get_weights())
+    for one, both in zip(*weights, strict=True):
+        np.testing.assert_allclose(one, both, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_worker_that_fails_ends_the_others(tmp_path, capfd):
+    assert multi_worker.main(["--", "--batch_size", "15", "--run_dir", str(tmp_path / "run")]) == 2
+    assert "--batch_size 15 cannot be split over 2 devices" in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_worker_says_when_another_has_gone(run):
+    args = train.cli.resolve(train.build_parser(), train.PRESETS, train.CHAPTER,
+                             ["--run_dir", str(run), "--max_steps", "9"])
+    digest = rundir.read_config(run, train.CHAPTER)["dataset_sha256"]
+    with (pytest.raises(UserError, match="another worker has gone"),
+          train.open_run(args, tf.distribute.get_strategy(), dataset_sha256=digest)):
+        raise tf.errors.UnavailableError(None, None, "Connection reset by peer")
+
+
+def test_workers_must_know_of_each_other(tmp_path, capfd, monkeypatch):
+    assert train.main(["--strategy", "multi_worker", "--run_dir", str(tmp_path / "run")]) == 2
+    assert "without TF_CONFIG" in capfd.readouterr().err
+    monkeypatch.setenv("TF_CONFIG", "{}")
+    assert train.main(["--strategy", "multi_worker"]) == 2
+    assert "without a run folder" in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -1,0 +1,81 @@
+"""Tries training on several machines on this one: starts workers that talk over loopback.
+
+    python multi_worker.py -- --name two                    # train.py's demo by two workers
+    python multi_worker.py --num_workers 3 -- --name three --max_steps 100 --batch_size 96
+
+What stands behind the two dashes goes to train.py. On real machines, start train.py on each of them
+with the same flags and a TF_CONFIG of its own, as this script does, and a --run_dir that all see.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from common import cli
+
+TRAIN = Path(__file__).resolve().with_name("train.py")
+
+
+def free_addresses(count: int) -> list[str]:
+    """Returns addresses on loopback that nobody listens at just now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("localhost", 0))
+        return [f"localhost:{one.getsockname()[1]}" for one in sockets]
+
+
+def run_workers(num_workers: int, flags: Sequence[str]) -> int:
+    """Trains with so many workers; where one fails, ends the others.
+
+    The first of them, the chief, writes to the terminal and to the run folder.
+
+    Returns:
+        The exit status: 0, or the first that was another.
+    """
+    command = [sys.executable, str(TRAIN), "--strategy", "multi_worker", *flags]
+    addresses, workers = free_addresses(num_workers), []
+    for index in range(num_workers):
+        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+        environment = os.environ | {"TF_CONFIG": json.dumps(task)}
+        output = None if index == 0 else subprocess.DEVNULL
+        workers.append(subprocess.Popen(command, env=environment, stdout=output, stderr=output))
+    try:
+        while (statuses := [worker.poll() for worker in workers]) != [0] * num_workers:
+            if failed := [status for status in statuses if status]:
+                return failed[0]
+            time.sleep(0.1)
+        return 0
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.wait()
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.build_parser(__doc__, "multi_worker.py")
+    parser.add_argument("--num_workers", type=cli.positive_int, default=2, help="processes")
+    parser.add_argument("flags", nargs="*", metavar="-- FLAGS", help="flags of train.py")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    statuses = []
+
+    def train() -> None:
+        args = build_parser().parse_args(argv)
+        statuses.append(run_workers(args.num_workers, args.flags))
+
+    return cli.run(train) or statuses[0]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
