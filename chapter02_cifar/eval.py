@@ -6,8 +6,8 @@
 Uses the running averages of the weights. Writes eval.json, confusion.png and mistakes.png (the
 wrong answers given with most confidence) into the run folder. With `--watch`, looks every so many
 seconds at the newest checkpoint of a run that is being trained, scores it into TensorBoard if it is
-new, and goes on to the rest once training has ended. Choose nothing by what it shows: it is the
-test split.
+new, and goes on to the rest, and to test_accuracy.png, once training has ended. Choose nothing by
+what it shows: it is the test split.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
@@ -102,6 +103,19 @@ def watch(run_dir: Path, model: keras.Model, test: data.Split, seconds: int) -> 
             time.sleep(seconds)
 
 
+def draw_accuracies(accuracies: dict[str, float], book: float | None, png: Path) -> None:
+    """Draws what `watch` returned, with the book's accuracy where it has one."""
+    figure, axes = plt.subplots(figsize=(6, 3.5))
+    axes.plot([int(step) for step in accuracies], list(accuracies.values()), label="here")
+    if book is not None:
+        axes.axhline(book, color="gray", linestyle="--", label="book, at its end")
+    axes.set(xlabel="step", ylabel="test accuracy")
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    images.save_figure(png, figure)
+
+
 def results_name(model: str, preset: str) -> str:
     """Returns what a recipe is called in results/: "book" for preset book of model book."""
     return model if preset == model else f"{model}-{preset}"
@@ -111,10 +125,13 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     """Scores the splits, writes eval.json and the two pictures."""
     splits, names = dataset = data.load_flags(flags)
     rundir.check_data(args.run_dir, CHAPTER, dataset.digest)
-    test, details = splits["test"], {}
+    test, by_step = splits["test"], {}
+    if (args.run_dir / "eval.json").is_file():  # what was watched stays known
+        earlier = rundir.read_json(args.run_dir / "eval.json")["details"]
+        by_step = earlier.get("test_accuracy_by_step", {})
     model, _ = load_run(args, flags)
     if args.watch:
-        details["test_accuracy_by_step"] = watch(args.run_dir, model, test, args.watch)
+        by_step |= watch(args.run_dir, model, test, args.watch)
         model, _ = load_run(args, flags)
     score = make_score(model)
     scores = {name: score(splits[name]) for name in ("validation", "test")}
@@ -124,9 +141,12 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     images.draw_mistakes(*test, probabilities, names, args.run_dir / "mistakes.png")
     per_class = {name: float(np.mean(answers[test.labels == i] == i))
                  for i, name in enumerate(names) if i in test.labels}
-    details["test_accuracy_by_class"] = per_class
+    details = {"test_accuracy_by_class": per_class}
     as_in_the_book = flags.dataset == "cifar10" and args.publish in (None, "", JPEG_COPY)
     book = {"accuracy": BOOK[flags.preset]} if as_in_the_book and flags.preset in BOOK else {}
+    if by_step:
+        details["test_accuracy_by_step"] = by_step
+        draw_accuracies(by_step, book.get("accuracy"), args.run_dir / "test_accuracy.png")
     recipe = results_name(flags.model, flags.preset)
     results.write(args, CHAPTER, flags.dataset, recipe, scores, book, details)
     for name, accuracy in per_class.items():

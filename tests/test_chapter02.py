@@ -443,6 +443,9 @@ def test_watching_follows_the_training_and_ends_with_it(run, capfd, monkeypatch)
     assert list(by_step) == ["3", "5"] and training == []
     assert by_step["5"] == result["metrics"]["test"]["accuracy"]
     assert list((run / "tb" / "test").iterdir())
+    assert Image.open(run / "test_accuracy.png").size[0] > 300
+    assert eval.main(["--run_dir", str(run)]) == 0
+    assert rundir.read_json(run / "eval.json")["details"]["test_accuracy_by_step"] == by_step
     assert "step 3:" in capfd.readouterr().out
 
 
