@@ -5,8 +5,8 @@
 Two signatures:
 
 serving_default  images: uint8 (count, 28, 28), light ink on 0 -> labels, probabilities
-pictures         encoded: strings of PNG or JPEG bytes, any size, any polarity -> the same; an
-                 EXIF orientation is not looked at
+pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes, any size, any polarity -> the
+                 same; an EXIF orientation is not looked at
 """
 
 import argparse

@@ -27,11 +27,15 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
         uint8 of shape (height, width, 3), or (height, width) for grey, in [0, 255].
 
     Raises:
-        UserError: there is no such file, or it holds no picture that can be decoded.
+        UserError: there is no such file, or it holds no picture that can be decoded, or one of
+            32 bits a pixel, of which nothing tells the range.
     """
     try:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             image = ImageOps.exif_transpose(image)
+            if image.mode in ("I", "F"):  # Pillow would make them black or white
+                raise UserError(f"{path} has grey values of 32 bits (mode {image.mode})",
+                                "save it with 8 or 16 bits, as a PNG")
             if image.mode.startswith("I;16"):  # Pillow would clip 16-bit grey, not scale it
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             if image.has_transparency_data:
@@ -46,6 +50,18 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
         ) from error
 
 
+def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+    """Decodes a JPEG inside a graph, to the very numbers that `read_image` gives.
+
+    Args:
+        encoded: its bytes, a string scalar.
+
+    Returns:
+        uint8 of shape (height, width, 3) in [0, 255].
+    """
+    return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
+
+
 def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a picture inside a graph, as `read_image` does but for EXIF and 16 bits.
 
@@ -54,9 +70,22 @@ def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
 
     Returns:
         float32 of shape (height, width, 3) in [0, 255], transparent pixels laid on white.
+
+    Raises:
+        tf.errors.InvalidArgumentError: the bytes are of a WebP, or of no picture.
     """
-    # Its own channels: asked for four, TensorFlow refuses JPEG and GIF, which have no alpha.
-    picture = tf.cast(tf.io.decode_image(encoded, expand_animations=False), tf.float32)
+    head = tf.strings.substr(tf.strings.join([encoded, 12 * " "]), 0, 12)
+    webp = tf.strings.regex_full_match(head, r"RIFF\C{4}WEBP")
+    check = tf.debugging.Assert(~webp, ["a WebP is not read here: give a PNG, JPEG, BMP or GIF"])
+    with tf.control_dependencies([check]):  # of an animated one TensorFlow's decoder dies
+        encoded = tf.identity(encoded)
+    # Its own channels: asked for four, TensorFlow refuses GIF, which has no alpha.
+    picture = tf.cond(
+        tf.equal(tf.strings.substr(head, 0, 2), b"\xff\xd8"),
+        lambda: decode_jpeg(encoded),
+        lambda: tf.io.decode_image(encoded, expand_animations=False),
+    )
+    picture = tf.cast(picture, tf.float32)
     channels = tf.shape(picture)[-1]  # grey, grey and alpha, colours, colours and alpha
     opacity = tf.where(channels % 2 == 0, picture[..., -1:] / 255, 1.0)
     colours = picture[..., : channels - 1 + channels % 2]

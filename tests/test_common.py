@@ -782,6 +782,35 @@ def test_decoding_in_a_graph_gives_what_read_image_gives(tmp_path, mode, kind):
     np.testing.assert_allclose(found, images.read_image(path), atol=2)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_both_readers_of_jpeg_agree_to_the_last_bit(tmp_path, mode):
+    noise = np.random.default_rng(0).integers(0, 256, (33, 41, 3), np.uint8)
+    path = saved(tmp_path / "a.jpg", Image.fromarray(noise).convert(mode))
+    np.testing.assert_array_equal(images.decode_jpeg(path.read_bytes()), images.read_image(path))
+    np.testing.assert_array_equal(images.decode_on_white(path.read_bytes()),
+                                  images.read_image(path))
+
+
+@pytest.mark.parametrize("animated", [False, True])
+def test_decoding_in_a_graph_refuses_webp(tmp_path, animated):
+    more = {"save_all": True, "append_images": [Image.new("RGB", (7, 5))]} if animated else {}
+    encoded = saved(tmp_path / "a.webp", Image.fromarray(RGB), **more).read_bytes()
+    decode = tf.function(images.decode_on_white, input_signature=[tf.TensorSpec((), tf.string)])
+    for read in (decode, images.decode_on_white):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="a WebP is not read here"):
+            read(encoded)
+        for nothing in (b"", b"x", b"RIFF"):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                read(nothing)
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_read_image_refuses_32_bits(tmp_path, kind):
+    path = saved(tmp_path / "deep.tif", Image.fromarray(np.array([[0, 256, 70000]], kind)))
+    with pytest.raises(UserError, match=r"deep.tif has grey values of 32 bits \(mode [IF]\)"):
+        images.read_image(path)
+
+
 def test_read_image_scales_16_bits(tmp_path):
     deep = Image.fromarray(np.array([[0, 256, 32768, 65535]], np.uint16))
     found = images.read_image(saved(tmp_path / "deep.png", deep), "L")
