@@ -171,7 +171,8 @@ def random_crop(encoded: tf.Tensor, key: tf.Tensor, min_area: float) -> tf.Tenso
         max_attempts=ATTEMPTS,
     )
     window = tf.concat([begin[:2], extent[:2]], axis=0)
-    return tf.io.decode_and_crop_jpeg(encoded, window, channels=3)
+    return tf.io.decode_and_crop_jpeg(encoded, window, channels=3,
+                                      dct_method="INTEGER_ACCURATE")  # as `images.decode_jpeg`
 
 
 def distort_colours(image: tf.Tensor, key: tf.Tensor, full: bool) -> tf.Tensor:
@@ -216,13 +217,14 @@ def distort(
         float32 of shape (size, size, 3) in [0, 255].
     """
     if augment == "none":
-        return centre(tf.io.decode_jpeg(encoded, channels=3), size)
+        return centre(images.decode_jpeg(encoded), size)
     crop_key, resize_key, flip_key, colour_key = tf.unstack(tf.random.split(key, 4))
     image = tf.cast(random_crop(encoded, crop_key, min_area), tf.float32) / 255
     methods = ("bilinear", "nearest", "bicubic", "area") if augment == "full" else ("bilinear",)
     method = tf.random.stateless_uniform((), resize_key, 0, len(methods), tf.int32)
     image = tf.switch_case(method, [
-        lambda name=name: tf.image.resize(image, (size, size), name) for name in methods])
+        lambda name=name: tf.image.resize(image, (size, size), name, antialias=True)
+        for name in methods])
     image = tf.image.stateless_random_flip_left_right(image, flip_key)
     image = distort_colours(image, colour_key, augment == "full")
     return 255 * tf.ensure_shape(image, (size, size, 3))
@@ -261,7 +263,7 @@ def training_batches(
 def evaluation_batches(split: Split, size: int, batch_size: int = 50) -> tf.data.Dataset:
     """Makes the stream that shows each picture exactly once, in order."""
     def example(encoded: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return centre(tf.io.decode_jpeg(encoded, channels=3), size), label
+        return centre(images.decode_jpeg(encoded), size), label
 
     pictures = tf.data.Dataset.from_tensor_slices(tuple(split))
     return inputs.finish(pictures.map(example, num_parallel_calls=tf.data.AUTOTUNE), batch_size)
@@ -269,7 +271,7 @@ def evaluation_batches(split: Split, size: int, batch_size: int = 50) -> tf.data
 
 def thumbnails(encoded: Sequence[bytes], size: int = 96) -> np.ndarray:
     """Returns what is looked at of some JPEGs in a test: uint8 (count, size, size, 3)."""
-    shown = [centre(tf.io.decode_jpeg(jpeg, channels=3), size) for jpeg in encoded]
+    shown = [centre(images.decode_jpeg(jpeg), size) for jpeg in encoded]
     return np.stack(shown).astype(np.uint8) if shown else np.zeros((0, size, size, 3), np.uint8)
 
 

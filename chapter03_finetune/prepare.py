@@ -116,7 +116,7 @@ def encode(path: Path) -> tuple[bytes, int, int]:
     if fit:
         raw = path.read_bytes()
         try:
-            tf.io.decode_jpeg(raw, channels=3)  # Pillow reads some that TensorFlow does not
+            images.decode_jpeg(raw)  # Pillow reads some that TensorFlow does not
             return raw, height, width
         except tf.errors.InvalidArgumentError:
             pass
