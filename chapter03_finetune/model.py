@@ -8,8 +8,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 applications = keras.applications
+
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of red, green, blue in [0, 1]
+IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class Network(NamedTuple):
@@ -18,6 +22,15 @@ class Network(NamedTuple):
     build: Callable[..., keras.Model]
     preprocess: Callable[[keras.KerasTensor], keras.KerasTensor]
     size: int
+
+
+def normalize(pictures: keras.KerasTensor) -> keras.KerasTensor:
+    """Gives EfficientNet pixels of ImageNet's mean 0 and deviation 1, times 255.
+
+    Its first layer divides by 255. The one behind it would normalize, but by numbers that only
+    reading a file puts to use: `set_weights` and checkpoints do not. Here it stays the identity.
+    """
+    return (pictures - 255 * IMAGENET_MEAN) / IMAGENET_DEVIATION
 
 
 NETWORKS = {
@@ -36,8 +49,7 @@ NETWORKS = {
     "MobileNet": Network(applications.MobileNet, applications.mobilenet.preprocess_input, 224),
     "MobileNetV2": Network(
         applications.MobileNetV2, applications.mobilenet_v2.preprocess_input, 224),
-    "EfficientNetB0": Network(
-        applications.EfficientNetB0, applications.efficientnet.preprocess_input, 224),
+    "EfficientNetB0": Network(applications.EfficientNetB0, normalize, 224),
 }
 
 
@@ -53,8 +65,10 @@ def build_backbone(
         weights: "imagenet", or None for random ones.
     """
     options = {"alpha": alpha} if name.startswith("MobileNet") else {}
+    if weights is None:  # some networks make the address of their weights from their name
+        options["name"] = "backbone"
     return NETWORKS[name].build(include_top=False, weights=weights, input_shape=(size, size, 3),
-                                pooling="avg", name="backbone", **options)
+                                pooling="avg", **options)
 
 
 def build_model(

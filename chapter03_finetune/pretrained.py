@@ -95,5 +95,4 @@ def load_file(backbone: keras.Model, path: Path) -> None:
                 f"{path} does not fit: layer {layer.name} needs weights of shapes {expected}, the "
                 f"file has {found or 'none'}", hint)
     for layer, values in zip(backbone.layers, stored, strict=True):
-        if values:
-            layer.load_own_variables({str(i): value for i, value in enumerate(values)})
+        layer.set_weights(values)  # not `load_own_variables`: see `model.normalize`

@@ -23,7 +23,8 @@ from chapter03_finetune.model import (
     set_batch_norm_decay,
     set_trainable,
 )
-from common import inputs, rundir
+from common import checkpoint, images, inputs, rundir
+from common.checkpoint import TrainState
 from common.errors import UserError
 
 TINY = ("--image_size", "32", "--batch_size", "4", "--max_steps", "2", "--log_every", "1")
@@ -268,6 +269,31 @@ def test_crops_are_of_the_asked_size():
     assert 0.73 < aspects.min() < 0.9 and 1.1 < aspects.max() < 1.37
 
 
+def test_all_readers_of_a_jpeg_agree_to_the_last_bit(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (90, 70, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg", subsampling=0)  # windows as of the whole
+    jpeg = (tmp_path / "a.jpg").read_bytes()
+    seen = images.read_image(tmp_path / "a.jpg")
+    tested = next(iter(data.evaluation_batches(data.Split([jpeg], [0]), 32)))[0][0]
+    np.testing.assert_array_equal(tested, data.centre(seen, 32))
+    key = tf.constant([0, 0], tf.int64)
+    np.testing.assert_array_equal(data.distort(jpeg, 32, key, "none"), tested)
+    np.testing.assert_array_equal(data.thumbnails([jpeg], 32)[0], np.uint8(tested))
+    crop = data.random_crop(jpeg, key, 0.3).numpy()
+    height, width, _ = crop.shape
+    assert any(np.array_equal(crop, seen[top : top + height, left : left + width])
+               for top in range(91 - height) for left in range(71 - width))
+
+
+def test_training_shrinks_without_aliases():
+    """Stripes of a pixel become grey, whatever window is cut out."""
+    stripes = np.tile(np.uint8([[[0], [255]]]), (256, 128, 3))
+    jpeg = tf.io.encode_jpeg(stripes, quality=100, chroma_downsampling=False)
+    for number in range(10):
+        seen = data.distort(jpeg, 32, tf.constant([0, number], tf.int64), min_area=0.9).numpy()
+        assert seen[4:-4, 4:-4].std() < 10
+
+
 @pytest.mark.parametrize("full", [False, True])
 def test_colours_are_distorted_within_bounds(full):
     image = tf.constant(np.asarray(picture()) / 255, tf.float32)
@@ -460,6 +486,42 @@ def test_weights_of_whole_networks_and_of_backbones_fit(tmp_path, name, whole, k
     pretrained.load(backbone, str(path), name, 0.25)
     for found, expected in zip(backbone.get_weights(), source.get_weights(), strict=False):
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("way", ["imagenet", "file"])
+def test_efficientnet_sees_what_keras_imagenet_network_sees(tmp_path, monkeypatch, way):
+    source = NETWORKS["EfficientNetB0"].build(weights=None, include_top=False,
+                                              input_shape=(32, 32, 3), pooling="avg")
+    statistics = [np.array(values, np.float32) for values in (
+        (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0)]  # as in the file that Keras publishes
+    source.layers[2].set_weights(statistics)
+    write_keras_2(source, path := tmp_path / "a.h5")
+    asked = []
+    monkeypatch.setattr(keras.src.utils.file_utils, "get_file",
+                        lambda name, url, **kwargs: asked.append(url) or str(path))
+    theirs = NETWORKS["EfficientNetB0"].build(weights="imagenet", include_top=False,
+                                              input_shape=(32, 32, 3), pooling="avg")
+    monkeypatch.setattr(inputs, "reachable", lambda url: True)
+    model = build_model("EfficientNetB0", 2, 32)
+    pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+
+    def features(model: keras.Model) -> tf.Tensor:
+        prepared = NETWORKS["EfficientNetB0"].preprocess(pictures)
+        found = model.get_layer("backbone")(prepared, training=False)
+        np.testing.assert_allclose(model(pictures, training=False),
+                                   model.get_layer("logits")(found), rtol=1e-4, atol=1e-6)
+        return found
+
+    expected = theirs(pictures, training=False).numpy()
+    assert np.abs(features(model) - expected).max() > 0.1 * np.abs(expected).max()
+    pretrained.load(model.get_layer("backbone"),
+                    "imagenet" if way == "imagenet" else str(path), "EfficientNetB0", 1.0)
+    assert all(url.endswith("/efficientnetb0_notop.h5") for url in asked)
+    np.testing.assert_allclose(features(model), expected, rtol=1e-3, atol=1e-6)
+    TrainState(tmp_path, {"model": model}).save()
+    again = build_model("EfficientNetB0", 2, 32, seed=1)
+    checkpoint.load(tmp_path, "latest", model=again)
+    np.testing.assert_allclose(features(again), expected, rtol=1e-3, atol=1e-6)
 
 
 def test_weights_that_do_not_fit_name_the_first_layer(tmp_path):
