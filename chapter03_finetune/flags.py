@@ -30,8 +30,8 @@ def add_model_flags(parser: cli.Parser) -> None:
     group.add_argument("--image_size", "--train_image_size", type=cli.positive_int,
                        help="pixels along either side (default: the network's own)")
     group.add_argument("--trainable_scopes", default="all",
-                       help="what is trained: head, all, or beginnings of names of layers, "
-                            "comma-separated")
+                       help="what is trained: head, all, or names of layers, comma-separated "
+                            "(conv_pw_1 is also conv_pw_1_bn, not conv_pw_10)")
     group.add_argument("--keep_prob", type=cli.keep_prob, default=0.8,
                        help="share of the features that dropout before the last layer keeps")
     group.add_argument("--batch_norm_decay", type=cli.fraction,

@@ -101,21 +101,26 @@ def set_trainable(model: keras.Model, scopes: str) -> None:
 
     Args:
         model: from `build_model`.
-        scopes: "head", "all", or beginnings of names of layers, comma-separated, of which "head"
-            may be one.
+        scopes: "head", "all", or names of layers, comma-separated, of which "head" may be one.
+            "conv_pw_1" is also conv_pw_1_bn, not conv_pw_10.
 
     Raises:
-        ValueError: no layer's name begins so.
+        ValueError: no layer that has weights is called so.
     """
-    layers = model.get_layer("backbone").layers
-    prefixes = [scope for scope in scopes.split(",") if scope not in ("head", "all")]
-    for prefix in prefixes:
-        if not prefix or not any(layer.name.startswith(prefix) for layer in layers):
-            raise ValueError(f"no layer of {model.name} has a name that begins with {prefix!r}")
-    everything = "all" in scopes.split(",")
-    model.get_layer("logits").trainable = everything or "head" in scopes.split(",")
+    wanted = scopes.split(",")
+    layers = [layer for layer in model.get_layer("backbone").layers if layer.weights]
+
+    def within(layer: keras.Layer, scope: str) -> bool:
+        return f"{layer.name}_".startswith(f"{scope}_")
+
+    for scope in set(wanted) - {"head", "all"}:
+        if not any(within(layer, scope) for layer in layers):
+            last = ", ".join(layer.name for layer in layers[-4:])
+            raise ValueError(f"no layer of {model.name} that has weights is called {scope!r}; "
+                             f"the last ones are {last}")
+    model.get_layer("logits").trainable = "all" in wanted or "head" in wanted
     for layer in layers:
-        layer.trainable = everything or layer.name.startswith(tuple(prefixes))
+        layer.trainable = "all" in wanted or any(within(layer, scope) for scope in wanted)
 
 
 def set_batch_norm_decay(model: keras.Model, decay: float) -> None:

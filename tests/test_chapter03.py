@@ -438,8 +438,16 @@ def test_only_what_is_meant_is_trained(scopes):
 
 def test_scopes_that_name_nothing():
     model = build_model("MobileNet", 3, 32, alpha=0.25)
-    with pytest.raises(ValueError, match="begins with 'Mixed_9'"):
-        set_trainable(model, "head,Mixed_9")
+    for scope in ("Mixed_9", "conv_pw_14", "conv_pw_13_relu", "conv_p", ""):  # relu has no weights
+        with pytest.raises(ValueError, match=f"called '{scope}'; the last .*, conv_pw_13_bn$"):
+            set_trainable(model, f"head,{scope}")
+
+
+def test_a_scope_is_no_longer_number():
+    model = build_model("MobileNet", 3, 32, alpha=0.25)
+    set_trainable(model, "conv_pw_1")
+    trained = {v.path.split("/")[-2] for v in model.trainable_variables}
+    assert trained == {"conv_pw_1", "conv_pw_1_bn"}
 
 
 @pytest.mark.slow
@@ -665,7 +673,7 @@ def test_bad_flags_are_named(tmp_path, capsys):
     fails("--dataset_dir", str(tmp_path), says="--dataset textures is not read from a folder")
     fails("--dataset", "records", says="--dataset records without --dataset_dir")
     fails("--dataset", "records", "--dataset_dir", str(tmp_path), says="has no label.txt")
-    fails("--trainable_scopes", "Mixed_9", says="begins with 'Mixed_9'")
+    fails("--trainable_scopes", "Mixed_9", says="is called 'Mixed_9'")
     fails("--model_name", "InceptionV3", says="75")
     fails("--weights", str(tmp_path / "absent.h5"), says="holds no weights that can be read")
     assert not list(rundir.runs_dir().glob("chapter03_finetune/*"))
