@@ -268,6 +268,8 @@ def newest(run_dir: Path, which: str) -> str | None:
 def load(run_dir: Path, which: str, **models: Any) -> str:
     """Restores trained weights into models built by the caller; returns the checkpoint's path.
 
+    Says so where the newest is taken because no best one was kept.
+
     Args:
         run_dir: the run folder.
         which: see `newest`.
@@ -278,6 +280,8 @@ def load(run_dir: Path, which: str, **models: Any) -> str:
     """
     if (path := newest(run_dir, which)) is None:
         raise UserError(f"{run_dir} has no {which} checkpoint", "train first: python train.py")
+    if which == "best" and path == newest(run_dir, "latest"):
+        print(f"no best checkpoint was kept: taking the newest, {path}", file=sys.stderr)
     try:
         values = {name: weights(model) for name, model in models.items()}
         status = tf.train.Checkpoint(**values).restore(path)
@@ -294,8 +298,11 @@ def load(run_dir: Path, which: str, **models: Any) -> str:
     return path
 
 
-def usage(run_dir: Path, which: str) -> dict[str, float]:
-    """Returns what a run took: steps, those of its `which` checkpoint, and minutes."""
+def usage(run_dir: Path, which: str) -> dict[str, Any]:
+    """Returns what a run took: steps, minutes, and its `which` checkpoint with its steps.
+
+    That checkpoint is called "best" only where a best one was kept.
+    """
 
     def read(path: str | None) -> dict[str, float]:
         reader = tf.train.load_checkpoint(path)
@@ -306,6 +313,7 @@ def usage(run_dir: Path, which: str) -> dict[str, float]:
     last = read(newest(run_dir, "latest") or chosen)
     return {
         "steps": int(last["step"]),
+        "checkpoint": "best" if Path(chosen).parent.name == "best" else "latest",
         "checkpoint_step": int(read(chosen)["step"]),
         "minutes_two_cores": round(last["cpu_seconds"] / 2 / 60, 2),
         "wall_minutes": round(last["wall_seconds"] / 60, 2),

@@ -66,7 +66,6 @@ def write(
         "metrics": metrics,
         "book": book or {},
         "details": details or {},
-        "checkpoint": args.checkpoint,
         **checkpoint.usage(args.run_dir, args.checkpoint),
         "parameters": config["parameters"],
         "dataset_sha256": config["dataset_sha256"],

@@ -302,14 +302,19 @@ def test_best_checkpoint_is_kept_beside_the_newest(tmp_path):
     state.save()
     assert load_count(tmp_path, "best") == 2 and load_count(tmp_path) == 3
     for which in ("best", "latest"):
-        assert checkpoint.usage(tmp_path, which)["steps"] == 3
+        usage = checkpoint.usage(tmp_path, which)
+        assert usage["steps"] == 3 and usage["checkpoint"] == which
     assert float(TrainState(tmp_path, {"counter": Counter()}).best) == 1.0
 
 
-def test_best_means_the_newest_where_no_best_was_kept(tmp_path):
+def test_best_means_the_newest_where_no_best_was_kept(tmp_path, capsys):
     count(tmp_path, max_steps=2)
     assert checkpoint.newest(tmp_path, "best") == checkpoint.newest(tmp_path, "latest")
+    capsys.readouterr()
+    assert load_count(tmp_path) == 2 and capsys.readouterr().err == ""
     assert load_count(tmp_path, "best") == 2
+    assert "no best checkpoint was kept: taking the newest, " in capsys.readouterr().err
+    assert checkpoint.usage(tmp_path, "best")["checkpoint"] == "latest"
 
 
 @pytest.mark.parametrize("pattern", ["ckpt-7.*", "ckpt-7.index"])
