@@ -25,8 +25,8 @@ def add_model_flags(parser: cli.Parser) -> None:
     group.add_argument("--weights", type=weights, default="imagenet",
                        help="to begin with: imagenet (downloaded once), none (random), or the path "
                             "of a Keras file (.h5) of this network, with its classifier or without")
-    group.add_argument("--alpha", type=cli.positive_float, default=1.0,
-                       help="share of the channels of a MobileNet")
+    group.add_argument("--alpha", type=cli.positive_float,
+                       help="share of the channels of a MobileNet (default: 1)")
     group.add_argument("--image_size", "--train_image_size", type=cli.positive_int,
                        help="pixels along either side (default: the network's own)")
     group.add_argument("--trainable_scopes", default="all",
@@ -61,7 +61,8 @@ def add_optimizer_flags(parser: cli.Parser) -> None:
     group.add_argument("--learning_rate_decay_type", default="exponential",
                        choices=["fixed", "exponential", "polynomial", "cosine"],
                        help="polynomial: straight to --end_learning_rate within "
-                            "--num_epochs_per_decay; cosine: to 0 at --max_steps")
+                            "--num_epochs_per_decay; cosine: to 0 at --max_steps, so that a "
+                            "resume that raises --max_steps lifts the rate again")
     group.add_argument("--learning_rate_decay_factor", type=cli.fraction, default=0.94,
                        help="what a step of the exponential decay multiplies the rate by")
     group.add_argument("--num_epochs_per_decay", type=cli.positive_float, default=2.0,

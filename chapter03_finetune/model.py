@@ -5,7 +5,7 @@ logits of shape (batch, num_classes). What a network wants done to pixel values 
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -54,17 +54,24 @@ NETWORKS = {
 
 
 def build_backbone(
-    name: str, size: int, alpha: float = 1.0, weights: str | None = None
+    name: str, size: int, alpha: float | None = None, weights: str | None = None
 ) -> keras.Model:
     """Builds a network without its classifier, up to the mean over all places.
 
     Args:
         name: one of NETWORKS.
         size: pixels along either side of its pictures.
-        alpha: multiplies the channels of a MobileNet.
+        alpha: multiplies the channels of a MobileNet; None is 1.
         weights: "imagenet", or None for random ones.
+
+    Raises:
+        ValueError: the network has no such size, or no `alpha` but 1.
     """
-    options = {"alpha": alpha} if name.startswith("MobileNet") else {}
+    options: dict[str, Any] = {}
+    if name.startswith("MobileNet"):
+        options["alpha"] = alpha or 1.0
+    elif alpha not in (None, 1):
+        raise ValueError(f"--alpha {alpha} is for a MobileNet; {name} needs --alpha 1")
     if weights is None:  # some networks make the address of their weights from their name
         options["name"] = "backbone"
     return NETWORKS[name].build(include_top=False, weights=weights, input_shape=(size, size, 3),
@@ -72,7 +79,7 @@ def build_backbone(
 
 
 def build_model(
-    name: str, num_classes: int, size: int, alpha: float = 1.0, keep_prob: float = 1.0,
+    name: str, num_classes: int, size: int, alpha: float | None = None, keep_prob: float = 1.0,
     seed: int = 0,
 ) -> keras.Model:
     """Builds a classifier with random weights: `backbone`, dropout, and a new layer `logits`.
@@ -81,9 +88,12 @@ def build_model(
         name: one of NETWORKS.
         num_classes: logits.
         size: pixels along either side of its pictures.
-        alpha: multiplies the channels of a MobileNet.
+        alpha: multiplies the channels of a MobileNet; None is 1.
         keep_prob: share of the features that dropout keeps.
         seed: of the random weights and of dropout.
+
+    Raises:
+        ValueError: see `build_backbone`.
     """
     keras.utils.set_random_seed(seed)
     pictures = keras.Input((size, size, 3))

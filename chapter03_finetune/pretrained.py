@@ -18,14 +18,14 @@ HOST = "https://storage.googleapis.com"  # where Keras keeps the weights of kera
 OFFLINE = "work offline with --weights FILE.h5, or without them: --weights none"
 
 
-def load(backbone: keras.Model, weights: str, name: str, alpha: float) -> None:
+def load(backbone: keras.Model, weights: str, name: str, alpha: float | None) -> None:
     """Gives a backbone its first weights.
 
     Args:
         backbone: from `build_backbone`.
         weights: "imagenet", "none" for the random ones it has, or the path of a file.
         name: of the network, one of NETWORKS.
-        alpha: of a MobileNet.
+        alpha: of a MobileNet; None is 1.
 
     Raises:
         UserError: the weights cannot be had, or do not fit.
@@ -36,7 +36,7 @@ def load(backbone: keras.Model, weights: str, name: str, alpha: float) -> None:
         load_file(backbone, Path(weights))
 
 
-def load_imagenet(backbone: keras.Model, name: str, alpha: float) -> None:
+def load_imagenet(backbone: keras.Model, name: str, alpha: float | None) -> None:
     """Takes Keras' weights, trained on ImageNet; says how large they are before a download."""
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
     stems = (path.stem.replace("_", "") for path in folder.glob("*.h5"))

@@ -674,7 +674,8 @@ def test_bad_flags_are_named(tmp_path, capsys):
     fails("--dataset", "records", says="--dataset records without --dataset_dir")
     fails("--dataset", "records", "--dataset_dir", str(tmp_path), says="has no label.txt")
     fails("--trainable_scopes", "Mixed_9", says="is called 'Mixed_9'")
-    fails("--model_name", "InceptionV3", says="75")
+    fails("--model_name", "InceptionV3", says="--alpha 0.25 is for a MobileNet; InceptionV3")
+    fails("--model_name", "InceptionV3", "--alpha", "1", says="75")
     fails("--weights", str(tmp_path / "absent.h5"), says="holds no weights that can be read")
     assert not list(rundir.runs_dir().glob("chapter03_finetune/*"))
 
