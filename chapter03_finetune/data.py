@@ -103,26 +103,43 @@ def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]
     return Split(encoded, labels)
 
 
+def hold_out(labels: np.ndarray, fraction: float) -> np.ndarray:
+    """Chooses the pictures that choose the checkpoint, of each class the same share.
+
+    Args:
+        labels: of all training pictures, of shape (count,).
+        fraction: above 0 and below 1. A class gives at least one picture, and keeps at least one.
+
+    Returns:
+        bool of shape (count,).
+    """
+    rng, held_out = np.random.default_rng(HOLDOUT_SEED), np.zeros(len(labels), bool)
+    for label in np.unique(labels):
+        of_class = rng.permutation(np.flatnonzero(labels == label))
+        count = min(max(round(len(of_class) * fraction), 1), len(of_class) - 1)
+        held_out[of_class[:count]] = True
+    return held_out
+
+
 def load_records(folder: Path, dataset_name: str, holdout_fraction: float) -> Data:
     """Loads what prepare.py wrote: its validation records are the test split here.
 
     Args:
         folder: of the records and label.txt.
         dataset_name: what the names of the records begin with.
-        holdout_fraction: share of the training pictures that chooses the checkpoint, at least one
-            picture and not all.
+        holdout_fraction: see `hold_out`.
 
     Raises:
-        UserError: see `read_split`.
+        UserError: see `read_split`; or no class has two pictures to train on.
     """
     (label_file,) = inputs.check_files(folder, ["label.txt"], "write it: python prepare.py")
     names = read_names(label_file)
     train, test = (read_split(folder, dataset_name, split, names) for split in prepare.SPLITS)
-    if (count := len(train.labels)) < 2:
-        raise UserError(f"{folder} has {count} picture to train on", "give more")
-    border = min(max(round(count * holdout_fraction), 1), count - 1)
-    order = np.random.default_rng(HOLDOUT_SEED).permutation(count)
-    parts = {"train": np.sort(order[border:]), "validation": np.sort(order[:border])}
+    held_out = hold_out(train.labels, holdout_fraction)
+    if not held_out.any():
+        raise UserError(f"{folder} has one picture of each class to train on, none to hold out",
+                        "give more")
+    parts = {"train": ~held_out, "validation": held_out}
     splits = {name: Split(train.encoded[part], train.labels[part]) for name, part in parts.items()}
     return Data(splits | {"test": test}, names)
 
@@ -284,8 +301,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="folder of the records and label.txt")
     group.add_argument("--dataset_name", default="satellite",
                        help="what the names of the records begin with")
-    group.add_argument("--holdout_fraction", type=cli.fraction, default=0.1,
-                       help="share of the training pictures that chooses the checkpoint")
+    group.add_argument("--holdout_fraction", type=cli.share, default=0.1,
+                       help="share of each class's training pictures that chooses the checkpoint")
 
 
 def load_flags(flags: argparse.Namespace) -> Data:

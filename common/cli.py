@@ -97,6 +97,7 @@ non_negative_int = number(int, 0, math.inf, "a whole number of at least 0")
 positive_float = number(float, TINY, sys.float_info.max, "a number above 0")
 fraction = number(float, 0, 1, "between 0 and 1")
 keep_prob = number(float, TINY, 1, "above 0 and at most 1")
+share = number(float, TINY, math.nextafter(1, 0), "above 0 and below 1")
 seed = number(int, 0, 2**32 - 1, "a whole number from 0 to 4294967295")
 
 

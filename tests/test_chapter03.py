@@ -100,6 +100,22 @@ def test_records_make_the_round_trip(records, tmp_path):
     assert found == expected
 
 
+def test_each_class_gives_its_share_to_the_held_out_pictures():
+    labels = np.array([0] * 20 + [1] * 10 + [2] * 3 + [3])
+    held_out = data.hold_out(labels, 0.2)
+    assert np.bincount(labels[held_out], minlength=4).tolist() == [4, 2, 1, 0]
+    np.testing.assert_array_equal(held_out, data.hold_out(labels, 0.2))
+    assert np.bincount(labels[data.hold_out(labels, 0.999)]).tolist() == [19, 9, 2]
+    assert set(np.flatnonzero(held_out[:20])) != set(range(4))  # by chance, not the first
+
+
+def test_a_set_of_which_nothing_can_be_held_out(tmp_path):
+    write_pictures(tmp_path / "pic", count=1)
+    prepare.write_records(tmp_path / "pic", tmp_path / "records", "satellite", SHARDS)
+    with pytest.raises(UserError, match="one picture of each class"):
+        data.load_records(tmp_path / "records", "satellite", 0.5)
+
+
 def test_records_hold_the_originals_features(records):
     raw = next(iter(tf.data.TFRecordDataset(str(next(records.glob("*_train_*"))))))
     features = tf.train.Example.FromString(raw.numpy()).features.feature
@@ -672,6 +688,8 @@ def test_bad_flags_are_named(tmp_path, capsys):
 
     fails("--dataset_dir", str(tmp_path), says="--dataset textures is not read from a folder")
     fails("--dataset", "records", says="--dataset records without --dataset_dir")
+    for share in ("0", "1", "nan"):
+        fails("--holdout_fraction", share, says=f"{share} is not above 0 and below 1")
     fails("--dataset", "records", "--dataset_dir", str(tmp_path), says="has no label.txt")
     fails("--trainable_scopes", "Mixed_9", says="is called 'Mixed_9'")
     fails("--model_name", "InceptionV3", says="--alpha 0.25 is for a MobileNet; InceptionV3")

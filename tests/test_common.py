@@ -906,7 +906,7 @@ def test_run_of_a_preset_is_published_under_its_name(evaluate, tmp_path):
         "command": "python train.py --preset book --name a --seed 3 --data_dir "
                    + rundir.portable_path("x", CHAPTER),
         "metrics": {"test": {"accuracy": 0.5}}, "book": {"accuracy": 0.6},
-            "checkpoint": "latest",
+        "checkpoint": "latest",
         "steps": 1, "checkpoint_step": 1, "parameters": 7, "dataset_sha256": "a" * 64,
         "dirty": False,
     }
