@@ -7,9 +7,9 @@ Prints the splits, and draws a picture of each class, as it is tested and as it 
 """
 
 import argparse
-import os
+import errno
 import re
-import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +27,7 @@ HOLDOUT_SEED = 0  # runs of all seeds hold the same pictures out
 CENTRE = 0.875  # of a picture's sides: what is looked at in a test
 MIN_COVERED, ASPECT, ATTEMPTS = 0.1, (0.75, 1.33), 100  # of a random crop
 BRIGHTNESS, SATURATION, HUE, CONTRAST = 32 / 255, (0.5, 1.5), 0.2, (0.5, 1.5)
+JPEG = b"\xff\xd8\xff"  # what each begins with
 TEXTURES = {"train": 250, "validation": 50}  # pictures a kind
 
 OFFLINE = {"textures": "six kinds of textures as seen from above, drawn by code",
@@ -58,9 +59,13 @@ def read_names(path: Path) -> tuple[str, ...]:
     """Reads label.txt: lines `number:name`, numbered from 0.
 
     Raises:
-        UserError: a line is something else.
+        UserError: a line is something else, or the file no UTF-8.
     """
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 ({error})", "write the records again: python "
+                        "prepare.py") from error
     for number, line in enumerate(lines):
         if not re.match(rf"{number}:.", line):
             raise UserError(f"line {number + 1} of {path} is {line!r}, not {number}:name",
@@ -72,10 +77,10 @@ def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]
     """Reads all records of a split; the pictures stay JPEGs, so that large sets fit.
 
     Raises:
-        UserError: files are missing or damaged, or do not fit label.txt.
+        UserError: files are missing or damaged, do not fit label.txt, or hold no JPEGs.
     """
     hint = "write the records: python prepare.py"
-    found = sorted(folder.glob(f"{dataset_name}_{split}_*-of-*.tfrecord"))
+    found = prepare.find_shards(folder, dataset_name, split)
     count = int(found[0].stem.rpartition("-")[2]) if found else 1
     expected = prepare.shard_names(dataset_name, split, count)
     paths = inputs.check_files(folder, expected, hint)
@@ -96,10 +101,13 @@ def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]
                               for key in features)
     for label, text in sorted(set(zip(labels.tolist(), texts.tolist(), strict=True))):
         named = names[label] if 0 <= label < len(names) else None
-        if named != text.decode():
+        if text.decode(errors="backslashreplace") != named:
             raise UserError(
-                f"the {split} records of {folder} call class {label} {text.decode()}, label.txt "
-                f"calls it {named}", "take label.txt and the records from the same prepare.py")
+                f"the {split} records of {folder} call class {label} "
+                f"{text.decode(errors='backslashreplace')}, label.txt calls it {named}",
+                "take label.txt and the records from the same prepare.py")
+    if not all(jpeg.startswith(JPEG) for jpeg in encoded):
+        raise UserError(f"the {split} records of {folder} hold pictures that are no JPEGs", hint)
     return Split(encoded, labels)
 
 
@@ -130,11 +138,15 @@ def load_records(folder: Path, dataset_name: str, holdout_fraction: float) -> Da
         holdout_fraction: see `hold_out`.
 
     Raises:
-        UserError: see `read_split`; or no class has two pictures to train on.
+        UserError: see `read_split`; or a class has no picture to train on, or none has two.
     """
     (label_file,) = inputs.check_files(folder, ["label.txt"], "write it: python prepare.py")
     names = read_names(label_file)
     train, test = (read_split(folder, dataset_name, split, names) for split in prepare.SPLITS)
+    if missing := set(range(len(names))) - set(train.labels.tolist()):
+        absent = ", ".join(names[label] for label in sorted(missing))
+        raise UserError(f"the train records of {folder} have no picture of {absent}",
+                        "take label.txt and the records from the same prepare.py")
     held_out = hold_out(train.labels, holdout_fraction)
     if not held_out.any():
         raise UserError(f"{folder} has one picture of each class to train on, none to hold out",
@@ -146,11 +158,12 @@ def load_records(folder: Path, dataset_name: str, holdout_fraction: float) -> Da
 
 def draw_textures(folder: Path) -> None:
     """Draws the demo's pictures and prepares them, in a folder that appears when it is whole."""
-    part = folder.with_name(f"textures-{os.getpid()}.part")
     rng = np.random.default_rng(0)
     bar = tqdm(total=sum(TEXTURES.values()) * len(textures.KINDS), desc="drawing textures",
                unit="picture", disable=None)
-    with bar:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=folder.parent) as work, bar:
+        part = Path(work, "textures")
         for split, count in TEXTURES.items():
             for kind in textures.KINDS:
                 of_kind = part / "pictures" / split / kind
@@ -159,11 +172,13 @@ def draw_textures(folder: Path) -> None:
                     picture = Image.fromarray(textures.draw(kind, rng))
                     picture.save(of_kind / f"{number:03}.jpg", quality=95)
                     bar.update()
-    prepare.write_records(part / "pictures", part, "textures", dict.fromkeys(prepare.SPLITS, 2))
-    try:
-        part.replace(folder)
-    except OSError:  # another process was faster, with the same pictures
-        shutil.rmtree(part)
+        prepare.write_records(part / "pictures", part, "textures", dict.fromkeys(prepare.SPLITS, 2))
+        try:
+            part.replace(folder)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                raise
+            # Another process was faster, with the same pictures.
 
 
 def centre(image: tf.Tensor, size: int) -> tf.Tensor:
@@ -299,7 +314,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="textures: drawn by code, offline; records: what prepare.py wrote")
     group.add_argument("--data_dir", "--dataset_dir", type=cli.path,
                        help="folder of the records and label.txt")
-    group.add_argument("--dataset_name", default="satellite",
+    group.add_argument("--dataset_name", type=prepare.dataset_name, default="satellite",
                        help="what the names of the records begin with")
     group.add_argument("--holdout_fraction", type=cli.share, default=0.1,
                        help="share of each class's training pictures that chooses the checkpoint")

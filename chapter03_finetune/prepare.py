@@ -10,7 +10,10 @@ of an animation, whatever the file is called) go in as JPEGs of quality 100. Wha
 is listed and left out. The pictures themselves are never changed.
 """
 
+import argparse
+import re
 import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -98,6 +101,9 @@ def list_pictures(
             parts = [order[border:], order[:border]]
         for split, paths in zip(SPLITS, parts, strict=True):
             found[split] += [Picture(path, label) for path in paths]
+    if not found["validation"]:
+        raise UserError(f"--validation_fraction {validation_fraction} of each class of {data_dir} "
+                        "is no picture", "give a larger share, or more pictures")
     return names, {split: [rows[i] for i in rng.permutation(len(rows))]
                    for split, rows in found.items()}
 
@@ -159,6 +165,19 @@ def shard_names(dataset_name: str, split: str, count: int) -> list[str]:
     return [f"{dataset_name}_{split}_{i:05d}-of-{count:05d}.tfrecord" for i in range(count)]
 
 
+def find_shards(folder: Path, dataset_name: str, split: str) -> list[Path]:
+    """Returns the record files of a split in a folder, sorted, whatever their number."""
+    pattern = rf"{re.escape(dataset_name)}_{split}_\d+-of-\d+\.tfrecord"
+    return sorted(path for path in folder.glob("*") if re.fullmatch(pattern, path.name))
+
+
+def dataset_name(text: str) -> str:
+    """Accepts what the names of records may begin with (an argparse `type`)."""
+    if not re.fullmatch(r"[\w.-]+", text):
+        raise argparse.ArgumentTypeError(f"{text} is no name: use letters, digits and . _ -")
+    return text
+
+
 def write_split(
     shards: Sequence[Path],
     pictures: Sequence[Picture],
@@ -212,8 +231,9 @@ def write_records(
         UserError: see `list_pictures` and `write_split`.
     """
     names, pictures = list_pictures(data_dir, validation_fraction)
-    part = output_dir / f"{dataset_name}.part"
-    part.mkdir(parents=True, exist_ok=True)
+    new = not output_dir.exists()
+    output_dir.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=output_dir))
     left_out: list[str] = []
     counts = {}
     try:
@@ -224,13 +244,15 @@ def write_records(
         (part / "label.txt").write_text(text, encoding="utf-8")
         written = {path.name for path in part.iterdir()}
         for split in SPLITS:  # records of an earlier call may have had other numbers of shards
-            for old in output_dir.glob(f"{dataset_name}_{split}_*-of-*.tfrecord"):
+            for old in find_shards(output_dir, dataset_name, split):
                 if old.name not in written:
                     old.unlink()
         for name in sorted(written):
             (part / name).replace(output_dir / name)
     finally:
         shutil.rmtree(part)
+        if new and not any(output_dir.iterdir()):
+            output_dir.rmdir()
     for line in left_out:
         tqdm.write(f"left out: {line}")
     return counts | {"left_out": len(left_out)}
@@ -242,14 +264,14 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--data_dir", "-t", "--tensorflow-data-dir", type=cli.path, default="pic",
                         help="the folder of the pictures")
     parser.add_argument("--output_dir", type=cli.path, help="where to (default: --data_dir)")
-    parser.add_argument("--dataset_name", "--dataset-name", default="satellite",
+    parser.add_argument("--dataset_name", "--dataset-name", type=dataset_name, default="satellite",
                         help="what the names of the records begin with")
     for split in SPLITS:
         parser.add_argument(f"--{split}_shards", f"--{split}-shards", type=cli.positive_int,
                             default=2, help=f"files of the {split} records")
     parser.add_argument("--num_threads", "--num-threads", type=cli.positive_int, default=2,
                         help="pictures that are decoded at a time")
-    parser.add_argument("--validation_fraction", type=cli.fraction,
+    parser.add_argument("--validation_fraction", type=cli.share,
                         help="share of each class that goes to validation, where the classes are "
                              "not divided into train/ and validation/")
     return parser

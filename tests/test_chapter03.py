@@ -221,6 +221,81 @@ def test_folders_that_cannot_be_prepared(tmp_path):
     fails("no picture of desert can be decoded", pictures)
 
 
+def test_a_failing_call_leaves_nothing_and_a_killed_one_does_no_harm(tmp_path, monkeypatch):
+    pictures, out = write_pictures(tmp_path / "pic"), tmp_path / "out"
+    stale = out / "satellite.part"
+    stale.mkdir(parents=True)
+    for name in ("satellite_train_00000-of-00009.tfrecord", "notes.txt"):
+        (stale / name).write_bytes(b"left by a killed call")
+    prepare.write_records(pictures, out, "satellite", SHARDS)
+    assert {path.name for path in out.iterdir()} == {"satellite.part", "label.txt", *(
+        name for split in prepare.SPLITS for name in prepare.shard_names("satellite", split, 2))}
+    monkeypatch.setattr(prepare, "write_split", lambda *args: 1 / 0)
+    for folder in (tmp_path / "new", pictures):
+        with pytest.raises(ZeroDivisionError):
+            prepare.write_records(pictures, folder, "satellite", SHARDS)
+    assert not (tmp_path / "new").exists()
+    assert {path.name for path in pictures.iterdir()} == set(prepare.SPLITS)
+
+
+def test_names_of_records_are_taken_literally(records, capsys):
+    shutil.copy(records / "satellite_train_00000-of-00002.tfrecord",
+                records / "satellite_train_x_train_00000-of-00003.tfrecord")
+    assert len(prepare.find_shards(records, "satellite", "train")) == 2
+    assert prepare.find_shards(records, "s.tellite", "train") == []
+    for verb in (prepare, data):
+        assert verb.main(["--dataset_name", "satel*"]) == 2
+        assert "satel* is no name: use letters" in capsys.readouterr().err
+
+
+def test_a_share_that_leaves_nothing_to_validate(tmp_path, capsys):
+    pictures = write_pictures(tmp_path / "pic") / "train"
+
+    def fails(share: str, says: str) -> None:
+        argv = ["--data_dir", str(pictures), "--output_dir", str(tmp_path / "out")]
+        assert prepare.main([*argv, "--validation_fraction", share]) == 2
+        assert says in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+    fails("0.1", "--validation_fraction 0.1 of each class of")
+    fails("1", "1 is not above 0 and below 1")
+    fails("0", "0 is not above 0 and below 1")
+
+
+def test_drawn_textures_appear_whole_or_not_at_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "TEXTURES", {"train": 3, "validation": 1})
+    folder = tmp_path / "data" / "textures"
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "write_records", lambda *args: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            data.draw_textures(folder)
+    assert list(folder.parent.iterdir()) == []
+    for _ in range(2):  # the second finds the folder of a faster process
+        data.draw_textures(folder)
+    assert list(folder.parent.iterdir()) == [folder]
+    assert len(data.load_records(folder, "textures", 0.5).splits["train"].labels) == 6
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(NotADirectoryError):
+        data.draw_textures(tmp_path / "file")
+
+
+def test_records_of_other_pictures_than_jpegs(records):
+    shard = records / "satellite_train_00000-of-00002.tfrecord"
+    (raw, *_) = tf.data.TFRecordDataset(str(shard)).as_numpy_iterator()
+    example = tf.train.Example.FromString(raw)
+    features = example.features.feature
+
+    def fails(says: str) -> None:
+        with tf.io.TFRecordWriter(str(shard)) as writer:
+            writer.write(example.SerializeToString())
+        with pytest.raises(UserError, match=says):
+            data.load_records(records, "satellite", 0.1)
+
+    features["image/encoded"].bytes_list.value[0] = b"\x89PNG\r\n"
+    fails("train records of .* hold pictures that are no JPEGs")
+    features["image/class/text"].bytes_list.value[0] = b"\xff"
+    fails(r"call class \d \\xff, label.txt calls it")
+
+
 def test_records_and_labels_that_disagree(records):
     label_file = records / "label.txt"
 
@@ -234,6 +309,10 @@ def test_records_and_labels_that_disagree(records):
     fails("call class 2 wood, label.txt calls it None")
     label_file.write_text("0:rock\nwater\n")
     fails("line 2 of .* is 'water', not 1:name")
+    label_file.write_text("0:rock\n1:water\n2:wood\n3:lava\n4:sand\n")
+    fails("the train records of .* have no picture of lava, sand")
+    label_file.write_bytes(b"0:rock\n1:\xff\n")
+    fails("label.txt is not UTF-8")
     label_file.unlink()
     fails("has no label.txt")
 
