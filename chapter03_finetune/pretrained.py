@@ -15,7 +15,12 @@ from common import inputs
 from common.errors import UserError
 
 HOST = "https://storage.googleapis.com"  # where Keras keeps the weights of keras.applications
-OFFLINE = "work offline with --weights FILE.h5, or without them: --weights none"
+HINT = "work offline with --weights FILE.h5, or without them: --weights none"
+
+
+def first_line(error: Exception) -> str:
+    """Returns what an error says, in one line."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def load(backbone: keras.Model, weights: str, name: str, alpha: float | None) -> None:
@@ -36,19 +41,44 @@ def load(backbone: keras.Model, weights: str, name: str, alpha: float | None) ->
         load_file(backbone, Path(weights))
 
 
+def imagenet_file(name: str, size: int, alpha: float | None) -> str:
+    """Returns what Keras calls its file of a network's weights without the classifier.
+
+    Args:
+        name: one of NETWORKS.
+        size: pixels along either side of the pictures; MobileNets were trained at some sizes.
+        alpha: of a MobileNet, one that Keras has weights for; None is 1.
+    """
+    if size not in (128, 160, 192, 224) and (name, size) != ("MobileNetV2", 96):
+        size = 224
+    match name:
+        case "MobileNet":
+            channels = {None: "1_0", 1: "1_0", 0.75: "7_5", 0.5: "5_0"}.get(alpha, "2_5")
+            return f"mobilenet_{channels}_{size}_tf_no_top.h5"
+        case "MobileNetV2":
+            return ("mobilenet_v2_weights_tf_dim_ordering_tf_kernels_"
+                    f"{alpha or 1.0}_{size}_no_top.h5")
+        case "EfficientNetB0":
+            return "efficientnetb0_notop.h5"
+    stems = {"InceptionV3": "inception_v3", "InceptionResNetV2": "inception_resnet_v2"}
+    stem = stems.get(name, name.lower())
+    return f"{stem}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
 def load_imagenet(backbone: keras.Model, name: str, alpha: float | None) -> None:
     """Takes Keras' weights, trained on ImageNet; says how large they are before a download."""
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
-    stems = (path.stem.replace("_", "") for path in folder.glob("*.h5"))
-    if not any(stem.startswith(name.lower()) and stem.endswith("notop") for stem in stems):
+    size = backbone.input_shape[1]
+    if not (folder / imagenet_file(name, size, alpha)).is_file():
         megabytes = 4 * backbone.count_params() / 1e6
         print(f"{name}'s ImageNet weights, about {megabytes:.0f} MB, will go to {folder}")
         if not inputs.reachable(HOST):
-            raise UserError(f"no network: {HOST} cannot be reached", OFFLINE)
+            raise UserError(f"no network: {HOST} cannot be reached", HINT)
     try:
-        trained = build_backbone(name, backbone.input_shape[1], alpha, "imagenet")
+        trained = build_backbone(name, size, alpha, "imagenet")
     except Exception as error:  # a failed download is a bare Exception in Keras
-        raise UserError(f"{name} has no ImageNet weights here: {error}", OFFLINE) from error
+        raise UserError(f"{name} has no ImageNet weights here: {first_line(error)}",
+                        HINT) from error
     backbone.set_weights(trained.get_weights())
 
 
@@ -79,14 +109,17 @@ def load_file(backbone: keras.Model, path: Path) -> None:
     """Reads a file that Keras 2 or 3 has written, of a whole network or of its backbone.
 
     Raises:
-        UserError: the file is no such file, or a layer does not fit; tells the first.
+        UserError: there is no such file, or a layer does not fit; tells the first.
     """
     hint = "give the Keras weights (.h5) of this --model_name and --alpha; TF-slim's do not fit"
+    if not path.is_file():
+        raise UserError(f"there is no file {path}", hint)
     try:
         with h5py.File(path) as file:
             stored = list(stored_values(file, backbone.layers))
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path} holds no weights that can be read ({error})", hint) from error
+        raise UserError(f"{path} holds no weights that can be read ({first_line(error)})",
+                        hint) from error
     for layer, values in zip(backbone.layers, stored, strict=True):
         expected = [tuple(weight.shape) for weight in layer.weights]
         found = [value.shape for value in values]

@@ -640,18 +640,51 @@ def test_weights_that_do_not_fit_name_the_first_layer(tmp_path):
     with pytest.raises(UserError, match=r"layer conv_dw_4 needs .* has none"):
         pretrained.load(build_backbone("MobileNet", 32, 0.5), str(path), "MobileNet", 0.5)
     path.write_bytes(b"no weights")
-    with pytest.raises(UserError, match="holds no weights that can be read"):
+    with pytest.raises(UserError, match="holds no weights that can be read") as error:
         pretrained.load(backbone, str(path), "MobileNet", 0.25)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore:`input_shape` is undefined")
+@pytest.mark.parametrize(("name", "size", "alpha"), [
+    *[pytest.param(name, 224, None, marks=[] if "MobileNet" in name else pytest.mark.slow)
+      for name in NETWORKS],
+    *[("MobileNet", 100, alpha) for alpha in (0.25, 0.5, 0.75, 1.0)],
+    ("MobileNet", 128, 0.75), ("MobileNet", 96, 0.25), ("MobileNetV2", 96, 0.35),
+    ("MobileNetV2", 97, 1.0),
+])
+def test_keras_file_of_imagenet_weights_is_known_by_name(monkeypatch, name, size, alpha):
+    def get_file(file_name: str, url: str, **kwargs) -> str:
+        assert url.endswith(f"/{file_name}")
+        raise LookupError(file_name)
+
+    monkeypatch.setattr(keras.src.utils.file_utils, "get_file", get_file)
+    with pytest.raises(LookupError) as error:
+        build_backbone(name, size, alpha, "imagenet")
+    assert error.value.args == (pretrained.imagenet_file(name, size, alpha),)
 
 
 def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(inputs, "reachable", lambda url: False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     backbone = build_backbone("MobileNet", 128, 0.75)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mobilenet_2_5_128_tf_no_top.h5").write_bytes(b"of another alpha")
     with pytest.raises(UserError, match="no network") as error:
         pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
     assert "--weights none" in error.value.hint
     assert f"about 7 MB, will go to {tmp_path}" in capsys.readouterr().out
+
+
+def test_a_failed_download_is_told_in_one_line(monkeypatch):
+    def build(*args) -> None:
+        raise Exception("URL fetch failure\non two\nlines")
+
+    backbone = build_backbone("MobileNet", 128, 0.75)
+    monkeypatch.setattr(inputs, "reachable", lambda url: True)
+    monkeypatch.setattr(pretrained, "build_backbone", build)
+    with pytest.raises(UserError, match=r"^MobileNet has no .* here: URL fetch failure$"):
+        pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
 
 
 # The verbs
@@ -773,7 +806,8 @@ def test_bad_flags_are_named(tmp_path, capsys):
     fails("--trainable_scopes", "Mixed_9", says="is called 'Mixed_9'")
     fails("--model_name", "InceptionV3", says="--alpha 0.25 is for a MobileNet; InceptionV3")
     fails("--model_name", "InceptionV3", "--alpha", "1", says="75")
-    fails("--weights", str(tmp_path / "absent.h5"), says="holds no weights that can be read")
+    fails("--weights", str(tmp_path / "absent.h5"), says="there is no file")
+    fails("--weights", str(tmp_path), says="there is no file")
     assert not list(rundir.runs_dir().glob("chapter03_finetune/*"))
 
 
