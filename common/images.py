@@ -69,7 +69,8 @@ def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
         encoded: the bytes of a PNG, JPEG, BMP or GIF (its first picture), a string scalar.
 
     Returns:
-        float32 of shape (height, width, 3) in [0, 255], transparent pixels laid on white.
+        float32 of shape (height, width, 3), whole numbers in [0, 255], transparent pixels laid on
+        white.
 
     Raises:
         tf.errors.InvalidArgumentError: the bytes are of a WebP, or of no picture.
@@ -89,7 +90,8 @@ def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
     channels = tf.shape(picture)[-1]  # grey, grey and alpha, colours, colours and alpha
     opacity = tf.where(channels % 2 == 0, picture[..., -1:] / 255, 1.0)
     colours = picture[..., : channels - 1 + channels % 2]
-    return colours * opacity + 255 * (1 - opacity) + tf.zeros(3)  # grey becomes three channels
+    on_white = tf.round(colours * opacity + 255 * (1 - opacity))
+    return on_white + tf.zeros(3)  # grey becomes three channels
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

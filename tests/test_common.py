@@ -773,22 +773,13 @@ def test_read_image_lays_transparent_pixels_on_white(tmp_path):
     ("L", "JPEG"), ("RGB", "BMP"), ("P", "GIF"),
 ])
 def test_decoding_in_a_graph_gives_what_read_image_gives(tmp_path, mode, kind):
-    colours = np.full((6, 5, 4), (200, 40, 90, 128), np.uint8)  # even, as JPEG decoders differ
+    colours = np.random.default_rng(0).integers(0, 256, (60, 50, 4), np.uint8)
     path = tmp_path / "picture"
     Image.fromarray(colours, "RGBA").convert(mode).save(path, kind)
     decode = tf.function(images.decode_on_white, input_signature=[tf.TensorSpec((), tf.string)])
     found = decode(path.read_bytes()).numpy()
-    assert found.shape == (6, 5, 3)
-    np.testing.assert_allclose(found, images.read_image(path), atol=2)
+    np.testing.assert_array_equal(found, images.read_image(path))
 
-
-@pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_both_readers_of_jpeg_agree_to_the_last_bit(tmp_path, mode):
-    noise = np.random.default_rng(0).integers(0, 256, (33, 41, 3), np.uint8)
-    path = saved(tmp_path / "a.jpg", Image.fromarray(noise).convert(mode))
-    np.testing.assert_array_equal(images.decode_jpeg(path.read_bytes()), images.read_image(path))
-    np.testing.assert_array_equal(images.decode_on_white(path.read_bytes()),
-                                  images.read_image(path))
 
 
 @pytest.mark.parametrize("animated", [False, True])
