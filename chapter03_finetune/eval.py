@@ -90,6 +90,7 @@ def draw_mistakes(
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the splits, writes eval.json and the two pictures."""
+    flags.data_dir = args.data_dir or flags.data_dir
     splits, names = dataset = data.load_flags(flags)
     rundir.check_data(args.run_dir, CHAPTER, dataset.digest)
     if args.top_k > len(names):
@@ -124,6 +125,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__doc__, "eval.py")
+    parser.add_argument("--data_dir", "--dataset_dir", type=cli.path,
+                        help="folder of the records and label.txt, if they were moved")
     parser.add_argument("--top_k", type=cli.positive_int, default=2,
                         help="also tell how often the label is among so many best guesses")
     results.add_publish_flag(parser)
