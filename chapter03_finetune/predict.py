@@ -4,8 +4,9 @@
     python predict.py FOLDER --csv answers.csv
     python predict.py --name NAME --json clip.mp4
 
-For each picture prints the label and its probability. A folder stands for all pictures in it and
-below. A video gets the label of most of its frames; the probability is the mean over all frames.
+For each picture prints the label and the most probable classes. A folder stands for all pictures in
+it and below. A video gets the label of most of its frames; the probabilities are means over all
+frames. Of an animated GIF the first picture counts.
 """
 
 import argparse
@@ -49,11 +50,17 @@ def find_files(named: Sequence[str]) -> Iterator[tuple[Path, bool]]:
 
 
 def read_frames(path: Path) -> Iterator[np.ndarray]:
-    """Yields a video's frames, uint8 of shape (height, width, 3), red, green, blue."""
-    video = cv2.VideoCapture(str(path))
+    """Yields a video's frames, uint8 of shape (height, width, 3), red, green, blue.
+
+    Warns on stderr if it ends before the frames that its head counts.
+    """
+    video, count = cv2.VideoCapture(str(path)), 0
     try:
         while (answer := video.read())[0]:
+            count += 1
             yield cv2.cvtColor(answer[1], cv2.COLOR_BGR2RGB)
+        if 0 < count < (total := int(video.get(cv2.CAP_PROP_FRAME_COUNT))):
+            print(f"{path} breaks off: {count} of {total} frames can be read", file=sys.stderr)
     finally:
         video.release()
 
@@ -105,6 +112,10 @@ def make_classify(args: argparse.Namespace, flags: argparse.Namespace) -> tuple[
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Prints what the classifier of a run sees, and writes the table of `--csv`."""
+    table = Path(args.csv) if args.csv else None
+    if table and (table.is_dir() or not table.parent.is_dir()):
+        raise UserError(f"--csv {table} cannot be written: it is a folder, or in none",
+                        "name a file in a folder that exists")
     files = list(find_files(args.files))
     classify, names = make_classify(args, flags)
     rows = []
@@ -121,19 +132,25 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
             every = {name: float(p) for name, p in zip(names, probabilities, strict=True)}
             print(json.dumps({"file": str(path), "label": names[label], "probabilities": every}))
         else:
-            frames = f"   of {count} frames" if count > 1 else ""
-            print(f"{path}: {names[label]}   {probabilities[label]:.1%}{frames}")
+            frames = f" ({count} frames)" if count > 1 else ""
+            best = np.argsort(-probabilities, kind="stable")[: args.top_k]
+            print(f"{path}: {names[label]}{frames}   "
+                  + "  ".join(f"{names[i]} {probabilities[i]:.1%}" for i in best))
     if not rows:
         raise UserError(f"nothing in {', '.join(args.files)} can be read", "name other files")
-    if args.csv:
-        with Path(args.csv).open("w", newline="", encoding="utf-8") as file:
+    if table:
+        part = table.with_name(table.name + ".part")
+        with part.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([("file", "label", "probability"), *rows])
+        part.replace(table)
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__doc__, "predict.py")
     parser.add_argument("files", nargs="+", metavar="FILE", help="pictures, folders or videos")
+    parser.add_argument("--top_k", "--num_top_predictions", type=cli.positive_int, default=5,
+                        help="print so many classes, the most probable first")
     parser.add_argument("--csv", type=cli.path, metavar="TABLE",
                         help="also write file, label, probability to this file")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,

@@ -1,5 +1,6 @@
 """Chapter 3: the records, the distortions, networks with a new head, odd pictures, videos."""
 
+import argparse
 import csv
 import json
 import shutil
@@ -725,14 +726,55 @@ def run(trained, tmp_path_factory) -> Path:
     return shutil.copytree(trained, tmp_path_factory.mktemp("run") / "tiny")
 
 
-def test_pictures_folders_and_videos_are_answered(run, tmp_path, capsys):
-    write_odd_pictures(tmp_path)
-    frames = [np.asarray(picture(i)) for i in range(40)]
-    clip = tmp_path / "clip.avi"
-    video = cv2.VideoWriter(str(clip), cv2.VideoWriter_fourcc(*"MJPG"), 10, (128, 128))
+@pytest.fixture
+def sharp(run) -> Path:
+    """Returns a run whose answers differ by much from picture to picture."""
+    config = rundir.read_json(run / "config.json")
+    model = build_model("MobileNet", len(config["class_names"]), 32, config["flags"]["alpha"])
+    state = TrainState(run / "sharp", {"model": model})
+    checkpoint.load(run, "best", model=model)
+    set_batch_norm_decay(model, 0)
+    model(next(iter(data.evaluation_batches(split_of(48), 32)))[0], training=True)
+    state.save()
+    shutil.rmtree(run / "checkpoints")
+    (run / "sharp" / "checkpoints").rename(run / "checkpoints")
+    return run
+
+
+def write_clip(path: Path, frames: list[np.ndarray]) -> Path:
+    video = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*"MJPG"), 10, (128, 128))
     for frame in frames:
         video.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
     video.release()
+    return path
+
+
+def test_a_video_that_breaks_off_is_told(tmp_path, capsys):
+    clip = write_clip(tmp_path / "clip.avi", [np.asarray(picture(i)) for i in range(40)])
+    assert len(list(predict.read_frames(clip))) == 40
+    assert capsys.readouterr().err == ""
+    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    count = len(list(predict.read_frames(clip)))
+    assert 0 < count < 40
+    assert f"clip.avi breaks off: {count} of 40 frames" in capsys.readouterr().err
+
+
+def test_the_most_probable_classes_come_first(sharp, tmp_path, capsys):
+    picture().save(tmp_path / "a.png")
+    assert predict.main(["--run_dir", str(sharp), str(tmp_path / "a.png"), "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    ranked = sorted(answer["probabilities"].items(), key=lambda pair: -pair[1])
+    assert len({round(p, 3) for _, p in ranked}) > 2, ranked
+    for flags, count in ((), 5), (("--top_k", "2"), 2), (("--num_top_predictions", "9"), 6):
+        assert predict.main(["--run_dir", str(sharp), str(tmp_path / "a.png"), *flags]) == 0
+        best = "  ".join(f"{name} {p:.1%}" for name, p in ranked[:count])
+        assert capsys.readouterr().out.strip() == f"{tmp_path}/a.png: {answer['label']}   {best}"
+
+
+def test_pictures_folders_and_videos_are_answered(run, tmp_path, capsys):
+    write_odd_pictures(tmp_path)
+    frames = [np.asarray(picture(i)) for i in range(40)]
+    clip = write_clip(tmp_path / "clip.avi", frames)
     seen = list(predict.read_frames(clip))
     assert len(seen) == 40 and np.abs(seen[7].astype(float) - frames[7]).mean() < 15
     table = tmp_path / "answers.csv"
@@ -740,7 +782,8 @@ def test_pictures_folders_and_videos_are_answered(run, tmp_path, capsys):
     assert predict.main([str(tmp_path), *flags]) == 0
     captured = capsys.readouterr()
     assert "left out" in captured.err and "truncated.jpg" in captured.err
-    assert "of 40 frames" in captured.out
+    assert "(40 frames)" in captured.out
+    assert not list(tmp_path.glob("*.part"))
     with table.open(encoding="utf-8") as file:
         head, *rows = csv.reader(file)
     assert head == ["file", "label", "probability"] and len(rows) >= 9
@@ -752,9 +795,10 @@ def test_pictures_folders_and_videos_are_answered(run, tmp_path, capsys):
 
 
 def test_files_that_cannot_be_answered(run, tmp_path, capsys):
-    def fails(path: Path, says: str) -> None:
-        assert predict.main(["--run_dir", str(run), str(path)]) == 2
-        assert says in capsys.readouterr().err
+    def fails(path: Path, says: str, *flags: str) -> None:
+        assert predict.main(["--run_dir", str(run), str(path), *flags]) == 2
+        captured = capsys.readouterr()
+        assert says in captured.err and captured.out == ""
 
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.jpg").write_bytes(b"no picture")
@@ -763,22 +807,39 @@ def test_files_that_cannot_be_answered(run, tmp_path, capsys):
     fails(tmp_path / "a.mp4", "is not a video")
     fails(tmp_path / "absent.mp4", "there is no file")
     fails(tmp_path / "empty", "holds no files")
+    picture().save(tmp_path / "b.png")
+    for table in (tmp_path / "absent" / "a.csv", tmp_path / "empty"):
+        fails(tmp_path / "b.png", f"--csv {table} cannot be written", "--csv", str(table))
+    assert not (tmp_path / "absent").exists()
 
 
-def test_the_export_agrees_with_predict(run, tmp_path, capsys):
-    assert export.main(["--run_dir", str(run)]) == 0
-    signatures = tf.saved_model.load(str(run / "export" / "1")).signatures
-    picture().crop((0, 0, 120, 100)).save(tmp_path / "a.png")
-    encoded = (tmp_path / "a.png").read_bytes()
-    answer = signatures["pictures"](encoded=tf.constant([encoded] * 3))
+def test_the_export_agrees_with_predict(sharp, tmp_path, capsys):
+    assert export.main(["--run_dir", str(sharp)]) == 0
+    signatures = tf.saved_model.load(str(sharp / "export" / "1")).signatures
+    (folder := tmp_path / "pictures").mkdir()
+    picture().crop((0, 0, 120, 100)).save(folder / "a.png")
+    picture(1, "urban").crop((0, 0, 100, 120)).save(folder / "b.jpg", quality=80)
+    picture(2, "wood").resize((900, 1100)).save(folder / "c.jpg", quality=80)
+    transparent = picture(3, "water")
+    transparent.putalpha(Image.linear_gradient("L").resize(transparent.size))
+    transparent.save(folder / "d.png")
+    encoded = [path.read_bytes() for path in sorted(folder.iterdir())]
+    answer = signatures["pictures"](encoded=tf.constant(encoded))
+    found = answer["probabilities"].numpy()
+    assert np.abs(found[:, None] - found).max(axis=-1)[~np.eye(4, dtype=bool)].min() > 0.01
     capsys.readouterr()
-    assert predict.main(["--run_dir", str(run), "--json", str(tmp_path / "a.png")]) == 0
-    printed = json.loads(capsys.readouterr().out)
-    assert answer["labels"].numpy().tolist() == [printed["label"].encode()] * 3
-    np.testing.assert_allclose(answer["probabilities"][0], list(printed["probabilities"].values()),
-                               atol=1e-4)
-    one = signatures["serving_default"](images=tf.zeros((1, 32, 32, 3), tf.uint8))
-    assert one["probabilities"].shape == (1, 6)
+    assert predict.main(["--run_dir", str(sharp), "--json", str(folder)]) == 0
+    printed = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert answer["labels"].numpy().tolist() == [row["label"].encode() for row in printed]
+    for row, expected in zip(found, printed, strict=True):
+        np.testing.assert_allclose(row, list(expected["probabilities"].values()), atol=1e-4)
+    middle = np.asarray(picture(4).resize((32, 32)))  # not cut: at the network's size already
+    one = signatures["serving_default"](images=middle[None])["probabilities"]
+    model, _ = eval.load_run(argparse.Namespace(run_dir=sharp, checkpoint="best"),
+                             train.build_parser().parse_args([*TINY, "--model_name", "MobileNet",
+                                                              "--alpha", "0.25"]))
+    expected = tf.nn.softmax(model(middle[None].astype(np.float32), training=False))
+    np.testing.assert_allclose(one, expected, atol=1e-4)
 
 
 def test_eval_tells_recall_and_interval(run, capsys):
@@ -791,6 +852,56 @@ def test_eval_tells_recall_and_interval(run, capsys):
     assert {"confusion.png", "mistakes.png"} <= {path.name for path in run.iterdir()}
     assert eval.main(["--run_dir", str(run), "--top_k", "7"]) == 2
     assert "--top_k 7, but there are 6 classes" in capsys.readouterr().err
+
+
+def write_dark_tests(records: Path, tmp_path: Path) -> Path:
+    """Copies records, with other pictures to test on."""
+    other = shutil.copytree(records, tmp_path / "other")
+    pictures = write_pictures(tmp_path / "pic2")
+    for path in (pictures / "validation").rglob("*.jpg"):
+        Image.new("RGB", (64, 64)).save(path)
+    prepare.write_records(pictures, tmp_path / "dark", "satellite", SHARDS)
+    for path in prepare.find_shards(tmp_path / "dark", "satellite", "validation"):
+        shutil.copy(path, other)
+    return other
+
+
+def test_the_test_pictures_choose_nothing(records, tmp_path, monkeypatch):
+    seen = []
+    score = eval.score
+    for module in (train, eval):
+        monkeypatch.setattr(module, "score", lambda logits, labels: seen.append(labels)
+                            or score(logits, labels))
+    weights = []
+    for folder in (records, write_dark_tests(records, tmp_path)):
+        run = tmp_path / f"run-{folder.name}"
+        assert train.main([*TINY, "--max_steps", "4", "--eval_every", "1", "--run_dir", str(run),
+                           "--dataset", "records", "--dataset_dir", str(folder)]) == 0
+        paths = [rundir.newest_checkpoint(run / "checkpoints" / kind) for kind in ("", "best")]
+        readers = [tf.train.load_checkpoint(path) for path in paths]
+        names = [name for name in readers[0].get_variable_to_shape_map()
+                 if name.startswith("model/")]
+        weights.append([(Path(path).name, reader.get_tensor(name))
+                        for path, reader in zip(paths, readers, strict=True) for name in names])
+    for (path, value), (other_path, other) in zip(*weights, strict=True):
+        assert path == other_path
+        np.testing.assert_array_equal(value, other)
+    held_out = data.load_records(records, "satellite", 0.1).splits["validation"].labels
+    assert len(seen) == 8 and all(np.array_equal(labels, held_out) for labels in seen)
+
+
+def test_eval_finds_records_that_were_moved(records, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert train.main([*TINY, "--run_dir", str(run), "--dataset", "records",
+                       "--dataset_dir", str(records)]) == 0
+    other = write_dark_tests(records, tmp_path)
+    moved = records.rename(tmp_path / "moved")
+    assert eval.main(["--run_dir", str(run)]) == 2
+    assert "the folder does not exist" in capsys.readouterr().err
+    assert eval.main(["--run_dir", str(run), "--dataset_dir", str(other)]) == 2
+    assert f"the data of {run} has changed" in capsys.readouterr().err
+    assert eval.main(["--run_dir", str(run), "--dataset_dir", str(moved)]) == 0
+    assert rundir.read_json(run / "eval.json")["metrics"]["test"]["examples"] == 6
 
 
 def test_bad_flags_are_named(tmp_path, capsys):
