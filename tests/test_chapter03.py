@@ -403,6 +403,52 @@ def test_colours_are_distorted_within_bounds(full):
     assert -32 / 255 <= min(lights) < -0.1 and 0.1 < max(lights) <= 32 / 255
 
 
+@pytest.mark.parametrize("full", [False, True])
+def test_hue_and_contrast_are_distorted_only_in_full(full):
+    def distorted(image) -> list[np.ndarray]:
+        image = tf.constant(image, tf.float32)
+        return [data.distort_colours(image, tf.constant([4, i], tf.int64), full).numpy()
+                for i in range(60)]
+
+    red = distorted([[[0.6, 0.3, 0.3]]])  # all but hue leave green and blue alike
+    turns = np.array([seen[0, 0, 1] - seen[0, 0, 2] for seen in red])
+    assert (turns.min() < -0.1 and turns.max() > 0.1) if full else np.abs(turns).max() < 1e-5
+    grey = distorted([[[0.45] * 3, [0.55] * 3]])  # all but contrast leave their difference
+    steps = np.array([seen[0, 1, 0] - seen[0, 0, 0] for seen in grey])
+    if full:
+        assert 0.05 <= steps.min() < 0.06 and 0.14 < steps.max() <= 0.15
+    else:
+        np.testing.assert_allclose(steps, 0.1, atol=1e-5)
+
+
+def test_saturation_is_distorted():
+    red = tf.constant([[[0.6, 0.3, 0.3]]])
+    seen = [data.distort_colours(red, tf.constant([5, i], tf.int64), False)[0, 0]
+            for i in range(60)]
+    spans = np.array([(x[0] - x[1]) / x[0] for x in seen])
+    assert spans.min() < 0.35 and spans.max() > 0.6  # half of it stays untouched
+
+
+@pytest.mark.parametrize(("augment", "expected"), [
+    ("fast", {"bilinear"}), ("full", {"bilinear", "nearest", "bicubic", "area"})])
+def test_pictures_are_flipped_and_resized_in_all_ways(monkeypatch, augment, expected):
+    resize, ways, flipped = tf.image.resize, [], []
+
+    def spy(image: tf.Tensor, size: tuple, way: str, antialias: bool) -> tf.Tensor:
+        ways.append(way)
+        return resize(image, size, way, antialias=antialias)
+
+    monkeypatch.setattr(tf.image, "resize", spy)
+    half = np.zeros((64, 64, 3), np.uint8)
+    half[:, 32:] = 200
+    jpeg = tf.io.encode_jpeg(half, quality=95)
+    for number in range(40):
+        seen = data.distort(jpeg, 16, tf.constant([6, number], tf.int64), augment, 0.9).numpy()
+        flipped.append(seen[:, :4].mean() > seen[:, -4:].mean())
+    assert set(ways) == expected and len(ways) == 40
+    assert 10 < sum(flipped) < 30
+
+
 @pytest.mark.parametrize("augment", ["fast", "full", "none"])
 def test_a_batch_is_a_function_of_seed_and_step(augment):
     split = split_of(7)
@@ -437,8 +483,16 @@ def test_pixels_are_prepared_inside_the_networks():
     for name in ("InceptionV3", "InceptionResNetV2", "ResNet50V2", "MobileNet", "MobileNetV2"):
         np.testing.assert_allclose(NETWORKS[name].preprocess(black_white.copy())[0, 0, :, 0],
                                    [-1, 1])
-    seen = NETWORKS["VGG16"].preprocess(black_white.copy())[0, 0, 0]
-    np.testing.assert_allclose(seen, [-103.939, -116.779, -123.68], rtol=1e-5)
+    colour = np.array([200.0, 100.0, 50.0], np.float32)
+    for name in ("VGG16", "VGG19", "ResNet50", "ResNet101", "ResNet152"):
+        seen = NETWORKS[name].preprocess(colour.reshape(1, 1, 1, 3).copy())[0, 0, 0]
+        blue_first = [50 - 103.939, 100 - 116.779, 200 - 123.68]
+        np.testing.assert_allclose(seen, blue_first, rtol=1e-5)
+    for name in ("ResNet101V2", "ResNet152V2"):
+        np.testing.assert_allclose(NETWORKS[name].preprocess(colour.copy()), colour / 127.5 - 1)
+    seen = NETWORKS["EfficientNetB0"].preprocess(colour) / 255  # its first layer divides
+    expected = (colour / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(seen, expected, rtol=1e-5)
 
 
 def test_a_networks_own_preparation_is_part_of_the_model():
@@ -449,13 +503,50 @@ def test_a_networks_own_preparation_is_part_of_the_model():
     np.testing.assert_allclose(model(pictures, training=False), logits, atol=1e-5)
 
 
-def test_label_smoothing():
-    logits = np.array([[2.0, 0.0, -1.0]])
-    log_p = logits - np.log(np.exp(logits).sum())
-    loss = keras.losses.CategoricalCrossentropy(True, label_smoothing=0.3)
-    target = np.array([0.7 + 0.1, 0.1, 0.1])
-    found = loss(np.array([[1.0, 0.0, 0.0]]), logits)
-    np.testing.assert_allclose(found, -(target * log_p).sum(), rtol=1e-6)
+@pytest.mark.parametrize("flags", [
+    {},
+    {"label_smoothing": 0.3},
+    {"weight_decay": 0.1},
+    {"batch_norm_decay": 0.5},
+    {"augment": "none"},
+    {"augment": "full", "min_area": 0.9},
+    {"min_area": 0.9},
+])
+def test_flags_act_on_the_first_step(monkeypatch, tmp_path, flags):
+    """Reckons the first step of a run by hand: its loss, and what becomes of the statistics."""
+    defaults = {"label_smoothing": 0.0, "weight_decay": 0.0, "augment": "fast", "min_area": 0.05}
+    settled = defaults | flags
+    size, split = 64, split_of(24)
+    dataset = data.Data({"train": split, "validation": split, "test": split}, tuple("abcdef"))
+    monkeypatch.setattr(data, "load_flags", lambda args: dataset)
+    argv = ["--image_size", str(size), "--batch_size", "12", "--max_steps", "1", "--log_every",
+            "1", "--keep_prob", "1", "--run_dir", str(tmp_path / "run"), "--preset", "demo"]
+    argv += [word for flag, value in settled.items() for word in (f"--{flag}", str(value))]
+    assert train.main(argv) == 0
+
+    model = build_model("MobileNet", 6, size, 0.25)
+    pictures, labels = next(iter(data.training_batches(
+        split, 12, size, 0, 0, settled["augment"], settled["min_area"])))
+    seen = model.get_layer("backbone").layers[1](pictures / 127.5 - 1).numpy()
+    mean = seen.mean(axis=(0, 1, 2))
+    log_p = tf.nn.log_softmax(model(pictures, training=True)).numpy()
+    smoothing = settled["label_smoothing"]
+    targets = (1 - smoothing) * np.eye(6)[labels] + smoothing / 6
+    kernels = [layer.kernel for layer in (*model.get_layer("backbone").layers,
+                                          model.get_layer("logits"))
+               if type(layer) in (keras.layers.Conv2D, keras.layers.Dense)]
+    penalty = settled["weight_decay"] / 2 * sum(float(tf.reduce_sum(k**2)) for k in kernels)
+    expected = -(targets * log_p).sum(axis=1).mean() + penalty
+
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    logged = json.loads(lines[0])
+    assert logged["split"] == "train" and logged["step"] == 1
+    np.testing.assert_allclose(logged["loss"], expected, rtol=1e-4)
+    after = build_model("MobileNet", 6, size, 0.25)
+    checkpoint.load(tmp_path / "run", "latest", model=after)
+    moved = after.get_layer("backbone").get_layer("conv1_bn").moving_mean.numpy()
+    decay = flags.get("batch_norm_decay", train.PRESETS["demo"]["batch_norm_decay"])
+    np.testing.assert_allclose(moved, (1 - decay) * mean, rtol=1e-3, atol=1e-5)
 
 
 def test_the_rate_falls_as_in_the_original():
@@ -483,6 +574,30 @@ def test_rmsprop_is_the_originals():
         momentum = 0.9 * momentum + 0.5 * gradient / np.sqrt(square + 1.0)
         expected -= momentum
         np.testing.assert_allclose(variable.numpy(), [expected], rtol=1e-5)
+
+
+REACHED = {
+    "rmsprop": {"rho": 0.81, "momentum": 0.82, "epsilon": 0.83},
+    "adam": {"beta_1": 0.71, "beta_2": 0.72, "epsilon": 0.83},
+    "sgd": {"momentum": 0.0},
+    "momentum": {"momentum": 0.82},
+    "adagrad": {"initial_accumulator_value": 0.61},
+    "adadelta": {"rho": 0.73, "epsilon": 0.83},
+    "ftrl": {"learning_rate_power": -0.62, "initial_accumulator_value": 0.63,
+             "l1_regularization_strength": 0.64, "l2_regularization_strength": 0.65},
+}
+
+
+@pytest.mark.parametrize("name", train.flags.OPTIMIZERS)
+def test_every_flag_reaches_its_optimizer(name):
+    optimizer = train.make_optimizer(arguments(
+        "--optimizer", name, "--learning_rate", "0.51", "--learning_rate_decay_type", "fixed",
+        "--rmsprop_decay", "0.81", "--momentum", "0.82", "--opt_epsilon", "0.83",
+        "--adam_beta1", "0.71", "--adam_beta2", "0.72", "--adadelta_rho", "0.73",
+        "--adagrad_initial_accumulator_value", "0.61", "--ftrl_learning_rate_power", "-0.62",
+        "--ftrl_initial_accumulator_value", "0.63", "--ftrl_l1", "0.64", "--ftrl_l2", "0.65"), 100)
+    np.testing.assert_allclose(optimizer.learning_rate, 0.51)
+    assert {key: getattr(optimizer, key) for key in REACHED[name]} == REACHED[name]
 
 
 @pytest.mark.parametrize("name", train.flags.OPTIMIZERS)
