@@ -44,7 +44,7 @@ PRESETS = {
              "optimizer": "adam", "learning_rate": 0.01, "learning_rate_decay_type": "cosine",
              "batch_norm_decay": 0.9, "min_area": 0.5, "max_steps": 1500, "eval_every": 150},
     "book_head": BOOK | {"trainable_scopes": "head"},
-    "book_all": BOOK | {"trainable_scopes": "all"},
+    "book_all": BOOK | {"trainable_scopes": "all", "log_every": 1},
     "best_head": BEST | {"trainable_scopes": "head", "learning_rate": 0.003, "max_steps": 648},
     "best_all": BEST | {"trainable_scopes": "all", "learning_rate": 3e-4, "max_steps": 540},
     "scratch": BEST | {"weights": "none", "learning_rate": 0.003, "batch_norm_decay": 0.9,
