@@ -13,6 +13,10 @@ from PIL import Image, ImageOps
 
 from common.errors import UserError
 
+# Of odd EXIF data and the like; what cannot be read is told anyway. Once for all, because of several
+# threads in `catch_warnings` each would put back what another had set.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 
 def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
     """Reads a picture of any format and size, turned upright as its EXIF data says.
@@ -31,7 +35,7 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
             32 bits a pixel, of which nothing tells the range.
     """
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+        with Image.open(path) as image:
             image = ImageOps.exif_transpose(image)
             if image.mode in ("I", "F"):  # Pillow would make them black or white
                 raise UserError(f"{path} has grey values of 32 bits (mode {image.mode})",
@@ -132,15 +136,28 @@ def save_figure(path: Path, figure: Any) -> None:
     plt.close(figure)
 
 
+def worst_mistakes(
+    labels: np.ndarray, probabilities: np.ndarray, count: int = 40
+) -> np.ndarray:
+    """Returns the indices of a classifier's wrong answers, the most confident first.
+
+    Args:
+        labels: the true classes, of shape (examples,).
+        probabilities: the classifier's, of shape (examples, classes).
+        count: how many at the most.
+    """
+    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
+    return wrong[np.argsort(-probabilities[wrong].max(axis=1), kind="stable")][:count]
+
+
 def draw_mistakes(
     images: np.ndarray,
     labels: np.ndarray,
     probabilities: np.ndarray,
     names: Sequence[str],
     png: Path,
-    count: int = 40,
 ) -> None:
-    """Draws a classifier's wrong answers, the most confident first.
+    """Draws a classifier's worst mistakes, see `worst_mistakes`.
 
     Args:
         images: uint8 of shape (examples, height, width) or (examples, height, width, 3).
@@ -148,11 +165,9 @@ def draw_mistakes(
         probabilities: the classifier's, of shape (examples, classes).
         names: of the classes.
         png: where to.
-        count: how many at the most.
     """
     answers = probabilities.argmax(axis=1)
-    wrong = np.flatnonzero(answers != labels)
-    wrong = wrong[np.argsort(-probabilities[wrong, answers[wrong]], kind="stable")][:count]
+    wrong = worst_mistakes(labels, probabilities)
     rows = max(1, -(-len(wrong) // 10))
     figure, axes = plt.subplots(rows, 10, figsize=(11, 1.4 * rows), squeeze=False)
     for axis in axes.flat:

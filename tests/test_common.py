@@ -3,6 +3,7 @@
 import datetime
 import hashlib
 import http.server
+import importlib
 import io
 import json
 import os
@@ -11,6 +12,8 @@ import sys
 import threading
 import time
 import types
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import keras
@@ -793,6 +796,18 @@ def test_decoding_in_a_graph_refuses_webp(tmp_path, animated):
         for nothing in (b"", b"x", b"RIFF"):
             with pytest.raises(tf.errors.InvalidArgumentError):
                 read(nothing)
+
+
+def test_read_image_is_silent_in_threads(tmp_path, monkeypatch):
+    path = saved(tmp_path / "large.png", Image.fromarray(RGB))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow warns of 35 pixels
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        importlib.reload(images)  # pytest puts the filters of imports away
+        before = list(warnings.filters)
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(images.read_image, [path] * 100))
+        assert len(found) == 100 and told == [] and warnings.filters == before
 
 
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
