@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +38,14 @@ class Picture(NamedTuple):
 
     path: Path
     label: int
+
+
+class Encoded(NamedTuple):
+    """A JPEG that training can read, and its size in pixels."""
+
+    jpeg: bytes
+    height: int
+    width: int
 
 
 def pictures_in(folder: Path) -> list[Path]:
@@ -92,15 +101,16 @@ def list_pictures(
     found: dict[str, list[Picture]] = {split: [] for split in SPLITS}
     for label, name in enumerate(names):
         if divided:
-            parts = [pictures_in(folder) if (folder := data_dir / split / name).is_dir() else []
-                     for split in SPLITS]
+            parts = {"train": pictures_in(data_dir / "train" / name), "validation": []}
+            if (data_dir / "validation" / name).is_dir():
+                parts["validation"] = pictures_in(data_dir / "validation" / name)
         else:
             paths = pictures_in(data_dir / name)
             border = min(round(len(paths) * validation_fraction), len(paths) - 1)
             order = [paths[i] for i in rng.permutation(len(paths))]
-            parts = [order[border:], order[:border]]
-        for split, paths in zip(SPLITS, parts, strict=True):
-            found[split] += [Picture(path, label) for path in paths]
+            parts = {"train": order[border:], "validation": order[:border]}
+        for split in SPLITS:
+            found[split] += [Picture(path, label) for path in parts[split]]
     if not found["validation"]:
         raise UserError(f"--validation_fraction {validation_fraction} of each class of {data_dir} "
                         "is no picture", "give a larger share, or more pictures")
@@ -108,8 +118,8 @@ def list_pictures(
                    for split, rows in found.items()}
 
 
-def encode(path: Path) -> tuple[bytes, int, int]:
-    """Returns a picture as a JPEG that training can read, its height and its width.
+def encode(path: Path) -> Encoded:
+    """Returns a picture as a JPEG that training can read.
 
     Raises:
         UserError: nothing in the file can be decoded.
@@ -123,22 +133,22 @@ def encode(path: Path) -> tuple[bytes, int, int]:
         raw = path.read_bytes()
         try:
             images.decode_jpeg(raw)  # Pillow reads some that TensorFlow does not
-            return raw, height, width
+            return Encoded(raw, height, width)
         except tf.errors.InvalidArgumentError:
             pass
     jpeg = tf.io.encode_jpeg(picture, quality=100, chroma_downsampling=False)
-    return jpeg.numpy(), height, width
+    return Encoded(jpeg.numpy(), height, width)
 
 
-def try_encode(picture: Picture) -> tuple[bytes, int, int] | str:
-    """Encodes a picture, or says why it cannot be used."""
+def try_encode(picture: Picture) -> tuple[Encoded | None, str]:
+    """Returns a picture as `encode` does and "", or None and why it cannot be used."""
     try:
-        return encode(picture.path)
+        return encode(picture.path), ""
     except (UserError, OSError, tf.errors.OpError) as error:
-        return str(error).splitlines()[0]
+        return None, str(error).splitlines()[0]
 
 
-def make_record(picture: Picture, name: str, jpeg: bytes, height: int, width: int) -> bytes:
+def make_record(picture: Picture, name: str, encoded: Encoded) -> bytes:
     """Returns a serialized example with the original's features."""
     def text(value: bytes) -> tf.train.Feature:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
@@ -147,15 +157,15 @@ def make_record(picture: Picture, name: str, jpeg: bytes, height: int, width: in
         return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
 
     features = {
-        "image/height": whole(height),
-        "image/width": whole(width),
+        "image/height": whole(encoded.height),
+        "image/width": whole(encoded.width),
         "image/colorspace": text(b"RGB"),
         "image/channels": whole(3),
         "image/class/label": whole(picture.label),
         "image/class/text": text(name.encode()),
         "image/format": text(b"JPEG"),
         "image/filename": text(picture.path.name.encode()),
-        "image/encoded": text(jpeg),
+        "image/encoded": text(encoded.jpeg),
     }
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
 
@@ -195,19 +205,19 @@ def write_split(
     """
     counts = dict.fromkeys((picture.label for picture in pictures), 0)
     with ThreadPoolExecutor(num_threads) as pool:
-        encoded: Iterable = tqdm(pool.map(try_encode, pictures), shards[0].name.rpartition("_")[0],
+        answers: Iterable = tqdm(pool.map(try_encode, pictures), shards[0].name.rpartition("_")[0],
                                  len(pictures), unit="picture", disable=None)
-        answers = zip(pictures, encoded, strict=True)
+        pairs = zip(pictures, answers, strict=True)  # the shards take from it one after another
         for number, shard in enumerate(shards, start=1):
             end = len(pictures) * number // len(shards)
             begin = len(pictures) * (number - 1) // len(shards)
             with closing(tf.io.TFRecordWriter(str(shard))) as writer:
-                for _, (picture, answer) in zip(range(begin, end), answers, strict=False):
-                    if isinstance(answer, str):
-                        left_out.append(answer)
-                    else:
-                        writer.write(make_record(picture, names[picture.label], *answer))
+                for picture, (encoded, problem) in islice(pairs, end - begin):
+                    if encoded:
+                        writer.write(make_record(picture, names[picture.label], encoded))
                         counts[picture.label] += 1
+                    else:
+                        left_out.append(problem)
     if empty := [names[label] for label, count in sorted(counts.items()) if count == 0]:
         raise UserError(f"no picture of {', '.join(empty)} can be decoded, {left_out[-1]}",
                         "put whole pictures there, or take the folder away")
