@@ -340,14 +340,17 @@ def load_flags(flags: argparse.Namespace) -> Data:
 
 
 def draw_sheet(split: Split, num_classes: int, jpg: Path, columns: int = 9) -> None:
-    """Draws a row for each class: three pictures as they are tested, the rest as trained on."""
+    """Draws a row for each class: three pictures as they are tested, the rest as trained on.
+
+    Each class has at least one picture.
+    """
     shown = []
     for label in range(num_classes):
         jpegs = split.encoded[split.labels == label][:3]
-        keys = [tf.constant([label, n], tf.int64) for n in range(columns - 3)]
         shown += [*thumbnails(jpegs), *np.zeros((3 - len(jpegs), 96, 96, 3), np.uint8)]
-        shown += [distort(jpegs[n % len(jpegs)], 96, key).numpy().astype(np.uint8)
-                  if len(jpegs) else np.zeros((96, 96, 3), np.uint8) for n, key in enumerate(keys)]
+        for number in range(columns - 3):
+            key = tf.constant([label, number], tf.int64)
+            shown.append(np.uint8(distort(jpegs[number % len(jpegs)], 96, key)))
     jpg.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(images.grid(shown, columns)).save(jpg, quality=85)
 

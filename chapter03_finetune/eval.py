@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter03_finetune import data
-from chapter03_finetune.model import NETWORKS, build_model
+from chapter03_finetune.model import build_model, compile_logits
 from common import checkpoint, cli, images, results, rundir
 from common.errors import UserError
 
@@ -26,22 +26,14 @@ CHAPTER = "chapter03_finetune"
 BOOK = {"book_head": 0.76, "book_all": 0.82}  # book, section 3.2.6
 
 
-def image_size(flags: argparse.Namespace) -> int:
-    """Returns the pixels along either side of what a run's network sees."""
-    return flags.image_size or NETWORKS[flags.model_name].size
-
 
 def make_predict(model: keras.Model) -> Callable[[data.Split], np.ndarray]:
     """Returns a function that gives the logits of a split, float32 of shape (count, classes)."""
-    size = model.input_shape[1]
-
-    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3))])
-    def classify(pictures: tf.Tensor) -> tf.Tensor:
-        return model(pictures, training=False)
+    logits = compile_logits(model)
 
     def predict(split: data.Split) -> np.ndarray:
-        batches = data.evaluation_batches(split, size)
-        return np.concatenate([classify(pictures).numpy() for pictures, _ in batches])
+        batches = data.evaluation_batches(split, model.input_shape[1])
+        return np.concatenate([logits(pictures) for pictures, _ in batches])
 
     return predict
 
@@ -74,7 +66,7 @@ def load_run(
 ) -> tuple[keras.Model, tuple[str, ...]]:
     """Rebuilds the classifier of a run with its trained weights; also returns its labels."""
     names = tuple(rundir.read_config(args.run_dir, CHAPTER)["class_names"])
-    model = build_model(flags.model_name, len(names), image_size(flags), flags.alpha)
+    model = build_model(flags.model_name, len(names), flags.image_size, flags.alpha)
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
     return model, names
 
@@ -83,9 +75,10 @@ def draw_mistakes(
     split: data.Split, logits: np.ndarray, names: Sequence[str], png: Path
 ) -> None:
     """Draws the wrong answers to a split's pictures, the most confident first."""
-    wrong = logits.argmax(axis=1) != split.labels
-    images.draw_mistakes(data.thumbnails(split.encoded[wrong]), split.labels[wrong],
-                         tf.nn.softmax(logits[wrong]).numpy(), names, png)
+    probabilities = tf.nn.softmax(logits).numpy()
+    worst = images.worst_mistakes(split.labels, probabilities)
+    images.draw_mistakes(data.thumbnails(split.encoded[worst]), split.labels[worst],
+                         probabilities[worst], names, png)
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
@@ -111,7 +104,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     images.draw_confusion(test.labels, answers, names, args.run_dir / "confusion.png")
     draw_mistakes(test, logits["test"], names, args.run_dir / "mistakes.png")
     dataset_name = flags.dataset_name if flags.dataset == "records" else flags.dataset
-    book = {"accuracy": BOOK[flags.preset]} if flags.preset in BOOK else {}
+    as_in_the_book = dataset_name == "satellite" and flags.preset in BOOK
+    book = {"accuracy": BOOK[flags.preset]} if as_in_the_book else {}
     results.write(args, CHAPTER, dataset_name, f"{flags.model_name}-{flags.preset}",
                   metrics, book, {"test_recall_by_class": recall})
     for name, share in recall.items():

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 applications = keras.applications
 
@@ -79,15 +80,15 @@ def build_backbone(
 
 
 def build_model(
-    name: str, num_classes: int, size: int, alpha: float | None = None, keep_prob: float = 1.0,
-    seed: int = 0,
+    name: str, num_classes: int, size: int | None = None, alpha: float | None = None,
+    keep_prob: float = 1.0, seed: int = 0,
 ) -> keras.Model:
     """Builds a classifier with random weights: `backbone`, dropout, and a new layer `logits`.
 
     Args:
         name: one of NETWORKS.
         num_classes: logits.
-        size: pixels along either side of its pictures.
+        size: pixels along either side of its pictures; None is the network's own.
         alpha: multiplies the channels of a MobileNet; None is 1.
         keep_prob: share of the features that dropout keeps.
         seed: of the random weights and of dropout.
@@ -96,11 +97,21 @@ def build_model(
         ValueError: see `build_backbone`.
     """
     keras.utils.set_random_seed(seed)
+    size = size or NETWORKS[name].size
     pictures = keras.Input((size, size, 3))
     features = build_backbone(name, size, alpha)(NETWORKS[name].preprocess(pictures))
     features = keras.layers.Dropout(1 - keep_prob, seed=seed)(features)
     logits = keras.layers.Dense(num_classes, name="logits")(features)
     return keras.Model(pictures, logits, name=name)
+
+
+def compile_logits(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a compiled function from pictures to logits, as in a test: without dropout."""
+    @tf.function(input_signature=[tf.TensorSpec(model.input_shape)])
+    def logits(pictures: tf.Tensor) -> tf.Tensor:
+        return model(pictures, training=False)
+
+    return logits
 
 
 def set_trainable(model: keras.Model, scopes: str) -> None:

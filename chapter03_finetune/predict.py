@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from chapter03_finetune import data
 from chapter03_finetune.eval import load_run
+from chapter03_finetune.model import compile_logits
 from common import cli, images
 from common.errors import UserError
 
@@ -98,14 +99,11 @@ def look(path: Path, classify: Classify) -> tuple[int, np.ndarray, int]:
 def make_classify(args: argparse.Namespace, flags: argparse.Namespace) -> tuple[Classify, Sequence]:
     """Returns a function from pictures to probabilities of (count, classes), and the labels."""
     model, names = load_run(args, flags)
-    size = model.input_shape[1]
-
-    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3))])
-    def infer(pictures: tf.Tensor) -> tf.Tensor:
-        return tf.nn.softmax(model(pictures, training=False))
+    logits, size = compile_logits(model), model.input_shape[1]
 
     def classify(pictures: Sequence[np.ndarray]) -> np.ndarray:
-        return infer(tf.stack([data.centre(picture, size) for picture in pictures])).numpy()
+        seen = tf.stack([data.centre(picture, size) for picture in pictures])
+        return tf.nn.softmax(logits(seen)).numpy()
 
     return classify, names
 

@@ -17,8 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter03_finetune import data, flags, pretrained
-from chapter03_finetune.eval import draw_mistakes, image_size, make_predict, score
+from chapter03_finetune import data, pretrained, train_flags
+from chapter03_finetune.eval import draw_mistakes, make_predict, score
 from chapter03_finetune.model import (
     add_weight_decay,
     build_model,
@@ -54,39 +54,45 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return flags.build_parser(__doc__, PRESETS)
+    return train_flags.build_parser(__doc__, PRESETS)
 
 
 def learning_rate(
     args: argparse.Namespace, examples: int
 ) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """Returns the rate, or its schedule over the steps, as the original reckons them."""
-    schedules = keras.optimizers.schedules
+    schedules, rate = keras.optimizers.schedules, args.learning_rate
     steps = max(1, int(examples / args.batch_size * args.num_epochs_per_decay))
-    return {
-        "fixed": lambda rate: rate,
-        "exponential": lambda rate: schedules.ExponentialDecay(
-            rate, steps, args.learning_rate_decay_factor, staircase=True),
-        "polynomial": lambda rate: schedules.PolynomialDecay(rate, steps, args.end_learning_rate),
-        "cosine": lambda rate: schedules.CosineDecay(rate, args.max_steps),
-    }[args.learning_rate_decay_type](args.learning_rate)
+    match args.learning_rate_decay_type:
+        case "exponential":
+            return schedules.ExponentialDecay(
+                rate, steps, args.learning_rate_decay_factor, staircase=True)
+        case "polynomial":
+            return schedules.PolynomialDecay(rate, steps, args.end_learning_rate)
+        case "cosine":
+            return schedules.CosineDecay(rate, args.max_steps)
+    return rate
 
 
 def make_optimizer(args: argparse.Namespace, examples: int) -> keras.Optimizer:
     """Returns the optimizer that the flags mean."""
     optimizers, rate = keras.optimizers, learning_rate(args, examples)
     epsilon = args.opt_epsilon or (1.0 if args.optimizer == "rmsprop" else 1e-7)
-    return {
-        "rmsprop": lambda: optimizers.RMSprop(rate, args.rmsprop_decay, args.momentum, epsilon),
-        "adam": lambda: optimizers.Adam(rate, args.adam_beta1, args.adam_beta2, epsilon),
-        "sgd": lambda: optimizers.SGD(rate),
-        "momentum": lambda: optimizers.SGD(rate, args.momentum),
-        "adagrad": lambda: optimizers.Adagrad(rate, args.adagrad_initial_accumulator_value),
-        "adadelta": lambda: optimizers.Adadelta(rate, args.adadelta_rho, epsilon),
-        "ftrl": lambda: optimizers.Ftrl(
-            rate, args.ftrl_learning_rate_power, args.ftrl_initial_accumulator_value,
-            args.ftrl_l1, args.ftrl_l2),
-    }[args.optimizer]()
+    match args.optimizer:
+        case "rmsprop":
+            return optimizers.RMSprop(rate, args.rmsprop_decay, args.momentum, epsilon)
+        case "adam":
+            return optimizers.Adam(rate, args.adam_beta1, args.adam_beta2, epsilon)
+        case "momentum":
+            return optimizers.SGD(rate, args.momentum)
+        case "adagrad":
+            return optimizers.Adagrad(rate, args.adagrad_initial_accumulator_value)
+        case "adadelta":
+            return optimizers.Adadelta(rate, args.adadelta_rho, epsilon)
+        case "ftrl":
+            return optimizers.Ftrl(rate, args.ftrl_learning_rate_power,
+                                   args.ftrl_initial_accumulator_value, args.ftrl_l1, args.ftrl_l2)
+    return optimizers.SGD(rate)
 
 
 def make_model(args: argparse.Namespace, num_classes: int, new: bool) -> keras.Model:
@@ -95,10 +101,9 @@ def make_model(args: argparse.Namespace, num_classes: int, new: bool) -> keras.M
     Raises:
         UserError: the network cannot be built so, or the weights do not fit.
     """
-    size = image_size(args)
     try:
-        model = build_model(args.model_name, num_classes, size, args.alpha, args.keep_prob,
-                            args.seed)
+        model = build_model(args.model_name, num_classes, args.image_size, args.alpha,
+                            args.keep_prob, args.seed)
         set_trainable(model, args.trainable_scopes)
     except ValueError as error:  # Keras' own words on sizes, ours on scopes
         raise UserError(str(error), "see --image_size, --alpha and --trainable_scopes in "
@@ -123,14 +128,14 @@ def fit(
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     loss = keras.losses.CategoricalCrossentropy(True, label_smoothing=args.label_smoothing)
     model.compile(make_optimizer(args, len(splits["train"].labels)), loss, metrics=[accuracy])
-    trained = {"optimizer": (model.optimizer, model.trainable_variables)}
-    means = [metric.variables for metric in (model.metrics[0], accuracy)]
-    state = TrainState(run, {"model": model}, trained,
-                       means=[v.value for group in means for v in group])
+    mean_loss = model.metrics[0]  # what `compile` adds for the loss; `accuracy` is ours
+    state = TrainState(run, {"model": model},
+                       {args.optimizer: (model.optimizer, model.trainable_variables)},
+                       means=[v.value for v in (*mean_loss.variables, *accuracy.variables)])
     start = int(state.step)
     monitor = Monitor(run, start)
-    batches = data.training_batches(splits["train"], args.batch_size, image_size(args), args.seed,
-                                    start, args.augment, args.min_area)
+    batches = data.training_batches(splits["train"], args.batch_size, model.input_shape[1],
+                                    args.seed, start, args.augment, args.min_area)
     for pictures, _ in batches.take(1):
         monitor.images(start, "final_distorted_image", pictures[:8] / 255)
     predict = make_predict(model)
@@ -162,7 +167,8 @@ def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
           f"{len(splits['train'].labels):,} pictures of {args.dataset}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book_head --dataset_dir FOLDER")
-        if (folder := inputs.default_dir("satellite")).is_dir() and args.dataset == "textures":
+        folder = inputs.default_dir("satellite")
+        if (folder / "label.txt").is_file() and args.dataset == "textures":
             print(f"there are records in {folder}: --dataset records --dataset_dir {folder}")
 
 

@@ -15,7 +15,17 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from chapter03_finetune import data, eval, export, predict, prepare, pretrained, textures, train
+from chapter03_finetune import (
+    data,
+    eval,
+    export,
+    predict,
+    prepare,
+    pretrained,
+    textures,
+    train,
+    train_flags,
+)
 from chapter03_finetune.model import (
     NETWORKS,
     add_weight_decay,
@@ -588,7 +598,7 @@ REACHED = {
 }
 
 
-@pytest.mark.parametrize("name", train.flags.OPTIMIZERS)
+@pytest.mark.parametrize("name", train_flags.OPTIMIZERS)
 def test_every_flag_reaches_its_optimizer(name):
     optimizer = train.make_optimizer(arguments(
         "--optimizer", name, "--learning_rate", "0.51", "--learning_rate_decay_type", "fixed",
@@ -600,7 +610,7 @@ def test_every_flag_reaches_its_optimizer(name):
     assert {key: getattr(optimizer, key) for key in REACHED[name]} == REACHED[name]
 
 
-@pytest.mark.parametrize("name", train.flags.OPTIMIZERS)
+@pytest.mark.parametrize("name", train_flags.OPTIMIZERS)
 def test_every_optimizer_goes_downhill(name):
     optimizer = train.make_optimizer(arguments("--optimizer", name), 100)
     variable = keras.Variable([1.0])
@@ -1017,6 +1027,40 @@ def test_eval_finds_records_that_were_moved(records, tmp_path, capsys):
     assert f"the data of {run} has changed" in capsys.readouterr().err
     assert eval.main(["--run_dir", str(run), "--dataset_dir", str(moved)]) == 0
     assert rundir.read_json(run / "eval.json")["metrics"]["test"]["examples"] == 6
+
+
+@pytest.mark.parametrize(("dataset_name", "book"), [
+    ("satellite", {"accuracy": 0.76}), ("flowers", {})])
+def test_the_books_number_is_told_of_its_own_pictures_alone(tmp_path, dataset_name, book):
+    pictures = write_pictures(tmp_path / "pic")
+    prepare.write_records(pictures, tmp_path / "records", dataset_name, SHARDS)
+    run = tmp_path / "run"
+    assert train.main([*TINY, "--preset", "book_head", "--model_name", "MobileNet", "--weights",
+                       "none", "--run_dir", str(run), "--dataset_name", dataset_name,
+                       "--dataset_dir", str(tmp_path / "records")]) == 0
+    assert eval.main(["--run_dir", str(run)]) == 0
+    assert rundir.read_json(run / "eval.json")["book"] == book
+
+
+def test_only_the_worst_mistakes_are_decoded(tmp_path, monkeypatch):
+    split, decoded = split_of(60), []
+    thumbnails = data.thumbnails
+    monkeypatch.setattr(data, "thumbnails", lambda jpegs: decoded.append(len(jpegs))
+                        or thumbnails(jpegs))
+    logits = np.eye(6)[(split.labels + 1) % 6] * np.linspace(1, 2, 60)[:, None]
+    eval.draw_mistakes(split, logits, tuple("abcdef"), tmp_path / "a.png")
+    assert decoded == [40] and (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize("holds", ["nothing", "records"])
+def test_the_demo_tells_of_records_that_are_there(tmp_path, monkeypatch, capsys, holds):
+    monkeypatch.setattr(inputs, "default_dir", lambda name: tmp_path)
+    if holds == "records":
+        (tmp_path / "label.txt").write_text("0:rock\n")
+    train.introduce(arguments("--model_name", "MobileNet"), {"train": split_of(3)})
+    out = capsys.readouterr().out
+    assert "the book's run: python train.py" in out
+    assert (f"there are records in {tmp_path}" in out) == (holds == "records")
 
 
 def test_bad_flags_are_named(tmp_path, capsys):
