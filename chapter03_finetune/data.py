@@ -93,8 +93,8 @@ def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]
     try:
         parts = list(records.map(lambda batch: tf.io.parse_example(batch, features)))
     except tf.errors.OpError as error:
-        raise UserError(f"the {split} records of {folder} are damaged: {error.message}",
-                        hint) from error
+        raise UserError(f"the {split} records of {folder} are damaged: "
+                        f"{error.message.splitlines()[0]}", hint) from error
     if not parts:
         raise UserError(f"the {split} records of {folder} are empty", hint)
     encoded, labels, texts = (np.concatenate([part[key].numpy() for part in parts])
@@ -314,7 +314,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="textures: drawn by code, offline; records: what prepare.py wrote")
     group.add_argument("--data_dir", "--dataset_dir", type=cli.path,
                        help="folder of the records and label.txt")
-    group.add_argument("--dataset_name", type=prepare.dataset_name, default="satellite",
+    group.add_argument("--dataset_name", type=prepare.records_name, default="satellite",
                        help="what the names of the records begin with")
     group.add_argument("--holdout_fraction", type=cli.share, default=0.1,
                        help="share of each class's training pictures that chooses the checkpoint")

@@ -301,6 +301,10 @@ def test_records_of_other_pictures_than_jpegs(records):
         with pytest.raises(UserError, match=says):
             data.load_records(records, "satellite", 0.1)
 
+    del features["image/class/text"]
+    fails("^[^\n]*train records of [^\n]* are damaged: [^\n]*$")
+    features["image/class/text"].bytes_list.value.append(b"rock")
+    features["image/class/label"].int64_list.value[0] = 0
     features["image/encoded"].bytes_list.value[0] = b"\x89PNG\r\n"
     fails("train records of .* hold pictures that are no JPEGs")
     features["image/class/text"].bytes_list.value[0] = b"\xff"
