@@ -181,7 +181,7 @@ def find_shards(folder: Path, dataset_name: str, split: str) -> list[Path]:
     return sorted(path for path in folder.glob("*") if re.fullmatch(pattern, path.name))
 
 
-def dataset_name(text: str) -> str:
+def records_name(text: str) -> str:
     """Accepts what the names of records may begin with (an argparse `type`)."""
     if not re.fullmatch(r"[\w.-]+", text):
         raise argparse.ArgumentTypeError(f"{text} is no name: use letters, digits and . _ -")
@@ -274,7 +274,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--data_dir", "-t", "--tensorflow-data-dir", type=cli.path, default="pic",
                         help="the folder of the pictures")
     parser.add_argument("--output_dir", type=cli.path, help="where to (default: --data_dir)")
-    parser.add_argument("--dataset_name", "--dataset-name", type=dataset_name, default="satellite",
+    parser.add_argument("--dataset_name", "--dataset-name", type=records_name, default="satellite",
                         help="what the names of the records begin with")
     for split in SPLITS:
         parser.add_argument(f"--{split}_shards", f"--{split}-shards", type=cli.positive_int,

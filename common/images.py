@@ -13,8 +13,8 @@ from PIL import Image, ImageOps
 
 from common.errors import UserError
 
-# Of odd EXIF data and the like; what cannot be read is told anyway. Once for all, because of several
-# threads in `catch_warnings` each would put back what another had set.
+# Of odd EXIF data and the like; what cannot be read is told anyway. Once for all, because several
+# threads in `catch_warnings` would put back what the others had set.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
