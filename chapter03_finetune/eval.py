@@ -26,7 +26,6 @@ CHAPTER = "chapter03_finetune"
 BOOK = {"book_head": 0.76, "book_all": 0.82}  # book, section 3.2.6
 
 
-
 def make_predict(model: keras.Model) -> Callable[[data.Split], np.ndarray]:
     """Returns a function that gives the logits of a split, float32 of shape (count, classes)."""
     logits = compile_logits(model)

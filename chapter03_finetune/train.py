@@ -148,7 +148,7 @@ def fit(
         scores.update(score(logits, validation.labels))
         shown = {name: scores[name] for name in ("loss", "accuracy")}
         monitor.scalars(step, shown, "val")
-        state.save_if_best(1 - scores["accuracy"])
+        state.save_if_best(scores["loss"])  # of few pictures steadier than the accuracy
         return False
 
     # What a loop would do besides its steps: the bar, checkpoints, a way out on Ctrl-C, logs.
