@@ -19,6 +19,7 @@ from chapter03_finetune import (
     data,
     eval,
     export,
+    grad_cam,
     predict,
     prepare,
     pretrained,
@@ -840,6 +841,32 @@ def test_the_majority_of_frames_wins():
     assert label == 0
     np.testing.assert_allclose(means, [0.4, 0.8 / 3, 1 / 3])
     assert predict.majority(np.array([[0.6, 0.4], [0.1, 0.9]]))[0] == 1  # a tie
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_ends_in_a_mean_over_places(name):
+    backbone = build_model(name, 2, 96).get_layer("backbone")
+    last = backbone.layers[-1]
+    assert isinstance(last, keras.layers.GlobalAveragePooling2D) and not last.keepdims
+    assert len(last.input.shape) == 4
+
+
+def test_grad_cam_is_the_gradients_mean_times_the_maps():
+    model = build_model("MobileNet", 3, 64, 0.25, seed=1)
+    pictures = 255 * tf.random.stateless_uniform((2, 64, 64, 3), (0, 1))
+    heat, probabilities = grad_cam.grad_cam(model, pictures)
+    np.testing.assert_allclose(probabilities, tf.nn.softmax(model(pictures)), atol=1e-5)
+    backbone = model.get_layer("backbone")
+    last_maps = keras.Model(backbone.inputs, backbone.layers[-1].input)
+    with tf.GradientTape() as tape:
+        maps = last_maps(NETWORKS["MobileNet"].preprocess(pictures))
+        tape.watch(maps)
+        logit = tf.reduce_sum(model.get_layer("logits")(tf.reduce_mean(maps, (1, 2)))[:, 2])
+    weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
+    expected = tf.nn.relu(tf.reduce_sum(maps * weights, axis=-1))
+    assert float(tf.reduce_max(expected)) > 0
+    np.testing.assert_allclose(heat[..., 2], expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.fixture(scope="module")

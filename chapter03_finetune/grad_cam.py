@@ -1,0 +1,91 @@
+"""Shows why: where in pictures a classifier sees what it answers (Selvaraju et al. 2017).
+
+    python grad_cam.py photo.jpg scan.png
+    python grad_cam.py ../data/textures/pictures/validation/*/000.jpg --output_dir why
+
+Draws grad_cam.png, a row for each picture: what the network looks at, then what speaks for the most
+probable class and for the second.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+
+from chapter03_finetune import data
+from chapter03_finetune.eval import load_run
+from chapter03_finetune.model import NETWORKS
+from common import cli, images
+
+CHAPTER = "chapter03_finetune"
+
+
+def grad_cam(model: keras.Model, pictures: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Returns how much each place of some pictures speaks for each class.
+
+    Grad-CAM weighs the last feature maps by the mean gradient of a class's logit. Where a network
+    ends in their mean over all places and one linear layer, as all do here, that gradient is the
+    layer's kernel, divided by the number of places.
+
+    Args:
+        model: from `model.build_model`.
+        pictures: float32 of shape (count, size, size, 3) in [0, 255].
+
+    Returns:
+        float32 of shape (count, height, width, classes), at least 0, height and width being those
+        of the feature maps; and the probabilities, of shape (count, classes).
+    """
+    backbone, head = model.get_layer("backbone"), model.get_layer("logits")
+    last_maps = keras.Model(backbone.inputs, backbone.layers[-1].input)  # before the mean
+    maps = last_maps(NETWORKS[model.name].preprocess(pictures), training=False)
+    places = maps.shape[1] * maps.shape[2]
+    heat = tf.nn.relu(tf.einsum("nhwc,ck->nhwk", maps, head.kernel / places))
+    probabilities = tf.nn.softmax(head(tf.reduce_mean(maps, axis=(1, 2))))
+    return heat.numpy(), probabilities.numpy()
+
+
+def draw(model: keras.Model, pictures: tf.Tensor, names: Sequence[str], png: Path) -> None:
+    """Draws pictures as `grad_cam` takes them, and the heat of their two most probable classes."""
+    heat, probabilities = grad_cam(model, pictures)
+    figure, axes = plt.subplots(len(pictures), 3, squeeze=False,
+                                figsize=(7, 2.5 * len(pictures)), layout="tight")
+    for row, picture, maps, chances in zip(axes, pictures, heat, probabilities, strict=True):
+        for axis, label in zip(row, (None, *chances.argsort()[::-1][:2]), strict=True):
+            axis.imshow(np.uint8(picture))
+            axis.axis("off")
+            if label is not None:
+                axis.set_title(f"{names[label]} {chances[label]:.0%}", fontsize=9)
+                shown = tf.image.resize(maps[..., label : label + 1], picture.shape[:2], "bicubic")
+                axis.imshow(shown[..., 0], cmap="inferno", alpha=0.6, vmin=0, vmax=maps.max())
+    images.save_figure(png, figure)
+
+
+def explain(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Draws grad_cam.png for the named pictures."""
+    pictures = [images.read_image(Path(path)) for path in args.pictures]
+    model, names = load_run(args, flags)
+    png = Path(args.output_dir or args.run_dir) / "grad_cam.png"
+    draw(model, tf.stack([data.centre(picture, model.input_shape[1]) for picture in pictures]),
+         names, png)
+    print(f"{png}: does the network look where you would?")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__doc__, "grad_cam.py")
+    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
+    parser.add_argument("--output_dir", type=cli.path, help="where to (default: the run folder)")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(explain, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
