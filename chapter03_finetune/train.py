@@ -48,7 +48,7 @@ PRESETS = {
     "best_head": BEST | {"trainable_scopes": "head", "learning_rate": 0.003, "max_steps": 648},
     "best_all": BEST | {"trainable_scopes": "all", "learning_rate": 3e-4, "max_steps": 540},
     "scratch": BEST | {"weights": "none", "learning_rate": 0.003, "batch_norm_decay": 0.9,
-                       "max_steps": 1620},
+                       "max_steps": 1080},
 }
 
 
