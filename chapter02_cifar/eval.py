@@ -109,7 +109,7 @@ def draw_accuracies(accuracies: dict[str, float], book: float | None, png: Path)
     axes.plot([int(step) for step in accuracies], list(accuracies.values()), label="here")
     if book is not None:
         axes.axhline(book, color="gray", linestyle="--", label="book, at its end")
-    axes.set(xlabel="step", ylabel="test accuracy")
+    axes.set(xlabel="step", ylabel="test accuracy", ylim=(0, 1))
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.grid(alpha=0.3)
     axes.legend()
