@@ -1,0 +1,228 @@
+"""Time series: where they come from, their parts, random windows.
+
+    python data.py                                      # the book's sine with a trend
+    python data.py --dataset period_trend               # the book's CSV file, fetched once
+    python data.py --input_file FILE.csv --time_column date --value_columns OT,HUFL
+
+Prints the series and one batch of random windows, as the book's two reading scripts do.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from chapter15_time_series.series import Series, read_csv
+from common import cli, inputs
+from common.errors import UserError
+
+NUM_STEPS = 1000  # of the generated series: book, sections 15.2 and 15.4
+NOISE = 0.2  # they carry uniform noise in [-0.2, 0.2)
+NOISE_FLOOR = NOISE / 3**0.5  # its standard deviation: no forecast errs by less
+
+
+def sine_trend(times: np.ndarray) -> np.ndarray:
+    """Returns a sine of period 200 on a rising line, without noise (book, section 15.2)."""
+    return np.sin(np.pi * times / 100) + times / 200
+
+
+def three_waves(times: np.ndarray) -> np.ndarray:
+    """Returns a sum of waves of periods 100 and 50, without noise (book, section 15.4)."""
+    x = np.pi * times / 50
+    return np.sin(x) + np.cos(x) + np.sin(2 * x)
+
+
+DEFAULT = "sine_trend"
+FORMULAS = {"sine_trend": sine_trend, "three_waves": three_waves}
+OFFLINE = {
+    "sine_trend": "the book's sine with a trend and noise, 1,000 steps made from `--seed`",
+    "three_waves": "the book's sum of three waves and noise, 1,000 steps made from `--seed`",
+    "--input_file": "any CSV file with a column of times, whole numbers or dates",
+}
+BOOK_FILES = ("https://raw.githubusercontent.com/hzy46/Deep-Learning-21-Examples/master/"
+              "chapter_15/data/")
+SOURCES = {
+    "period_trend": inputs.Source(
+        "The book's series with a period of 100 and a trend: 500 steps, 8 kB; no licence stated",
+        (inputs.File(
+            "period_trend.csv",
+            "a62f508b55fe829fc5b0e140b257979fc084dacae52c8acd6d2b86b0fddddd54",
+            (f"{BOOK_FILES}period_trend.csv",),
+        ),),
+    ),
+    "multivariate_periods": inputs.Source(
+        "The book's five periodic series: 100 steps, 7 kB; no licence stated",
+        (inputs.File(
+            "multivariate_periods.csv",
+            "5fd1b63e20b5d681055771cf04c80409ffcee756ee9abdcfaed67718a4c1de2f",
+            (f"{BOOK_FILES}multivariate_periods.csv",),
+        ),),
+    ),
+}
+
+
+class Parts(NamedTuple):
+    """Where the parts of a series begin: first to train on, then validation, then test."""
+
+    validation: int
+    test: int
+    end: int
+
+    def spans(self) -> dict[str, tuple[int, int]]:
+        """Returns start and stop of the parts that hold any steps."""
+        borders = {"train": (0, self.validation), "validation": (self.validation, self.test),
+                   "test": (self.test, self.end)}
+        return {name: span for name, span in borders.items() if span[0] < span[1]}
+
+
+def generate(dataset: str, seed: int, num_steps: int = NUM_STEPS) -> Series:
+    """Makes a formula's series with fresh noise; times begin at 0."""
+    noise = np.random.default_rng(seed).uniform(-NOISE, NOISE, num_steps)
+    values = FORMULAS[dataset](np.arange(num_steps)) + noise
+    return Series(values.astype(np.float32)[:, None], ["value"], first=0)
+
+
+def source(flags: argparse.Namespace) -> str:
+    """Returns the name of what the flags of `add_flags` mean."""
+    return Path(flags.input_file).stem if flags.input_file else flags.dataset or DEFAULT
+
+
+def load_flags(flags: argparse.Namespace) -> Series:
+    """Loads what the flags of `add_flags` mean.
+
+    Raises:
+        UserError: it cannot be read, or neither found nor fetched; or flags contradict each other.
+    """
+    if flags.input_file and flags.dataset:
+        raise UserError(f"both --dataset {flags.dataset} and --input_file {flags.input_file}",
+                        "give one")
+    if flags.input_file:
+        path = Path(flags.input_file)
+    elif (dataset := source(flags)) in SOURCES:
+        (file,) = SOURCES[dataset].files
+        folder = Path(flags.data_dir or inputs.default_dir(dataset))
+        path = inputs.fetch(folder / file.name, file.urls, file.sha256)
+    elif flags.data_dir or flags.time_column or flags.value_columns:
+        raise UserError(f"{dataset} is made by a formula, not read from a file",
+                        "add --input_file, or leave --data_dir, --time_column and "
+                        "--value_columns away")
+    else:
+        return generate(dataset, flags.seed)
+    return read_csv(path, flags.time_column, flags.value_columns)
+
+
+def split(series: Series, validation_share: float, test_share: float) -> Parts:
+    """Cuts a series in time order: the test part is its end, validation the end of the rest."""
+    end = len(series.values)
+    test = end - int(end * test_share)
+    return Parts(test - int(test * validation_share), test, end)
+
+
+def window_starts(values: np.ndarray, window_size: int) -> np.ndarray:
+    """Returns where windows may begin: those that begin and end on a known step.
+
+    Args:
+        values: float32 of shape (steps, features).
+        window_size: steps a window.
+
+    Returns:
+        int64 of shape (windows,).
+
+    Raises:
+        UserError: there is none.
+    """
+    known = ~np.isnan(values).any(axis=-1)
+    starts = np.arange(max(0, len(known) - window_size + 1))
+    starts = starts[known[starts] & known[starts + window_size - 1]]
+    if not len(starts):
+        raise UserError(
+            f"{len(values)} steps to train on, {known.sum()} of them known, hold no window of "
+            f"{window_size}", "give a longer series, or smaller windows")
+    return starts
+
+
+def training_batches(
+    times: np.ndarray,
+    values: np.ndarray,
+    window_size: int,
+    batch_size: int,
+    seed: int,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """Makes the endless stream of random windows; batch k is a pure function of (seed, k).
+
+    Args:
+        times: int64 of shape (steps,).
+        values: float32 of shape (steps, features).
+        window_size: steps a window.
+        batch_size: windows a batch; every window comes up once in an epoch.
+        seed: decides their order.
+        start_step: the restored step.
+
+    Returns:
+        Elements `(times, values)` of shapes (batch_size, window_size) and (batch_size,
+        window_size, features).
+    """
+    starts = tf.constant(window_starts(values, window_size))
+    all_times, all_values = tf.constant(times), tf.constant(values)
+
+    def windows(_: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        steps = tf.gather(starts, indices)[:, None] + tf.range(window_size, dtype=tf.int64)
+        steps = tf.ensure_shape(steps, (batch_size, window_size))
+        return tf.gather(all_times, steps), tf.gather(all_values, steps)
+
+    return inputs.finish(
+        inputs.index_batches(len(starts), batch_size, seed, start_step).map(windows))
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which series is read and how."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--dataset", choices=[*FORMULAS, *SOURCES],
+                       help=f"a formula or a file of the book (default: {DEFAULT})")
+    group.add_argument("--input_file", type=cli.path, help="a CSV file, in place of --dataset")
+    group.add_argument("--data_dir", type=cli.path, help="where the book's files lie "
+                       "(default: data/<dataset> in the repository)")
+    group.add_argument("--time_column", help="name of the column of times, or its number from 0 "
+                       "in a file without a header (default: the first)")
+    group.add_argument("--value_columns", help="names or numbers of the columns of values, with "
+                       "commas between (default: all others)")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.build_parser(__doc__, "data.py")
+    add_flags(parser)
+    parser.add_argument("--seed", type=cli.seed, default=0, help="of the noise and the windows")
+    parser.add_argument("--batch_size", type=cli.positive_int, default=2, help="windows to show")
+    parser.add_argument("--window_size", type=cli.positive_int, default=10, help="steps of each")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows the series and one batch."""
+
+    def show() -> None:
+        args = build_parser().parse_args(argv)
+        series = load_flags(args)
+        times = series.times(0, len(series.values))
+        known = ~np.isnan(series.values).any(axis=-1)
+        batches = training_batches(times, series.values, args.window_size, args.batch_size,
+                                   args.seed)
+        first, *_, last = series.labels(0, len(known))
+        print(f"{len(known):,} steps from {first} to {last}, {(~known).sum():,} of them missing")
+        for name, column in zip(series.names, series.values[known].T, strict=True):
+            print(f"{name}: mean {column.mean():.4g}, standard deviation {column.std():.4g}, "
+                  f"from {column.min():.4g} to {column.max():.4g}; begins {column[:5]}")
+        for batch in batches.take(1):
+            for name, part in zip(("times", "values"), batch, strict=True):
+                print(f"one batch, {name} {tuple(part.shape)}:\n{part.numpy()}")
+
+    return cli.run(show)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

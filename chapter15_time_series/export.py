@@ -1,0 +1,64 @@
+"""Exports a trained forecaster as a SavedModel: a history in, a forecast out.
+
+    python export.py
+
+One signature, with the scale of the series inside:
+
+serving_default  times: int64 (count, history), numbers of the time steps, each one more than the
+                 last; values: float32 (count, history, features), in the units of the series, NaN
+                 where a step is missing; horizon: int32 -> mean, sigma: float32 (count, horizon,
+                 features)
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from chapter15_time_series.forecast import load_run
+from common import cli, export
+
+CHAPTER = "chapter15_time_series"
+HISTORY = 200  # steps of the history that the export is tried with
+HORIZON = 25
+
+
+def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Writes the SavedModel of a run and tries it in a process of its own."""
+    model, series = load_run(args.run_dir, flags, args.checkpoint)
+
+    def forecast(
+        times: tf.Tensor, values: tf.Tensor, horizon: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        mean, sigma = model.forecast(times, values, horizon)
+        return {"mean": mean, "sigma": sigma}
+
+    specs = {
+        "times": tf.TensorSpec((None, None), tf.int64),
+        "values": tf.TensorSpec((None, None, model.num_features), tf.float32),
+        "horizon": tf.TensorSpec((), tf.int32),
+    }
+    end, history = len(series.values), max(HISTORY, model.num_inputs)
+    example = {"times": series.times(0, end)[None, -history:],
+               "values": series.values[None, -history:], "horizon": HORIZON}
+    first = series.labels(0, 1)[0]
+    folder = export.write(
+        args.run_dir, model, {"serving_default": (forecast, specs)}, {"serving_default": example},
+        {"features": series.names, "history": f"at least {max(1, model.num_inputs)} steps",
+         "times": f"{series.first} is {first}, the first step of the series trained on"},
+    )
+    print(f"{folder}: written, and agrees with the model in a process of its own")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    return cli.verb_parser(__doc__, "export.py")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

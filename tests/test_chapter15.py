@@ -1,0 +1,462 @@
+"""Chapter 15: features and losses by hand, filtering and roll-out step by step, files and gaps."""
+
+import csv
+import json
+import math
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from chapter15_time_series import data, eval, export, forecast, train
+from chapter15_time_series.model import (
+    LOSSES,
+    build_model,
+    carry_forward,
+    normal_likelihood,
+    squared,
+    time_features,
+)
+from chapter15_time_series.series import read_csv
+from common import checkpoint, rundir
+from common.errors import UserError
+
+NAN = math.nan
+TINY_LSTM = ["--model", "lstm", "--dataset", "three_waves", "--num_units", "4", "--window_size",
+             "8", "--batch_size", "4", "--loss", "squared", "--eval_every", "4", "--log_every", "2"]
+
+
+def random_weights(model, scale=0.3, seed=0):
+    rng = np.random.default_rng(seed)
+    for variable in model.trainable_variables:
+        variable.assign(scale * rng.normal(size=variable.shape))
+    return model
+
+
+def small(kind, features=1, **options):
+    model = build_model(features, kind, input_window_size=4, output_window_size=3, num_units=5,
+                        **({"periodicities": "7,5"} | options))
+    return random_weights(model)
+
+
+def normal(shape, seed=1):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def test_the_books_formulas():
+    np.testing.assert_allclose(data.sine_trend(np.array([0, 50, 100, 150, 999])),
+                               [0, 1.25, 0.5, -0.25, math.sin(9.99 * math.pi) + 4.995])
+    np.testing.assert_allclose(data.three_waves(np.array([0, 12.5, 25, 50])),
+                               [1, math.sqrt(2) + 1, 1, -1], atol=1e-9)
+    series = data.generate("sine_trend", seed=3)
+    noise = series.values[:, 0] - data.sine_trend(np.arange(1000))
+    assert series.values.shape == (1000, 1) and series.first == 0
+    assert abs(noise).max() <= 0.2 + 1e-6
+    assert noise.std() == pytest.approx(data.NOISE_FLOOR, rel=0.05)
+    assert data.NOISE_FLOOR == pytest.approx(0.1155, abs=1e-4)
+    np.testing.assert_array_equal(series.values, data.generate("sine_trend", seed=3).values)
+    assert (series.values != data.generate("sine_trend", seed=4).values).mean() > 0.99
+
+
+def test_time_buckets_against_a_hand_table():
+    times = tf.constant([[0, 30, 199, 230]], tf.int64)  # places 0, 1.5, 9.95 and again 1.5
+    found = time_features(times, [200])[0, :, 0].numpy()
+    expected = np.zeros((4, 10))
+    expected[1, 1] = expected[3, 1] = 0.5
+    expected[2, 9] = 0.95
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    both = time_features(times, [200, 7])
+    assert both.shape == (1, 4, 2, 10)
+    np.testing.assert_allclose(both[0, 1, 1, 2], 30 % 7 * 10 / 7 - 2, atol=1e-5)
+
+
+@pytest.mark.parametrize("features", [1, 2])
+def test_the_autoregressive_model_against_numpy(features):
+    model = small("ar", features)
+    times = np.array([[10, 11, 12, 13, 14, 15, 16], [3, 4, 5, 6, 7, 8, 9]])
+    values = normal((2, 7, features))
+    kernel, bias = (variable.numpy() for variable in model.trainable_variables)
+    for row in range(2):
+        buckets = []
+        for time in times[row]:
+            for period in (7, 5):
+                place = time % period * 10 / period
+                buckets += [place - i if 0 <= place - i < 1 else 0 for i in range(10)]
+        outputs = np.concatenate([values[row, :4].ravel(), buckets]) @ kernel + bias
+        found = model((times, values))[row]
+        np.testing.assert_allclose(found, outputs.reshape(3, 2 * features), atol=1e-5)
+    later = values.copy()
+    later[:, 4:] = 99  # what is to be predicted must not be looked at
+    np.testing.assert_array_equal(model((times, later)), model((times, values)))
+
+
+@pytest.mark.parametrize(("options", "parameters"), [
+    ({"periodicities": "200"}, (30 + 40 * 10) * 20 + 20),
+    ({"periodicities": "200", "loss": "squared"}, (30 + 40 * 10) * 10 + 10),
+    ({"periodicities": None, "num_features": 5}, 150 * 100 + 100),
+    ({"model": "lstm", "loss": "squared"}, 4 * 128 * (1 + 128 + 1) + 129),
+    ({"model": "lstm", "num_features": 5}, 4 * 128 * (5 + 128 + 1) + 1290),
+])
+def test_parameter_counts(options, parameters):
+    model = build_model(**({"num_features": 1} | options))
+    assert sum(int(tf.size(v)) for v in model.trainable_variables) == parameters
+
+
+def test_losses_by_hand():
+    targets = tf.constant([[[1.0, 0.0], [NAN, 4.0]]])
+    predictions = tf.constant([[[0.0, 0.0, 0.0, math.log(4)], [7.0, 1.0, 0.0, math.log(9)]]])
+    nats = [0.5, math.log(2), math.log(3) + 0.5]  # errors 1, 0, 3 of deviations 1, 2, 3
+    expected = 0.5 * math.log(2 * math.pi) + sum(nats) / 3
+    assert float(normal_likelihood(targets, predictions)) == pytest.approx(expected, abs=1e-6)
+    assert float(squared(targets, predictions)) == pytest.approx((1 + 0 + 9) / 3)
+
+
+def test_no_variance_is_predicted_below_the_originals_bound():
+    model = small("ar")
+    model.linear.bias.assign(tf.fill(model.linear.bias.shape, -50.0))
+    log_variances = model((tf.zeros((1, 7), tf.int64), tf.zeros((1, 7, 1))))[..., 1]
+    np.testing.assert_allclose(log_variances, math.log(1e-5), rtol=1e-6)
+
+
+def test_missing_inputs_become_the_last_known_ones():
+    values = tf.constant([[[NAN], [1.0], [NAN], [NAN], [2.0]], [[3.0], [NAN], [5.0], [6.0], [NAN]]])
+    np.testing.assert_array_equal(carry_forward(values)[..., 0],
+                                  [[0, 1, 1, 1, 2], [3, 3, 5, 6, 6]])
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("kind", ["ar", "lstm"])
+def test_every_weight_gets_a_gradient_across_a_gap(kind, loss):
+    model = small(kind, 2, loss=loss)
+    times, values = tf.constant([range(5, 12)], tf.int64), normal((1, 7, 2))
+    values[:, [2, 5]] = NAN
+    with tf.GradientTape() as tape:
+        predictions = model((times, values))
+        loss_value = LOSSES[loss](values[:, model.num_inputs :], predictions)
+    assert np.isfinite(loss_value)
+    gradients = tape.gradient(loss_value, model.trainable_variables)
+    assert all(0 < float(tf.norm(gradient)) < 1e6 for gradient in gradients)
+    assert len(gradients) == len(model.trainable_variables) == {"ar": 2, "lstm": 5}[kind]
+
+
+def lstm_by_hand(model, values):
+    """Filters (steps, features) in NumPy: the original's imputation, prediction and filtering."""
+    cell = model.filter.cell
+    kernel, recurrent, bias = (v.numpy() for v in cell.lstm.weights)
+    out_kernel, out_bias = (v.numpy() for v in cell.linear.weights)
+    sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
+    h, c, last, outputs = np.zeros(5), np.zeros(5), np.zeros(values.shape[1]), []
+    for value in values:
+        i, f, g, o = np.split(last @ kernel + h @ recurrent + bias, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        h = sigmoid(o) * np.tanh(c)
+        outputs.append(h @ out_kernel + out_bias)
+        last = outputs[-1][: values.shape[1]] if np.isnan(value).any() else value
+    return np.array(outputs)
+
+
+@pytest.mark.parametrize("features", [1, 3])
+def test_filtering_equals_step_by_step_and_gaps_take_the_prediction(features):
+    model = small("lstm", features)
+    values = normal((9, features))
+    values[[3, 4, 8]] = NAN
+    found = model((tf.zeros((1, 9), tf.int64), values[None]))[0]
+    np.testing.assert_allclose(found, lstm_by_hand(model, values), atol=1e-5)
+
+
+def test_the_autoregressive_model_follows_a_series_in_both_ways():
+    model = small("ar")
+    times, values = np.arange(3, 23), normal((20, 1))
+    one, three = (model.follow(times, values, ahead).numpy() for ahead in (1, 3))
+    assert np.isnan(one[:4]).all() and np.isnan(three[:4]).all()
+    for step in range(4, 20):
+        for found, first in ((one, step), (three, 4 + (step - 4) // 3 * 3)):
+            inputs = values[first - 4 : first]
+            window = model((times[0] + np.arange(first - 4, first + 3)[None], inputs[None]))
+            np.testing.assert_allclose(found[step], window[0, step - first], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["ar", "lstm"])
+def test_rolling_out_feeds_means_back(kind):
+    model = small(kind, 2)
+    model.set_scale(np.array([[1.0, 5.0], [3.0, 9.0]]))
+    times, values = np.arange(50, 62)[None], 2 + normal((1, 12, 2))
+    known = np.asarray(model.normalise(values))[0]
+    for _ in range(8):
+        if kind == "ar":  # windows of three
+            if not (len(known) - 12) % 3:
+                window = 50 + np.arange(len(known) - 4, len(known) + 3)[None]
+                means = model((window, known[None, -4:]))[0, :, :2]
+            known = np.vstack([known, means[(len(known) - 12) % 3]])
+        else:
+            missing = np.vstack([known, [[NAN, NAN]]])
+            known = np.vstack([known, lstm_by_hand(model, missing)[-1, :2]])
+    mean, sigma = tf.function(model.forecast)(times, values.astype(np.float32), 8)
+    expected = known[12:] * [1, 2] + [2, 7]
+    np.testing.assert_allclose(mean[0], expected, atol=2e-5)
+    assert mean.shape == sigma.shape == (1, 8, 2) and (sigma.numpy() > 0).all()
+
+
+def test_the_deviation_of_a_roll_out_is_that_of_the_process():
+    """For x' = .8 x + e of deviation s: s² (1 + .64 + ... ) after as many steps."""
+    model = build_model(1, "ar", input_window_size=1, output_window_size=1)
+    model.linear.kernel.assign([[0.8, 0.0]])
+    model.linear.bias.assign([0.0, 2 * math.log(0.5)])
+    mean, sigma = model.forecast(tf.constant([[4]], tf.int64), tf.constant([[[2.0]]]), 12)
+    np.testing.assert_allclose(mean[0, :, 0], 2 * 0.8 ** np.arange(1, 13), rtol=1e-5)
+    expected = 0.5 * np.sqrt(np.cumsum(0.64 ** np.arange(12)))
+    assert float(sigma[0, 0, 0]) == pytest.approx(0.5, rel=1e-5)
+    np.testing.assert_allclose(sigma[0, :, 0], expected, rtol=0.12)
+
+
+def test_values_are_normalised_by_the_standard_deviation():
+    model = small("lstm", 2)
+    model.set_scale(np.array([[0.0, 7.0], [NAN, NAN], [8.0, 7.0]]))
+    np.testing.assert_allclose(model.normalise(np.array([[8.0, 7.0]])), [[1, 0]])
+    mean, sigma = model.restore(tf.constant([[1.0, 0.0, 0.0, math.log(4)]]))
+    np.testing.assert_allclose(mean, [[8, 7]])
+    np.testing.assert_allclose(sigma, [[4, 2]])
+
+
+def test_windows_are_runs_of_the_series_each_once_an_epoch():
+    times, values = np.arange(100, 130), np.arange(30, dtype=np.float32)[:, None]
+    batches = list(data.training_batches(times, values, 8, 4, seed=1).take(12))
+    starts = []
+    for window_times, window_values in batches:
+        assert window_times.shape == (4, 8) and window_values.shape == (4, 8, 1)
+        np.testing.assert_array_equal(np.diff(window_times), 1)
+        np.testing.assert_array_equal(window_values[..., 0], window_times - 100)
+        starts += window_times[:, 0].numpy().tolist()
+    assert sorted(starts[:23]) == sorted(starts[23:46]) == list(range(100, 123))
+    assert starts[:23] != starts[23:46]
+    late = list(data.training_batches(times, values, 8, 4, seed=1, start_step=5).take(3))
+    for expected, found in zip(batches[5:8], late, strict=True):
+        np.testing.assert_array_equal(expected[0], found[0])
+
+
+def test_windows_begin_and_end_on_known_steps():
+    values = np.ones((8, 2), np.float32)
+    values[2] = NAN
+    assert data.window_starts(values, 3).tolist() == [1, 3, 4, 5]
+    for size in (9, 10, 40):
+        with pytest.raises(UserError, match="8 steps to train on, 7 of them known, hold no window"):
+            data.window_starts(values, size)
+
+
+def write(tmp_path, text, name="series.csv"):
+    path = tmp_path / name
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def test_a_csv_file_without_header_and_with_gaps(tmp_path):
+    series = read_csv(write(tmp_path, "7,1,10\n9,2,20\n\n15,3,30\n"))
+    assert (series.names, series.first, series.step, series.unit) == (["1", "2"], 3, 2, "")
+    np.testing.assert_array_equal(
+        series.values, [[1, 10], [2, 20], [NAN, NAN], [NAN, NAN], [3, 30]])
+    np.testing.assert_array_equal(series.labels(0, 6), [7, 9, 11, 13, 15, 17])
+    chosen = read_csv(series_path := tmp_path / "series.csv", "0", "2")
+    assert chosen.names == ["2"] and chosen.values.shape == (5, 1)
+    assert read_csv(series_path, "1", "2,0").names == ["2", "0"]
+
+
+@pytest.mark.parametrize(("rows", "labels"), [
+    (["2024-01,1", "2024-02,2", "2024-05,5"],
+     ["2024-01", "2024-02", "2024-03", "2024-04", "2024-05", "2024-06"]),
+    (["2023-11-01,1", "2023-12-01,2", "2024-03-01,3"],
+     ["2023-11", "2023-12", "2024-01", "2024-02", "2024-03", "2024-04"]),
+    (["2024-02-27,1", "2024-02-28,2", "2024-03-01,3"],
+     ["2024-02-27", "2024-02-28", "2024-02-29", "2024-03-01", "2024-03-02"]),
+    (["2024-01-01 00:15:00,1", "2024-01-01 01:15:00,2"],
+     ["2024-01-01T00:15:00", "2024-01-01T01:15:00", "2024-01-01T02:15:00"]),
+])
+def test_dates_become_steps_and_steps_dates(tmp_path, rows, labels):
+    series = read_csv(write(tmp_path, "\n".join(["\ufeffdate,x", *rows])))
+    assert series.names == ["x"] and len(series.values) == len(labels) - 1
+    assert [str(label) for label in series.labels(0, len(labels))] == labels
+    times = series.times(0, len(labels))
+    np.testing.assert_array_equal(np.diff(times), 1)
+
+
+GOOD = "".join(f"{i},{i % 7}\n" for i in range(60))
+
+
+@pytest.mark.parametrize(("content", "argv", "says"), [
+    ("", [], "is empty"),
+    ("time,x\n", [], "is empty below its header"),
+    (GOOD + "60,1,2\n", [], "line 61: 3 columns, line 1 has 2"),
+    (GOOD + "60,\n", [], "line 61: the value of column 1 is missing"),
+    (GOOD + "60,many\n", [], "line 61: the value of column 1 is 'many', not a number"),
+    (GOOD + "60,nan\n", [], "line 61: the value of column 1 is 'nan'"),
+    (GOOD + "60,1e99\n", [], "line 61: the value of column 1 is '1e99'"),
+    (GOOD + "59,1\n", [], "line 61: time 59 again"),
+    (GOOD + "30,1\n", [], "line 61: time 30 after 59"),
+    (GOOD + "60.5,1\n", [], "line 61: time '60.5' is not a whole number"),
+    (GOOD + "99999999,1\n", [], "61 times are spread over 100,000,000 steps"),
+    (GOOD, ["--value_columns", "OT"], "has no column OT"),
+    (GOOD, ["--time_column", "2"], "has no column 2"),
+    (GOOD, ["--value_columns", "0"], "column 0 holds the times"),
+    ("0,1\n1,2\n2,3\n", [], "3 steps to train on, 3 of them known, hold no window of 40"),
+    ("date,x\n2024-01-01,1\n2024-13-01,2\n", [], "line 3: time '2024-13-01' is not a date"),
+    ("date,x\n2024-01-01,1\n5,2\n", [], "line 3: time '5' is not a date"),
+    (b"0,\xff\n", [], "is no CSV file in UTF-8"),
+])
+def test_bad_files_are_named_with_the_line_and_leave_nothing(content, argv, says, tmp_path, capfd):
+    path = write(tmp_path, content)
+    flags = ["--input_file", str(path), "--test_share", "0",
+             "--validation_share", "0", *argv]
+    assert train.main(flags) == 2
+    error, hint = capfd.readouterr().err.strip().splitlines()[-2:]
+    assert error.startswith("error: ") and hint.startswith("hint: ")
+    assert says in error, error
+    assert not (rundir.runs_dir() / "chapter15_time_series").exists()
+
+
+@pytest.mark.parametrize(("argv", "says"), [
+    (["--dataset", "three_waves", "--input_file", "a.csv"], "both --dataset three_waves and"),
+    (["--value_columns", "1"], "sine_trend is made by a formula"),
+    (["--input_file", "absent.csv"], "cannot read"),
+    (["--periodicities", "12,0"], "0 is not a whole number of at least 1"),
+    (["--periodicities", "12,"], "is not a whole number of at least 1"),
+    (["--test_share", "1"], "0 steps to train on"),
+])
+def test_bad_flags(argv, says, capfd):
+    assert train.main(argv) == 2
+    assert says in capfd.readouterr().err
+
+
+def run_dir(name):
+    return rundir.runs_dir() / "chapter15_time_series" / name
+
+
+def checkpoint_of(run):
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
+            if "_seconds" not in name and not name.startswith(("_CHECK", "save_counter"))}
+
+
+def test_an_lstm_run_is_resumed_to_the_last_bit(monkeypatch):
+    """With measured residuals, which are weights that no gradient moves."""
+    tf.config.experimental.enable_op_determinism()
+    end_step = checkpoint.TrainState.end_step
+
+    def stop_after_5(self, *args):
+        if int(self.step) == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+        end_step(self, *args)
+
+    assert train.main([*TINY_LSTM, "--max_steps", "8", "--name", "whole"]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint.TrainState, "end_step", stop_after_5)
+        assert train.main([*TINY_LSTM, "--max_steps", "8", "--name", "parts"]) == 130
+    assert train.main(["--name", "parts"]) == 0
+    whole, parts = (checkpoint_of(run_dir(name)) for name in ("whole", "parts"))
+    assert whole.keys() == parts.keys()
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, parts[name], err_msg=name)
+    lines = [(run_dir(name) / "metrics.jsonl").read_bytes() for name in ("whole", "parts")]
+    assert lines[0] == lines[1]
+
+
+def test_export_forecast_and_gaps_agree(tmp_path, capfd):
+    steps = [i for i in range(120) if i % 11]
+    rows = "".join(f"2020-{1 + i // 28:02d}-{1 + i % 28:02d},{math.sin(i / 3):.4f},{i}\n"
+                   for i in steps if i < 28)
+    rows = "day,a,b\n" + rows
+    path = write(tmp_path, rows)
+    assert train.main(["--input_file", str(path), "--input_window_size", "5",
+                       "--output_window_size", "2", "--periodicities", "7", "--max_steps", "5",
+                       "--eval_every", "5", "--name", "gaps"]) == 0
+    assert forecast.main(["--steps", "9"]) == 0
+    with (run_dir("gaps") / "forecast.csv").open() as file:
+        head, *lines = csv.reader(file)
+    assert head == ["time", "a_mean", "a_sigma", "b_mean", "b_sigma"]
+    assert [line[0] for line in lines[:2]] == ["2020-01-29", "2020-01-30"] and len(lines) == 9
+    written = np.array([line[1:] for line in lines], float)
+    assert (run_dir("gaps") / "forecast.png").stat().st_size > 5000
+    assert export.main([]) == 0
+    call = tf.saved_model.load(str(run_dir("gaps") / "export/1")).signatures["serving_default"]
+    series = read_csv(path)
+    assert np.isnan(series.values).any()
+    answer = call(times=series.times(0, len(series.values))[None], values=series.values[None],
+                  horizon=tf.constant(9))
+    np.testing.assert_allclose(written[:, ::2], answer["mean"][0], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(written[:, 1::2], answer["sigma"][0], rtol=1e-4, atol=1e-4)
+    assert eval.main([]) == 0
+    scores = json.loads((run_dir("gaps") / "eval.json").read_text())["metrics"]
+    known = np.isfinite(series.values).all(axis=1)
+    assert sum(scores[part]["steps"] for part in scores) == known[5:].sum()
+
+
+def test_eval_scores_each_part_from_its_own_past(capfd):
+    assert train.main(["--periodicities", "200", "--max_steps", "3", "--name", "ar"]) == 0
+    assert eval.main(["--name", "ar"]) == 0
+    metrics = json.loads((run_dir("ar") / "eval.json").read_text())["metrics"]
+    counts = {"train": 720 - 30, "validation": 80, "test": 200}
+    assert {name: metrics[name]["steps"] for name in counts} == counts
+    flags = train.build_parser().parse_args(["--periodicities", "200"])
+    model, series = forecast.load_run(run_dir("ar"), flags, "best")
+    mean, _ = forecast.roll_out(model, series, 800, 250)
+    assert metrics["test"]["rolled_out_rmse"] == pytest.approx(
+        eval.rmse(series.values[800:], mean[:200]))
+    truth = data.sine_trend(np.arange(800, 1050))[:, None]
+    assert metrics["noiseless"]["rolled_out_rmse"] == pytest.approx(eval.rmse(truth, mean))
+    assert metrics["fresh"]["noise_ratio"] == pytest.approx(
+        metrics["fresh"]["one_step_rmse"] / 0.11547, rel=1e-4)
+    later = series._replace(values=np.concatenate([series.values[:800], 0 * series.values[800:]]))
+    np.testing.assert_array_equal(forecast.roll_out(model, later, 800, 20)[0], mean[:20])
+
+
+def test_squared_loss_measures_its_residuals(capfd):
+    assert train.main(["--loss", "squared", "--periodicities", "200", "--max_steps", "4",
+                       "--eval_every", "4", "--name", "squared"]) == 0
+    flags = train.build_parser().parse_args(["--loss", "squared", "--periodicities", "200"])
+    model, series = forecast.load_run(run_dir("squared"), flags, "latest")
+    predictions = eval.make_follow(model)(series, 720, 10)[30:, :1]
+    errors = (np.asarray(model.normalise(series.values[30:720])) - predictions) ** 2
+    np.testing.assert_allclose(np.exp(model.log_residuals), errors.mean(axis=0), rtol=1e-3)
+    assert keras.ops.shape(model.log_residuals) == (1,)
+
+
+def test_the_books_files(real_data):
+    folder = "book/chapter_15/data"
+    one = read_csv(real_data(f"{folder}/period_trend.csv"))
+    assert one.values.shape == (500, 1) and one.labels(0, 500)[[0, -1]].tolist() == [1, 500]
+    assert one.values.mean() == pytest.approx(25.05, abs=0.005)
+    assert one.values.var() == pytest.approx(205.7, abs=0.05)
+    five = read_csv(real_data(f"{folder}/multivariate_periods.csv"))
+    assert five.values.shape == (100, 5) and not np.isnan(five.values).any()
+    for name in ("period_trend", "multivariate_periods"):
+        (file,) = data.SOURCES[name].files
+        assert rundir.sha256(real_data(f"{folder}/{name}.csv").read_bytes()) == file.sha256
+
+
+def test_other_published_series(real_data):
+    airline = read_csv(real_data("time_series/airline-passengers.csv"))
+    assert airline.values.shape == (144, 1) and str(airline.labels(0, 144)[-1]) == "1960-12"
+    cold = read_csv(real_data("time_series/daily-min-temperatures.csv"))
+    missing = np.flatnonzero(np.isnan(cold.values[:, 0]))
+    assert len(cold.values) == 3650 + len(missing)
+    assert [str(cold.labels(i, i + 1)[0]) for i in missing] == ["1984-12-31", "1988-12-31"]
+    hourly = read_csv(real_data("time_series/ETTh1.csv"), "date", "OT,HUFL")
+    assert hourly.values.shape == (17_420, 2) and hourly.names == ["OT", "HUFL"]
+    assert hourly.step == 3600 and str(hourly.labels(1, 2)[0]) == "2016-07-01T01:00:00"
+
+
+@pytest.mark.slow
+def test_the_demo_errs_a_tenth_more_than_the_noise_at_most(capfd):
+    assert train.main(["--name", "demo"]) == 0
+    assert eval.main(["--name", "demo"]) == 0
+    metrics = json.loads((run_dir("demo") / "eval.json").read_text())["metrics"]
+    assert 1 < metrics["fresh"]["noise_ratio"] <= 1.10
+    assert metrics["noiseless"]["rolled_out_rmse"] <= 0.15
+
+
+def test_reading_shows_batches_as_the_books_scripts_do(capfd):
+    assert data.main(["--batch_size", "2", "--window_size", "10"]) == 0
+    said = capfd.readouterr().out
+    assert "1,000 steps from 0 to 999, 0 of them missing" in said
+    assert "times (2, 10)" in said and "values (2, 10, 1)" in said
