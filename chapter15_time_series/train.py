@@ -31,7 +31,7 @@ BOOK = {"validation_share": 0.0, "test_share": 0.0}  # the book trains on all it
 BOOK_AR = BOOK | {"optimizer": "adagrad", "learning_rate": 0.1, "batch_size": 16}
 BOOK_LSTM = BOOK | {"model": "lstm", "loss": "squared", "batch_size": 4, "learning_rate": 0.001}
 PRESETS = {
-    "demo": {"periodicities": "200", "l2": 0.03, "max_steps": 4000},
+    "demo": {"periodicities": "200", "l2": 0.04, "batch_size": 256, "max_steps": 5000},
     "book_array": BOOK_AR | {"periodicities": "200", "max_steps": 6000},
     "book_csv": BOOK_AR | {"dataset": "period_trend", "periodicities": "100",
                            "input_window_size": 10, "output_window_size": 6, "max_steps": 1000},
