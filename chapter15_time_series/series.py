@@ -17,7 +17,7 @@ from common.errors import UserError
 
 MAX_GRID = 100  # steps for each row of a file; more can only be a wrong column of times
 MAX_TIME = 2**62  # of plain numbers, so that they and their differences fit into an int64
-MAX_VALUE = np.finfo(np.float32).max
+MAX_VALUE = float(np.finfo(np.float32).max)
 DATE = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d)?)?)?")
 
 
