@@ -1,0 +1,127 @@
+"""Scores a trained classifier on 5,000 fresh sequences, each once.
+
+    python eval.py                  # the newest run
+    python eval.py --name NAME --publish
+
+Writes eval.json, confusion.png, lengths.png (the errors by length) and mistakes.png (the wrong
+answers given with most confidence) into the run folder.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+
+from chapter13_sequence_classification import data
+from chapter13_sequence_classification.model import SequenceClassifier, build_model
+from common import checkpoint, cli, images, results, rundir
+
+CHAPTER = "chapter13_sequence_classification"
+DATASET = "numbers"
+BOOK = {  # what the book promises, on 500 sequences
+    "book": {"accuracy_from": 0.90, "accuracy_to": 0.95},
+    "book_5m": {"accuracy_above": 0.99},
+}
+NUM_MISTAKES = 10  # drawn
+
+
+def make_predict(model: SequenceClassifier) -> Callable[[data.Split], np.ndarray]:
+    """Returns a function that gives the logits of a split, float32 of shape (count, classes)."""
+
+    @tf.function
+    def logits(sequences: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        return model((sequences, lengths), training=False)
+
+    def predict(split: data.Split) -> np.ndarray:
+        return np.concatenate([logits(*batch) for batch, _ in data.evaluation_batches(split)])
+
+    return predict
+
+
+def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Returns the mean cross-entropy in nats, the accuracy and the number of examples."""
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    hits = logits.argmax(axis=1) == labels
+    return {"loss": float(np.mean(losses)), "accuracy": float(hits.mean()),
+            "examples": len(labels)}
+
+
+def accuracy_by_length(split: data.Split, logits: np.ndarray) -> dict[str, float]:
+    """Returns the accuracy on the sequences of each length that occurs."""
+    hits = logits.argmax(axis=1) == split.labels
+    return {str(n): float(hits[split.lengths == n].mean()) for n in np.unique(split.lengths)}
+
+
+def draw_lengths(accuracies: dict[str, float], png: Path) -> None:
+    """Draws the share of wrong answers by length."""
+    figure, axes = plt.subplots(figsize=(7, 3))
+    axes.bar(list(accuracies), [100 * (1 - accuracy) for accuracy in accuracies.values()])
+    axes.set(xlabel="steps", ylabel="wrong answers, %")
+    images.save_figure(png, figure)
+
+
+def draw_mistakes(split: data.Split, logits: np.ndarray, names: Sequence[str], png: Path) -> None:
+    """Draws the wrong answers given with most confidence, a line for each feature."""
+    probabilities = tf.nn.softmax(logits).numpy()
+    wrong = images.worst_mistakes(split.labels, probabilities, NUM_MISTAKES)
+    figure, axes = plt.subplots(2, NUM_MISTAKES // 2, figsize=(11, 4), sharey=True)
+    for axis, i in zip(axes.flat, wrong, strict=False):
+        axis.plot(split.sequences[i, : split.lengths[i]] * data.MAX_VALUE, "o-", markersize=4)
+        axis.set(xticks=[], ylim=(-50, data.MAX_VALUE + 50))
+        answer = probabilities[i].argmax()
+        axis.set_title(f"{names[answer]}: {probabilities[i, answer]:.1%}\n"
+                       f"is {names[split.labels[i]]}", fontsize=8)
+    for axis in axes.flat[len(wrong) :]:
+        axis.axis("off")
+    images.save_figure(png, figure)
+
+
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace
+) -> tuple[SequenceClassifier, list[str]]:
+    """Rebuilds the classifier of a run with its trained weights; also returns its labels."""
+    names = rundir.read_config(args.run_dir, CHAPTER)["class_names"]
+    model = build_model(flags.num_features, flags.num_classes, flags.lstm_size)
+    checkpoint.load(args.run_dir, args.checkpoint, model=model)
+    return model, names
+
+
+def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
+    """Scores the splits, writes eval.json and the pictures."""
+    splits = data.load_flags(flags)
+    rundir.check_data(args.run_dir, CHAPTER, data.digest(splits))
+    model, names = load_run(args, flags)
+    predict, test = make_predict(model), splits["test"]
+    logits = {name: predict(splits[name]) for name in ("validation", "test")}
+    metrics = {name: score(logits[name], splits[name].labels) for name in logits}
+    by_length = accuracy_by_length(test, logits["test"])
+    images.draw_confusion(test.labels, logits["test"].argmax(axis=1), names,
+                          args.run_dir / "confusion.png")
+    draw_lengths(by_length, args.run_dir / "lengths.png")
+    draw_mistakes(test, logits["test"], names, args.run_dir / "mistakes.png")
+    book = {} if args.publish else BOOK.get(flags.preset, {})  # a suffix marks a changed recipe
+    model_name = f"lstm{flags.lstm_size}-{flags.preset}"
+    results.write(args, CHAPTER, DATASET, model_name, metrics, book,
+                  {"accuracy_by_length": by_length})
+    print(f"{metrics['test']['accuracy']:.2%} of {len(test.labels):,} fresh sequences right; see "
+          f"confusion.png, lengths.png and mistakes.png in {args.run_dir}")
+    return metrics["test"]
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__doc__, "eval.py")
+    results.add_publish_flag(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

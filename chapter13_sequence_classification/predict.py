@@ -1,0 +1,140 @@
+"""Says which law numbers follow.
+
+    python predict.py 7 8 9 10
+    python predict.py --file sequences.txt --json     # one sequence a line
+    printf '7 8 9\\n528 3 961 77\\n' | python predict.py --file -
+    python predict.py 7,90 8,91 9,92                  # of a run with --num_features 2
+
+Steps are separated by spaces, the numbers of one step by commas. Any number of steps will do,
+though the network was trained on 3 to 20 steps of numbers from 0 to 1000.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from chapter13_sequence_classification import data
+from chapter13_sequence_classification.eval import load_run
+from common import cli
+from common.errors import UserError
+
+CHAPTER = "chapter13_sequence_classification"
+
+
+def read_step(text: str, num_features: int, where: str) -> list[float]:
+    """Reads the numbers of one step.
+
+    Raises:
+        UserError: there are more or fewer than `num_features`, or one is not a number.
+    """
+    words = text.split(",")
+    if len(words) != num_features:
+        raise UserError(
+            f"{where}: {text} is a step of size {len(words)}, the model takes {num_features}",
+            "separate steps by spaces, the numbers of one step by commas")
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)):
+        raise UserError(f"{where}: {text} is not a number", "give numbers such as 7 or 0.5")
+    return numbers
+
+
+def read_lines(file: str) -> list[str]:
+    """Reads the lines of a file, or of stdin for "-".
+
+    Raises:
+        UserError: it cannot be read, is not UTF-8, or holds nothing.
+    """
+    hint = "give a text file with one sequence a line"
+    try:
+        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        text = raw.decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror}", hint) from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not UTF-8 text", hint) from error
+    if not text.strip():
+        raise UserError(f"{'stdin' if file == '-' else file} is empty", hint)
+    return text.rstrip().splitlines()
+
+
+def read_sequences(lines: Sequence[str], num_features: int, file: str | None) -> list[np.ndarray]:
+    """Reads one sequence a line.
+
+    Returns:
+        Arrays of shape (steps, num_features).
+
+    Raises:
+        UserError: a line is empty, ragged or not of numbers; the message tells which.
+    """
+    sequences = []
+    for number, line in enumerate(lines, 1):
+        where = f"{file}, line {number}" if file else "the sequence"
+        if not (words := line.split()):
+            raise UserError(f"{where} is empty", "give at least one step a line")
+        sequences.append(np.array([read_step(word, num_features, where) for word in words]))
+    return sequences
+
+
+def pad(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Fills sequences up with zeros to the longest one.
+
+    Returns:
+        What the network takes: float32 (count, time, num_features), and lengths, int64 (count,).
+    """
+    lengths = np.array([len(sequence) for sequence in sequences])
+    padded = np.zeros((len(sequences), lengths.max(), sequences[0].shape[1]))
+    for row, sequence in zip(padded, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return data.scale(padded), lengths
+
+
+def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Prints what the classifier of a run makes of sequences."""
+    if args.steps and args.file:
+        raise UserError(f"both numbers and --file {args.file} are given", "give one of them")
+    if not (args.steps or args.file):
+        raise UserError("no numbers are given", "give some, as in 7 8 9 10, or --file FILE")
+    lines = read_lines(args.file) if args.file else [" ".join(args.steps)]
+    sequences = read_sequences(lines, flags.num_features, args.file)
+    model, names = load_run(args, flags)
+    probabilities = tf.nn.softmax(model(pad(sequences), training=False)).numpy()
+    for line, sequence, row in zip(lines, sequences, probabilities, strict=True):
+        if not (data.MIN_LENGTH <= len(sequence) <= data.MAX_LENGTH
+                and 0 <= sequence.min() and sequence.max() <= data.MAX_VALUE):
+            print(f"unlike any training sequence: {line}", file=sys.stderr)
+        best = np.argsort(-row, kind="stable")
+        if args.json:
+            named = {name: float(p) for name, p in zip(names, row, strict=True)}
+            print(json.dumps({"sequence": sequence.tolist(), "label": names[best[0]],
+                              "probabilities": named}))
+        else:
+            print(f"{line}: {names[best[0]]}   "
+                  + "  ".join(f"{names[i]} {row[i]:.1%}" for i in best))
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__doc__, "predict.py")
+    parser.add_argument("steps", nargs="*", metavar="STEP", help="the numbers of one sequence")
+    parser.add_argument("--file", help="read one sequence a line from this file; - is stdin")
+    parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
+                        help="print one JSON object a sequence, with all probabilities")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(predict, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
