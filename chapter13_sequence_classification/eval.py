@@ -21,10 +21,7 @@ from common import checkpoint, cli, images, results, rundir
 
 CHAPTER = "chapter13_sequence_classification"
 DATASET = "numbers"
-BOOK = {  # what the book promises, on 500 sequences
-    "book": {"accuracy_from": 0.90, "accuracy_to": 0.95},
-    "book_5m": {"accuracy_above": 0.99},
-}
+BOOK = {"book": {"accuracy_from": 0.90, "accuracy_to": 0.95}}  # what it promises, on 500 sequences
 NUM_MISTAKES = 10  # drawn
 
 
@@ -67,7 +64,8 @@ def draw_mistakes(split: data.Split, logits: np.ndarray, names: Sequence[str], p
     """Draws the wrong answers given with most confidence, a line for each feature."""
     probabilities = tf.nn.softmax(logits).numpy()
     wrong = images.worst_mistakes(split.labels, probabilities, NUM_MISTAKES)
-    figure, axes = plt.subplots(2, NUM_MISTAKES // 2, figsize=(11, 4), sharey=True)
+    figure, axes = plt.subplots(2, NUM_MISTAKES // 2, figsize=(11, 4.5), sharey=True,
+                                layout="constrained")
     for axis, i in zip(axes.flat, wrong, strict=False):
         axis.plot(split.sequences[i, : split.lengths[i]] * data.MAX_VALUE, "o-", markersize=4)
         axis.set(xticks=[], ylim=(-50, data.MAX_VALUE + 50))

@@ -23,11 +23,10 @@ from common.monitor import Monitor
 
 CHAPTER = "chapter13_sequence_classification"
 
-BOOK = {"optimizer": "sgd", "learning_rate": 0.01, "log_every": 10, "eval_every": 1000}
 PRESETS = {
     "demo": {"augment": True, "schedule": "cosine"},
-    "book": BOOK | {"max_steps": 7812},  # 1,000,000 samples in batches of 128
-    "book_5m": BOOK | {"max_steps": 39062},
+    "book": {"optimizer": "sgd", "learning_rate": 0.01, "log_every": 10, "eval_every": 1000,
+             "max_steps": 7812},  # 1,000,000 samples in batches of 128
     "best": {"augment": True, "schedule": "cosine", "max_steps": 4000, "eval_every": 500},
     "best_fresh": {"fresh": True, "schedule": "cosine", "learning_rate": 0.01, "max_steps": 2400,
                    "eval_every": 300},
