@@ -1,0 +1,83 @@
+"""Calculates with words: king - man + woman.
+
+    python analogy.py tuple                     # the words nearest to it
+    python analogy.py strings - string + list
+    python analogy.py --name skipgram --num_nearest 3 --json -- list - lists + string
+
+Vectors of length 1 are added and subtracted; the answers are the words with the largest cosine to
+the result, the given ones left out (Mikolov et al. 2013b).
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from chapter14_word2vec import vectors
+from common import cli
+from common.errors import UserError
+
+CHAPTER = "chapter14_word2vec"
+
+
+def parse(expression: str) -> list[tuple[int, str]]:
+    """Reads `king - man + woman` as [(1, king), (-1, man), (1, woman)].
+
+    Raises:
+        UserError: words and signs do not alternate.
+    """
+    parts = expression.split()
+    signs, words = ["+", *parts[1::2]], parts[::2]
+    if len(signs) != len(words) or not {*signs} <= {"+", "-"} or {*words} & {"+", "-"}:
+        raise UserError(f"{expression!r} is no sum of words",
+                        "write words with + or - between them, and spaces around the signs")
+    return [(1 if sign == "+" else -1, word) for sign, word in zip(signs, words, strict=True)]
+
+
+def calculate(
+    terms: Sequence[tuple[int, str]], matrix: np.ndarray, vocabulary: Sequence[str], count: int
+) -> dict[str, float]:
+    """Returns the words nearest to a sum of words, with their cosines.
+
+    Raises:
+        UserError: a word is not in the vocabulary, or nothing remains of the sum.
+    """
+    unit = vectors.normalise(matrix)
+    numbers = np.array([vectors.number_of(word, vocabulary) for _, word in terms])
+    total = np.array([sign for sign, _ in terms]) @ unit[numbers]
+    if np.linalg.norm(total) < 1e-6:
+        raise UserError("the words cancel out", "leave one of them away")
+    near, cosines = vectors.nearest(unit, vectors.normalise(total[None]), numbers[None], count)
+    return {vocabulary[i]: float(cosine) for i, cosine in zip(near[0], cosines[0], strict=True)}
+
+
+def answer(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Prints the words nearest to the result."""
+    terms = parse(" ".join(args.expression))
+    matrix, vocabulary = vectors.load_run(args.run_dir, flags, args.checkpoint)
+    found = calculate(terms, matrix, vocabulary, args.num_nearest)
+    if args.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        print("\n".join(f"{cosine:.3f}  {word}" for word, cosine in found.items()))
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = vectors.verb_parser(__doc__, "analogy.py")
+    parser.add_argument("expression", nargs="+", metavar="WORD",
+                        help="words with + or - between them")
+    parser.add_argument("--num_nearest", type=cli.positive_int, default=8, help="answers")
+    parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
+                        help="print one JSON object, from words to cosines")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(answer, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,320 @@
+"""Text for word2vec: where it comes from, its vocabulary, its training pairs.
+
+    python data.py                                # Python's own documentation
+    python data.py --input_file text8.zip         # any UTF-8 text, or a zip of one
+    python data.py --skip_window 5 --num_skips 4  # other pairs
+
+Words are runs of letters in lower case, as in text8. The most frequent ones are numbered from 1 in
+the order of their counts; 0, `UNK`, stands for all others.
+"""
+
+import argparse
+import ast
+import functools
+import itertools
+import re
+import sysconfig
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from pydoc_data.topics import topics
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from common import cli, inputs, rundir
+from common.errors import UserError
+
+UNKNOWN = "UNK"  # the book's name for word 0; no word is written in capitals
+WORD = re.compile(r"[^\W\d_]+")
+TEXT8 = "http://mattmahoney.net/dc/text8.zip"
+ZIP_MAGIC = {b"PK\x03\x04", b"PK\x05\x06"}  # of a zip with files, of an empty one
+LEFT_OUT = {"idlelib", "lib2to3", "site-packages", "test", "tests"}  # of the standard library
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+OFFLINE = {
+    "stdlib": "the English in Python's own documentation and docstrings, 300,000 words",
+    "text8": f"text8.zip, 31,344,016 bytes from <{TEXT8}>, once you have put it into "
+             "`data/text8/` or `--data_dir`; `--input_file` names any other text or zip",
+}
+SOURCES: dict[str, inputs.Source] = {}
+
+
+class Corpus(NamedTuple):
+    """A text made ready: its vocabulary, led by `UNK`, and int32 of shape (words,)."""
+
+    vocabulary: list[str]
+    tokens: np.ndarray
+    sha256: str
+
+
+@functools.cache
+def standard_library() -> str:
+    """Joins Python's language reference and the docstrings of its standard library.
+
+    Doctests are left out: they are no English.
+    """
+    library = Path(sysconfig.get_path("stdlib"))
+    files = (path for path in sorted(library.rglob("*.py"))
+             if not LEFT_OUT & set(path.relative_to(library).parts))
+    pieces = [*topics.values(), *itertools.chain.from_iterable(map(docstrings, files))]
+    lines = (line for piece in pieces for line in piece.splitlines())
+    return "\n".join(line for line in lines if not line.lstrip().startswith((">>>", "...")))
+
+
+def docstrings(path: Path) -> Iterator[str]:
+    """Yields all docstrings of a Python source."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, DOCUMENTED) and (text := ast.get_docstring(node)):
+            yield text
+
+
+def read_zip(path: Path) -> bytes:
+    """Returns what the one file in a zip holds.
+
+    Raises:
+        UserError: the zip is damaged or encrypted, or holds no file or several.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [info.filename for info in archive.infolist() if not info.is_dir()]
+            if len(names) != 1:
+                raise UserError(f"{path} holds {len(names)} files", "give a zip of one text")
+            return archive.read(names[0])
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"{path} is a damaged zip ({error})", "get or make it once more") from error
+
+
+def read_text(path: Path) -> str:
+    """Reads a UTF-8 text, plain or the only file of a zip.
+
+    Raises:
+        UserError: no such file, a damaged zip, or not UTF-8.
+    """
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(4) in ZIP_MAGIC
+        return (read_zip(path) if zipped else path.read_bytes()).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}",
+            f"convert it first, e.g. iconv -f GB18030 -t UTF-8 {path}",
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", "check the path") from error
+
+
+def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str:
+    """Returns the text that the flags of the same names mean.
+
+    Raises:
+        UserError: it is not there, or cannot be read.
+    """
+    if input_file:
+        return read_text(Path(input_file))
+    if dataset == "stdlib":
+        return standard_library()
+    folder = Path(data_dir or inputs.default_dir(dataset))
+    (path,) = inputs.check_files(folder, [f"{dataset}.zip"], f"put {TEXT8} there, or work offline: "
+                                 "--dataset stdlib")
+    return read_text(path)
+
+
+def prepare(text: str, vocabulary_size: int) -> Corpus:
+    """Cuts a text into words and numbers the most frequent ones.
+
+    Raises:
+        UserError: there are no words, or fewer different ones than the vocabulary should hold.
+    """
+    words = WORD.findall(text.lower())
+    counts = Counter(words)
+    if not words:
+        raise UserError("the text has no words", "give a text of some thousand words")
+    if vocabulary_size > len(counts) + 1:
+        raise UserError(
+            f"a vocabulary of {vocabulary_size} is too large for {len(counts)} different words",
+            f"give --vocabulary_size {len(counts) + 1} or less ({UNKNOWN} is one of them)",
+        )
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))[: vocabulary_size - 1]
+    vocabulary = [UNKNOWN, *ranked]
+    numbers = dict(zip(vocabulary, itertools.count(), strict=False))
+    # map, get and fromiter are loops in C: text8 has 17 million words.
+    tokens = np.fromiter(map(numbers.get, words, itertools.repeat(0)), np.int32, len(words))
+    return Corpus(vocabulary, tokens, rundir.sha256(text.encode()))
+
+
+def check_windows(
+    num_tokens: int, model: str, batch_size: int, skip_window: int, num_skips: int
+) -> None:
+    """Raises UserError unless the flags of these names fit each other and the text."""
+    span = 2 * skip_window + 1
+    if num_tokens < span:
+        raise UserError(f"the text has {num_tokens} words, a window of --skip_window {skip_window} "
+                        f"spans {span}", "give a longer text, or a smaller --skip_window")
+    if model == "skipgram" and num_skips > 2 * skip_window:
+        raise UserError(f"--num_skips {num_skips} is more than the {2 * skip_window} neighbours in "
+                        "a window", f"give --num_skips {2 * skip_window} or less")
+    if model == "skipgram" and batch_size % num_skips:
+        raise UserError(f"--batch_size {batch_size} is no multiple of --num_skips {num_skips}",
+                        f"give --batch_size {(batch_size // num_skips + 1) * num_skips}")
+
+
+Examples = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+def skipgram_examples(
+    text: tf.Tensor, batch_size: int, skip_window: int, num_skips: int, seed: int
+) -> Examples:
+    """Returns the function that makes batch k of the skip-gram model (book, section 14.2).
+
+    The words of the text are centres one after the other; each gives `num_skips` examples, whose
+    labels are that many of its `2 * skip_window` neighbours, drawn without repetition.
+    """
+    offsets = window_offsets(skip_window)
+
+    def examples(k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        centres = window_centres(k, batch_size // num_skips, text, skip_window)
+        key = tf.stack([tf.cast(seed, tf.int64), k])
+        shape = (batch_size // num_skips, 2 * skip_window)
+        _, drawn = tf.math.top_k(tf.random.stateless_uniform(shape, key), num_skips)
+        neighbours = tf.gather(text, centres[:, None] + tf.gather(offsets, drawn))
+        return tf.repeat(tf.gather(text, centres), num_skips), tf.reshape(neighbours, [-1])
+
+    return examples
+
+
+def cbow_examples(text: tf.Tensor, batch_size: int, skip_window: int) -> Examples:
+    """Returns the function that makes batch k of the CBOW model (book, section 14.1).
+
+    Each example's input are all neighbours of a centre, its label is the centre.
+    """
+    offsets = window_offsets(skip_window)
+
+    def examples(k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        centres = window_centres(k, batch_size, text, skip_window)
+        return tf.gather(text, centres[:, None] + offsets), tf.gather(text, centres)
+
+    return examples
+
+
+def window_offsets(skip_window: int) -> tf.Tensor:
+    """Returns where the neighbours in a window are, seen from its centre."""
+    offsets = [offset for offset in range(-skip_window, skip_window + 1) if offset]
+    return tf.constant(offsets, tf.int64)
+
+
+def window_centres(k: tf.Tensor, count: int, text: tf.Tensor, skip_window: int) -> tf.Tensor:
+    """Returns the positions of batch k's centres: on and on through the text, whole windows only.
+
+    Returns:
+        int64 of shape (count,).
+    """
+    num_centres = text.shape[0] - 2 * skip_window
+    return skip_window + (k * count + tf.range(count, dtype=tf.int64)) % num_centres
+
+
+def training_batches(
+    tokens: np.ndarray,
+    model: str,
+    batch_size: int,
+    skip_window: int,
+    num_skips: int,
+    seed: int,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """Makes the endless stream of examples; batch k is a pure function of (seed, k).
+
+    Args:
+        tokens: int32 of shape (words,).
+        model: "skipgram" or "cbow".
+        batch_size: examples a batch.
+        skip_window: words on each side of a centre.
+        num_skips: examples a centre, for skip-gram alone.
+        seed: decides which neighbours are drawn.
+        start_step: the restored step.
+
+    Returns:
+        Elements `(inputs, labels)`, int32: inputs of shape (batch_size,) for skip-gram,
+        (batch_size, 2 * skip_window) for CBOW, labels of shape (batch_size,).
+    """
+    text = tf.constant(tokens)
+    if model == "skipgram":
+        examples = skipgram_examples(text, batch_size, skip_window, num_skips, seed)
+    else:
+        examples = cbow_examples(text, batch_size, skip_window)
+    return inputs.finish(tf.data.Dataset.counter(start_step, dtype=tf.int64).map(examples))
+
+
+def load_flags(flags: argparse.Namespace) -> Corpus:
+    """Loads what the flags of `add_flags` mean; checks that they fit each other."""
+    text = load_text(flags.dataset, flags.input_file, flags.data_dir)
+    corpus = prepare(text, flags.vocabulary_size)
+    check_windows(len(corpus.tokens), flags.model, flags.batch_size, flags.skip_window,
+                  flags.num_skips)
+    return corpus
+
+
+def batches_of(corpus: Corpus, flags: argparse.Namespace, start_step: int = 0) -> tf.data.Dataset:
+    """Makes the training stream that the flags of `add_flags` mean."""
+    return training_batches(corpus.tokens, flags.model, flags.batch_size, flags.skip_window,
+                            flags.num_skips, flags.seed, start_step)
+
+
+def source_name(flags: argparse.Namespace) -> str:
+    """Returns what the text is called in results/."""
+    return Path(flags.input_file).stem if flags.input_file else flags.dataset
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which text is read, and what examples are made of it."""
+    group = parser.add_argument_group("data")
+    group.add_argument("--dataset", choices=list(OFFLINE), default="stdlib",
+                       help="stdlib: Python's own documentation; text8: text8.zip in --data_dir")
+    group.add_argument("--input_file", type=cli.path,
+                       help="a UTF-8 text, or a zip of one, in place of --dataset")
+    group.add_argument("--data_dir", type=cli.path, help="where text8.zip lies (default: "
+                       "data/text8 in the repository)")
+    group.add_argument("--vocabulary_size", default=5000,
+                       type=cli.number(int, 3, 2**31 - 1, "a whole number of at least 3"),
+                       help="words that get a vector, UNK for all others among them")
+    group.add_argument("--model", choices=["skipgram", "cbow"], default="skipgram",
+                       help="skipgram: a word tells its neighbours; cbow: they tell the word")
+    group.add_argument("--skip_window", type=cli.positive_int, default=1,
+                       help="neighbours on each side of a word")
+    group.add_argument("--num_skips", type=cli.positive_int, default=2,
+                       help="skip-gram: neighbours drawn for each word of the text")
+    group.add_argument("--batch_size", type=cli.positive_int, default=128,
+                       help="examples an update")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.build_parser(__doc__, "data.py")
+    add_flags(parser)
+    parser.add_argument("--seed", type=cli.seed, default=0, help="decides the neighbours drawn")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Shows what is learnt from, as the book's script does."""
+
+    def show() -> None:
+        args = build_parser().parse_args(argv)
+        corpus = load_flags(args)
+        names = np.array(corpus.vocabulary)
+        print(f"{len(corpus.tokens):,} words, {len(names):,} of them in the vocabulary, "
+              f"{np.mean(corpus.tokens == 0):.1%} of the text is {UNKNOWN}")
+        print(f"the most frequent: {' '.join(names[1:11])}")
+        print(f"the text begins: {' '.join(names[corpus.tokens[:10]])}")
+        for examples, labels in batches_of(corpus, args).take(1):
+            for words, label in zip(names[examples[:8]], names[labels[:8]], strict=True):
+                print(f"{' '.join(np.atleast_1d(words))} -> {label}")
+
+    return cli.run(show)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,212 @@
+"""Scores word vectors on analogies and on similarities that people judged, and draws them.
+
+    python eval.py                                        # analogies from Python's documentation
+    python eval.py --questions questions-words.txt --similarity wordsim353.tsv
+    python eval.py --name skipgram --publish
+
+Writes eval.json and tsne.png, the 500 most frequent words laid out by t-SNE, into the run folder.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib.pyplot as plt
+import numpy as np
+import scipy.stats
+import sklearn.manifold
+
+from chapter14_word2vec import data, vectors
+from common import cli, images, results
+from common.errors import UserError
+
+CHAPTER = "chapter14_word2vec"
+QUESTIONS = Path(__file__).parent / "questions-python.txt"
+QUESTIONS_A_PRODUCT = 256
+# Book, section 14.2: the words drawn, and t-SNE's settings.
+NUM_DRAWN, PERPLEXITY, ITERATIONS = 500, 30, 5000
+
+
+class Question(NamedTuple):
+    """An analogy: a is to b as c is to d, four lower-case words."""
+
+    section: str
+    words: tuple[str, str, str, str]
+
+
+class Pair(NamedTuple):
+    """Two lower-case words and how similar people find them."""
+
+    words: tuple[str, str]
+    similarity: float
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yields the lines of a text that hold something, with their numbers from 1."""
+    for number, line in enumerate(data.read_text(path).splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip().lower()
+
+
+def read_questions(path: Path) -> list[Question]:
+    """Reads analogies in the format of questions-words.txt (Mikolov et al. 2013).
+
+    A line holds four words, or a colon and the name of the section that begins.
+
+    Raises:
+        UserError: a line is something else; tells its number.
+    """
+    questions, section = [], ""
+    for number, line in numbered_lines(path):
+        if line.startswith(":"):
+            section = line[1:].strip()
+        elif len(words := line.split()) == 4:
+            questions.append(Question(section, tuple(words)))
+        else:
+            raise UserError(f"line {number} of {path} has {len(words)} words, not 4",
+                            "give lines of four words, or of a colon and a section's name")
+    return questions
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """Reads judged similarities in the format of WordSim-353 (Finkelstein et al. 2002).
+
+    A line holds two words and a number, with tabs or commas between them. Lines that begin with #
+    are left out, and so is a head without a number.
+
+    Raises:
+        UserError: a line is something else; tells its number.
+    """
+    pairs = []
+    for number, line in numbered_lines(path):
+        if line.startswith("#"):
+            continue
+        try:
+            first, second, similarity = line.replace(",", "\t").split("\t")
+            pairs.append(Pair((first, second), float(similarity)))
+        except ValueError as error:
+            if number > 1:
+                raise UserError(f"line {number} of {path} is {line!r}",
+                                "give two words and a number, with tabs between them") from error
+    return pairs
+
+
+def known(words: Sequence[Sequence[str]], vocabulary: Sequence[str]) -> np.ndarray:
+    """Returns which of some groups of words are known, with all their words: bool of (groups,)."""
+    vocabulary = set(vocabulary)
+    return np.array([vocabulary.issuperset(group) for group in words], bool)
+
+
+def score_analogies(
+    unit: np.ndarray, vocabulary: Sequence[str], questions: Sequence[Question]
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Answers a : b = c : ? by the word nearest to b - a + c, the three themselves left out.
+
+    Questions with a word outside the vocabulary are counted, but not asked.
+
+    Args:
+        unit: word vectors of length 1, of shape (words, size).
+        vocabulary: their words, in lower case.
+        questions: what to answer.
+
+    Returns:
+        The scores of all questions, and those of each section.
+    """
+    asked = known([question.words for question in questions], vocabulary)
+    numbers = {word: number for number, word in enumerate(vocabulary)}
+    right = np.zeros(len(questions), bool)
+    for part in np.array_split(np.flatnonzero(asked), len(questions) // QUESTIONS_A_PRODUCT + 1):
+        a, b, c, d = np.array([[numbers[word] for word in questions[i].words] for i in part],
+                              int).reshape(-1, 4).T
+        products = vectors.cosines(unit, unit[b] - unit[a] + unit[c], np.stack([a, b, c], axis=1))
+        right[part] = products.argmax(axis=1) == d
+
+    def scores(chosen: np.ndarray) -> dict[str, float]:
+        counts = {"questions": int(chosen.sum()), "questions_asked": int((chosen & asked).sum())}
+        if not counts["questions_asked"]:
+            return counts
+        return {"analogy_accuracy": float(right[chosen & asked].mean()), **counts}
+
+    sections = np.array([question.section for question in questions])
+    by_section = {name: scores(sections == name) for name in dict.fromkeys(sections.tolist())}
+    return scores(np.ones(len(questions), bool)), by_section
+
+
+def score_similarity(
+    unit: np.ndarray, vocabulary: Sequence[str], pairs: Sequence[Pair]
+) -> dict[str, float]:
+    """Returns Spearman's correlation of the cosines of known pairs with what people say."""
+    chosen = known([pair.words for pair in pairs], vocabulary)
+    counts = {"pairs": len(pairs), "pairs_scored": int(chosen.sum())}
+    if counts["pairs_scored"] < 2:
+        return counts
+    numbers = {word: number for number, word in enumerate(vocabulary)}
+    asked = [pairs[i] for i in np.flatnonzero(chosen)]
+    a, b = np.array([[numbers[word] for word in pair.words] for pair in asked]).T
+    cosines = np.sum(unit[a] * unit[b], axis=1)
+    spearman = scipy.stats.spearmanr(cosines, [pair.similarity for pair in asked]).statistic
+    return {"spearman": float(spearman), **counts}
+
+
+def draw_tsne(unit: np.ndarray, vocabulary: Sequence[str], png: Path) -> None:
+    """Draws the most frequent words so that near ones stay near (van der Maaten & Hinton 2008)."""
+    chosen = unit[1 : NUM_DRAWN + 1]
+    tsne = sklearn.manifold.TSNE(
+        perplexity=min(PERPLEXITY, (len(chosen) - 1) / 3), init="pca", max_iter=ITERATIONS,
+        random_state=0,
+    )
+    figure, axes = plt.subplots(figsize=(12, 12))
+    for (x, y), word in zip(tsne.fit_transform(chosen), vocabulary[1:], strict=False):
+        axes.plot(x, y, "C0.", markersize=3)
+        axes.annotate(word, (x, y), xytext=(2, 2), textcoords="offset points", fontsize=7)
+    axes.axis("off")
+    images.save_figure(png, figure)
+
+
+def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
+    """Scores the vectors, writes eval.json and tsne.png."""
+    questions = read_questions(Path(args.questions))
+    pairs = read_pairs(Path(args.similarity)) if args.similarity else []
+    matrix, vocabulary = vectors.load_run(args.run_dir, flags, args.checkpoint)
+    unit = vectors.normalise(matrix)
+    analogies, sections = score_analogies(unit, vocabulary, questions)
+    similarity = score_similarity(unit, vocabulary, pairs) if pairs else {}
+    near = vectors.neighbours(
+        matrix, vectors.choose_valid_words(len(vocabulary), flags.seed), vocabulary)
+    draw_tsne(unit, vocabulary, args.run_dir / "tsne.png")
+    results.write(
+        args, CHAPTER, data.source_name(flags),
+        f"{flags.model}{flags.embedding_size}-{flags.preset}",
+        {"analogies": analogies} | ({"similarity": similarity} if pairs else {}),
+        details={"questions": Path(args.questions).name, "sections": sections, "neighbours": near},
+    )
+    print(vectors.show_neighbours(near))
+    for name, scores in (*sections.items(), ("all analogies", analogies)):
+        print(f"{name}: {scores.get('analogy_accuracy', 0):.1%} right of "
+              f"{scores['questions_asked']:,} questions with known words")
+    if pairs:
+        print(f"similarity: Spearman's correlation {similarity.get('spearman', 0):.3f} on "
+              f"{similarity['pairs_scored']} of {len(pairs)} pairs")
+    print(f"the most frequent words: {args.run_dir / 'tsne.png'}")
+    return analogies | similarity
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = vectors.verb_parser(__doc__, "eval.py")
+    parser.add_argument("--questions", type=cli.path, default=str(QUESTIONS),
+                        help="analogies, in the format of questions-words.txt")
+    parser.add_argument("--similarity", type=cli.path,
+                        help="pairs of words and their similarity, in the format of WordSim-353")
+    results.add_publish_flag(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,89 @@
+"""Exports word vectors: a SavedModel that is asked words, and the file that other tools read.
+
+    python export.py
+
+Two signatures, with the vocabulary inside; a word outside it gets the vector of UNK:
+
+serving_default  words: strings (count,) -> vectors, known
+nearest          words: strings (count,), num_nearest -> words, cosines, each (count, num_nearest)
+
+Beside the SavedModel lies vectors.txt, the text format of the original word2vec.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from chapter14_word2vec import vectors
+from common import cli, export
+
+CHAPTER = "chapter14_word2vec"
+
+
+class WordTable(tf.Module):
+    """Word vectors and their words, as a SavedModel can hold them."""
+
+    def __init__(self, matrix: np.ndarray, vocabulary: Sequence[str]):
+        """Takes float32 of shape (words, size), and the words; the first stands for all unknown."""
+        super().__init__()
+        numbers = tf.range(len(vocabulary), dtype=tf.int32)
+        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(vocabulary), numbers)
+        self.table = tf.lookup.StaticHashTable(entries, default_value=0)
+        self.words = tf.constant(vocabulary)
+        self.vectors = tf.Variable(matrix, trainable=False)
+
+    def look_up(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the vectors of words as they were trained, and whether each word is known."""
+        numbers = self.table.lookup(words)
+        return {"vectors": tf.gather(self.vectors, numbers), "known": numbers > 0}
+
+    def nearest(self, words: tf.Tensor, num_nearest: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the words with the largest cosines, neither the asked one nor UNK."""
+        numbers = self.table.lookup(words)
+        unit = tf.linalg.l2_normalize(self.vectors, axis=1)
+        cosines = tf.matmul(tf.gather(unit, numbers), unit, transpose_b=True)  # (count, words)
+        candidates = tf.range(tf.size(self.words))
+        no_answer = (candidates == 0) | (candidates == numbers[:, None])
+        cosines, found = tf.math.top_k(tf.where(no_answer, -2.0, cosines), num_nearest)
+        return {"words": tf.gather(self.words, found), "cosines": cosines}
+
+
+def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Writes the SavedModel of a run and tries it in a process of its own; then vectors.txt."""
+    matrix, vocabulary = vectors.load_run(args.run_dir, flags, args.checkpoint)
+    table = WordTable(matrix, vocabulary)
+    words = tf.TensorSpec((None,), tf.string)
+    asked = tf.constant([vocabulary[1], "no such word", vocabulary[-1]])
+    num_nearest = min(8, len(vocabulary) - 2)
+    folder = export.write(
+        args.run_dir,
+        table,
+        {
+            "serving_default": (table.look_up, {"words": words}),
+            "nearest": (table.nearest, {"words": words,
+                                        "num_nearest": tf.TensorSpec((), tf.int32)}),
+        },
+        {"serving_default": {"words": asked},
+         "nearest": {"words": asked, "num_nearest": num_nearest}},
+        {"words": "in lower case", "vectors": "of any length, as they were trained"},
+    )
+    print(f"{folder}: written, and agrees with the model in a process of its own")
+    path = folder.with_name("vectors.txt")
+    vectors.save_word2vec(path, matrix, vocabulary)
+    print(f"{path}: {len(vocabulary):,} words")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    return vectors.verb_parser(__doc__, "export.py")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,160 @@
+"""Trains word vectors on any text (book, chapter 14; Mikolov et al. 2013).
+
+    python train.py                                        # Python's own documentation, a minute
+    python train.py --model cbow
+    python train.py --input_file TEXT_OR_ZIP --vocabulary_size 20000
+    python train.py --preset book --data_dir FOLDER        # text8.zip lies there
+    python analogy.py method
+
+Ends with the nearest words of some frequent ones. The loss of the book's run starts near 300 and
+falls below 5; two minutes on two cores.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from chapter14_word2vec import data, vectors
+from chapter14_word2vec.model import Word2Vec, nce_loss, sample_noise
+from common import cli, inputs, rundir
+from common.checkpoint import TrainState
+from common.errors import UserError
+from common.monitor import Monitor
+
+CHAPTER = "chapter14_word2vec"
+
+PRESETS = {
+    "demo": {"vocabulary_size": 5000, "skip_window": 3, "num_skips": 4, "max_steps": 60000},
+    "book": {"dataset": "text8", "vocabulary_size": 50000, "max_steps": 100001},
+}
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser; flags that the book's script has as constants keep their names."""
+    parser = cli.training_parser(__doc__, PRESETS)
+    data.add_flags(parser)
+    group = parser.add_argument_group("model")
+    group.add_argument("--embedding_size", default=128,
+                       type=cli.number(int, 2, 2**16, "a whole number from 2 to 65536"),
+                       help="numbers a vector")
+    group = parser.add_argument_group("training")
+    group.add_argument("--num_sampled", type=cli.positive_int, default=64,
+                       help="noise words an update")
+    group.add_argument("--max_steps", type=cli.positive_int, default=100001, help="updates in all")
+    group.add_argument("--learning_rate", type=cli.positive_float, default=1.0,
+                       help="of gradient descent on the batch's mean loss")
+    group.add_argument("--log_every", type=cli.positive_int, default=2000,
+                       help="steps between two log lines, each the mean loss since the last")
+    group.add_argument("--eval_every", type=cli.positive_int, default=10000,
+                       help="steps between two looks at the nearest words")
+    group.add_argument("--save_every", type=cli.positive_int, default=10000,
+                       help="steps between two checkpoints")
+    return parser
+
+
+def make_train_step(
+    model: Word2Vec, window: tf.Variable, num_sampled: int, learning_rate: float, seed: int
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], None]:
+    """Returns the training step: gradient descent that touches the rows of its own words alone.
+
+    Args:
+        model: what is trained.
+        window: the sum of the losses since the last log and their number, which the step adds to.
+        num_sampled: noise words.
+        learning_rate: of the mean loss.
+        seed: decides the noise words.
+    """
+    variables = [model.embeddings, model.nce_weights, model.nce_biases]
+    vocabulary_size = model.nce_biases.shape[0]
+
+    @tf.function
+    def train_step(examples: tf.Tensor, labels: tf.Tensor, step: tf.Tensor) -> None:
+        key = tf.stack([tf.constant(seed, tf.int64), step])
+        noise, tries = sample_noise(key, num_sampled, vocabulary_size)
+        with tf.GradientTape() as tape:
+            hidden = model.hidden(examples)
+            loss = tf.reduce_mean(nce_loss(model, hidden, labels, noise, tries))
+        # The gradient of a look-up is sparse: the rows looked up, and their numbers. A row that was
+        # looked up twice is in it twice, and scatter_sub subtracts both.
+        for variable, gradient in zip(variables, tape.gradient(loss, variables), strict=True):
+            change = tf.IndexedSlices(learning_rate * gradient.values, gradient.indices)
+            variable.scatter_sub(change)
+        window.assign_add(tf.stack([loss, 1.0]))
+
+    return train_step
+
+
+def write_nearest(
+    step: int,
+    run: Path,
+    monitor: Monitor,
+    model: Word2Vec,
+    words: np.ndarray,
+    vocabulary: Sequence[str],
+) -> str:
+    """Writes the nearest words of some to samples/ and TensorBoard, and returns them."""
+    found = vectors.neighbours(model.embeddings.numpy(), words, vocabulary)
+    text = vectors.show_neighbours(found)
+    (run / "samples").mkdir(exist_ok=True)
+    (run / "samples" / f"{step:07d}.txt").write_text(text + "\n", encoding="utf-8")
+    monitor.text(step, "nearest", text)
+    return text
+
+
+def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
+    """Says what is trained on, and in the demo how to go on to the book's run."""
+    print(f"training {args.model} on {args.input_file or args.dataset}: "
+          f"{len(corpus.tokens):,} words, {len(corpus.vocabulary):,} in the vocabulary")
+    if args.preset == "demo":
+        print("the book's run: python train.py --preset book --data_dir FOLDER_OF_TEXT8_ZIP")
+        if (folder := inputs.default_dir("text8")).is_dir():
+            print(f"text8 is already in {folder}: --preset book")
+
+
+def train(args: argparse.Namespace) -> dict[str, float]:
+    """Trains, or goes on training, until `--max_steps`; returns the last mean loss."""
+    corpus = data.load_flags(args)
+    vocabulary = corpus.vocabulary
+    if args.num_sampled > len(vocabulary):
+        raise UserError(f"--num_sampled {args.num_sampled} different words are more than the "
+                        f"vocabulary's {len(vocabulary)}", "give a smaller --num_sampled")
+    introduce(args, corpus)
+    model = Word2Vec(len(vocabulary), args.embedding_size, args.seed)
+    window = tf.Variable(tf.zeros(2))
+    train_step = make_train_step(model, window, args.num_sampled, args.learning_rate, args.seed)
+    words = vectors.choose_valid_words(len(vocabulary), args.seed)
+    parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
+    with rundir.open_run(args, dataset_sha256=corpus.sha256, parameters=parameters) as run:
+        rundir.write_json(run / "vocabulary.json", vocabulary)
+        state = TrainState(run, {"model": model}, window=window)
+        monitor = Monitor(run, int(state.step))
+        batches = data.batches_of(corpus, args, int(state.step))
+        # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
+        for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
+            train_step(*batch, state.step)
+            if step % args.log_every == 0 or step == args.max_steps:
+                loss = float(window[0] / window[1])
+                monitor.scalars(step, {"loss": loss})
+                window.assign(tf.zeros(2))
+            if step % args.eval_every == 0 or step == args.max_steps:
+                near = write_nearest(step, run, monitor, model, words, vocabulary)
+                tqdm.write(f"step {step}, nearest words:\n{near}", file=sys.stderr)
+        monitor.close()
+        vectors.save_projector(run / "projector", model.embeddings.numpy(), vocabulary)
+        print(f"see the vectors with: tensorboard --logdir {run / 'projector'}")
+    print(f"loss {loss:.3f} after {step} steps; the nearest words:\n{near}")
+    return {"step": step, "loss": loss}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
