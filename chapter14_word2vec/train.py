@@ -1,6 +1,6 @@
 """Trains word vectors on any text (book, chapter 14; Mikolov et al. 2013).
 
-    python train.py                                        # Python's own documentation, a minute
+    python train.py                                        # Python's own documentation
     python train.py --model cbow
     python train.py --input_file TEXT_OR_ZIP --vocabulary_size 20000
     python train.py --preset book --data_dir FOLDER        # text8.zip lies there
@@ -29,7 +29,8 @@ from common.monitor import Monitor
 CHAPTER = "chapter14_word2vec"
 
 PRESETS = {
-    "demo": {"vocabulary_size": 5000, "skip_window": 3, "num_skips": 4, "max_steps": 60000},
+    "demo": {"vocabulary_size": 3000, "skip_window": 5, "num_skips": 8, "embedding_size": 64,
+             "batch_size": 256, "learning_rate": 2.0, "max_steps": 100000},
     "book": {"dataset": "text8", "vocabulary_size": 50000, "max_steps": 100001},
 }
 
@@ -145,8 +146,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 near = write_nearest(step, run, monitor, model, words, vocabulary)
                 tqdm.write(f"step {step}, nearest words:\n{near}", file=sys.stderr)
         monitor.close()
-        vectors.save_projector(run / "projector", model.embeddings.numpy(), vocabulary)
-        print(f"see the vectors with: tensorboard --logdir {run / 'projector'}")
+        vectors.save_projector(run / "tb" / "train", model.embeddings.numpy(), vocabulary)
     print(f"loss {loss:.3f} after {step} steps; the nearest words:\n{near}")
     return {"step": step, "loss": loss}
 

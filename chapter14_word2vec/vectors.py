@@ -132,9 +132,11 @@ def save_word2vec(path: Path, vectors: np.ndarray, vocabulary: Sequence[str]) ->
 def save_projector(folder: Path, vectors: np.ndarray, vocabulary: Sequence[str]) -> None:
     """Writes what TensorBoard's projector shows: vectors.tsv, labels.tsv, a configuration.
 
-    TensorBoard lists it only if `--logdir` is this very folder.
+    Args:
+        folder: a folder that holds a run's events: TensorBoard looks into no others.
+        vectors: float32 of shape (words, size).
+        vocabulary: the word of each row.
     """
-    folder.mkdir(exist_ok=True)
     with (folder / "vectors.tsv").open("w", encoding="utf-8") as file:
         file.writelines(f"{numbers}\n" for numbers in format_rows(vectors, "\t"))
     (folder / "labels.tsv").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")

@@ -6,6 +6,10 @@ import zipfile
 import numpy as np
 import pytest
 import tensorflow as tf
+import werkzeug.test
+from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+from tensorboard.plugins import base_plugin
+from tensorboard.plugins.projector import projector_plugin
 
 from chapter14_word2vec import analogy, data, eval, export, train, vectors
 from chapter14_word2vec.model import (
@@ -250,7 +254,7 @@ def test_interrupted_between_two_log_lines_nothing_is_lost(text_file, monkeypatc
     assert train.main(["--name", "parts"]) == 0
     parts = whole.with_name("parts")
     assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
-    for name in ("projector/vectors.tsv", "samples/0000014.txt", "vocabulary.json"):
+    for name in ("tb/train/vectors.tsv", "samples/0000014.txt", "vocabulary.json"):
         assert (whole / name).read_bytes() == (parts / name).read_bytes()
 
 
@@ -267,7 +271,7 @@ def test_text8_form_is_left_as_it_is():
 
 def test_the_standard_library_is_english():
     text = data.standard_library()
-    assert ">>>" not in text
+    assert not any(line.lstrip().startswith((">>>", "...")) for line in text.splitlines())
     counts = np.bincount(data.prepare(text, 4000).tokens)
     assert counts.sum() > 200_000 and counts[1] > 10_000  # "the"
     assert counts[0] < 0.05 * counts.sum()
@@ -478,22 +482,28 @@ def test_gensim_reads_the_word2vec_file(tmp_path):
     assert found[0][0] == "queen"
 
 
-def test_tensorboards_projector_lists_vectors_and_labels(text_file):
-    from tensorboard.backend.event_processing import plugin_event_multiplexer
-    from tensorboard.plugins import base_plugin
-    from tensorboard.plugins.projector import projector_plugin
-
+def test_tensorboards_projector_shows_vectors_and_labels(text_file):
     run = trained(text_file)
-    folder = run / "projector"
     multiplexer = plugin_event_multiplexer.EventMultiplexer()
-    context = base_plugin.TBContext(logdir=str(folder), multiplexer=multiplexer)
-    (config,) = projector_plugin.ProjectorPlugin(context).configs.values()
-    (embedding,) = config.embeddings
-    labels = (folder / embedding.metadata_path).read_text(encoding="utf-8").splitlines()
-    numbers = np.loadtxt(folder / embedding.tensor_path, delimiter="\t")
-    assert labels == rundir.read_json(run / "vocabulary.json") and labels[0] == "UNK"
-    matrix, _ = vectors.load_run(run, train.build_parser().parse_args(TINY), "latest")
-    np.testing.assert_allclose(numbers, matrix, rtol=1e-5)
+    multiplexer.AddRunsFromDirectory(str(run))  # what `tensorboard --logdir` does
+    multiplexer.Reload()
+    provider = data_provider.MultiplexerDataProvider(multiplexer, str(run))
+    context = base_plugin.TBContext(logdir=str(run), data_provider=provider)
+    apps = projector_plugin.ProjectorPlugin(context).get_plugin_apps()
+
+    def get(route, **query):
+        response = werkzeug.test.Client(apps[route]).get(route, query_string=query)
+        assert response.status_code == 200
+        return response.data
+
+    assert json.loads(get("/runs")) == ["tb/train"]
+    tensor = {"run": "tb/train", "name": "word vectors"}
+    (embedding,) = json.loads(get("/info", run="tb/train"))["embeddings"]
+    assert embedding["tensorName"] == tensor["name"]
+    matrix, vocabulary = vectors.load_run(run, train.build_parser().parse_args(TINY), "latest")
+    assert get("/metadata", **tensor).decode().splitlines() == vocabulary
+    shown = np.frombuffer(get("/tensor", **tensor), np.float32).reshape(matrix.shape)
+    np.testing.assert_allclose(shown, matrix, rtol=1e-5)
 
 
 def test_nearest_words_are_logged(text_file, capfd):
