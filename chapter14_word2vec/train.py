@@ -30,7 +30,7 @@ CHAPTER = "chapter14_word2vec"
 
 PRESETS = {
     "demo": {"vocabulary_size": 3000, "skip_window": 5, "num_skips": 8, "embedding_size": 64,
-             "batch_size": 256, "learning_rate": 2.0, "max_steps": 100000},
+             "batch_size": 256, "learning_rate": 2.0, "max_steps": 75000},
     "book": {"dataset": "text8", "vocabulary_size": 50000, "max_steps": 100001},
 }
 
