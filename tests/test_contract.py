@@ -54,11 +54,11 @@ CHAPTERS = [
     tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
          "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
          verbs=(("sample", "--max_length", "5"),)),
+    tiny("chapter13_sequence_classification", "--batch_size", "8", "--lstm_size", "8",
+         "--schedule", "constant", verbs=(("data",), ("predict", "7", "8", "9"))),
     tiny("chapter14_word2vec", "--vocabulary_size", "300", "--embedding_size", "8",
          "--num_sampled", "5", "--batch_size", "8", random=False,
          verbs=(("data",), ("analogy", "method", "-", "a", "+", "the"))),
-    tiny("chapter13_sequence_classification", "--batch_size", "8", "--lstm_size", "8",
-         "--schedule", "constant", verbs=(("data",), ("predict", "7", "8", "9"))),
     tiny("chapter15_time_series", "--batch_size", "4", random=False,
          verbs=(("data",), ("forecast", "--steps", "25"))),
 ]
