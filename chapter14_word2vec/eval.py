@@ -24,8 +24,7 @@ from common.errors import UserError
 CHAPTER = "chapter14_word2vec"
 QUESTIONS = Path(__file__).parent / "questions-python.txt"
 QUESTIONS_A_PRODUCT = 256
-# Book, section 14.2: the words drawn, and t-SNE's settings.
-NUM_DRAWN, PERPLEXITY, ITERATIONS = 500, 30, 5000
+NUM_DRAWN, PERPLEXITY = 500, 30  # book, section 14.2: words in the picture, t-SNE's neighbourhood
 
 
 class Question(NamedTuple):
@@ -153,8 +152,7 @@ def draw_tsne(unit: np.ndarray, vocabulary: Sequence[str], png: Path) -> None:
     """Draws the most frequent words so that near ones stay near (van der Maaten & Hinton 2008)."""
     chosen = unit[1 : NUM_DRAWN + 1]
     tsne = sklearn.manifold.TSNE(
-        perplexity=min(PERPLEXITY, (len(chosen) - 1) / 3), init="pca", max_iter=ITERATIONS,
-        random_state=0,
+        perplexity=min(PERPLEXITY, (len(chosen) - 1) / 3), init="pca", random_state=0
     )
     figure, axes = plt.subplots(figsize=(12, 12))
     for (x, y), word in zip(tsne.fit_transform(chosen), vocabulary[1:], strict=False):
