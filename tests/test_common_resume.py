@@ -237,7 +237,15 @@ def test_signal_ends_the_step_saves_and_exits_130(tmp_path, capsys, number):
     assert load_count(tmp_path) == 8 and logged_steps(tmp_path) == list(range(1, 9))
 
 
-def test_second_signal_acts_as_before(tmp_path, capsys):
+@pytest.fixture
+def in_foreground():
+    """Heeds SIGINT even where a shell that started the tests in the background has it ignored."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
+def test_second_signal_acts_as_before(in_foreground, tmp_path, capsys):
     def body(step):
         if step == 5:
             send()
