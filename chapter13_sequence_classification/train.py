@@ -5,7 +5,7 @@
     python train.py --preset best
     python train.py --preset book                      # its 1,000,000 samples, plain SGD
 
-To expect on 5,000 fresh sequences: more than 99 % right after the demo, 99.6 % after `best`.
+To expect on 5,000 fresh sequences: 99 % right after the demo, 99.6 % after `best`.
 """
 
 import argparse

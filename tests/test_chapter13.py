@@ -142,12 +142,11 @@ def shaken_model(num_features=1, num_classes=2):
     return model
 
 
-@pytest.mark.parametrize("num_features", [1, 3])
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("num_features", "compiled"), [(1, False), (1, True), (3, True)])
 def test_padding_changes_nothing_to_the_last_bit(num_features, compiled):
     """Against the same sequence alone and unpadded, with neither mask nor length in sight."""
     model = shaken_model(num_features, 3)
-    split = data.generate(40, (6,), num_features, 3, 1)
+    split = data.generate(25, (6,), num_features, 3, 1)
     call = tf.function(model, reduce_retracing=True) if compiled else model
     padded = call((tf.constant(split.sequences), tf.constant(split.lengths))).numpy()
     noise = np.where(data.steps_of(split.lengths), split.sequences, np.float32(1e6))
@@ -346,6 +345,12 @@ def test_the_export_takes_one_sequence_and_many(capfd):
     for lengths in ([0], [4]):
         with pytest.raises(tf.errors.InvalidArgumentError, match="lengths go from 1 to"):
             classify(sequences=tf.zeros((1, 3, 1)), lengths=tf.constant(lengths, tf.int64))
+
+
+def test_names_in_results_are_those_of_the_readme():
+    text = (rundir.ROOT / CHAPTER / "README.md").read_text(encoding="utf-8")
+    for preset in train.PRESETS:
+        assert f'"numbers-lstm64-{preset}"' in text
 
 
 @pytest.mark.slow
