@@ -40,7 +40,7 @@ PRESETS = {
     "book": {"dataset": "cifar10", "max_steps": 60000},
     "softmax": {"dataset": "cifar10", "model": "softmax", "learning_rate": 0.01,
                 "max_steps": 10000},
-    "best": BEST | {"model": "resnet9", "max_steps": 8000},
+    "best": BEST | {"model": "resnet9", "max_steps": 16000},
 }
 
 
