@@ -233,7 +233,12 @@ def distort_colours(image: tf.Tensor, key: tf.Tensor, full: bool) -> tf.Tensor:
 
 
 def distort(
-    encoded: tf.Tensor, size: int, key: tf.Tensor, augment: str = "fast", min_area: float = 0.05
+    encoded: tf.Tensor,
+    size: int,
+    key: tf.Tensor,
+    augment: str = "fast",
+    min_area: float = 0.05,
+    quarter_turns: bool = False,
 ) -> tf.Tensor:
     """Makes what the network trains on, by the recipe of Inception (Szegedy et al. 2014).
 
@@ -244,6 +249,7 @@ def distort(
         augment: "fast", which the original uses; "full", with hue, contrast and four ways of
             resizing; or "none".
         min_area: the least share of the picture that is cut out.
+        quarter_turns: whether it is also turned by 0, 90, 180 or 270 degrees.
 
     Returns:
         float32 of shape (size, size, 3) in [0, 255].
@@ -258,6 +264,9 @@ def distort(
         lambda name=name: tf.image.resize(image, (size, size), name, antialias=True)
         for name in methods])
     image = tf.image.stateless_random_flip_left_right(image, flip_key)
+    if quarter_turns:
+        turns = tf.random.stateless_uniform((), tf.random.fold_in(flip_key, 1), 0, 4, tf.int32)
+        image = tf.image.rot90(image, turns)
     image = distort_colours(image, colour_key, augment == "full")
     return 255 * tf.ensure_shape(image, (size, size, 3))
 
@@ -270,6 +279,7 @@ def training_batches(
     start_step: int = 0,
     augment: str = "fast",
     min_area: float = 0.05,
+    quarter_turns: bool = False,
 ) -> tf.data.Dataset:
     """Makes the endless shuffled and distorted stream; batch k is a pure function of (seed, k).
 
@@ -284,7 +294,7 @@ def training_batches(
 
     def example(position: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         key = tf.stack([tf.cast(seed, tf.int64), position])
-        return distort(encoded[index], size, key, augment, min_area), labels[index]
+        return distort(encoded[index], size, key, augment, min_area, quarter_turns), labels[index]
 
     indices = inputs.index_batches(len(split.labels), batch_size, seed, start_step)
     examples = indices.map(positions).unbatch()

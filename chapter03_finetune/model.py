@@ -114,7 +114,7 @@ def compile_logits(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
     return logits
 
 
-def set_trainable(model: keras.Model, scopes: str) -> None:
+def set_trainable(model: keras.Model, scopes: str, freeze_batch_norm: bool = False) -> None:
     """Lets training move some layers and leaves the others as they are.
 
     A layer that is not trainable runs as in inference, so that its batch normalization uses the
@@ -124,6 +124,7 @@ def set_trainable(model: keras.Model, scopes: str) -> None:
         model: from `build_model`.
         scopes: "head", "all", or names of layers, comma-separated, of which "head" may be one.
             "conv_pw_1" is also conv_pw_1_bn, not conv_pw_10.
+        freeze_batch_norm: whether batch normalization stays as it came wherever it is.
 
     Raises:
         ValueError: no layer that has weights is called so.
@@ -142,6 +143,8 @@ def set_trainable(model: keras.Model, scopes: str) -> None:
     model.get_layer("logits").trainable = "all" in wanted or "head" in wanted
     for layer in layers:
         layer.trainable = "all" in wanted or any(within(layer, scope) for scope in wanted)
+        if freeze_batch_norm and isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
 
 
 def set_batch_norm_decay(model: keras.Model, decay: float) -> None:

@@ -104,7 +104,7 @@ def make_model(args: argparse.Namespace, num_classes: int, new: bool) -> keras.M
     try:
         model = build_model(args.model_name, num_classes, args.image_size, args.alpha,
                             args.keep_prob, args.seed)
-        set_trainable(model, args.trainable_scopes)
+        set_trainable(model, args.trainable_scopes, args.freeze_batch_norm)
     except ValueError as error:  # Keras' own words on sizes, ours on scopes
         raise UserError(str(error), "see --image_size, --alpha and --trainable_scopes in "
                         "python train.py --help") from error
@@ -135,7 +135,8 @@ def fit(
     start = int(state.step)
     monitor = Monitor(run, start)
     batches = data.training_batches(splits["train"], args.batch_size, model.input_shape[1],
-                                    args.seed, start, args.augment, args.min_area)
+                                    args.seed, start, args.augment, args.min_area,
+                                    args.quarter_turns)
     for pictures, _ in batches.take(1):
         monitor.images(start, "final_distorted_image", pictures[:8] / 255)
     predict = make_predict(model)

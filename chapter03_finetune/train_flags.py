@@ -1,5 +1,6 @@
 """The flags of train.py; those that the book has keep its names."""
 
+import argparse
 import sys
 
 from chapter03_finetune import data
@@ -37,6 +38,8 @@ def add_model_flags(parser: cli.Parser) -> None:
     group.add_argument("--batch_norm_decay", type=cli.fraction,
                        help="share of batch normalization's statistics that an update leaves "
                             "(default: the network's own, 0.99 or 0.999)")
+    group.add_argument("--freeze_batch_norm", action=argparse.BooleanOptionalAction, default=False,
+                       help="leave batch normalization as it came, in trained layers too")
 
 
 def add_picture_flags(parser: cli.Parser) -> None:
@@ -47,6 +50,8 @@ def add_picture_flags(parser: cli.Parser) -> None:
                             "four ways of resizing too; none: the middle, as in a test")
     group.add_argument("--min_area", type=cli.keep_prob, default=0.05,
                        help="least share of a picture that is cut out")
+    group.add_argument("--quarter_turns", action=argparse.BooleanOptionalAction, default=False,
+                       help="turn pictures by chance, for those that have no up")
 
 
 def add_optimizer_flags(parser: cli.Parser) -> None:

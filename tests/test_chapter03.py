@@ -35,7 +35,7 @@ from chapter03_finetune.model import (
     set_batch_norm_decay,
     set_trainable,
 )
-from common import checkpoint, images, inputs, rundir
+from common import checkpoint, cli, images, inputs, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 
@@ -464,6 +464,19 @@ def test_pictures_are_flipped_and_resized_in_all_ways(monkeypatch, augment, expe
     assert 10 < sum(flipped) < 30
 
 
+def test_pictures_are_turned_to_all_four_sides():
+    quarter = np.zeros((64, 64, 3), np.uint8)
+    quarter[8:20, 26:38] = 200  # a square in the upper middle, which no mirror moves
+    jpeg = tf.io.encode_jpeg(quarter, quality=95)
+    sides = []
+    for number in range(40):
+        seen = data.distort(jpeg, 16, tf.constant([6, number], tf.int64), min_area=0.9,
+                            quarter_turns=True).numpy()
+        lights = [seen[:8].sum(), seen[:, :8].sum(), seen[8:].sum(), seen[:, 8:].sum()]
+        sides.append(int(np.argmax(lights)))
+    assert min(np.bincount(sides, minlength=4)) > 3
+
+
 @pytest.mark.parametrize("augment", ["fast", "full", "none"])
 def test_a_batch_is_a_function_of_seed_and_step(augment):
     split = split_of(7)
@@ -525,7 +538,7 @@ def test_a_networks_own_preparation_is_part_of_the_model():
     {"batch_norm_decay": 0.5},
     {"augment": "none"},
     {"augment": "full", "min_area": 0.9},
-    {"min_area": 0.9},
+    {"min_area": 0.9, "quarter_turns": True},
 ])
 def test_flags_act_on_the_first_step(monkeypatch, tmp_path, flags):
     """Reckons the first step of a run by hand: its loss, and what becomes of the statistics."""
@@ -536,12 +549,13 @@ def test_flags_act_on_the_first_step(monkeypatch, tmp_path, flags):
     monkeypatch.setattr(data, "load_flags", lambda args: dataset)
     argv = ["--image_size", str(size), "--batch_size", "12", "--max_steps", "1", "--log_every",
             "1", "--keep_prob", "1", "--run_dir", str(tmp_path / "run"), "--preset", "demo"]
-    argv += [word for flag, value in settled.items() for word in (f"--{flag}", str(value))]
+    argv += cli.command(settled).split()[2:]
     assert train.main(argv) == 0
 
     model = build_model("MobileNet", 6, size, 0.25)
     pictures, labels = next(iter(data.training_batches(
-        split, 12, size, 0, 0, settled["augment"], settled["min_area"])))
+        split, 12, size, 0, 0, settled["augment"], settled["min_area"],
+        settled.get("quarter_turns", False))))
     seen = model.get_layer("backbone").layers[1](pictures / 127.5 - 1).numpy()
     mean = seen.mean(axis=(0, 1, 2))
     log_p = tf.nn.log_softmax(model(pictures, training=True)).numpy()
@@ -660,6 +674,21 @@ def test_only_what_is_meant_is_trained(scopes):
         assert any("moving_mean" in path for path in moved)
     trained = {v.path for v in model.trainable_variables}
     assert trained.isdisjoint(frozen) and len(trained & moved) > 0.9 * len(trained)
+
+
+def test_batch_normalization_stays_as_it_came_in_trained_layers_too():
+    model = build_model("MobileNet", 3, 32, alpha=0.25)
+    pictures, labels = next(iter(data.training_batches(split_of(12), 12, 32, 0)))
+    set_batch_norm_decay(model, 0)
+    model(pictures, training=True)  # statistics as of a trained network: features are not near 0
+    set_trainable(model, "all", freeze_batch_norm=True)
+    model.compile(keras.optimizers.SGD(1.0), keras.losses.CategoricalCrossentropy(True))
+    before = {v.path: v.numpy() for v in model.variables if "seed" not in v.path}
+    model.train_on_batch(pictures, tf.one_hot(labels % 3, 3))
+    moved = {v.path for v in model.variables
+             if "seed" not in v.path and not np.array_equal(before[v.path], v.numpy())}
+    assert any("conv1/kernel" in path for path in moved)
+    assert not any("_bn/" in path for path in moved)
 
 
 def test_scopes_that_name_nothing():
