@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter02_cifar import data
-from chapter02_cifar.model import build_model
+from chapter02_cifar.model import build_model, mirrored
 from common import checkpoint, cli, images, results, rundir
 
 CHAPTER = "chapter02_cifar"
@@ -57,10 +57,20 @@ def predict(model: keras.Model, split: data.Split) -> np.ndarray:
     return np.concatenate([batch.numpy() for batch in batches])
 
 
+def verb_parser(doc: str, prog: str) -> cli.Parser:
+    """Returns the parser of a script on a finished run."""
+    parser = cli.verb_parser(doc, prog)
+    parser.add_argument("--mirror", action=argparse.BooleanOptionalAction, default=False,
+                        help="look at each picture and at its mirror image; takes twice as long")
+    return parser
+
+
 def load_run(
     args: argparse.Namespace, flags: argparse.Namespace
 ) -> tuple[keras.Model, list[str]]:
     """Rebuilds the classifier of a run, with the running averages of its weights.
+
+    With `--mirror`, it takes the mean over a picture and its mirror image.
 
     Returns:
         The model, and the names of its classes.
@@ -68,7 +78,7 @@ def load_run(
     names = rundir.read_config(args.run_dir, CHAPTER)["class_names"]
     model = build_model(flags.model, len(names))
     checkpoint.load(args.run_dir, args.checkpoint, averages=model)
-    return model, names
+    return mirrored(model) if args.mirror else model, names
 
 
 def watch(run_dir: Path, model: keras.Model, test: data.Split, seconds: int) -> dict[str, float]:
@@ -159,7 +169,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "eval.py")
+    parser = verb_parser(__doc__, "eval.py")
     parser.add_argument("--watch", "--eval_interval_secs", type=cli.positive_int,
                         metavar="SECONDS",
                         help="score the newest checkpoint this often until training ends")

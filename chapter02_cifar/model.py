@@ -229,3 +229,13 @@ def build_model(
         return NETWORKS[name](num_classes, seed)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def mirrored(model: keras.Model) -> keras.Model:
+    """Returns a model that looks at each picture and at its mirror image, and takes the mean.
+
+    The mistakes that come from how a thing happens to lie in the picture are then fewer.
+    """
+    pictures = keras.Input(model.input_shape[1:])
+    logits = keras.layers.Average()([model(pictures), model(pictures[:, :, ::-1])])
+    return keras.Model(pictures, logits, name=f"{model.name}_mirrored")

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import json
 import shutil
 import subprocess
 import sys
@@ -477,6 +478,24 @@ def test_pictures_of_any_size_are_read(run, tmp_path, capsys):
     (tmp_path / "picture.png").write_bytes(b"no picture")
     assert predict.main(["--run_dir", str(run), str(tmp_path / "picture.png")]) == 2
     assert "is not a picture" in capsys.readouterr().err
+
+
+def test_a_mirror_image_gets_the_same_answer(run, tmp_path, capsys):
+    picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    for name, pixels in (("as_it_is", picture), ("mirrored", picture[:, ::-1])):
+        Image.fromarray(pixels).save(tmp_path / f"{name}.png")
+    paths = [str(path) for path in sorted(tmp_path.glob("*.png"))]
+
+    def answers(*flags: str) -> list[np.ndarray]:
+        assert predict.main(["--run_dir", str(run), "--json", *flags, *paths]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return [np.array(list(json.loads(line)["probabilities"].values())) for line in lines]
+
+    one, other = answers()
+    assert np.abs(one - other).max() > 1e-3
+    both = np.sqrt(one * other)  # the mean of logits
+    for found in answers("--mirror"):
+        np.testing.assert_allclose(found, both / both.sum(), atol=1e-5)
 
 
 def test_a_picture_of_the_right_size_is_left_alone(pictures):
