@@ -1,36 +1,42 @@
-"""Number sequences: the laws they follow, their splits, their batches.
+"""Number sequences and texts: what a run trains on, its splits, its batches.
 
     python data.py                                             # the book's two classes
     python data.py --num_classes 5 --max_stride 10             # more laws, longer strides
     python data.py --num_features 3                            # each step is three numbers
+    python data.py --dataset modules                           # texts
 
 Prints a sequence of each class, and the shapes of the splits and of one batch.
 """
 
 import argparse
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from chapter13_sequence_classification import laws, texts, words
 from common import cli, inputs, rundir
+from common.errors import UserError
 
-MIN_LENGTH, MAX_LENGTH = 3, 20  # steps, as in the book
-MAX_VALUE = 1000  # numbers are whole ones from 0 to this, and divided by it for the network
 # The book has 1,000 to train on and 500 to test. Here the 500 choose the checkpoint.
 SIZES = {"train": 1000, "validation": 500, "test": 5000}
 FRESH = len(SIZES)  # the key of the endless stream, beside those of the splits
+NUMBERS = "numbers"  # the data set that is no text
 
-OFFLINE = {"numbers": "sequences of 3 to 20 numbers, drawn from `--seed` by the laws of data.py"}
-SOURCES: dict[str, inputs.Source] = {}
+OFFLINE = {
+    NUMBERS: "sequences of 3 to 20 numbers, drawn from `--seed` by the laws of laws.py",
+    **texts.OFFLINE,
+}
+SOURCES = texts.SOURCES
 
 
 class Split(NamedTuple):
-    """Sequences filled up with zeros, their lengths and their classes.
+    """Sequences of one length, filled up with zeros, their true lengths and their classes.
 
-    float32 (count, 20, num_features) in [0, 1], int64 (count,) in steps, int64 (count,).
+    Numbers: float32 (count, 20, num_features) in [0, 1]; texts: int32 (count, max_tokens), word
+    numbers. Both: int64 (count,) in steps, int64 (count,).
     """
 
     sequences: np.ndarray
@@ -38,135 +44,60 @@ class Split(NamedTuple):
     labels: np.ndarray
 
 
-def linear(
-    rng: np.random.Generator, lengths: np.ndarray, num_features: int, max_stride: int
-) -> np.ndarray:
-    """Draws a start and a stride: 17 18 19 20. The book's first class, whose stride is 1."""
-    shape = len(lengths), 1, num_features
-    strides = rng.integers(1, max_stride, shape, endpoint=True)
-    last_start = MAX_VALUE - strides * lengths[:, None, None]
-    return rng.integers(0, last_start, endpoint=True) + strides * np.arange(MAX_LENGTH)[:, None]
+class Task(NamedTuple):
+    """All that a run's flags mean: splits, names of the classes and, of texts, the vocabulary.
 
-
-def random(
-    rng: np.random.Generator, lengths: np.ndarray, num_features: int, max_stride: int
-) -> np.ndarray:
-    """Draws every number on its own: 528 3 961 77. The book's second class."""
-    return rng.integers(0, MAX_VALUE, (len(lengths), MAX_LENGTH, num_features), endpoint=True)
-
-
-def rising(
-    rng: np.random.Generator, lengths: np.ndarray, num_features: int, max_stride: int
-) -> np.ndarray:
-    """Sorts random numbers: 3 77 528 961."""
-    numbers = random(rng, lengths, num_features, max_stride)
-    return np.sort(np.where(steps_of(lengths), numbers, MAX_VALUE), axis=1)
-
-
-def falling(
-    rng: np.random.Generator, lengths: np.ndarray, num_features: int, max_stride: int
-) -> np.ndarray:
-    """Sorts random numbers the other way: 961 528 77 3."""
-    return MAX_VALUE - rising(rng, lengths, num_features, max_stride)
-
-
-def alternating(
-    rng: np.random.Generator, lengths: np.ndarray, num_features: int, max_stride: int
-) -> np.ndarray:
-    """Draws two numbers and takes them in turn: 961 3 961 3."""
-    return np.tile(random(rng, lengths, num_features, max_stride)[:, :2], (1, MAX_LENGTH // 2, 1))
-
-
-# A law draws whole numbers from 0 to MAX_VALUE, of shape (sequences, MAX_LENGTH, num_features), of
-# which the first `lengths` steps count; each feature follows it on its own. Class k is law k.
-LAWS: tuple[Callable[..., np.ndarray], ...] = (linear, random, rising, falling, alternating)
-
-
-def class_names(num_classes: int) -> list[str]:
-    """Returns the names of the first classes."""
-    return [law.__name__ for law in LAWS[:num_classes]]
-
-
-def steps_of(lengths: np.ndarray) -> np.ndarray:
-    """Returns which steps belong to sequences: bool of shape (sequences, MAX_LENGTH, 1)."""
-    return (np.arange(MAX_LENGTH) < lengths[:, None])[..., None]
-
-
-def generate(
-    count: int, key: Sequence[int], num_features: int, num_classes: int, max_stride: int
-) -> Split:
-    """Draws sequences; the same key gives the same ones.
-
-    Length and class are drawn first, each value as likely as any other (book, chapter 13).
-
-    Args:
-        count: how many.
-        key: seeds the generator.
-        num_features: numbers a step.
-        num_classes: how many of LAWS to draw from.
-        max_stride: of the linear sequences.
+    `texts` are those of each split, with spaces between their words.
     """
-    rng = np.random.default_rng(key)
-    lengths = rng.integers(MIN_LENGTH, MAX_LENGTH, count, endpoint=True)
-    labels = rng.integers(0, num_classes, count)
-    numbers = np.zeros((count, MAX_LENGTH, num_features), np.int64)
-    for label, law in enumerate(LAWS[:num_classes]):
-        chosen = labels == label
-        numbers[chosen] = law(rng, lengths[chosen], num_features, max_stride)
-    return Split(scale(np.where(steps_of(lengths), numbers, 0)), lengths, labels)
+
+    splits: dict[str, Split]
+    class_names: list[str]
+    vocabulary: list[str] | None = None
+    texts: dict[str, list[str]] | None = None
 
 
-def scale(numbers: np.ndarray) -> np.ndarray:
-    """Turns numbers in [0, MAX_VALUE] into float32 in [0, 1]."""
-    return np.float32(numbers / MAX_VALUE)
+def load_flags(flags: argparse.Namespace) -> Task:
+    """Draws or reads the splits "train", "validation" and "test" that a run's flags mean.
 
-
-def load_flags(flags: argparse.Namespace) -> dict[str, Split]:
-    """Draws the splits "train", "validation" and "test" that a run's flags mean."""
-    return {
-        name: generate(count, (flags.seed, number), *sizes(flags))
+    Raises:
+        UserError: texts cannot be read, or flags of numbers are given to texts.
+    """
+    if flags.dataset != NUMBERS:
+        return load_texts(flags)
+    splits = {
+        name: Split(*laws.generate(count, (flags.seed, number), *sizes(flags)))
         for number, (name, count) in enumerate(SIZES.items())
     }
+    return Task(splits, laws.class_names(flags.num_classes))
 
 
 def sizes(flags: argparse.Namespace) -> tuple[int, int, int]:
-    """Returns what `generate` needs to know of a run's flags."""
+    """Returns what `laws.generate` needs to know of a run's flags."""
     return flags.num_features, flags.num_classes, flags.max_stride
 
 
-def digest(splits: dict[str, Split]) -> str:
-    """Returns the sha256 of all sequences, lengths and labels."""
-    return rundir.sha256(*(array for split in splits.values() for array in split))
+def load_texts(flags: argparse.Namespace) -> Task:
+    """Reads texts and turns them into word numbers; the vocabulary is that of the train split."""
+    corpus = texts.load(flags.dataset, flags.input_file, flags.data_dir)
+    spaced = {name: words.segment(split, flags.language, flags.level)
+              for name, split in corpus.texts.items()}
+    vocabulary = words.build_vocabulary(spaced["train"], flags.level, flags.vocabulary_size)
+    if len(vocabulary) == 1:
+        raise UserError("the texts to train on hold no words", "give texts of letters or digits")
+    encoder = words.Encoder(vocabulary, flags.level, flags.max_tokens)
+    splits = {name: Split(*encoder.encode_all(split), corpus.labels[name])
+              for name, split in spaced.items()}
+    return Task(splits, corpus.class_names, vocabulary, spaced)
 
 
-def cut(
-    sequences: tf.Tensor, lengths: tf.Tensor, key: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Takes a random part of each sequence, for a part of a sequence follows the same law.
-
-    Args:
-        sequences: float32 (batch, 20, num_features), filled up with zeros.
-        lengths: int64 (batch,).
-        key: int64 (2,): the same key gives the same parts.
-
-    Returns:
-        The parts, moved to the front and filled up with zeros, and their lengths, each from 3 to
-        the whole.
-    """
-    share = tf.random.stateless_uniform((2, len(lengths)), key, dtype=tf.float64)
-
-    def up_to(largest: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-        return tf.cast(share * tf.cast(largest + 1, tf.float64), tf.int64)
-
-    parts = MIN_LENGTH + up_to(lengths - MIN_LENGTH, share[0])
-    first = up_to(lengths - parts, share[1])
-    steps = (first[:, None] + tf.range(MAX_LENGTH, dtype=tf.int64)) % MAX_LENGTH  # (batch, 20)
-    moved = tf.gather(sequences, steps, batch_dims=1)
-    return tf.where(tf.sequence_mask(parts, MAX_LENGTH)[..., None], moved, 0.0), parts
+def digest(task: Task) -> str:
+    """Returns the sha256 of all sequences, lengths and labels, and of the vocabulary."""
+    arrays = [array for split in task.splits.values() for array in split]
+    return rundir.sha256(*arrays, "\n".join(task.vocabulary or []).encode())
 
 
 def fresh_batches(flags: argparse.Namespace, start_step: int) -> tf.data.Dataset:
-    """Makes the endless stream that repeats no sequence, but by chance.
+    """Makes the endless stream of numbers that repeats no sequence, but by chance.
 
     Returns:
         Elements `(step, sequences, lengths, labels)`.
@@ -174,10 +105,10 @@ def fresh_batches(flags: argparse.Namespace, start_step: int) -> tf.data.Dataset
 
     def batches() -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
         for step in itertools.count(start_step):
-            yield step, *generate(flags.batch_size, (flags.seed, FRESH, step), *sizes(flags))
+            yield step, *laws.generate(flags.batch_size, (flags.seed, FRESH, step), *sizes(flags))
 
     count = tf.TensorSpec((flags.batch_size,), tf.int64)
-    sequences = tf.TensorSpec((flags.batch_size, MAX_LENGTH, flags.num_features), tf.float32)
+    sequences = tf.TensorSpec((flags.batch_size, laws.MAX_LENGTH, flags.num_features), tf.float32)
     step = tf.TensorSpec((), tf.int64)
     return tf.data.Dataset.from_generator(
         batches, output_signature=(step, sequences, count, count))
@@ -194,8 +125,7 @@ def training_batches(
         start_step: the restored step.
 
     Returns:
-        Elements `((sequences, lengths), labels)`: float32 (batch_size, 20, num_features) in
-        [0, 1], int64 (batch_size,) twice.
+        Elements `((sequences, lengths), labels)` of `batch_size` rows; see `Split`.
     """
     arrays = [tf.constant(array) for array in split]
 
@@ -207,7 +137,7 @@ def training_batches(
     ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
         if flags.augment:
             key = tf.stack([tf.cast(flags.seed, tf.int64), step])
-            sequences, lengths = cut(sequences, lengths, key)
+            sequences, lengths = laws.cut(sequences, lengths, key)
         return (sequences, lengths), labels
 
     if flags.fresh:
@@ -225,25 +155,29 @@ def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
     return inputs.finish(rows, batch_size)
 
 
-def show(sequence: np.ndarray, length: int) -> str:
-    """Writes a sequence as `predict.py` reads it: `7 8 9`, with two features `7,90 8,91 9,92`."""
-    numbers = np.rint(sequence[:length] * MAX_VALUE).astype(int)
-    return " ".join(",".join(map(str, step)) for step in numbers)
-
-
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which sequences are drawn."""
-    group = parser.add_argument_group("data")
+    """Adds the flags that say which sequences are drawn or read."""
+    texts.add_flags(parser, NUMBERS, [NUMBERS])
+    group = parser.add_argument_group("numbers")
     group.add_argument("--num_features", type=cli.positive_int, default=1, help="numbers a step")
+    known = len(laws.LAWS)
     group.add_argument(
         "--num_classes", default=2,
-        type=cli.number(int, 2, len(LAWS), f"a number of classes from 2 to {len(LAWS)}"),
-        help=f"the first so many of: {', '.join(class_names(len(LAWS)))}")
-    longest = MAX_VALUE // MAX_LENGTH
+        type=cli.number(int, 2, known, f"a number of classes from 2 to {known}"),
+        help=f"the first so many of: {', '.join(laws.class_names(known))}")
     group.add_argument(
         "--max_stride", default=1,
-        type=cli.number(int, 1, longest, f"a stride from 1 to {longest}"),
+        type=cli.number(int, 1, laws.MAX_STRIDE, f"a stride from 1 to {laws.MAX_STRIDE}"),
         help="the stride of a linear sequence is drawn from 1 to this")
+    group = parser.add_argument_group("texts")
+    group.add_argument("--language", choices=["en", "zh"], default="en",
+                       help="zh: jieba finds the words; en: they stand between spaces and signs")
+    group.add_argument("--level", choices=["word", "char"], default="word",
+                       help="what one step is; characters need no jieba")
+    group.add_argument("--vocabulary_size", type=cli.number(int, 2, 2**31 - 1, "at least 2"),
+                       default=20000, help="most frequent words; all others are one")
+    group.add_argument("--max_tokens", type=cli.positive_int, default=400,
+                       help="words, or characters, after which a text is cut off")
 
 
 def build_parser() -> cli.Parser:
@@ -255,18 +189,21 @@ def build_parser() -> cli.Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Shows the laws, the splits and one batch."""
+    """Shows the classes, the splits and one batch."""
 
     def tell() -> None:
         args = build_parser().parse_args(argv)
-        splits = load_flags(args)
+        splits, class_names, vocabulary, _ = load_flags(args)
         for name, split in splits.items():
             print(f"{name}: sequences {split.sequences.shape} {split.sequences.dtype}, "
                   f"of each class {np.bincount(split.labels)}")
-        sequences, lengths, labels = splits["train"]
-        for label, name in enumerate(class_names(args.num_classes)):
-            first = int(np.argmax(labels == label))
-            print(f"{name}: {show(sequences[first], lengths[first])}")
+        if vocabulary:
+            print(f"{len(vocabulary):,} words: {' '.join(vocabulary[:12])} ...")
+        for label, name in enumerate(class_names):
+            first = int(np.argmax(splits["train"].labels == label))
+            sequence = splits["train"].sequences[first, : splits["train"].lengths[first]]
+            shown = [vocabulary[n] for n in sequence[:12]] if vocabulary else laws.show(sequence)
+            print(f"{name}: {' '.join(shown)}")
         for (sequences, lengths), labels in evaluation_batches(splits["test"], 5).take(1):
             print(f"one batch: {tuple(sequences.shape)}, lengths {lengths.numpy()}, "
                   f"labels {labels.numpy()}")

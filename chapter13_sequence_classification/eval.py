@@ -1,10 +1,11 @@
-"""Scores a trained classifier on 5,000 fresh sequences, each once.
+"""Scores a trained classifier on the test split, each sequence once: 5,000 fresh ones, or texts.
 
     python eval.py                  # the newest run
     python eval.py --name NAME --publish
 
-Writes eval.json, confusion.png, lengths.png (the errors by length) and mistakes.png (the wrong
-answers given with most confidence) into the run folder.
+Writes eval.json, confusion.png and the wrong answers given with most confidence into the run
+folder: mistakes.png, and lengths.png (the errors by length), of numbers; mistakes.txt of texts, for
+which the accuracy of a baseline (baseline.py) stands beside the network's.
 """
 
 import argparse
@@ -15,14 +16,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
-from chapter13_sequence_classification import data
-from chapter13_sequence_classification.model import SequenceClassifier, build_model
+from chapter13_sequence_classification import data, laws
+from chapter13_sequence_classification.baseline import score_tfidf
+from chapter13_sequence_classification.model import SequenceClassifier, build_for
 from common import checkpoint, cli, images, results, rundir
 
 CHAPTER = "chapter13_sequence_classification"
-DATASET = "numbers"
 BOOK = {"book": {"accuracy_from": 0.90, "accuracy_to": 0.95}}  # what it promises, on 500 sequences
-NUM_MISTAKES = 10  # drawn
+NUM_MISTAKES = 10  # drawn or written
 
 
 def make_predict(model: SequenceClassifier) -> Callable[[data.Split], np.ndarray]:
@@ -67,8 +68,8 @@ def draw_mistakes(split: data.Split, logits: np.ndarray, names: Sequence[str], p
     figure, axes = plt.subplots(2, NUM_MISTAKES // 2, figsize=(11, 4.5), sharey=True,
                                 layout="constrained")
     for axis, i in zip(axes.flat, wrong, strict=False):
-        axis.plot(split.sequences[i, : split.lengths[i]] * data.MAX_VALUE, "o-", markersize=4)
-        axis.set(xticks=[], ylim=(-50, data.MAX_VALUE + 50))
+        axis.plot(split.sequences[i, : split.lengths[i]] * laws.MAX_VALUE, "o-", markersize=4)
+        axis.set(xticks=[], ylim=(-50, laws.MAX_VALUE + 50))
         answer = probabilities[i].argmax()
         axis.set_title(f"{names[answer]}: {probabilities[i, answer]:.1%}\n"
                        f"is {names[split.labels[i]]}", fontsize=8)
@@ -77,35 +78,73 @@ def draw_mistakes(split: data.Split, logits: np.ndarray, names: Sequence[str], p
     images.save_figure(png, figure)
 
 
+def write_mistakes(
+    texts: Sequence[str], labels: np.ndarray, logits: np.ndarray, names: Sequence[str], txt: Path
+) -> None:
+    """Writes the texts that were given wrong answers with most confidence."""
+    probabilities = tf.nn.softmax(logits).numpy()
+    lines = []
+    for i in images.worst_mistakes(labels, probabilities, NUM_MISTAKES):
+        answer = probabilities[i].argmax()
+        lines.append(f"{names[answer]}: {probabilities[i, answer]:.1%}, is {names[labels[i]]}: "
+                     f"{' '.join(texts[i].split())}\n")
+    txt.write_text("".join(lines), encoding="utf-8")
+
+
 def load_run(
     args: argparse.Namespace, flags: argparse.Namespace
-) -> tuple[SequenceClassifier, list[str]]:
-    """Rebuilds the classifier of a run with its trained weights; also returns its labels."""
+) -> tuple[SequenceClassifier, list[str], list[str] | None]:
+    """Rebuilds the classifier of a run with its trained weights.
+
+    Returns:
+        It, the names of the classes and, of texts, the vocabulary.
+    """
     names = rundir.read_config(args.run_dir, CHAPTER)["class_names"]
-    model = build_model(flags.num_features, flags.num_classes, flags.lstm_size)
+    vocabulary = None
+    if flags.dataset != data.NUMBERS:
+        vocabulary = rundir.read_json(args.run_dir / "vocabulary.json")
+    model = build_for(flags, len(names), len(vocabulary or []))
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
-    return model, names
+    return model, names, vocabulary
+
+
+def describe(flags: argparse.Namespace) -> tuple[str, str]:
+    """Returns how results/ calls the data set and the model of a run."""
+    dataset = Path(flags.input_file).stem if flags.input_file else flags.dataset
+    layers = f"{flags.num_layers}x" if flags.num_layers > 1 else ""
+    both = "bi" if flags.bidirectional else ""
+    model = {"recurrent": f"{both}{flags.cell}{layers}{flags.lstm_size}",
+             "conv": f"conv{flags.num_filters}", "bag": f"bag{flags.embedding_size}"}[flags.model]
+    return dataset, f"{model}-{flags.preset}"
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the splits, writes eval.json and the pictures."""
-    splits = data.load_flags(flags)
-    rundir.check_data(args.run_dir, CHAPTER, data.digest(splits))
-    model, names = load_run(args, flags)
-    predict, test = make_predict(model), splits["test"]
-    logits = {name: predict(splits[name]) for name in ("validation", "test")}
-    metrics = {name: score(logits[name], splits[name].labels) for name in logits}
-    by_length = accuracy_by_length(test, logits["test"])
+    task = data.load_flags(flags)
+    rundir.check_data(args.run_dir, CHAPTER, data.digest(task))
+    model, names, _ = load_run(args, flags)
+    predict, test, details = make_predict(model), task.splits["test"], {}
+    logits = {name: predict(task.splits[name]) for name in ("validation", "test")}
+    metrics = {name: score(logits[name], task.splits[name].labels) for name in logits}
     images.draw_confusion(test.labels, logits["test"].argmax(axis=1), names,
                           args.run_dir / "confusion.png")
-    draw_lengths(by_length, args.run_dir / "lengths.png")
-    draw_mistakes(test, logits["test"], names, args.run_dir / "mistakes.png")
+    if task.texts is None:
+        details["accuracy_by_length"] = accuracy_by_length(test, logits["test"])
+        draw_lengths(details["accuracy_by_length"], args.run_dir / "lengths.png")
+        draw_mistakes(test, logits["test"], names, args.run_dir / "mistakes.png")
+        beside = "lengths.png and mistakes.png"
+    else:
+        labels = {name: split.labels for name, split in task.splits.items()}
+        metrics["tfidf"] = score_tfidf(task.texts, labels, flags.level)
+        write_mistakes(task.texts["test"], test.labels, logits["test"], names,
+                       args.run_dir / "mistakes.txt")
+        beside = "mistakes.txt"
     book = {} if args.publish else BOOK.get(flags.preset, {})  # a suffix marks a changed recipe
-    model_name = f"lstm{flags.lstm_size}-{flags.preset}"
-    results.write(args, CHAPTER, DATASET, model_name, metrics, book,
-                  {"accuracy_by_length": by_length})
-    print(f"{metrics['test']['accuracy']:.2%} of {len(test.labels):,} fresh sequences right; see "
-          f"confusion.png, lengths.png and mistakes.png in {args.run_dir}")
+    results.write(args, CHAPTER, *describe(flags), metrics, book, details)
+    print(f"{metrics['test']['accuracy']:.2%} of {len(test.labels):,} sequences right; see "
+          f"confusion.png, {beside} in {args.run_dir}")
+    if "tfidf" in metrics:
+        print(f"{metrics['tfidf']['accuracy']:.2%} by logistic regression on TF-IDF")
     return metrics["test"]
 
 

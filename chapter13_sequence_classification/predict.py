@@ -1,9 +1,10 @@
-"""Says which law numbers follow.
+"""Says which law numbers follow, or of which class a text is.
 
     python predict.py 7 8 9 10
     python predict.py --file sequences.txt --json     # one sequence a line
     printf '7 8 9\\n528 3 961 77\\n' | python predict.py --file -
     python predict.py 7,90 8,91 9,92                  # of a run with --num_features 2
+    python predict.py "Return a new socket object."   # of a run on texts
 
 Steps are separated by spaces, the numbers of one step by commas. Any number of steps will do,
 though the network was trained on 3 to 20 steps of numbers from 0 to 1000.
@@ -19,12 +20,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from chapter13_sequence_classification import data
+from chapter13_sequence_classification import data, laws, words
 from chapter13_sequence_classification.eval import load_run
 from common import cli
 from common.errors import UserError
 
 CHAPTER = "chapter13_sequence_classification"
+NUM_SHOWN = 5  # classes, the likeliest; --json gives all
 
 
 def read_step(text: str, num_features: int, where: str) -> list[float]:
@@ -94,38 +96,60 @@ def pad(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     padded = np.zeros((len(sequences), lengths.max(), sequences[0].shape[1]))
     for row, sequence in zip(padded, sequences, strict=True):
         row[: len(sequence)] = sequence
-    return data.scale(padded), lengths
+    return laws.scale(padded), lengths
+
+
+def is_strange(sequence: np.ndarray) -> bool:
+    """Says whether training drew no sequence of this length, or with such numbers."""
+    return not (laws.MIN_LENGTH <= len(sequence) <= laws.MAX_LENGTH
+                and 0 <= sequence.min() and sequence.max() <= laws.MAX_VALUE)
+
+
+def encode_texts(
+    lines: Sequence[str], flags: argparse.Namespace, vocabulary: Sequence[str]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Turns texts into what the network takes: word numbers and lengths."""
+    spaced = words.segment(lines, flags.language, flags.level)
+    return words.Encoder(vocabulary, flags.level, flags.max_tokens).encode(tf.constant(spaced))
 
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Prints what the classifier of a run makes of sequences."""
+    what = "numbers" if flags.dataset == data.NUMBERS else "text"
     if args.steps and args.file:
-        raise UserError(f"both numbers and --file {args.file} are given", "give one of them")
+        raise UserError(f"both {what} and --file {args.file} are given", "give one of them")
     if not (args.steps or args.file):
-        raise UserError("no numbers are given", "give some, as in 7 8 9 10, or --file FILE")
+        raise UserError(f"no {what} given", "give some, as in 7 8 9 10, or --file FILE")
     lines = read_lines(args.file) if args.file else [" ".join(args.steps)]
-    sequences = read_sequences(lines, flags.num_features, args.file)
-    model, names = load_run(args, flags)
-    probabilities = tf.nn.softmax(model(pad(sequences), training=False)).numpy()
-    for line, sequence, row in zip(lines, sequences, probabilities, strict=True):
-        if not (data.MIN_LENGTH <= len(sequence) <= data.MAX_LENGTH
-                and 0 <= sequence.min() and sequence.max() <= data.MAX_VALUE):
+    model, names, vocabulary = load_run(args, flags)
+    if vocabulary is None:
+        sequences = read_sequences(lines, flags.num_features, args.file)
+        inputs, strange = pad(sequences), map(is_strange, sequences)
+        read = [{"sequence": sequence.tolist()} for sequence in sequences]
+    else:
+        inputs = encode_texts(lines, flags, vocabulary)
+        strange = ~np.any(inputs[0], axis=1)  # no word is known
+        read = [{"text": line} for line in lines]
+    probabilities = tf.nn.softmax(model(inputs, training=False)).numpy()
+    for line, is_odd, shown, row in zip(lines, strange, read, probabilities, strict=True):
+        if is_odd:
             print(f"unlike any training sequence: {line}", file=sys.stderr)
         best = np.argsort(-row, kind="stable")
         if args.json:
             named = {name: float(p) for name, p in zip(names, row, strict=True)}
-            print(json.dumps({"sequence": sequence.tolist(), "label": names[best[0]],
-                              "probabilities": named}))
+            print(json.dumps(shown | {"label": names[best[0]], "probabilities": named},
+                             ensure_ascii=False))
         else:
             print(f"{line}: {names[best[0]]}   "
-                  + "  ".join(f"{names[i]} {row[i]:.1%}" for i in best))
+                  + "  ".join(f"{names[i]} {row[i]:.1%}" for i in best[:NUM_SHOWN]))
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__doc__, "predict.py")
-    parser.add_argument("steps", nargs="*", metavar="STEP", help="the numbers of one sequence")
-    parser.add_argument("--file", help="read one sequence a line from this file; - is stdin")
+    parser.add_argument("steps", nargs="*", metavar="STEP",
+                        help="the numbers of one sequence, or a text")
+    parser.add_argument("--file", help="read one sequence or text a line here; - is stdin")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
                         help="print one JSON object a sequence, with all probabilities")
     return parser

@@ -1,9 +1,11 @@
-"""Trains an LSTM to tell laws of number sequences apart (book, chapter 13).
+"""Trains a network to classify sequences: the book's numbers (chapter 13), or texts.
 
     python train.py                                    # the book's two classes, half a minute
     python train.py --num_classes 5 --num_features 3   # more laws, three numbers a step
     python train.py --preset best
     python train.py --preset book                      # its 1,000,000 samples, plain SGD
+    python train.py --preset texts                     # Python's docstrings by topic
+    python train.py --preset texts --dataset file --input_file FILE
 
 To expect on 5,000 fresh sequences: 99 % right after the demo, 99.6 % after `best`.
 """
@@ -14,11 +16,17 @@ from pathlib import Path
 
 import keras
 
-from chapter13_sequence_classification import data
+from chapter13_sequence_classification import data, words
 from chapter13_sequence_classification.eval import make_predict, score
-from chapter13_sequence_classification.model import SequenceClassifier, build_model
+from chapter13_sequence_classification.model import (
+    CELLS,
+    SequenceClassifier,
+    build_for,
+    set_vectors,
+)
 from common import cli, rundir
 from common.checkpoint import FitCallback, TrainState
+from common.errors import UserError
 from common.monitor import Monitor
 
 CHAPTER = "chapter13_sequence_classification"
@@ -30,20 +38,69 @@ PRESETS = {
     "best": {"augment": True, "schedule": "cosine", "max_steps": 4000, "eval_every": 500},
     "best_fresh": {"fresh": True, "schedule": "cosine", "learning_rate": 0.01, "max_steps": 2400,
                    "eval_every": 300},
+    "texts": {"dataset": "modules", "model": "conv", "dropout": 0.5, "max_tokens": 100,
+              "batch_size": 64, "learning_rate": 0.001, "max_steps": 600, "eval_every": 100},
+    "newsgroups": {"dataset": "newsgroups", "num_layers": 2, "lstm_size": 100, "dropout": 0.2,
+                   "batch_size": 64, "learning_rate": 0.002, "max_steps": 1600, "eval_every": 200},
+    "newsgroups_conv": {"dataset": "newsgroups", "model": "conv", "dropout": 0.5, "batch_size": 64,
+                        "learning_rate": 0.001, "max_steps": 1600, "eval_every": 100},
+    "mr": {"dataset": "mr", "model": "bag", "dropout": 0.5, "num_buckets": 65536, "max_tokens": 60,
+           "batch_size": 64, "learning_rate": 0.001, "max_steps": 1500, "eval_every": 100},
+    "sst2": {"dataset": "sst2", "model": "bag", "dropout": 0.5, "num_buckets": 65536,
+             "max_tokens": 60, "batch_size": 64, "learning_rate": 0.001, "max_steps": 1500,
+             "eval_every": 100},
+    "thucnews": {"dataset": "thucnews", "language": "zh", "level": "char", "model": "conv",
+                 "dropout": 0.5, "max_tokens": 30, "batch_size": 64, "learning_rate": 0.001,
+                 "max_steps": 1500, "eval_every": 100},
+    "chnsenticorp": {"dataset": "chnsenticorp", "language": "zh", "model": "conv", "dropout": 0.5,
+                     "max_tokens": 200, "batch_size": 64, "learning_rate": 0.001,
+                     "max_steps": 800, "eval_every": 100},
 }
+NUMBER_FLAGS = ("num_features", "num_classes", "max_stride", "fresh", "augment")
+TEXT_FLAGS = ("input_file", "data_dir", "language", "level", "vocabulary_size", "max_tokens",
+              "model", "embedding_size", "embedding_file", "freeze_embedding", "num_buckets",
+              "num_filters", "dropout")
+
+
+def add_model_flags(parser: cli.Parser) -> None:
+    """Adds the flags that shape the network."""
+    group = parser.add_argument_group("model")
+    group.add_argument("--cell", choices=list(CELLS), default="lstm", help="recurrent layer")
+    group.add_argument("--lstm_size", type=cli.positive_int, default=64,
+                       help="units of a recurrent layer, in each direction")
+    group.add_argument("--num_layers", type=cli.positive_int, default=1, help="recurrent layers")
+    group.add_argument("--bidirectional", action=argparse.BooleanOptionalAction, default=False,
+                       help="read from the end too")
+    group.add_argument("--pool", choices=["last", "max"], default="last",
+                       help="the recurrent output to keep: the last, or the largest of each unit")
+    group = parser.add_argument_group("model for texts")
+    group.add_argument("--model", choices=["recurrent", "conv", "bag"], default="recurrent",
+                       help="what reads the words' vectors: recurrent layers, filters over 3, 4 "
+                            "and 5 neighbours, or the mean of all")
+    group.add_argument("--embedding_size", type=cli.positive_int, default=100,
+                       help="numbers a word")
+    group.add_argument("--embedding_file", type=cli.path,
+                       help="first vectors of the words, in word2vec's text format (chapter 14)")
+    group.add_argument("--freeze_embedding", action=argparse.BooleanOptionalAction, default=False,
+                       help="do not train the words' vectors")
+    group.add_argument("--num_filters", type=cli.positive_int, default=100,
+                       help="filters of each width, of --model conv")
+    group.add_argument("--num_buckets", type=cli.non_negative_int, default=0,
+                       help="vectors that pairs of neighbours share, of --model bag")
+    group.add_argument("--dropout", type=cli.number(float, 0, 0.99, "from 0 to 0.99"), default=0.0,
+                       help="share of the words' vectors, and of what reads them, that is dropped")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.training_parser(__doc__, PRESETS)
     data.add_flags(parser)
-    group = parser.add_argument_group("model")
-    group.add_argument("--lstm_size", type=cli.positive_int, default=64, help="units of the LSTM")
+    add_model_flags(parser)
     group = parser.add_argument_group("training")
     group.add_argument("--fresh", action=argparse.BooleanOptionalAction, default=False,
-                       help="draw new sequences for every update, in place of the same 1,000")
+                       help="draw new numbers for every update, in place of the same 1,000")
     group.add_argument("--augment", action=argparse.BooleanOptionalAction, default=False,
-                       help="train on random parts of the sequences, of 3 steps or more: a part "
+                       help="train on random parts of the numbers, of 3 steps or more: a part "
                             "of a sequence follows its law")
     group.add_argument("--max_steps", type=cli.positive_int, default=2000, help="updates in all")
     group.add_argument("--batch_size", type=cli.positive_int, default=128,
@@ -60,6 +117,20 @@ def build_parser() -> cli.Parser:
     return parser
 
 
+def check_flags(args: argparse.Namespace) -> None:
+    """Raises UserError where a flag or preset of numbers is given to texts, or the reverse."""
+    of_texts = args.dataset != data.NUMBERS
+    defaults = vars(build_parser().parse_args([]))
+    for flag in NUMBER_FLAGS if of_texts else TEXT_FLAGS:
+        if (value := getattr(args, flag)) != defaults[flag]:
+            given = (f"--preset {args.preset}, which sets --{flag}," if flag in PRESETS[args.preset]
+                     else f"--{flag} {value}")
+            raise UserError(
+                f"{given} is for {'numbers' if of_texts else 'texts'}, --dataset is {args.dataset}",
+                "give --preset texts, or that of the set" if of_texts else
+                "leave it away, or choose texts by --dataset and --preset")
+
+
 def learning_rate(args: argparse.Namespace) -> float | keras.optimizers.schedules.CosineDecay:
     """Returns the rate, or its schedule over the steps."""
     if args.schedule == "constant":
@@ -71,7 +142,7 @@ def fit(
     args: argparse.Namespace,
     model: SequenceClassifier,
     run: Path,
-    splits: dict[str, data.Split],
+    task: data.Task,
 ) -> dict[str, float]:
     """Trains by compile and fit; returns the validation scores."""
     optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
@@ -86,20 +157,22 @@ def fit(
     trained = {"optimizer": (model.optimizer, model.trainable_variables)}
     state = TrainState(run, {"model": model}, trained, means=means)
     start = int(state.step)
+    if args.embedding_file and start == 0:
+        use_vectors(args, model, task.vocabulary)
     monitor = Monitor(run, start)
     predict = make_predict(model)
     scores = {}
 
     def evaluate(step: int) -> bool:
         """Scores the validation sequences and keeps the best weights; never ends the run."""
-        split = splits["validation"]
+        split = task.splits["validation"]
         scores.update(score(predict(split), split.labels))
         shown = {name: scores[name] for name in ("loss", "accuracy")}
         monitor.scalars(step, shown, "val")
         state.save_if_best(scores["loss"])
         return False
 
-    batches = data.training_batches(args, splits["train"], start)
+    batches = data.training_batches(args, task.splits["train"], start)
     # What a loop would do by hand: the bar, checkpoints, logs, scorings, a way out on Ctrl-C.
     callback = FitCallback(
         state, monitor, max_steps=args.max_steps, save_every=args.save_every,
@@ -110,26 +183,42 @@ def fit(
     return {"step": int(state.step), **scores}
 
 
-def introduce(args: argparse.Namespace) -> None:
+def use_vectors(
+    args: argparse.Namespace, model: SequenceClassifier, vocabulary: Sequence[str]
+) -> None:
+    """Starts from the word vectors of a file, and says how many words it has."""
+    vectors = words.read_vectors(Path(args.embedding_file), args.embedding_size)
+    count = set_vectors(model, vocabulary, vectors)
+    print(f"{args.embedding_file}: {count:,} of {len(vocabulary):,} words")
+
+
+def introduce(args: argparse.Namespace, task: data.Task) -> None:
     """Says what is trained on, and in the demo how to go on to the book's run."""
-    what = "fresh ones at every step" if args.fresh else f"the same {data.SIZES['train']:,}"
-    print(f"training on number sequences, {what}: "
-          f"{', '.join(data.class_names(args.num_classes))}")
+    count = len(task.splits["train"].labels)
+    if args.dataset == data.NUMBERS:
+        what = "fresh ones at every step" if args.fresh else f"the same {count:,}"
+        print(f"training on number sequences, {what}: {', '.join(task.class_names)}")
+    else:
+        print(f"training on {args.input_file or args.dataset}: {count:,} texts, "
+              f"{len(task.vocabulary):,} {args.level}s; {', '.join(task.class_names)}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book")
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
-    splits = data.load_flags(args)
-    introduce(args)
-    model = build_model(args.num_features, args.num_classes, args.lstm_size, args.seed)
-    names = data.class_names(args.num_classes)
-    with rundir.open_run(args, dataset_sha256=data.digest(splits),
-                         parameters=model.count_params(), class_names=names) as run:
-        scores = fit(args, model, run, splits)
+    check_flags(args)
+    task = data.load_flags(args)
+    introduce(args, task)
+    model = build_for(args, len(task.class_names), len(task.vocabulary or []))
+    with rundir.open_run(args, dataset_sha256=data.digest(task), parameters=model.count_params(),
+                         class_names=task.class_names) as run:
+        if task.vocabulary:
+            rundir.write_json(run / "vocabulary.json", task.vocabulary)
+        scores = fit(args, model, run, task)
+    sample = "7 8 9 10" if args.dataset == data.NUMBERS else "a text"
     print(f"validation accuracy {scores['accuracy']:.2%} after {scores['step']} steps; "
-          "try: python predict.py 7 8 9 10")
+          f"try: python predict.py {sample}")
     return scores
 
 

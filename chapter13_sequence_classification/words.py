@@ -1,0 +1,123 @@
+"""Texts as numbers: cutting them into words, the vocabulary, word vectors from a file.
+
+One function cuts, in training and inside the export: runs of letters and digits in lower case, or
+single characters. Only Chinese words need more: jieba puts spaces between them beforehand.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from common.errors import UserError
+
+UNKNOWN = "UNK"  # word 0, which also fills up; no word is written in capitals
+BLOCK = 1000  # texts that are cut at once
+
+
+def segment(texts: Sequence[str], language: str, level: str) -> list[str]:
+    """Puts spaces between the words of Chinese texts; returns all others as they are.
+
+    Raises:
+        UserError: jieba is needed and not installed.
+    """
+    if (language, level) != ("zh", "word"):
+        return list(texts)
+    try:
+        import jieba  # 19 MB, and needed for this alone
+    except ImportError as error:
+        raise UserError("Chinese words need jieba, which is not installed",
+                        "pip install jieba, or take characters: --level char") from error
+    jieba.setLogLevel("WARNING")
+    return [" ".join(jieba.cut(text)) for text in texts]
+
+
+def cut(texts: tf.Tensor, level: str) -> tf.RaggedTensor:
+    """Cuts texts into tokens: words, or characters; signs and spaces are left out.
+
+    Args:
+        texts: string (count,), Chinese ones with spaces between words unless level is "char".
+        level: "word" or "char".
+
+    Returns:
+        string (count, None).
+    """
+    apart = "" if level == "char" else " "
+    texts = tf.strings.regex_replace(tf.strings.lower(texts, "utf-8"), r"[^\pL\pM\pN_]+", apart)
+    return tf.strings.unicode_split(texts, "UTF-8") if level == "char" else tf.strings.split(texts)
+
+
+def build_vocabulary(texts: Sequence[str], level: str, vocabulary_size: int) -> list[str]:
+    """Returns `UNKNOWN` and the most frequent tokens, at most `vocabulary_size` in all."""
+    counts = Counter()
+    for i in range(0, len(texts), BLOCK):
+        counts.update(cut(tf.constant(texts[i : i + BLOCK]), level).flat_values.numpy())
+    ranked = sorted(counts, key=lambda token: (-counts[token], token))
+    return [UNKNOWN, *(token.decode() for token in ranked[: vocabulary_size - 1])]
+
+
+class Encoder(tf.Module):
+    """Texts in, what the network takes out; a SavedModel can hold it."""
+
+    def __init__(self, vocabulary: Sequence[str], level: str, max_tokens: int):
+        """Takes the words in the order of their numbers; texts end after `max_tokens`."""
+        super().__init__()
+        self.level, self.max_tokens = level, max_tokens
+        numbers = tf.range(len(vocabulary), dtype=tf.int32)
+        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(vocabulary), numbers)
+        self.table = tf.lookup.StaticHashTable(entries, default_value=0)
+
+    def encode(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Turns string (count,) into int32 (count, max_tokens) and lengths, int64 (count,).
+
+        Unknown words are 0. So is the one word of a text that has none: no length is 0.
+        """
+        tokens = cut(texts, self.level)[:, : self.max_tokens]
+        numbers = tf.ragged.map_flat_values(self.table.lookup, tokens)
+        lengths = tf.maximum(tokens.row_lengths(), 1)
+        return numbers.to_tensor(shape=(None, self.max_tokens)), lengths
+
+    def encode_all(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Does the same to many texts, block by block."""
+        blocks = [self.encode(tf.constant(texts[i : i + BLOCK]))
+                  for i in range(0, len(texts), BLOCK)]
+        sequences, lengths = zip(*blocks, strict=True)
+        return np.concatenate(sequences), np.concatenate(lengths)
+
+
+def read_vectors(path: Path, size: int) -> dict[str, np.ndarray]:
+    """Reads word vectors in the text format of word2vec, as chapter 14 exports them.
+
+    Args:
+        path: a first line `words size`, then a line a word: it, and its numbers.
+        size: what the vectors' length must be.
+
+    Returns:
+        float32 of shape (size,) by word.
+
+    Raises:
+        UserError: the file cannot be read, is of another form, or its vectors of another length.
+    """
+    hint = "give a file in the text format of word2vec, such as chapter 14's export/vectors.txt"
+    try:
+        head, *lines = path.read_text(encoding="utf-8").rstrip().split("\n")
+        _, found = map(int, head.split())
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", hint) from error
+    except ValueError as error:  # no UTF-8, an empty file, or another first line
+        raise UserError(f"{path} does not begin with two counts", hint) from error
+    if found != size:
+        raise UserError(f"the vectors in {path} have {found} numbers, --embedding_size is {size}",
+                        f"give --embedding_size {found}")
+    vectors = {}
+    for number, line in enumerate(lines, 2):
+        word, *values = line.rstrip().split(" ")
+        try:
+            vectors[word] = np.array(values, np.float32)
+        except ValueError:
+            values = []
+        if len(values) != size:
+            raise UserError(f"{path}, line {number}: not a word and {size} numbers", hint)
+    return vectors
