@@ -1,18 +1,37 @@
-"""Chapter 13: the laws against the reference, the mask to the last bit, numbers in and out."""
+"""Chapter 13: the laws against the reference, the mask to the last bit; texts; in and out."""
 
 import argparse
+import gzip
 import io
 import json
+import re
 import sys
+import tarfile
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from chapter13_sequence_classification import data, eval, export, predict, train
-from chapter13_sequence_classification.model import build_model
+from chapter13_sequence_classification import (
+    baseline,
+    data,
+    eval,
+    export,
+    laws,
+    predict,
+    texts,
+    train,
+    words,
+)
+from chapter13_sequence_classification.model import (
+    add_pairs,
+    build_model,
+    build_text_model,
+    set_vectors,
+)
 from common import rundir
+from common.errors import UserError
 
 CHAPTER = "chapter13_sequence_classification"
 TINY = ["--lstm_size", "8", "--batch_size", "8", "--schedule", "constant", "--log_every", "1",
@@ -20,24 +39,28 @@ TINY = ["--lstm_size", "8", "--batch_size", "8", "--schedule", "constant", "--lo
 
 
 def flags(**changes):
-    settled = {"seed": 3, "num_features": 1, "num_classes": 2, "max_stride": 1, "batch_size": 16,
-               "fresh": False, "augment": False}
+    settled = {"dataset": "numbers", "seed": 3, "num_features": 1, "num_classes": 2,
+               "max_stride": 1, "batch_size": 16, "fresh": False, "augment": False}
     return argparse.Namespace(**(settled | changes))
+
+
+def draw(*key):
+    return data.Split(*laws.generate(*key))
 
 
 def numbers_of(split):
     """The whole numbers of each sequence without its filling: int arrays (steps, features)."""
-    return [np.rint(x[:n] * data.MAX_VALUE).astype(int)
+    return [np.rint(x[:n] * laws.MAX_VALUE).astype(int)
             for x, n in zip(split.sequences, split.lengths, strict=True)]
 
 
 def test_the_books_generator_has_the_books_constants():
-    split = data.generate(20_000, (0, 0), 1, 2, 1)
+    split = draw(20_000, (0, 0), 1, 2, 1)
     assert split.sequences.shape == (20_000, 20, 1) and split.sequences.dtype == np.float32
     assert np.unique(split.lengths).tolist() == list(range(3, 21))
     assert np.bincount(split.lengths)[3:].min() > 0.9 * 20_000 / 18
     assert split.labels.mean() == pytest.approx(0.5, abs=0.02)
-    assert data.class_names(2) == ["linear", "random"]
+    assert laws.class_names(2) == ["linear", "random"]
     sequences = numbers_of(split)
     linear = [x for x, label in zip(sequences, split.labels, strict=True) if label == 0]
     random = np.concatenate([x for x, y in zip(sequences, split.labels, strict=True) if y == 1])
@@ -46,16 +69,16 @@ def test_the_books_generator_has_the_books_constants():
     assert max(x[0, 0] + len(x) for x in linear) == 1000  # a start is at most 1000 - length
     assert random.min() == 0 and random.max() == 1000
     assert random.mean() == pytest.approx(500, abs=5)
-    filling = ~data.steps_of(split.lengths)
+    filling = ~laws.steps_of(split.lengths)
     assert filling.any() and not split.sequences[filling].any()
 
 
 def test_every_law_holds_in_every_feature():
-    split = data.generate(3000, (1,), 2, 5, 10)
+    split = draw(3000, (1,), 2, 5, 10)
     assert np.bincount(split.labels).min() > 500
-    by_name = {name: [] for name in data.class_names(5)}
+    by_name = {name: [] for name in laws.class_names(5)}
     for x, label in zip(numbers_of(split), split.labels, strict=True):
-        by_name[data.class_names(5)[label]].append(x)
+        by_name[laws.class_names(5)[label]].append(x)
         assert x.min() >= 0 and x.max() <= 1000
     strides = {int(s) for x in by_name["linear"] for s in np.diff(x, axis=0).ravel()}
     assert strides == set(range(1, 11))
@@ -70,21 +93,22 @@ def test_every_law_holds_in_every_feature():
 
 
 def test_splits_have_their_sizes_and_share_nothing_but_chance():
-    splits = data.load_flags(flags())
+    splits = data.load_flags(flags()).splits
     assert {name: len(s.labels) for name, s in splits.items()} == {
         "train": 1000, "validation": 500, "test": 5000}
     random = {name: {x.tobytes() for x in split.sequences[split.labels == 1]}
               for name, split in splits.items()}
     assert not random["train"] & random["test"] and not random["train"] & random["validation"]
-    assert data.digest(splits) == data.digest(data.load_flags(flags()))
-    assert data.digest(splits) != data.digest(data.load_flags(flags(seed=4)))
+    whole = data.digest(data.load_flags(flags()))
+    assert whole == data.digest(data.load_flags(flags()))
+    assert whole != data.digest(data.load_flags(flags(seed=4)))
 
 
 @pytest.mark.parametrize("options", [{}, {"augment": True}, {"fresh": True},
                                      {"fresh": True, "augment": True, "num_features": 2}])
 def test_the_training_stream_starts_anywhere(options):
     args = flags(**options)
-    split = data.load_flags(args)["train"]
+    split = data.load_flags(args).splits["train"]
     whole = list(data.training_batches(args, split).take(6))
     late = list(data.training_batches(args, split, start_step=4).take(2))
     for expected, found in zip(whole[4:], late, strict=True):
@@ -100,7 +124,7 @@ def test_the_training_stream_starts_anywhere(options):
 
 def test_fresh_sequences_are_of_the_same_kind_and_not_the_splits_own():
     args = flags(fresh=True, batch_size=1000)
-    splits = data.load_flags(args)
+    splits = data.load_flags(args).splits
     (sequences, lengths), labels = next(iter(data.training_batches(args, splits["train"])))
     fresh = data.Split(sequences.numpy(), lengths.numpy(), labels.numpy())
     assert all((np.diff(x, axis=0) == 1).all() == (label == 0)
@@ -112,8 +136,8 @@ def test_fresh_sequences_are_of_the_same_kind_and_not_the_splits_own():
 def test_parts_are_parts_of_every_length_and_place():
     lengths = np.concatenate([np.arange(3, 21), np.full(3000, 20)])
     steps = np.arange(1, 21, dtype=np.float32)  # the number tells the step it came from
-    whole = np.where(data.steps_of(lengths), steps[:, None], 0)
-    parts, found = data.cut(tf.constant(whole), tf.constant(lengths), tf.constant([3, 4], tf.int64))
+    whole = np.where(laws.steps_of(lengths), steps[:, None], 0)
+    parts, found = laws.cut(tf.constant(whole), tf.constant(lengths), tf.constant([3, 4], tf.int64))
     parts, found = parts.numpy(), found.numpy()
     for part, length, original in zip(parts[..., 0], found, lengths, strict=True):
         assert 3 <= length <= original
@@ -127,7 +151,7 @@ def test_parts_are_parts_of_every_length_and_place():
 
 
 def test_evaluation_shows_each_sequence_once_in_order():
-    split = data.generate(23, (5,), 1, 2, 1)
+    split = draw(23, (5,), 1, 2, 1)
     batches = list(data.evaluation_batches(split, batch_size=10))
     assert [len(labels) for _, labels in batches] == [10, 10, 3]
     np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), split.labels)
@@ -146,17 +170,17 @@ def shaken_model(num_features=1, num_classes=2):
 def test_padding_changes_nothing_to_the_last_bit(num_features, compiled):
     """Against the same sequence alone and unpadded, with neither mask nor length in sight."""
     model = shaken_model(num_features, 3)
-    split = data.generate(25, (6,), num_features, 3, 1)
+    split = draw(25, (6,), num_features, 3, 1)
     call = tf.function(model, reduce_retracing=True) if compiled else model
     padded = call((tf.constant(split.sequences), tf.constant(split.lengths))).numpy()
-    noise = np.where(data.steps_of(split.lengths), split.sequences, np.float32(1e6))
+    noise = np.where(laws.steps_of(split.lengths), split.sequences, np.float32(1e6))
     noisy = call((tf.constant(noise), tf.constant(split.lengths))).numpy()
     longer = np.pad(split.sequences, ((0, 0), (0, 9), (0, 0)))
     assert (noisy == padded).all()
     assert (call((tf.constant(longer), tf.constant(split.lengths))).numpy() == padded).all()
     for sequence, length, expected in zip(split.sequences, split.lengths, padded, strict=True):
         alone = tf.constant(sequence[None, :length])
-        unmasked = model.classifier(model.lstm(alone)).numpy()
+        unmasked = model.classifier(model.reader.layers[0](alone)).numpy()
         masked = call((alone, tf.constant([length]))).numpy()
         assert (unmasked[0] == expected).all() and (masked[0] == expected).all()
 
@@ -178,10 +202,10 @@ def test_the_network_is_the_books_and_every_weight_learns():
     classifier = build_model(num_classes=500).classifier  # weights N(0, 1), as in the book
     assert classifier.kernel.numpy().std() == pytest.approx(1, abs=0.03)
     assert classifier.bias.numpy().std() == pytest.approx(1, abs=0.1)
-    size = model.lstm.units
+    (lstm,) = model.reader.layers
     np.testing.assert_array_equal(
-        model.lstm.cell.bias.numpy(), np.repeat([0, 1, 0, 0], size))  # forget bias 1
-    split = data.generate(16, (7,), 1, 2, 1)
+        lstm.cell.bias.numpy(), np.repeat([0, 1, 0, 0], lstm.units))  # forget bias 1
+    split = draw(16, (7,), 1, 2, 1)
     with tf.GradientTape() as tape:
         logits = model((tf.constant(split.sequences), tf.constant(split.lengths)))
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(split.labels, logits)
@@ -191,7 +215,8 @@ def test_the_network_is_the_books_and_every_weight_learns():
 
 def test_an_lstm_by_hand_gives_the_same():
     model = shaken_model(2, 3)
-    kernel, recurrent, bias = (v.numpy().astype(np.float64) for v in model.lstm.cell.weights)
+    (lstm,) = model.reader.layers
+    kernel, recurrent, bias = (v.numpy().astype(np.float64) for v in lstm.cell.weights)
     sequence = np.random.default_rng(0).random((5, 2))
     sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     h = c = np.zeros(64)
@@ -349,8 +374,9 @@ def test_the_export_takes_one_sequence_and_many(capfd):
 
 def test_names_in_results_are_those_of_the_readme():
     text = (rundir.ROOT / CHAPTER / "README.md").read_text(encoding="utf-8")
-    for preset in train.PRESETS:
-        assert f'"numbers-lstm64-{preset}"' in text
+    for preset, settings in train.PRESETS.items():
+        if "dataset" not in settings:
+            assert f'"numbers-lstm64-{preset}"' in text
 
 
 @pytest.mark.slow
@@ -370,3 +396,347 @@ def test_the_demo_learns_the_task(capfd):
     assert train.main(["--max_steps", "600", "--name", "short"]) == 0
     assert eval.main(["--name", "short"]) == 0
     assert json.loads(capfd.readouterr().out.splitlines()[-1])["accuracy"] > 0.96
+
+
+def text_model(**changes):
+    settled = {"num_words": 9, "num_classes": 3, "embedding_size": 4, "num_filters": 5, "seed": 1,
+               "cell": "lstm", "lstm_size": 6, "num_layers": 1, "bidirectional": False,
+               "pool": "last"}
+    return build_text_model(**(settled | changes))
+
+
+READERS = [
+    {}, {"cell": "gru", "num_layers": 2}, {"cell": "rnn", "bidirectional": True},
+    {"bidirectional": True, "pool": "max", "num_layers": 2}, {"model": "conv"},
+    {"model": "bag"}, {"model": "bag", "num_buckets": 7},
+]
+
+
+@pytest.mark.parametrize("options", READERS, ids=str)
+def test_what_stands_behind_the_end_changes_no_reader(options):
+    model = text_model(**options, dropout=0.5)
+    tokens = np.random.default_rng(0).integers(0, 9, (6, 12), np.int32)
+    lengths = np.array([1, 2, 5, 12, 11, 3])
+    logits = model((tf.constant(tokens), tf.constant(lengths)), training=False).numpy()
+    filled = np.where(np.arange(12) < lengths[:, None], tokens, 8).astype(np.int32)
+    longer = np.pad(filled, ((0, 0), (0, 4)))
+    again = model((tf.constant(longer), tf.constant(lengths)), training=False).numpy()
+    np.testing.assert_allclose(again, logits, atol=1e-6)
+    for row, length, expected in zip(tokens, lengths, logits, strict=True):
+        alone = model((tf.constant(row[None, :length]), tf.constant([length])), training=False)
+        np.testing.assert_allclose(alone[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("options", [*READERS, {"freeze_embedding": True}], ids=str)
+def test_every_weight_of_a_text_model_learns_but_frozen_vectors(options):
+    model = text_model(**options, dropout=0.2)
+    tokens = tf.constant(np.arange(24, dtype=np.int32).reshape(3, 8) % 9)
+    with tf.GradientTape() as tape:
+        logits = model((tokens, tf.constant([8, 8, 8])), training=True)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)([0, 1, 2], logits)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert all(float(tf.norm(tf.convert_to_tensor(g))) > 0 for g in gradients)
+    frozen = options.get("freeze_embedding", False)
+    assert any(v is model.embedding.embeddings for v in model.trainable_variables) != frozen
+
+
+def test_convolutions_against_loops():
+    model = text_model(model="conv")
+    vectors = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
+    found = model.reader(tf.constant(vectors[None]), tf.constant([[True] * 5 + [False]])).numpy()[0]
+    expected = []
+    for layer in model.reader.filters:
+        kernel, bias = (v.numpy() for v in layer.weights)  # (span, 4, 5), (5,)
+        before, after = (len(kernel) - 1) // 2, len(kernel) // 2
+        padded = np.pad(vectors[:5], ((before, after + 1), (0, 0)))
+        answers = [(padded[i : i + len(kernel), :, None] * kernel).sum((0, 1)) + bias
+                   for i in range(5)]
+        expected += list(np.maximum(np.max(answers, axis=0), 0))
+    assert [len(layer.kernel) for layer in model.reader.filters] == [3, 4, 5]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_bag_is_a_mean_and_pairs_know_the_order():
+    bag = text_model(model="bag").reader
+    steps = tf.constant([[[1.0, 2, 3, 4], [3, 4, 5, 6], [9, 9, 9, 9]]])
+    np.testing.assert_allclose(bag(steps, tf.constant([[True, True, False]])), [[2, 3, 4, 5]])
+    tokens, mask = add_pairs(
+        tf.constant([[3, 5, 0], [5, 3, 5]]), tf.constant([[True, True, False], [True] * 3]), 9, 97)
+    assert tokens[:, :3].numpy().tolist() == [[3, 5, 0], [5, 3, 5]]
+    assert mask.numpy().tolist() == [[True, True, False, True, False], [True] * 5]
+    assert tokens[0, 3] == tokens[1, 4] != tokens[1, 3]  # 3 5 twice, 5 3 is another
+    assert ((tokens[:, 3:] >= 9) & (tokens[:, 3:] < 9 + 97)).numpy().all()
+
+
+def test_texts_are_cut_into_words_or_characters():
+    def cut(text, level):
+        return [token.decode() for token in words.cut(tf.constant([text]), level)[0].numpy()]
+
+    assert cut("It's GOOD,\u3000isn't_it? Élan 2x", "word") == [
+        "it", "s", "good", "isn", "t_it", "élan", "2x"]
+    assert cut("房间 很大。\n", "word") == ["房间", "很大"]
+    assert cut("房间 Ok！", "char") == ["房", "间", "o", "k"]
+    assert cut("...", "word") == cut("", "char") == []
+
+
+def test_words_are_numbered_by_frequency_and_the_rest_is_one():
+    vocabulary = words.build_vocabulary(["b a a", "a c b d"], "word", 4)
+    assert vocabulary == ["UNK", "a", "b", "c"]
+    encoder = words.Encoder(vocabulary, "word", 3)
+    tokens, lengths = encoder.encode_all(["b A zzz", "!", "c c c a"])
+    assert tokens.tolist() == [[2, 1, 0], [0, 0, 0], [3, 3, 3]] and tokens.dtype == np.int32
+    assert lengths.tolist() == [3, 1, 3] and lengths.dtype == np.int64
+
+
+def test_chinese_words_come_from_jieba(monkeypatch):
+    pytest.importorskip("jieba")
+    (spaced,) = words.segment(["房间很大很干净"], "zh", "word")
+    assert spaced.split() == ["房间", "很大", "很", "干净"]
+    assert words.segment(["房间很大"], "zh", "char") == ["房间很大"]
+    monkeypatch.setitem(sys.modules, "jieba", None)
+    with pytest.raises(UserError, match="jieba, which is not installed") as stop:
+        words.segment(["房间很大"], "zh", "word")
+    assert "pip install jieba" in stop.value.hint
+
+
+def write_vectors(path, text="3 2\nUNK 0 0\ngood 1.5 -2\nbad 1e-1 0\n"):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_word_vectors_of_a_file_are_taken_over(tmp_path):
+    vectors = words.read_vectors(write_vectors(tmp_path / "v.txt"), 2)
+    assert vectors["good"].dtype == np.float32 and vectors["bad"].tolist() == [np.float32(0.1), 0]
+    model = text_model(num_words=3, embedding_size=2)
+    before = model.embedding.embeddings.numpy()
+    assert set_vectors(model, ["UNK", "other", "good"], vectors) == 2
+    np.testing.assert_array_equal(model.embedding.embeddings, [[0, 0], before[1], [1.5, -2]])
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("", "does not begin with two counts"), ("good 1 2\n", "does not begin with two counts"),
+    ("1 3\ngood 1 2 3\n", "have 3 numbers, --embedding_size is 2"),
+    ("2 2\ngood 1 2\nbad 1\n", "line 3: not a word and 2 numbers"),
+    ("1 2\ngood 1 two\n", "line 2: not a word"),
+])
+def test_bad_vectors_are_named(text, says, tmp_path):
+    with pytest.raises(UserError, match=says):
+        words.read_vectors(write_vectors(tmp_path / "v.txt", text), 2)
+
+
+def fake_newsgroups(folder):
+    with tarfile.open(folder / "20news-bydate.tar.gz", "w:gz") as archive:
+        for split, count in (("train", 20), ("test", 4)):
+            for number in range(count):
+                raw = f"Subject: caf\xe9 {number}".encode("latin-1")
+                info = tarfile.TarInfo(f"20news-bydate-{split}/sci.{'ab'[number % 2]}/{number}")
+                info.size = len(raw)
+                archive.addfile(info, io.BytesIO(raw))
+    return (18, 2, 4), ["sci.a", "sci.b"], "Subject: caf\xe9"
+
+
+def fake_mr(folder):
+    for kind, count in (("neg", 10), ("pos", 20)):
+        lines = [f"{kind} caf\xe9\x85 {number} \n" for number in range(count)]
+        (folder / f"rt-polarity.{kind}").write_text("".join(lines), encoding="latin-1")
+    return (24, 3, 3), ["negative", "positive"], "caf\xe9\x85"
+
+
+def fake_sst2(folder):
+    for name, count in (("train", 12), ("dev", 4), ("test", 6)):
+        lines = [f"{number % 2} a  fine {name} {number}\n" for number in range(count)]
+        (folder / f"stsa.binary.{name}").write_text("".join(lines), encoding="utf-8")
+    return (12, 4, 6), ["negative", "positive"], "a  fine train"
+
+
+def fake_thucnews(folder):
+    (folder / "class.txt").write_text("sports\ngame\n", encoding="utf-8")
+    for name, count in (("dev", 20), ("test", 5)):
+        lines = [f"标题 {number}\t{number % 2}\n" for number in range(count)]
+        (folder / f"{name}.txt").write_text("".join(lines), encoding="utf-8")
+    return (18, 2, 5), ["game", "sports"], "标题"
+
+
+def fake_chnsenticorp(folder):
+    rows = "".join(f'{number % 2},"房间,""大"" {number}"\n' for number in range(20))
+    raw = gzip.compress(("\ufefflabel,review\n" + rows).encode())
+    (folder / "ChnSentiCorp_htl_all.csv.gz").write_bytes(raw)
+    return (16, 2, 2), ["negative", "positive"], '房间,"大"'
+
+
+@pytest.mark.parametrize("fake", [fake_newsgroups, fake_mr, fake_sst2, fake_thucnews,
+                                  fake_chnsenticorp])
+def test_published_layouts_are_read(fake, tmp_path):
+    sizes, class_names, start = fake(tmp_path)
+    dataset = fake.__name__.removeprefix("fake_")
+    corpus = texts.load(dataset, None, str(tmp_path))
+    assert tuple(len(corpus.texts[name]) for name in ("train", "validation", "test")) == sizes
+    assert corpus.class_names == class_names
+    assert start in corpus.texts["train"][0]
+    numbers = {name: [int(text.split()[-1]) for text in split]
+               for name, split in corpus.texts.items()}
+    if dataset == "mr":  # the file decides the class
+        assert all(text.startswith(class_names[label][:3])
+                   for name in numbers
+                   for text, label in zip(corpus.texts[name], corpus.labels[name], strict=True))
+    else:
+        odd = {"thucnews": 0}.get(dataset, 1)  # class 1, sports, comes second by its name
+        assert all((number % 2 == odd) == (label == 1) for name in numbers
+                   for number, label in zip(numbers[name], corpus.labels[name], strict=True))
+    assert texts.load(dataset, None, str(tmp_path)).texts == corpus.texts  # the same split
+
+
+def test_own_texts_come_as_lines_and_tables(tmp_path):
+    bodies = {"a.txt": "{} some, text {}\n", "a.tsv": "{}\tsome, text {}\n",
+              "a.csv": '{},"some, text {}"\n'}
+    found = []
+    for name, body in bodies.items():
+        text = "".join(body.format("yes" if i % 3 else "no", i) for i in range(30))
+        (tmp_path / name).write_text("label,text\n" * (name == "a.csv") + text, encoding="utf-8")
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress((tmp_path / name).read_bytes()))
+        found += [texts.load("file", str(tmp_path / n), None) for n in (name, f"{name}.gz")]
+    assert found[0].class_names == ["no", "yes"] and len(found[0].texts["train"]) == 24
+    assert sum(len(split) for split in found[0].texts.values()) == 30
+    assert all(corpus.texts == found[0].texts for corpus in found)
+    together = {text for split in found[0].texts.values() for text in split}
+    assert together == {f"some, text {i}" for i in range(30)}  # each in one split
+
+
+@pytest.mark.parametrize(("name", "content", "says"), [
+    ("a.txt", b"yes fine\nno\n", "line 2: 'no' is no label and text with a space between"),
+    ("a.tsv", b"yes\tfine\nno\ta\tb\n", "line 2: 'no.ta.tb' is no label and text with one tab"),
+    ("a.tsv", b"yes\tfine\nno\t \n", "line 2: 'no' is no label and text"),
+    ("a.csv", b"yes,fine\nno,well, yes\n", "line 2: 3 fields, 3 of them not empty"),
+    ("a.csv", b"yes,fine\nno,\n", "line 2: 2 fields, 1 of them not empty"),
+    ("a.csv", b'yes,fine\nno,"well\n', "line 2: unexpected end of data"),
+    ("a.txt", b"", "0 classes"),
+    ("a.txt", b"yes fine\nyes well\n", "texts of 1 classes yes"),
+    ("a.txt", b"yes fine\nno bad\n", "has 2 texts"),
+    ("a.txt", b"yes \xff\n", "is not UTF-8: byte 0xff at offset 4"),
+    ("a.txt.gz", b"yes fine\n", "cannot read"),
+    ("a.txt", b"yes !\nno ?\n" * 10, "hold no words"),
+])
+def test_bad_texts_are_named_and_leave_nothing(name, content, says, tmp_path, capfd):
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert train.main(["--preset", "texts", "--dataset", "file", "--input_file", str(path)]) == 2
+    error, hint = capfd.readouterr().err.strip().splitlines()[-2:]
+    assert error.startswith("error: ") and hint.startswith("hint: ")
+    assert re.search(says, error), error
+    assert not (rundir.runs_dir() / CHAPTER).exists()
+
+
+def test_damaged_published_files_are_named(tmp_path):
+    fake_sst2(tmp_path)
+    with (tmp_path / "stsa.binary.dev").open("a") as file:
+        file.write("7 strange\n")
+    with pytest.raises(UserError, match=r"stsa.binary.dev, line 5: 7 is not a class from 0 to 1"):
+        texts.load("sst2", None, str(tmp_path))
+    (tmp_path / "20news-bydate.tar.gz").write_bytes(b"no archive")
+    with pytest.raises(UserError, match="is not the archive of newsgroups"):
+        texts.load("newsgroups", None, str(tmp_path))
+    with pytest.raises(UserError, match=r"has no ChnSentiCorp_htl_all\.csv"):
+        texts.load("chnsenticorp", None, str(tmp_path))
+
+
+@pytest.mark.parametrize(("argv", "says"), [
+    (["--dataset", "modules"], "--preset demo, which sets --augment, is for numbers"),
+    (["--preset", "texts", "--num_classes", "3"], "--num_classes 3 is for numbers"),
+    (["--model", "conv"], "--model conv is for texts, --dataset is numbers"),
+    (["--preset", "texts", "--dataset", "file"], "--dataset file and --input_file None"),
+    (["--preset", "texts", "--input_file", "a.txt"], "--dataset modules and --input_file"),
+    (["--preset", "texts", "--vocabulary_size", "1"], "--vocabulary_size: 1 is not at least 2"),
+])
+def test_flags_of_numbers_and_of_texts_are_kept_apart(argv, says, capfd):
+    assert train.main(argv) == 2
+    assert says in capfd.readouterr().err
+    assert not (rundir.runs_dir() / CHAPTER).exists()
+
+
+def test_the_standard_library_gives_texts_of_every_topic():
+    corpus = texts.load("modules", None, None)
+    assert corpus.class_names == sorted(texts.TOPICS)
+    together = [text for split in corpus.texts.values() for text in split]
+    assert len(together) == len(set(together)) > 2000
+    assert min(np.bincount(corpus.labels["train"])) > 100
+    modules = [module for topic in texts.TOPICS.values() for module in topic.split()]
+    assert len(modules) == len(set(modules))
+
+
+def test_the_baseline_tells_words_apart_and_is_scored_on_the_test_split():
+    splits = {"train": ["good film", "bad film", "so good", "so bad"] * 3,
+              "validation": ["good", "bad"], "test": ["good", "bad", "film bad", "bad so"]}
+    labels = {name: np.array(["bad" in text for text in split], np.int64)
+              for name, split in splits.items()}
+    labels["test"][3] = 0  # a mistake that nobody can avoid
+    for level in ("word", "char"):
+        found = baseline.score_tfidf(splits, labels, level)
+        assert found["accuracy"] == 0.75 and found["examples"] == 4
+
+
+TINY_TEXTS = ["--preset", "texts", "--dataset", "file", "--embedding_size", "4", "--lstm_size", "4",
+              "--num_filters", "4", "--max_tokens", "6", "--batch_size", "8", "--log_every", "1",
+              "--eval_every", "4", "--learning_rate", "0.05"]
+
+
+@pytest.fixture
+def fruits(tmp_path):
+    """Texts whose class one word tells."""
+    lines = [f"{name} I ate {article} {name}, number {i}\n" for i in range(40)
+             for article, name in (("an", "apple"), ("a", "pear"))]
+    path = tmp_path / "fruits.txt"
+    path.write_text("".join(lines), encoding="utf-8")
+    return ["--input_file", str(path)]
+
+
+@pytest.mark.parametrize("options", [
+    ["--model", "recurrent", "--bidirectional", "--pool", "max"],
+    ["--model", "bag", "--num_buckets", "16", "--level", "char", "--max_tokens", "30"],
+])
+def test_texts_go_in_and_labels_come_out(options, fruits, tmp_path, capfd):
+    vectors = write_vectors(tmp_path / "v.txt", "1 4\napple 1 0 0 1\n")
+    run = trained(*TINY_TEXTS, *fruits, *options, "--max_steps", "60", "--embedding_file",
+                  str(vectors))
+    known = 0 if "char" in options else 1
+    assert f"{known} of " in capfd.readouterr().out
+    assert eval.main(["--name", "run"]) == 0
+    result = json.loads((run / "eval.json").read_text(encoding="utf-8"))
+    assert result["dataset"] == "fruits" and result["metrics"]["test"]["examples"] == 8
+    assert result["metrics"]["test"]["accuracy"] == result["metrics"]["tfidf"]["accuracy"] == 1
+    assert (run / "mistakes.txt").read_text() == "" and (run / "confusion.png").exists()
+    assert export.main(["--name", "run"]) == 0
+    classify = tf.saved_model.load(str(run / "export" / "1")).signatures["serving_default"]
+    asked = ["An APPLE!", "i ate a pear", "?"]
+    answer = classify(texts=tf.constant(asked))
+    assert [label.decode() for label in answer["labels"].numpy()[:2]] == ["apple", "pear"]
+    path = tmp_path / "asked.txt"
+    path.write_text("\n".join(asked), encoding="utf-8")
+    status, said = say(capfd, "--json", "--file", str(path))
+    found = [json.loads(line) for line in said.out.splitlines()]
+    assert status == 0 and [line["text"] for line in found] == asked
+    np.testing.assert_allclose([list(line["probabilities"].values()) for line in found],
+                               answer["probabilities"], atol=1e-6)
+    assert "unlike any training sequence: ?" in said.err and said.err.count("unlike") == 1
+
+
+def test_a_resumed_run_on_texts_equals_a_whole_one(fruits, tmp_path, capfd):
+    options = [*TINY_TEXTS, *fruits, "--model", "conv", "--embedding_file",
+               str(write_vectors(tmp_path / "v.txt", "1 4\npear 1 0 0 1\n"))]
+    assert train.main([*options, "--max_steps", "6", "--name", "whole"]) == 0
+    assert train.main([*options, "--max_steps", "3", "--name", "parts"]) == 0
+    assert train.main(["--name", "parts", "--max_steps", "6"]) == 0
+    whole, parts = (rundir.runs_dir() / CHAPTER / name / "metrics.jsonl"
+                    for name in ("whole", "parts"))
+    last = [path.read_text().splitlines()[-2:] for path in (whole, parts)]
+    assert last[0] == last[1] and '"step": 6' in last[0][0]
+
+
+@pytest.mark.parametrize(("dataset", "place", "sizes", "num_classes"), [
+    ("newsgroups", ".", (10183, 1131, 7532), 20), ("mr", "mr", (8530, 1066, 1066), 2),
+    ("sst2", "sst2", (6920, 872, 1821), 2), ("thucnews", "thucnews_title", (9000, 1000, 10000), 10),
+    ("chnsenticorp", ".", (6212, 777, 777), 2),
+])
+def test_real_sets_have_their_published_sizes(dataset, place, sizes, num_classes, real_data):
+    corpus = texts.load(dataset, None, str(real_data(f"text_classification/{place}")))
+    assert tuple(len(corpus.texts[name]) for name in ("train", "validation", "test")) == sizes
+    assert len(corpus.class_names) == num_classes
