@@ -115,11 +115,12 @@ def encode_texts(
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Prints what the classifier of a run makes of sequences."""
-    what = "numbers" if flags.dataset == data.NUMBERS else "text"
+    of_numbers = flags.dataset == data.NUMBERS
+    what, example = ("numbers", "7 8 9 10") if of_numbers else ("texts", '"a text"')
     if args.steps and args.file:
         raise UserError(f"both {what} and --file {args.file} are given", "give one of them")
     if not (args.steps or args.file):
-        raise UserError(f"no {what} given", "give some, as in 7 8 9 10, or --file FILE")
+        raise UserError(f"no {what} are given", f"give some, as in {example}, or --file FILE")
     lines = read_lines(args.file) if args.file else [" ".join(args.steps)]
     model, names, vocabulary = load_run(args, flags)
     if vocabulary is None:

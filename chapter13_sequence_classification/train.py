@@ -31,6 +31,8 @@ from common.monitor import Monitor
 
 CHAPTER = "chapter13_sequence_classification"
 
+BAG = {"model": "bag", "num_buckets": 65536, "dropout": 0.5, "batch_size": 64,
+       "learning_rate": 0.001, "max_steps": 1500, "eval_every": 100}
 PRESETS = {
     "demo": {"augment": True, "schedule": "cosine"},
     "book": {"optimizer": "sgd", "learning_rate": 0.01, "log_every": 10, "eval_every": 1000,
@@ -40,21 +42,15 @@ PRESETS = {
                    "eval_every": 300},
     "texts": {"dataset": "modules", "model": "conv", "dropout": 0.5, "max_tokens": 100,
               "batch_size": 64, "learning_rate": 0.001, "max_steps": 600, "eval_every": 100},
-    "newsgroups": {"dataset": "newsgroups", "num_layers": 2, "lstm_size": 100, "dropout": 0.2,
-                   "batch_size": 64, "learning_rate": 0.002, "max_steps": 1600, "eval_every": 200},
+    "newsgroups": {"dataset": "newsgroups", "num_layers": 2, "lstm_size": 100, "pool": "max",
+                   "dropout": 0.2, "learning_rate": 0.002, "max_steps": 600, "eval_every": 100},
     "newsgroups_conv": {"dataset": "newsgroups", "model": "conv", "dropout": 0.5, "batch_size": 64,
-                        "learning_rate": 0.001, "max_steps": 1600, "eval_every": 100},
-    "mr": {"dataset": "mr", "model": "bag", "dropout": 0.5, "num_buckets": 65536, "max_tokens": 60,
-           "batch_size": 64, "learning_rate": 0.001, "max_steps": 1500, "eval_every": 100},
-    "sst2": {"dataset": "sst2", "model": "bag", "dropout": 0.5, "num_buckets": 65536,
-             "max_tokens": 60, "batch_size": 64, "learning_rate": 0.001, "max_steps": 1500,
-             "eval_every": 100},
-    "thucnews": {"dataset": "thucnews", "language": "zh", "level": "char", "model": "conv",
-                 "dropout": 0.5, "max_tokens": 30, "batch_size": 64, "learning_rate": 0.001,
-                 "max_steps": 1500, "eval_every": 100},
-    "chnsenticorp": {"dataset": "chnsenticorp", "language": "zh", "model": "conv", "dropout": 0.5,
-                     "max_tokens": 200, "batch_size": 64, "learning_rate": 0.001,
-                     "max_steps": 800, "eval_every": 100},
+                        "learning_rate": 0.001, "max_steps": 1600, "eval_every": 200},
+    "mr": {"dataset": "mr", **BAG, "max_tokens": 60},
+    "sst2": {"dataset": "sst2", **BAG, "max_tokens": 60},
+    "thucnews": {"dataset": "thucnews", "language": "zh", "level": "char", **BAG, "max_tokens": 30,
+                 "learning_rate": 0.005},
+    "chnsenticorp": {"dataset": "chnsenticorp", "language": "zh", **BAG, "max_tokens": 200},
 }
 NUMBER_FLAGS = ("num_features", "num_classes", "max_stride", "fresh", "augment")
 TEXT_FLAGS = ("input_file", "data_dir", "language", "level", "vocabulary_size", "max_tokens",
@@ -157,8 +153,6 @@ def fit(
     trained = {"optimizer": (model.optimizer, model.trainable_variables)}
     state = TrainState(run, {"model": model}, trained, means=means)
     start = int(state.step)
-    if args.embedding_file and start == 0:
-        use_vectors(args, model, task.vocabulary)
     monitor = Monitor(run, start)
     predict = make_predict(model)
     scores = {}
@@ -211,12 +205,14 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     task = data.load_flags(args)
     introduce(args, task)
     model = build_for(args, len(task.class_names), len(task.vocabulary or []))
+    if args.embedding_file and rundir.last_step(args.run_dir) == 0:
+        use_vectors(args, model, task.vocabulary)
     with rundir.open_run(args, dataset_sha256=data.digest(task), parameters=model.count_params(),
                          class_names=task.class_names) as run:
         if task.vocabulary:
             rundir.write_json(run / "vocabulary.json", task.vocabulary)
         scores = fit(args, model, run, task)
-    sample = "7 8 9 10" if args.dataset == data.NUMBERS else "a text"
+    sample = "7 8 9 10" if args.dataset == data.NUMBERS else '"a text"'
     print(f"validation accuracy {scores['accuracy']:.2%} after {scores['step']} steps; "
           f"try: python predict.py {sample}")
     return scores
