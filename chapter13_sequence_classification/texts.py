@@ -4,8 +4,8 @@
     python texts.py --dataset newsgroups
     python texts.py --dataset file --input_file FILE   # lines of one's own: label and text
 
-A set that comes without a test split gives a tenth of its texts, drawn once and for all; one
-without a validation split gives a tenth of those to train on.
+A set that comes without a test split gives a tenth of its texts, drawn once and for all; so does one
+without a validation split.
 """
 
 import argparse
@@ -123,14 +123,14 @@ def read_thucnews(folder: Path) -> Examples:
 
 
 def read_chnsenticorp(folder: Path) -> Examples:
-    """Reads Chinese hotel reviews: a table of label, 0 or 1, and review."""
+    """Reads Chinese hotel reviews: a table of label, 0 or 1, and review; one review is empty."""
     name = "ChnSentiCorp_htl_all.csv"
     path = folder / f"{name}.gz"
     if not path.is_file():
         (path,) = inputs.check_files(folder, [name], "put it there, plain or gzipped; see "
                                      "docs/datasets.md for where it comes from")
     return {"train": [(number_to_name(label, POLARITY, where), text)
-                      for where, label, text in table(path)]}
+                      for where, label, text in table(path, leave_out_empty=True)]}
 
 
 def read_file(path: Path) -> Examples:
@@ -151,7 +151,7 @@ READERS: dict[str, Callable[[Path], Examples]] = {
 
 OFFLINE = {
     "modules": "docstrings of Python's standard library, labelled by the topic of their module",
-    "chnsenticorp": "7,766 Chinese hotel reviews, `ChnSentiCorp_htl_all.csv` of "
+    "chnsenticorp": "7,765 Chinese hotel reviews, `ChnSentiCorp_htl_all.csv` of "
                     "<https://github.com/SophonPlus/ChineseNlpCorpus>, once you have put it, plain "
                     "or gzipped, into `data/chnsenticorp/` or `--data_dir`; no licence stated",
     "file": "the lines, or the table, of label and text that `--input_file` names",
@@ -264,10 +264,14 @@ def pairs(
         yield where, *parts
 
 
-def table(path: Path) -> Iterator[tuple[str, str, str]]:
+def table(path: Path, leave_out_empty: bool = False) -> Iterator[tuple[str, str, str]]:
     """Yields where each row of a CSV file ends, its label and its text.
 
     A first row that begins with `label` is a head.
+
+    Args:
+        path: the file, gzipped or not.
+        leave_out_empty: pass over rows without a text.
 
     Raises:
         UserError: a row has not two fields, or an empty one.
@@ -277,6 +281,8 @@ def table(path: Path) -> Iterator[tuple[str, str, str]]:
         for number, row in enumerate(rows):
             where = f"{path}, line {rows.line_num}"
             if not row or (number == 0 and row[0].strip().lower() == "label"):
+                continue
+            if leave_out_empty and not "".join(row[1:]).strip():
                 continue
             if len(row) != 2 or not all(field.strip() for field in row):
                 raise UserError(f"{where}: {len(row)} fields, {sum(map(bool, row))} of them not "
@@ -306,7 +312,7 @@ def hold_out(examples: Examples) -> Examples:
     order = rng.permutation(len(rest))
     for name in ("test", "validation"):
         if name not in examples:
-            count = max(1, round(HELD_OUT * len(order)))
+            count = max(1, round(HELD_OUT * len(rest)))
             drawn, order = order[:count], order[count:]
             splits[name] = [rest[i] for i in drawn]
     splits["train"] = [rest[i] for i in sorted(order)]
