@@ -4,8 +4,8 @@
     python texts.py --dataset newsgroups
     python texts.py --dataset file --input_file FILE   # lines of one's own: label and text
 
-A set that comes without a test split gives a tenth of its texts, drawn once and for all; so does one
-without a validation split.
+A set that comes without a test split gives a tenth of its texts, drawn once and for all; one that
+comes without a validation split does the same.
 """
 
 import argparse

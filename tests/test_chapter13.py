@@ -656,6 +656,7 @@ def test_flags_of_numbers_and_of_texts_are_kept_apart(argv, says, capfd):
     assert not (rundir.runs_dir() / CHAPTER).exists()
 
 
+@pytest.mark.slow
 def test_the_standard_library_gives_texts_of_every_topic():
     corpus = texts.load("modules", None, None)
     assert corpus.class_names == sorted(texts.TOPICS)
@@ -694,7 +695,8 @@ def fruits(tmp_path):
 
 @pytest.mark.parametrize("options", [
     ["--model", "recurrent", "--bidirectional", "--pool", "max"],
-    ["--model", "bag", "--num_buckets", "16", "--level", "char", "--max_tokens", "30"],
+    pytest.param(["--model", "bag", "--num_buckets", "16", "--level", "char", "--max_tokens", "30"],
+                 marks=pytest.mark.slow),
 ])
 def test_texts_go_in_and_labels_come_out(options, fruits, tmp_path, capfd):
     vectors = write_vectors(tmp_path / "v.txt", "1 4\napple 1 0 0 1\n")
