@@ -115,7 +115,7 @@ def build_parser() -> cli.Parser:
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """Raises UserError where a flag or preset of numbers is given to texts, or the reverse."""
+    """Raises UserError where flags of numbers are given to texts, or the reverse, or in vain."""
     of_texts = args.dataset != data.NUMBERS
     defaults = vars(build_parser().parse_args([]))
     for flag in NUMBER_FLAGS if of_texts else TEXT_FLAGS:
@@ -126,6 +126,9 @@ def check_flags(args: argparse.Namespace) -> None:
                 f"{given} is for {'numbers' if of_texts else 'texts'}, --dataset is {args.dataset}",
                 "give --preset texts, or that of the set" if of_texts else
                 "leave it away, or choose texts by --dataset and --preset")
+    if args.freeze_embedding and not args.embedding_file:
+        raise UserError("--freeze_embedding would keep vectors drawn at random",
+                        "give those to keep: --embedding_file FILE")
 
 
 def learning_rate(args: argparse.Namespace) -> float | keras.optimizers.schedules.CosineDecay:
