@@ -44,7 +44,7 @@ PRESETS = {
     "texts": {"dataset": "modules", "model": "conv", "dropout": 0.5, "max_tokens": 100,
               "batch_size": 64, "learning_rate": 0.001, "max_steps": 600, "eval_every": 100},
     "newsgroups": {"dataset": "newsgroups", "num_layers": 2, "lstm_size": 100, "pool": "max",
-                   "dropout": 0.2, "learning_rate": 0.002, "max_steps": 600, "eval_every": 100},
+                   "dropout": 0.2, "learning_rate": 0.002, "max_steps": 1000, "eval_every": 100},
     "newsgroups_conv": {"dataset": "newsgroups", "model": "conv", "dropout": 0.5, "batch_size": 64,
                         "learning_rate": 0.001, "max_steps": 1600, "eval_every": 200},
     "mr": {"dataset": "mr", **BAG, "max_tokens": 60},
