@@ -3,6 +3,7 @@
     python data.py                                # Python's own documentation
     python data.py --input_file text8.zip         # any UTF-8 text, or a zip of one
     python data.py --skip_window 5 --num_skips 4  # other pairs
+    python data.py --loss negative_sampling       # rows of text in place of pairs
 
 Words are runs of letters in lower case, as in text8. The most frequent ones are numbered from 1 in
 the order of their counts; 0, `UNK`, stands for all others.
@@ -17,7 +18,7 @@ import sysconfig
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import NamedTuple
@@ -25,6 +26,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from chapter14_word2vec.examples import Examples, cbow_examples, passages, skipgram_examples
+from chapter14_word2vec.negative_sampling import keep_probability
 from common import cli, inputs, rundir
 from common.errors import UserError
 
@@ -49,6 +52,10 @@ class Corpus(NamedTuple):
     vocabulary: list[str]
     tokens: np.ndarray
     sha256: str
+
+    def counts(self) -> np.ndarray:
+        """Returns how often the text has each word of the vocabulary."""
+        return np.bincount(self.tokens, minlength=len(self.vocabulary))
 
 
 @functools.cache
@@ -147,73 +154,21 @@ def prepare(text: str, vocabulary_size: int) -> Corpus:
 
 
 def check_windows(
-    num_tokens: int, model: str, batch_size: int, skip_window: int, num_skips: int
+    num_tokens: int, loss: str, model: str, batch_size: int, skip_window: int, num_skips: int
 ) -> None:
     """Raises UserError unless the flags of these names fit each other and the text."""
     span = 2 * skip_window + 1
     if num_tokens < span:
         raise UserError(f"the text has {num_tokens} words, a window of --skip_window {skip_window} "
                         f"spans {span}", "give a longer text, or a smaller --skip_window")
-    if model == "skipgram" and num_skips > 2 * skip_window:
+    if loss == "negative_sampling" or model == "cbow":
+        return  # they take all neighbours
+    if num_skips > 2 * skip_window:
         raise UserError(f"--num_skips {num_skips} is more than the {2 * skip_window} neighbours in "
                         "a window", f"give --num_skips {2 * skip_window} or less")
-    if model == "skipgram" and batch_size % num_skips:
+    if batch_size % num_skips:
         raise UserError(f"--batch_size {batch_size} is no multiple of --num_skips {num_skips}",
                         f"give --batch_size {(batch_size // num_skips + 1) * num_skips}")
-
-
-Examples = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-
-
-def skipgram_examples(
-    text: tf.Tensor, batch_size: int, skip_window: int, num_skips: int, seed: int
-) -> Examples:
-    """Returns the function that makes batch k of the skip-gram model (book, section 14.2).
-
-    The words of the text are centres one after the other; each gives `num_skips` examples, whose
-    labels are that many of its `2 * skip_window` neighbours, drawn without repetition.
-    """
-    offsets = window_offsets(skip_window)
-
-    def examples(k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        centres = window_centres(k, batch_size // num_skips, text, skip_window)
-        key = tf.stack([tf.cast(seed, tf.int64), k])
-        shape = (batch_size // num_skips, 2 * skip_window)
-        _, drawn = tf.math.top_k(tf.random.stateless_uniform(shape, key), num_skips)
-        neighbours = tf.gather(text, centres[:, None] + tf.gather(offsets, drawn))
-        return tf.repeat(tf.gather(text, centres), num_skips), tf.reshape(neighbours, [-1])
-
-    return examples
-
-
-def cbow_examples(text: tf.Tensor, batch_size: int, skip_window: int) -> Examples:
-    """Returns the function that makes batch k of the CBOW model (book, section 14.1).
-
-    Each example's input are all neighbours of a centre, its label is the centre.
-    """
-    offsets = window_offsets(skip_window)
-
-    def examples(k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        centres = window_centres(k, batch_size, text, skip_window)
-        return tf.gather(text, centres[:, None] + offsets), tf.gather(text, centres)
-
-    return examples
-
-
-def window_offsets(skip_window: int) -> tf.Tensor:
-    """Returns where the neighbours in a window are, seen from its centre."""
-    offsets = [offset for offset in range(-skip_window, skip_window + 1) if offset]
-    return tf.constant(offsets, tf.int64)
-
-
-def window_centres(k: tf.Tensor, count: int, text: tf.Tensor, skip_window: int) -> tf.Tensor:
-    """Returns the positions of batch k's centres: on and on through the text, whole windows only.
-
-    Returns:
-        int64 of shape (count,).
-    """
-    num_centres = text.shape[0] - 2 * skip_window
-    return skip_window + (k * count + tf.range(count, dtype=tf.int64)) % num_centres
 
 
 def training_batches(
@@ -245,20 +200,40 @@ def training_batches(
         examples = skipgram_examples(text, batch_size, skip_window, num_skips, seed)
     else:
         examples = cbow_examples(text, batch_size, skip_window)
+    return stream(examples, start_step)
+
+
+def stream(examples: Examples, start_step: int) -> tf.data.Dataset:
+    """Makes the endless stream of batches k = start_step, start_step + 1, ..."""
     return inputs.finish(tf.data.Dataset.counter(start_step, dtype=tf.int64).map(examples))
 
 
 def load_flags(flags: argparse.Namespace) -> Corpus:
-    """Loads what the flags of `add_flags` mean; checks that they fit each other."""
+    """Loads what the flags of `add_flags` mean; checks that they fit each other.
+
+    Raises:
+        UserError: they do not, or there is no such text.
+    """
+    if flags.loss == "negative_sampling" and flags.model != "skipgram":
+        raise UserError(f"--loss negative_sampling trains skip-gram only, not {flags.model}",
+                        "leave --model away, or give --loss nce")
+    if flags.loss == "nce" and flags.subsample:
+        raise UserError(f"--subsample {flags.subsample} belongs to --loss negative_sampling",
+                        "give both, or leave both away")
     text = load_text(flags.dataset, flags.input_file, flags.data_dir)
     corpus = prepare(text, flags.vocabulary_size)
-    check_windows(len(corpus.tokens), flags.model, flags.batch_size, flags.skip_window,
-                  flags.num_skips)
+    check_windows(len(corpus.tokens), flags.loss, flags.model, flags.batch_size,
+                  flags.skip_window, flags.num_skips)
     return corpus
 
 
 def batches_of(corpus: Corpus, flags: argparse.Namespace, start_step: int = 0) -> tf.data.Dataset:
     """Makes the training stream that the flags of `add_flags` mean."""
+    if flags.loss == "negative_sampling":
+        keep = keep_probability(corpus.counts(), flags.subsample)
+        examples = passages(tf.constant(corpus.tokens), tf.constant(keep), flags.batch_size,
+                            flags.skip_window, flags.seed)
+        return stream(examples, start_step)
     return training_batches(corpus.tokens, flags.model, flags.batch_size, flags.skip_window,
                             flags.num_skips, flags.seed, start_step)
 
@@ -282,12 +257,18 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="words that get a vector, UNK for all others among them")
     group.add_argument("--model", choices=["skipgram", "cbow"], default="skipgram",
                        help="skipgram: a word tells its neighbours; cbow: they tell the word")
+    group.add_argument("--loss", choices=["nce", "negative_sampling"], default="nce",
+                       help="nce: the book's, pair by pair; negative_sampling: skip-gram on rows "
+                            "of text, many times faster")
+    group.add_argument("--subsample", type=cli.fraction, default=0.0,
+                       help="negative_sampling: share of the text above which a word is left out "
+                            "now and then (word2vec's sample, 0.001 there); 0: none is")
     group.add_argument("--skip_window", type=cli.positive_int, default=1,
                        help="neighbours on each side of a word")
     group.add_argument("--num_skips", type=cli.positive_int, default=2,
-                       help="skip-gram: neighbours drawn for each word of the text")
+                       help="skip-gram with nce: neighbours drawn for each word of the text")
     group.add_argument("--batch_size", type=cli.positive_int, default=128,
-                       help="examples an update")
+                       help="examples an update; for negative_sampling, words of the text")
 
 
 def build_parser() -> cli.Parser:
@@ -311,7 +292,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"the text begins: {' '.join(names[corpus.tokens[:10]])}")
         for examples, labels in batches_of(corpus, args).take(1):
             for words, label in zip(names[examples[:8]], names[labels[:8]], strict=True):
-                print(f"{' '.join(np.atleast_1d(words))} -> {label}")
+                print(f"{' '.join(np.atleast_1d(words))} -> {' '.join(np.atleast_1d(label))}")
 
     return cli.run(show)
 

@@ -54,7 +54,7 @@ def read_questions(path: Path) -> list[Question]:
     A line holds four words, or a colon and the name of the section that begins.
 
     Raises:
-        UserError: a line is something else; tells its number.
+        UserError: a line is something else, and tells its number; or there are no questions.
     """
     questions, section = [], ""
     for number, line in numbered_lines(path):
@@ -65,6 +65,8 @@ def read_questions(path: Path) -> list[Question]:
         else:
             raise UserError(f"line {number} of {path} has {len(words)} words, not 4",
                             "give lines of four words, or of a colon and a section's name")
+    if not questions:
+        raise UserError(f"{path} has no questions", "give lines of four words")
     return questions
 
 
@@ -75,19 +77,24 @@ def read_pairs(path: Path) -> list[Pair]:
     are left out, and so is a head without a number.
 
     Raises:
-        UserError: a line is something else; tells its number.
+        UserError: a line is something else, and tells its number; or all pairs are judged alike.
     """
     pairs = []
     for number, line in numbered_lines(path):
         if line.startswith("#"):
             continue
         try:
-            first, second, similarity = line.replace(",", "\t").split("\t")
-            pairs.append(Pair((first, second), float(similarity)))
+            first, second, judged = (part.strip() for part in line.replace(",", "\t").split("\t"))
+            if not np.isfinite(similarity := float(judged)):
+                raise ValueError(judged)
+            pairs.append(Pair((first, second), similarity))
         except ValueError as error:
             if number > 1:
                 raise UserError(f"line {number} of {path} is {line!r}",
                                 "give two words and a number, with tabs between them") from error
+    if len({pair.similarity for pair in pairs}) < 2:
+        raise UserError(f"{path} has {len(pairs)} pairs of words, all judged alike",
+                        "give lines of two words and a number, with tabs between them")
     return pairs
 
 
@@ -138,10 +145,10 @@ def score_similarity(
     """Returns Spearman's correlation of the cosines of known pairs with what people say."""
     chosen = known([pair.words for pair in pairs], vocabulary)
     counts = {"pairs": len(pairs), "pairs_scored": int(chosen.sum())}
-    if counts["pairs_scored"] < 2:
+    asked = [pairs[i] for i in np.flatnonzero(chosen)]
+    if len({pair.similarity for pair in asked}) < 2:
         return counts
     numbers = {word: number for number, word in enumerate(vocabulary)}
-    asked = [pairs[i] for i in np.flatnonzero(chosen)]
     a, b = np.array([[numbers[word] for word in pair.words] for pair in asked]).T
     cosines = np.sum(unit[a] * unit[b], axis=1)
     spearman = scipy.stats.spearmanr(cosines, [pair.similarity for pair in asked]).statistic
@@ -181,10 +188,11 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     )
     print(vectors.show_neighbours(near))
     for name, scores in (*sections.items(), ("all analogies", analogies)):
-        print(f"{name}: {scores.get('analogy_accuracy', 0):.1%} right of "
-              f"{scores['questions_asked']:,} questions with known words")
+        right = f"{scores['analogy_accuracy']:.1%} right of" if "analogy_accuracy" in scores else ""
+        print(f"{name}: {right} {scores['questions_asked']:,} questions with known words")
     if pairs:
-        print(f"similarity: Spearman's correlation {similarity.get('spearman', 0):.3f} on "
+        spearman = f"{similarity['spearman']:.3f}" if "spearman" in similarity else "unknown"
+        print(f"similarity: Spearman's correlation {spearman} on "
               f"{similarity['pairs_scored']} of {len(pairs)} pairs")
     print(f"the most frequent words: {args.run_dir / 'tsne.png'}")
     return analogies | similarity

@@ -5,7 +5,8 @@
 Two signatures, with the vocabulary inside; a word outside it gets the vector of UNK:
 
 serving_default  words: strings (count,) -> vectors, known
-nearest          words: strings (count,), num_nearest -> words, cosines, each (count, num_nearest)
+nearest          words: strings (count,), num_nearest -> words, cosines, each (count, num_nearest),
+                 or narrower where the vocabulary has fewer
 
 Beside the SavedModel lies vectors.txt, the text format of the original word2vec.
 """
@@ -46,7 +47,8 @@ class WordTable(tf.Module):
         cosines = tf.matmul(tf.gather(unit, numbers), unit, transpose_b=True)  # (count, words)
         candidates = tf.range(tf.size(self.words))
         no_answer = (candidates == 0) | (candidates == numbers[:, None])
-        cosines, found = tf.math.top_k(tf.where(no_answer, -2.0, cosines), num_nearest)
+        count = tf.minimum(num_nearest, tf.size(self.words) - 2)  # as many always are an answer
+        cosines, found = tf.math.top_k(tf.where(no_answer, -2.0, cosines), count)
         return {"words": tf.gather(self.words, found), "cosines": cosines}
 
 

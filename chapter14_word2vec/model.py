@@ -17,19 +17,25 @@ class Word2Vec(tf.Module):
     With 50,000 words and 128 numbers each, the book's sizes, 12,850,000 parameters.
     """
 
-    def __init__(self, vocabulary_size: int, embedding_size: int, seed: int = 0):
-        """Draws the first values as the book does.
+    def __init__(
+        self, vocabulary_size: int, embedding_size: int, seed: int = 0, small: bool = False
+    ):
+        """Draws the first values.
 
         Args:
             vocabulary_size: words.
             embedding_size: numbers a vector.
             seed: decides the first values.
+            small: as word2vec.c does, from ±1/2 / embedding_size and zeros for the output; rare
+                words, which learn little, then keep little of them. False: as the book does.
         """
         super().__init__()
         shape = (vocabulary_size, embedding_size)
-        self.embeddings = tf.Variable(tf.random.stateless_uniform(shape, (seed, 0), -1.0, 1.0))
-        self.nce_weights = tf.Variable(tf.random.stateless_truncated_normal(
-            shape, (seed, 1), stddev=1 / math.sqrt(embedding_size)))
+        bound = 0.5 / embedding_size if small else 1.0
+        self.embeddings = tf.Variable(tf.random.stateless_uniform(shape, (seed, 0), -bound, bound))
+        self.nce_weights = tf.Variable(tf.zeros(shape) if small else (
+            tf.random.stateless_truncated_normal(
+                shape, (seed, 1), stddev=1 / math.sqrt(embedding_size))))
         self.nce_biases = tf.Variable(tf.zeros(vocabulary_size))
 
     def hidden(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Chapter 14: pairs against a slow loop, NCE against its formula, vectors against hand sums."""
+"""Chapter 14: pairs against a slow loop, losses against their formulas, vectors by hand sums."""
 
 import json
 import zipfile
@@ -11,13 +11,22 @@ from tensorboard.backend.event_processing import data_provider, plugin_event_mul
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.projector import projector_plugin
 
-from chapter14_word2vec import analogy, data, eval, export, train, vectors
+from chapter14_word2vec import analogy, data, eval, examples, export, train, vectors
 from chapter14_word2vec.model import (
     Word2Vec,
     expected_count,
     nce_loss,
     noise_probability,
     sample_noise,
+)
+from chapter14_word2vec.negative_sampling import (
+    NOISE,
+    ROW,
+    closeness,
+    cumulative_noise,
+    draw_noise,
+    keep_probability,
+    negative_sampling_loss,
 )
 from common import checkpoint, rundir
 from common.errors import UserError
@@ -183,12 +192,26 @@ def test_first_values_and_parameters_are_the_books():
     assert sum(shape.num_elements() for shape in shapes) == 12_850_000
 
 
+def test_small_first_values_are_those_of_word2vec():
+    model = Word2Vec(2000, 50, small=True)
+    embeddings = model.embeddings.numpy()
+    assert -0.01 <= embeddings.min() < -0.0099 and 0.0099 < embeddings.max() <= 0.01
+    assert not model.nce_weights.numpy().any()
+
+
+def nce_step(model, window, num_sampled, learning_rate, seed):
+    corpus = data.Corpus([str(i) for i in range(200)], np.arange(200), "")
+    flags = train.build_parser().parse_args(["--num_sampled", str(num_sampled)])
+    loss = train.make_loss(model, corpus, flags)
+    return train.make_train_step(model, [], window, loss, learning_rate, seed)
+
+
 @pytest.mark.parametrize("examples", [[3, 5, 3, 9], [[3, 5], [5, 5], [9, 2], [3, 7]]])
 def test_a_step_touches_the_rows_of_its_own_words_and_no_others(examples):
     model, window = Word2Vec(200, 4, seed=1), tf.Variable(tf.zeros(2))
     before = [variable.numpy() for variable in model.trainable_variables]
     labels, step = tf.constant([11, 12, 11, 13]), tf.constant(6, tf.int64)
-    train.make_train_step(model, window, 5, 0.5, seed=2)(tf.constant(examples), labels, step)
+    nce_step(model, window, 5, 0.5, seed=2)(tf.constant(examples), labels, step)
     noise, tries = sample_noise(tf.stack([tf.constant(2, tf.int64), step]), 5, 200)
     output_rows = {11, 12, 13, *noise.numpy().tolist()}
     rows = {}
@@ -210,6 +233,128 @@ def test_a_step_touches_the_rows_of_its_own_words_and_no_others(examples):
     assert window.numpy() == pytest.approx([float(loss), 1])
 
 
+def test_keep_probability_by_hand():
+    keep = keep_probability(np.array([50, 90, 9, 1]), 0.04)
+    assert keep[0] == 0  # UNK is no word
+    np.testing.assert_allclose(keep[1], np.sqrt(0.04 / 0.9) + 0.04 / 0.9, rtol=1e-6)
+    np.testing.assert_allclose(keep[2:], [1, 1])  # √(.04 / .09) + .04 / .09 = 1.11
+    assert keep_probability(np.array([50, 90, 9, 1]), 0).tolist() == [0, 1, 1, 1]
+
+
+def test_negative_noise_follows_counts_to_the_power_of_three_quarters():
+    cumulative = tf.constant(cumulative_noise(np.array([99, 16, 1, 81])))
+    np.testing.assert_allclose(cumulative, [0, 8 / 36, 9 / 36, 1], rtol=1e-12)
+    words = draw_noise(tf.constant([3, 1], tf.int64), 500, cumulative).numpy()
+    assert words.shape == (500, NOISE)
+    np.testing.assert_allclose(np.bincount(words.ravel()) / words.size,
+                               [0, 8 / 36, 1 / 36, 27 / 36], atol=0.01)
+    again = draw_noise(tf.constant([3, 1], tf.int64), 500, cumulative)
+    other = draw_noise(tf.constant([3, 2], tf.int64), 500, cumulative)
+    assert (again == words).numpy().all() and (other != words).numpy().any()
+
+
+def test_closeness_is_what_windows_of_random_reach_give():
+    row, skip_window = 4, 3
+    expected = np.zeros((row, row + 2 * skip_window))
+    for reach in range(1, skip_window + 1):
+        for centre in range(row):
+            for neighbour in range(row + 2 * skip_window):
+                if 0 < abs(neighbour - skip_window - centre) <= reach:
+                    expected[centre, neighbour] += 1 / skip_window
+    np.testing.assert_allclose(closeness(row, skip_window), expected, rtol=1e-6)
+
+
+def test_negative_sampling_loss_against_a_slow_loop():
+    rng, w = np.random.default_rng(0), 2
+    model = Word2Vec(30, 5, seed=4)
+    neighbours = rng.integers(0, 30, (2, ROW + 2 * w)).astype(np.int32)
+    neighbours[1, 20:] = 0  # the end of a passage
+    noise = rng.integers(1, 30, (2, NOISE)).astype(np.int32)
+    e, o = model.embeddings.numpy().astype(float), model.nce_weights.numpy().astype(float)
+    softplus = lambda x: np.log1p(np.exp(x))  # noqa: E731
+    total = pairs = 0
+    for text, others in zip(neighbours, noise, strict=True):
+        for i in range(w, ROW + w):
+            for j in range(i - w, i + w + 1):
+                if i == j or 0 in (text[i], text[j]):
+                    continue
+                weight = (w + 1 - abs(i - j)) / w
+                own = softplus(e[text[i]] @ o[others].T).sum() * 7 / NOISE
+                total += weight * (softplus(-e[text[i]] @ o[text[j]]) + own)
+                pairs += weight
+    loss = negative_sampling_loss(model, neighbours[:, w:-w], tf.constant(neighbours), noise, 7)
+    assert 50 < pairs < 200
+    np.testing.assert_allclose(loss, total / pairs, rtol=1e-5)
+
+
+def test_passages_are_the_text_without_what_is_left_out():
+    tokens = np.arange(1, 101, dtype=np.int32)
+    keep = np.ones(101, np.float32)
+    keep[[0, 20, 40]] = 0
+    batch = examples.passages(tf.constant(tokens), tf.constant(keep), 70, 3, seed=0)
+    kept = [word for word in range(1, 71) if word not in (20, 40)]
+    centres, neighbours = batch(tf.constant(0, tf.int64))
+    assert centres.shape == (3, ROW) and neighbours.shape == (3, ROW + 6)  # 68 words in rows of 32
+    whole = np.array([0, 0, 0, *kept] + [0] * (3 * ROW - 68 + 3))
+    np.testing.assert_array_equal(np.ravel(centres), whole[3:-3])
+    for row in range(3):
+        np.testing.assert_array_equal(neighbours[row], whole[row * ROW : row * ROW + ROW + 6])
+    centres, _ = batch(tf.constant(1, tf.int64))  # 71 to 100, and on from the beginning
+    again = [*range(71, 101), *(word for word in range(1, 41) if word not in (20, 40))]
+    assert centres.numpy().ravel()[: len(again)].tolist() == again
+
+
+def test_each_pass_leaves_out_other_words():
+    tokens = np.ones(64, np.int32)
+    batch = examples.passages(tf.constant(tokens), tf.constant([0.0, 0.5]), 64, 1, seed=0)
+    kept = [int(tf.math.count_nonzero(batch(tf.constant(k, tf.int64))[0])) for k in range(200)]
+    assert len(set(kept)) > 5 and np.mean(kept) == pytest.approx(32, abs=1.5)
+    empty = examples.passages(tf.constant(tokens), tf.constant([0.0, 0.0]), 64, 1, seed=0)
+    centres, neighbours = empty(tf.constant(0, tf.int64))
+    noise = tf.zeros((0, NOISE), tf.int32)
+    assert centres.shape[0] == 0
+    assert negative_sampling_loss(Word2Vec(2, 4), centres, neighbours, noise, 5) == 0
+
+
+def test_adagrad_by_hand():
+    squares = tf.Variable([[0.0], [1.0], [0.0]])
+    gradient = tf.IndexedSlices(tf.constant([[3.0, 1.0], [2.0, 4.0], [0.0, 0.0], [1.0, 1.0]]),
+                                tf.constant([1, 0, 2, 1]))
+    change = train.adagrad(gradient, squares)
+    # Mean squares 5, 10, 0, 1; row 1 has 1 + 5 + 1 in all; no row is divided by 0.
+    np.testing.assert_allclose(squares, [[10], [7], [0]])
+    np.testing.assert_allclose(
+        change, np.array([[3, 1], [2, 4], [0, 0], [1, 1]]) / np.sqrt([[7], [10], [1], [7]]),
+        rtol=1e-6)
+    bias = train.adagrad(tf.IndexedSlices(tf.constant([4.0]), tf.constant([0])),
+                         tf.Variable([9.0, 0.0]))
+    np.testing.assert_allclose(bias, [0.8])
+
+
+FAST = ["--loss", "negative_sampling", "--optimizer", "adagrad", "--learning_rate", "0.2",
+        "--subsample", "0.01"]
+
+
+def test_a_fast_step_touches_its_own_rows_and_lowers_its_loss():
+    model, window = Word2Vec(200, 8, small=True), tf.Variable(tf.zeros(2))
+    corpus = data.Corpus([str(i) for i in range(200)], np.arange(200), "")
+    flags = train.build_parser().parse_args([*FAST, "--num_sampled", "5"])
+    step = train.make_train_step(model, train.make_squares(model), window,
+                                 train.make_loss(model, corpus, flags), 0.2, seed=0)
+    neighbours = np.random.default_rng(0).integers(10, 60, (3, ROW + 2)).astype(np.int32)
+    before, losses = model.embeddings.numpy(), []
+    for number in range(20):
+        step(tf.constant(neighbours[:, 1:-1]), tf.constant(neighbours),
+             tf.constant(number, tf.int64))
+        losses.append(float(window[0]))
+        window.assign([0, 0])
+    moved = np.flatnonzero((before != model.embeddings.numpy()).any(axis=1))
+    assert set(moved.tolist()) == set(neighbours[:, 1:-1].ravel().tolist())
+    assert losses[0] == pytest.approx(6 * np.log(2), rel=1e-3)  # all scores are 0
+    assert losses[-1] < 0.8 * losses[0]
+    assert not model.nce_biases.numpy().any()
+
+
 def test_cbow_takes_the_mean_of_its_neighbours():
     model = Word2Vec(9, 4)
     e = model.embeddings.numpy()
@@ -218,8 +363,10 @@ def test_cbow_takes_the_mean_of_its_neighbours():
     np.testing.assert_array_equal(model.hidden(tf.constant([4, 1])), e[[4, 1]])
 
 
-@pytest.mark.parametrize("model", ["skipgram", "cbow"])
-def test_words_with_the_same_neighbours_get_near_vectors(model, tmp_path):
+@pytest.mark.parametrize("flags", [
+    ["--model", "skipgram"], ["--model", "cbow"],
+    [*FAST, "--subsample", "0", "--batch_size", "256", "--num_sampled", "5"]])
+def test_words_with_the_same_neighbours_get_near_vectors(flags, tmp_path):
     rng = np.random.default_rng(0)
     path = tmp_path / "days.txt"
     path.write_text(" ".join(
@@ -227,8 +374,8 @@ def test_words_with_the_same_neighbours_get_near_vectors(model, tmp_path):
         f"{rng.choice(['came', 'went'])} {rng.choice(['red', 'blue'])} "
         f"{rng.choice(['cars', 'bikes'])} {rng.choice(['drove', 'raced'])}"
         for _ in range(500)), encoding="utf-8")
-    trained(path, "--vocabulary_size", "13", "--embedding_size", "16", "--model", model,
-            "--max_steps", "1500")
+    trained(path, "--vocabulary_size", "13", "--embedding_size", "16", "--max_steps", "1500",
+            *flags)
     matrix, vocabulary = vectors.load_run(
         rundir.runs_dir() / "chapter14_word2vec" / "run", train.build_parser().parse_args(
             ["--embedding_size", "16"]), "latest")
@@ -238,9 +385,10 @@ def test_words_with_the_same_neighbours_get_near_vectors(model, tmp_path):
         assert list(found) == [twin]
 
 
-def test_interrupted_between_two_log_lines_nothing_is_lost(text_file, monkeypatch):
+@pytest.mark.parametrize("more", [[], FAST], ids=["nce", "negative_sampling"])
+def test_interrupted_between_two_log_lines_nothing_is_lost(more, text_file, monkeypatch):
     """The mean loss of a window that a stop cuts in two is that of the whole window."""
-    flags = ("--log_every", "4", "--eval_every", "7", "--max_steps", "21")
+    flags = ("--log_every", "4", "--eval_every", "7", "--max_steps", "21", *more)
     whole = trained(text_file, *flags, name="whole")
     with monkeypatch.context() as patch:
         steps = checkpoint.TrainState.end_step
@@ -330,6 +478,9 @@ def test_flags_that_do_not_fit_are_named(text_file, tmp_path, capfd):
         (["--skip_window", "2", "--num_skips", "3"], "no multiple of --num_skips 3"),
         (["--num_sampled", "31"], "more than the vocabulary's 30"),
         (["--vocabulary_size", "2"], "2 is not a whole number of at least 3"),
+        (["--loss", "negative_sampling", "--model", "cbow"], "trains skip-gram only, not cbow"),
+        (["--subsample", "0.001"], "--subsample 0.001 belongs to --loss negative_sampling"),
+        ([*FAST, "--skip_window", "900"], "spans 1801"),
     ):
         assert train.main(["--input_file", str(text_file), *TINY, *argv]) == 2
         assert says in capfd.readouterr().err
@@ -397,6 +548,9 @@ def test_questions_are_read_and_scored_by_section(tmp_path):
     path.write_text(": royal\nman king woman queen\nman king woman\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"line 3 of .* has 3 words, not 4"):
         eval.read_questions(path)
+    path.write_text(": royal\n", encoding="utf-8")
+    with pytest.raises(UserError, match="has no questions"):
+        eval.read_questions(path)
 
 
 def test_many_questions_give_what_one_by_one_gives():
@@ -423,9 +577,14 @@ def test_similarities_are_ranked_as_by_hand(tmp_path):
     scores = eval.score_similarity(vectors.normalise(MATRIX), WORDS, pairs)
     # Ranks of the cosines 3, 2, 1; of the judgements 3, 1, 2: 1 - 6 (0 + 1 + 1) / (3 * 8).
     assert scores == {"spearman": pytest.approx(0.5), "pairs": 4, "pairs_scored": 3}
-    path.write_text("# a comment\nking\tqueen\t9\nking\tman\thigh\n", encoding="utf-8")
-    with pytest.raises(UserError, match=r"line 3 of .*high"):
-        eval.read_pairs(path)
+    for line, says in (("king\tman\thigh", r"line 3 of .*high"), ("king\tman\tnan", "line 3"),
+                       ("king\tman", "line 3"), ("king\tman\t9", "2 pairs of words, all judged")):
+        path.write_text(f"# a comment\nking\tqueen\t9\n{line}\n", encoding="utf-8")
+        with pytest.raises(UserError, match=says):
+            eval.read_pairs(path)
+    path.write_text("king\tzebra\t9\nking\tman\t1\n", encoding="utf-8")
+    assert eval.score_similarity(vectors.normalise(MATRIX), WORDS, eval.read_pairs(path)) == {
+        "pairs": 2, "pairs_scored": 1}
 
 
 def test_eval_takes_files_of_questions_and_similarities(text_file, tmp_path, capfd):
@@ -533,6 +692,8 @@ def test_the_export_gives_vectors_and_nearest_words(text_file, capfd):
     assert [word.decode() for word in answer["words"][0].numpy()] == list(expected)
     np.testing.assert_allclose(answer["cosines"][0], list(expected.values()), atol=1e-5)
     assert b"UNK" not in answer["words"].numpy()
+    answer = signatures["nearest"](words=asked, num_nearest=tf.constant(99))
+    assert answer["words"].shape == (2, 28) and answer["cosines"].numpy().min() >= -1.001
     lines = (run / "export" / "vectors.txt").read_text(encoding="utf-8").splitlines()
     assert lines[0] == "30 6" and len(lines) == 31
 
