@@ -94,8 +94,8 @@ def make_loss(model: Word2Vec, corpus: data.Corpus, flags: argparse.Namespace) -
 
 def make_squares(model: Word2Vec) -> list[tf.Variable]:
     """Returns what Adagrad remembers: a number for each row of what is trained, at first 0."""
-    tables = [model.embeddings, model.nce_weights, model.nce_biases]
-    return [tf.Variable(tf.zeros([table.shape[0], *[1] * (table.shape.rank - 1)])) for table in tables]
+    shapes = [model.embeddings.shape, model.nce_weights.shape, model.nce_biases.shape]
+    return [tf.Variable(tf.zeros([shape[0], *[1] * (shape.rank - 1)])) for shape in shapes]
 
 
 def adagrad(gradient: tf.IndexedSlices, squares: tf.Variable) -> tf.Tensor:

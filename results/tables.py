@@ -10,8 +10,9 @@ A table stands between two marks, the first of which says what it shows:
 
 A run is named by its files, `<chapter>/<run>-seed<k>.json`; several seeds give mean ± standard
 deviation. `<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the benchmark of the
-chapter: each contender's speed as a multiple of the last one's. Names of columns come from the
-README itself, in its language.
+chapter: each contender's speed as a multiple of the last one's, and
+`<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` how they were
+scored. Names of columns and rows come from the README itself, in its language.
 """
 
 import argparse
@@ -24,12 +25,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = re.compile(r"(<!-- (results|benchmark) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+TABLE = re.compile(
+    r"(<!-- (results|benchmark|quality) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 PERCENT = ("accuracy", "form")  # metrics in [0, 1] that are read as per cent
 CHINESE = {
     "Run": "运行", "Command": "命令", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
     "Book": "书中", "Minutes, two cores": "双核分钟数",
     "Setting": "设置", "characters/s": "字符/秒", "pictures/s": "图片/秒",
+    "Program": "程序", "pairs/s": "词对/秒",
 }
 
 
@@ -100,13 +103,26 @@ def benchmark_table(chapter: str, columns: dict[str, str], chinese: bool) -> str
     return markdown(rows, chinese)
 
 
+def quality_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
+    """Returns the scores of a benchmark, one contender on one data set a row."""
+    path = ROOT / "results" / "benchmarks" / f"{chapter}.json"
+    quality = json.loads(path.read_text(encoding="utf-8"))["quality"]
+    rows = [["Data", "Program", *spec["metrics"].values()]]
+    for dataset, scores in quality.items():
+        for name, title in spec["programs"].items():
+            cells = [show(metric, scores[name][metric]) for metric in spec["metrics"]]
+            rows.append([dataset, title, *cells])
+    return markdown(rows, chinese)
+
+
 def renew(readme: Path) -> tuple[str, str]:
     """Returns a README's text as it is, and with all its tables made anew."""
     text = readme.read_text(encoding="utf-8")
 
     def replace(match: re.Match[str]) -> str:
         start, kind, spec, end = match.groups()
-        make = {"results": results_table, "benchmark": benchmark_table}[kind]
+        make = {"results": results_table, "benchmark": benchmark_table,
+                "quality": quality_table}[kind]
         return start + make(readme.parent.name, json.loads(spec), ".zh-CN" in readme.name) + end
 
     return text, TABLE.sub(replace, text)

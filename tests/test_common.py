@@ -1008,6 +1008,23 @@ def test_benchmarks_are_shown_as_multiples_of_the_last_column(readmes):
         assert table[2].startswith(f"| batch 128 | 1.50× | 1 = 2,000 {unit}")
 
 
+def test_scores_of_a_benchmark_are_shown_by_text_and_program(readmes):
+    (tables.ROOT / "results" / "benchmarks").mkdir()
+    rundir.write_json(tables.ROOT / "results" / "benchmarks" / f"{CHAPTER}.json", {
+        "quality": {"news": {"peer": {"spearman": [0.3, 0.5], "analogy_accuracy": [0.02, 0.04]},
+                             "ours": {"spearman": [0.4, 0.4], "analogy_accuracy": [0.1, 0.1]}}},
+    })
+    mark = ('<!-- quality {"metrics": {"spearman": "Rank", "analogy_accuracy": "Right"}, '
+            '"programs": {"ours": "Here", "peer": "There"}} -->\n')
+    for name in ("README.md", "README.zh-CN.md"):
+        (readmes / name).write_text(mark + "<!-- /quality -->\n")
+    assert tables.main([]) == 0
+    table = (readmes / "README.md").read_text().removeprefix(mark).splitlines()
+    assert table[2] == "| news | Here | 0.400 ± 0.000 | 10.00 ± 0.00 % |"
+    assert table[3] == "| news | There | 0.400 ± 0.141 | 3.00 ± 1.41 % |"
+    assert (readmes / "README.zh-CN.md").read_text().startswith(f"{mark}| 数据 | 程序 | Rank |")
+
+
 @pytest.mark.parametrize(("metric", "values", "shown"), [
     ("bleu", [27.1234], "27.123"), ("bleu", [1.0, 2.0, 3.0], "2.000 ± 1.000"),
     ("accuracy", [0.5], "50.00 %"), ("couplet_lines", [519], "519"),
