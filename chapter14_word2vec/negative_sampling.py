@@ -48,6 +48,7 @@ def draw_noise(key: tf.Tensor, rows: tf.Tensor, cumulative: tf.Tensor) -> tf.Ten
         rows: how many, an int32 scalar.
         cumulative: see `cumulative_noise`.
     """
+    key = tf.random.experimental.stateless_fold_in(key, 0)  # (seed, k) itself thins out the text
     uniform = tf.random.stateless_uniform([rows * NOISE], key, dtype=tf.float64)
     return tf.reshape(tf.searchsorted(cumulative, uniform, side="right"), [rows, NOISE])
 

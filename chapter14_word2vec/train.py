@@ -38,10 +38,10 @@ PRESETS = {
     "demo": {"vocabulary_size": 3000, "skip_window": 5, "num_skips": 8, "embedding_size": 64,
              "batch_size": 256, "learning_rate": 2.0, "max_steps": 75000},
     "book": {"dataset": "text8", "vocabulary_size": 50000, "max_steps": 100001},
-    # The settings of Mikolov et al. 2013b; five times through text8.
+    # Window, noise words and thinning as in Mikolov et al. 2013b; five times through text8.
     "best": {"dataset": "text8", "vocabulary_size": 50000, "loss": "negative_sampling",
              "num_sampled": 5, "subsample": 1e-3, "skip_window": 5, "optimizer": "adagrad",
-             "batch_size": 4096, "learning_rate": 0.2, "max_steps": 20760, "save_every": 2000,
+             "batch_size": 4096, "learning_rate": 0.4, "max_steps": 20760,
              "eval_every": 2000, "log_every": 500},
 }
 
@@ -101,8 +101,8 @@ def make_squares(model: Word2Vec) -> list[tf.Variable]:
 def adagrad(gradient: tf.IndexedSlices, squares: tf.Variable) -> tf.Tensor:
     """Divides a gradient by the root of the sum of all its squares (Duchi et al. 2011).
 
-    A row has one such sum, of the mean squares of its numbers. Frequent words, of which a large
-    batch moves a row hundreds of times at once, so slow down by themselves.
+    A row has one such sum, of the mean squares of its numbers. So the rows of frequent words, which
+    a large batch has in hundreds of pairs, slow down by themselves.
 
     Args:
         gradient: of rows, of which the same one may come several times.
