@@ -44,7 +44,9 @@ STEPS_A_CALL = 16
 
 def file(name: str) -> Path:
     """Returns a file of the texts and questions."""
-    return Path(os.environ["DL21_DATA"]) / "word2vec" / name
+    if not (folder := os.environ.get("DL21_DATA")):
+        raise SystemExit("set DL21_DATA to the folder that holds word2vec/text8_books.zip")
+    return Path(folder) / "word2vec" / name
 
 
 @functools.cache
@@ -89,8 +91,9 @@ def ours(
     fast = flags.loss == "negative_sampling"
     model = Word2Vec(len(corpus.vocabulary), SIZE, small=fast)
     squares = train.make_squares(model) if flags.optimizer == "adagrad" else []
-    train_step = train.make_train_step(model, squares, tf.Variable(tf.zeros(2)),
-                                       train.make_loss(model, corpus, flags), 0.05, seed=0)
+    train_step = train.make_train_step(
+        model, squares, tf.Variable(tf.zeros(2)), train.make_loss(model, corpus, flags),
+        flags.learning_rate, seed=0)
     batches = iter(data.batches_of(corpus, flags))
     share = kept_share(setting["text"]) if flags.subsample else float(np.mean(corpus.tokens > 0))
     pairs = flags.batch_size * share * PAIRS_A_WORD if fast else flags.batch_size
