@@ -53,7 +53,7 @@ def draw_noise(key: tf.Tensor, rows: tf.Tensor, cumulative: tf.Tensor) -> tf.Ten
     return tf.reshape(tf.searchsorted(cumulative, uniform, side="right"), [rows, NOISE])
 
 
-def closeness(row: int, skip_window: int) -> tf.Tensor:
+def closeness(row: int, skip_window: int) -> np.ndarray:
     """Returns how much each word of a row counts as a neighbour of each other.
 
     A word next to another one counts 1, one at the edge of its window 1 / skip_window. The original
@@ -63,9 +63,9 @@ def closeness(row: int, skip_window: int) -> tf.Tensor:
         float32 of shape (row, row + 2 * skip_window); the second counts from the neighbours before
         the row to those after it.
     """
-    distance = tf.abs(tf.range(row)[:, None] + skip_window - tf.range(row + 2 * skip_window))
-    weight = tf.maximum(skip_window + 1 - distance, 0) / skip_window
-    return tf.cast(tf.where(distance == 0, 0.0, weight), tf.float32)
+    distance = np.abs(np.arange(row)[:, None] + skip_window - np.arange(row + 2 * skip_window))
+    weight = np.maximum(skip_window + 1 - distance, 0) / skip_window
+    return np.where(distance == 0, 0, weight).astype(np.float32)
 
 
 def negative_sampling_loss(
