@@ -60,7 +60,7 @@ def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> No
         axes.axhline(threshold, color="gray", linestyle="--", label="solved")
     axes.set(xlabel="update", ylabel="mean return")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="lower right")
     images.save_figure(png, figure)
 
 
