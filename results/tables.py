@@ -9,10 +9,10 @@ A table stands between two marks, the first of which says what it shows:
     <!-- /results -->
 
 A run is named by its files, `<chapter>/<run>-seed<k>.json`; several seeds give mean ± standard
-deviation. `<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the benchmark of the
-chapter: each contender's speed as a multiple of the last one's, and
-`<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` how they were
-scored. Names of columns and rows come from the README itself, in its language.
+deviation, ten or more their median and quartiles. `<!-- benchmark {"ours": "Here", "pytorch":
+"PyTorch"} -->` shows the benchmark of the chapter: each contender's speed as a multiple of the last
+one's, and `<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` how
+they were scored. Names of columns and rows come from the README itself, in its language.
 """
 
 import argparse
@@ -49,11 +49,15 @@ def load(chapter: str, run: str) -> list[dict[str, Any]]:
 
 
 def show(name: str, values: Sequence[float]) -> str:
-    """Formats the values of one metric over seeds as `mean ± std`."""
+    """Formats the values of one metric over seeds as `mean ± std` or `median (quartiles)`."""
     if any(word in name for word in PERCENT):
         scale, digits, unit = 100, 2, " %"
     else:  # counts are whole
         scale, digits, unit = 1, 0 if all(isinstance(v, int) for v in values) else 3, ""
+    if len(values) >= 10:
+        low, median, high = (f"{scale * value:,.{digits}f}"
+                             for value in statistics.quantiles(values, method="inclusive"))
+        return f"{median} ({low} – {high}){unit}"
     mean = f"{scale * statistics.fmean(values):.{digits}f}"
     spread = f" ± {scale * statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
     return mean + spread + unit

@@ -1028,6 +1028,7 @@ def test_scores_of_a_benchmark_are_shown_by_text_and_program(readmes):
 @pytest.mark.parametrize(("metric", "values", "shown"), [
     ("bleu", [27.1234], "27.123"), ("bleu", [1.0, 2.0, 3.0], "2.000 ± 1.000"),
     ("accuracy", [0.5], "50.00 %"), ("couplet_lines", [519], "519"),
+    ("episodes", [1000 + 10 * k for k in range(10, -1, -1)], "1,050 (1,025 – 1,075)"),
 ])
 def test_mean_and_spread(metric, values, shown):
     assert tables.show(metric, values) == shown

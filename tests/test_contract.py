@@ -61,6 +61,8 @@ CHAPTERS = [
          verbs=(("data",), ("analogy", "method", "-", "a", "+", "the"))),
     tiny("chapter15_time_series", "--batch_size", "4", random=False,
          verbs=(("data",), ("forecast", "--steps", "25"))),
+    tiny("chapter21_policy_gradient", "--batch_size", "2", "--max_episode_steps", "15",
+         "--stop", "never", random=False, verbs=(("data",), ("play", "--num_episodes", "1"))),
 ]
 STEPS = 10  # with batch k a pure function of (seed, k), where an epoch ends makes no difference
 

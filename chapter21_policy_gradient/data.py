@@ -1,0 +1,159 @@
+"""Episodes: what the policy learns from it makes itself, by acting.
+
+    python data.py                            # one episode of pushing left and right by chance
+    python data.py --env_name Acrobot-v1
+
+Environments are Gymnasium's: observations are a row of numbers, actions are counted from 0.
+"""
+
+import argparse
+import difflib
+import warnings
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+
+from common import cli, inputs, rundir
+from common.errors import UserError
+
+STEP_CAP = 1000  # for environments that would never end an episode
+TRAINING, VALIDATION, EVALUATION = range(1, 4)  # keys: no two uses see the same episodes
+
+OFFLINE = {"CartPole-v0": "Gymnasium's cart with a pole, as any environment of `--env_name`"}
+SOURCES: dict[str, inputs.Source] = {}
+
+Choose = Callable[[np.ndarray], int]  # from an observation to an action
+
+
+class Episode(NamedTuple):
+    """What happened: float32 (steps, observation_size), int64 (steps,), float64 (steps,)."""
+
+    observations: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+
+
+def make_env(
+    name: str, max_episode_steps: int | None = None, render_mode: str | None = None
+) -> gym.Env:
+    """Makes an environment whose episodes always end.
+
+    Args:
+        name: as Gymnasium knows it.
+        max_episode_steps: after which an episode is cut off; None is the environment's own
+            number, or STEP_CAP.
+        render_mode: "rgb_array" for pictures from `env.render()`, "human" for a window.
+
+    Raises:
+        UserError: there is no such environment, or a policy of this chapter cannot act in it.
+    """
+    if name not in gym.registry:
+        near = difflib.get_close_matches(name, gym.registry, 4, cutoff=0.4)
+        raise UserError(f"Gymnasium knows no environment {name}",
+                        f"try {', '.join(near) or 'CartPole-v1'}")
+    cap = max_episode_steps or gym.spec(name).max_episode_steps or STEP_CAP
+    try:
+        with warnings.catch_warnings():  # CartPole-v0 is old, but it is the book's
+            warnings.filterwarnings("ignore", "(?s).*out of date", DeprecationWarning)
+            env = gym.make(name, max_episode_steps=cap, render_mode=render_mode)
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
+    space, actions = env.observation_space, env.action_space
+    if not (isinstance(space, gym.spaces.Box) and len(space.shape) == 1
+            and isinstance(actions, gym.spaces.Discrete) and actions.start == 0):
+        raise UserError(f"{name} has observations {space} and actions {actions}",
+                        "this policy takes a row of numbers, Box(...) of shape (n,), and gives "
+                        "one of some actions, Discrete(n)")
+    return env
+
+
+def play_episode(
+    env: gym.Env, choose: Choose, rng: np.random.Generator, frames: list[np.ndarray] | None = None
+) -> Episode:
+    """Acts until the episode ends, or is cut off.
+
+    Args:
+        env: from `make_env`.
+        choose: the policy.
+        rng: draws the seed of the environment.
+        frames: gets a picture of each step, uint8 (height, width, 3), if it is a list.
+    """
+    observation, _ = env.reset(seed=int(rng.integers(2**31)))
+    observations, actions, rewards, ended = [], [], [], False
+    while not ended:
+        observations.append(observation)
+        actions.append(choose(observation))
+        observation, reward, terminated, truncated, _ = env.step(actions[-1])
+        rewards.append(reward)
+        ended = terminated or truncated
+        if frames is not None:
+            frames.append(env.render())
+    return Episode(np.array(observations, np.float32), np.array(actions), np.array(rewards, float))
+
+
+def play_episodes(
+    env: gym.Env, policy: Callable[[np.random.Generator], Choose], count: int, *key: int
+) -> list[Episode]:
+    """Plays some episodes; their random numbers are a pure function of the key.
+
+    Args:
+        env: from `make_env`.
+        policy: makes what chooses in an episode, from that episode's random numbers.
+        count: episodes.
+        *key: whole numbers.
+    """
+    episodes = []
+    for number in range(count):
+        rng = np.random.default_rng([*key, number])
+        episodes.append(play_episode(env, policy(rng), rng))
+    return episodes
+
+
+def returns(episodes: Sequence[Episode]) -> np.ndarray:
+    """Returns the sum of rewards of each episode, float64 of shape (episodes,)."""
+    return np.array([episode.rewards.sum() for episode in episodes])
+
+
+def digest(env: gym.Env) -> str:
+    """Returns the sha256 of an environment's specification."""
+    return rundir.sha256(env.spec.to_json().encode())
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which environment is acted in."""
+    group = parser.add_argument_group("environment")
+    group.add_argument("--env_name", default="CartPole-v0", help="name in Gymnasium")
+    group.add_argument("--max_episode_steps", type=cli.positive_int,
+                       help="steps after which an episode is cut off (default: the "
+                            f"environment's own number, else {STEP_CAP})")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.build_parser(__doc__, "data.py")
+    add_flags(parser)
+    parser.add_argument("--seed", type=cli.seed, default=0, help="of the episode")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Plays one episode by chance and prints it."""
+
+    def show() -> None:
+        args = build_parser().parse_args(argv)
+        env = make_env(args.env_name, args.max_episode_steps)
+        rng = np.random.default_rng(args.seed)
+        episode = play_episode(env, lambda _: int(rng.integers(env.action_space.n)), rng)
+        for step, (observation, action, reward) in enumerate(zip(*episode, strict=True)):
+            print(f"{step:4}  observation {np.round(observation, 3)}  action {action}  "
+                  f"reward {reward:g}")
+        print(f"{args.env_name}: observations {env.observation_space}, actions "
+              f"{env.action_space}; this episode's return is {episode.rewards.sum():g}")
+
+    return cli.run(show)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,108 @@
+"""Plays a hundred episodes that no training saw, with the most probable actions and with chance.
+
+    python eval.py
+    python eval.py --publish        # also into results/, where the README's numbers come from
+
+Draws the learning curve. Both policies are the newest weights; the training criterion, which is
+about the episodes of the training itself, stands beside them.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import gymnasium as gym
+import keras
+import matplotlib.pyplot as plt
+import tensorflow as tf
+
+from chapter21_policy_gradient import data
+from chapter21_policy_gradient.model import build_policy, greedy, sampling
+from common import checkpoint, cli, images, results
+
+CHAPTER = "chapter21_policy_gradient"
+EPISODES = 100
+
+
+def verb_parser(doc: str, prog: str) -> cli.Parser:
+    """Returns the parser of a script on a finished run.
+
+    Training ends when it has succeeded, so that the newest weights are the ones that are meant.
+    """
+    parser = cli.verb_parser(doc, prog)
+    parser.set_defaults(checkpoint="latest")
+    return parser
+
+
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace, render_mode: str | None = None
+) -> tuple[keras.Model, gym.Env]:
+    """Returns the policy of a run and its environment."""
+    env = data.make_env(flags.env_name, flags.max_episode_steps, render_mode)
+    policy = build_policy(*env.observation_space.shape, int(env.action_space.n), flags.hidden_size)
+    checkpoint.load(args.run_dir, args.checkpoint, policy=policy)
+    return policy, env
+
+
+def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> None:
+    """Draws the returns of the training from metrics.jsonl, with what counts as solved."""
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").open(encoding="utf-8")]
+    curves = {"of an update's episodes": ("train", "episodic_return"),
+              "of the last 100": ("train", "mean_of_100"),
+              "greedy, ten episodes": ("val", "episodic_return")}
+    figure, axes = plt.subplots(figsize=(6, 3.5))
+    for label, (split, name) in curves.items():
+        points = [(line["step"], line[name]) for line in lines if line["split"] == split]
+        axes.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
+    if threshold is not None:
+        axes.axhline(threshold, color="gray", linestyle="--", label="solved")
+    axes.set(xlabel="update", ylabel="mean return")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right")
+    images.save_figure(png, figure)
+
+
+def training_scores(run_dir: Path, batch_size: int) -> dict[str, float]:
+    """Returns what the training took, and whether it ended by its own criterion."""
+    state = {"step": tf.Variable(0, dtype=tf.int64), "env_steps": tf.Variable(0, dtype=tf.int64),
+             "solved": tf.Variable(False)}
+    tf.train.Checkpoint(**state).restore(checkpoint.newest(run_dir, "latest")).expect_partial()
+    return {"episodes": int(state["step"]) * batch_size, "env_steps": int(state["env_steps"]),
+            "solved": int(state["solved"])}
+
+
+def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
+    """Plays, writes eval.json and draws the learning curve."""
+    policy, env = load_run(args, flags)
+    scores = {"training": training_scores(args.run_dir, flags.batch_size)}
+    for name, act in (("sampled", sampling), ("greedy", greedy)):
+        played = data.play_episodes(env, partial(act, policy.get_weights()), EPISODES, flags.seed,
+                                    data.EVALUATION)
+        returns = data.returns(played)
+        scores[name] = {"mean_return": float(returns.mean()), "deviation": float(returns.std()),
+                        "lowest_return": float(returns.min()), "episodes": EPISODES}
+        print(f"{name:>7}: mean return {returns.mean():.1f} over {EPISODES} episodes, the worst "
+              f"{returns.min():g}")
+    curve = args.run_dir / "learning_curve.png"
+    draw_learning_curve(args.run_dir, env.spec.reward_threshold, curve)
+    results.write(args, CHAPTER, flags.env_name, flags.preset, scores)
+    print(f"the learning curve: {curve}")
+    return scores["greedy"]
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = verb_parser(__doc__, "eval.py")
+    results.add_publish_flag(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

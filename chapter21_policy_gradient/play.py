@@ -1,0 +1,94 @@
+"""Lets a trained policy act, on the screen or into a video.
+
+    python play.py                         # three episodes, their returns
+    python play.py --record pole.mp4
+    python play.py --display               # a window
+    python play.py --sample                # by chance, as it trained
+
+Prints the steps and the return of each episode.
+"""
+
+import argparse
+import os
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from chapter21_policy_gradient import data
+from chapter21_policy_gradient.eval import load_run, verb_parser
+from chapter21_policy_gradient.model import greedy, sampling
+from common import cli
+from common.errors import UserError
+
+CHAPTER = "chapter21_policy_gradient"
+FRAMES_PER_SECOND = 50  # where the environment names no other rate
+
+
+def write_video(path: Path, frames: Sequence[np.ndarray], rate: float) -> None:
+    """Writes pictures as MP4.
+
+    Args:
+        path: the file, which appears when it is whole.
+        frames: uint8 (height, width, 3), red, green, blue.
+        rate: frames a second.
+
+    Raises:
+        UserError: OpenCV cannot write there, or knows no codec for it.
+    """
+    height, width, _ = frames[0].shape
+    part = path.with_name(f"{path.stem}.part{path.suffix}")
+    writer = cv2.VideoWriter(str(part), cv2.VideoWriter.fourcc(*"mp4v"), rate, (width, height))
+    if not writer.isOpened():
+        raise UserError(f"OpenCV cannot write a video to {path}",
+                        "give a file in a folder that exists, whose name ends in .mp4")
+    for frame in frames:
+        writer.write(frame[:, :, ::-1])
+    writer.release()
+    part.replace(path)
+
+
+def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Plays episodes, shows or records them, and prints their returns."""
+    if args.display and args.record:
+        raise UserError("both --display and --record are given", "give one of them")
+    if args.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise UserError("--display, but there is no screen (DISPLAY is not set)",
+                        "take --record FILE.mp4")
+    render_mode = "human" if args.display else "rgb_array" if args.record else None
+    policy, env = load_run(args, flags, render_mode)
+    act = partial(sampling if args.sample else greedy, policy.get_weights())
+    frames = [] if args.record else None
+    for number in range(args.num_episodes):
+        rng = np.random.default_rng([args.seed, number])
+        episode = data.play_episode(env, act(rng), rng, frames)
+        print(f"episode {number + 1}: {len(episode.rewards)} steps, "
+              f"return {episode.rewards.sum():g}")
+    env.close()
+    if args.record:
+        write_video(Path(args.record), frames, env.metadata.get("render_fps", FRAMES_PER_SECOND))
+        print(f"{args.record}: {len(frames):,} frames")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = verb_parser(__doc__, "play.py")
+    parser.add_argument("--num_episodes", type=cli.positive_int, default=3, help="episodes")
+    parser.add_argument("--sample", action=argparse.BooleanOptionalAction, default=False,
+                        help="draw actions by their probabilities, as in training")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="of the episodes")
+    parser.add_argument("--record", type=cli.path, metavar="FILE.mp4", help="write a video")
+    parser.add_argument("--display", action=argparse.BooleanOptionalAction, default=False,
+                        help="open a window")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(play, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
