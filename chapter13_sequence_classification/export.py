@@ -52,7 +52,9 @@ def make_classify(model: SequenceClassifier, names: Sequence[str]) -> Callable[.
     def classify(sequences: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
         time = tf.shape(sequences, tf.int64)[1]
         fits = tf.reduce_all((lengths >= 1) & (lengths <= time))
-        tf.debugging.Assert(fits, ["lengths go from 1 to", time, "here they are", lengths])
+        check = tf.debugging.Assert(fits, ["lengths go from 1 to", time, "here they are", lengths])
+        with tf.control_dependencies([check]):  # else the network may fail first, in its own words
+            lengths = tf.identity(lengths)
         logits = model((sequences / laws.MAX_VALUE, lengths), training=False)
         labels = tf.gather(tf.constant(names), tf.argmax(logits, axis=1))
         return {"labels": labels, "probabilities": tf.nn.softmax(logits)}
