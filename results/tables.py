@@ -9,10 +9,11 @@ A table stands between two marks, the first of which says what it shows:
     <!-- /results -->
 
 A run is named by its files, `<chapter>/<run>-seed<k>.json`; several seeds give mean ± standard
-deviation, ten or more their median and quartiles. `<!-- benchmark {"ours": "Here", "pytorch":
-"PyTorch"} -->` shows the benchmark of the chapter: each contender's speed as a multiple of the last
-one's, and `<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` how
-they were scored. Names of columns and rows come from the README itself, in its language.
+deviation, ten or more their median and quartiles.
+`<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the benchmark of the chapter: each
+contender's speed as a multiple of the last one's.
+`<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` shows how they
+were scored. Names of columns and rows come from the README itself, in its language.
 """
 
 import argparse
