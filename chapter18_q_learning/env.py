@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -30,15 +30,10 @@ COLOURS = {WALL: (70, 70, 70), FREE: (245, 245, 240), START: (40, 110, 190),
            TREASURE: (235, 180, 30), TRAP: (200, 60, 50)}
 CELL_PIXELS = 24
 
+Situation = tuple[int, frozenset[int]]  # the agent's cell, and the traps that are left
+
 gym.register("Maze-v0", entry_point=f"{__name__}:Maze", order_enforce=False,
              disable_env_checker=True)  # the tests check it; steps are three times as fast
-
-
-class Situation(NamedTuple):
-    """All that decides what happens next: the agent's cell, and the traps that are left."""
-
-    cell: int
-    traps: frozenset[int]
 
 
 def read_map(name: str) -> tuple[str, ...]:
@@ -117,7 +112,7 @@ class Maze(gym.Env[int, int]):
         self.vanishing_traps, self.render_mode = vanishing_traps, render_mode
         self.treasures = frozenset(i for i, mark in enumerate(text) if mark == TREASURE)
         traps = frozenset(i for i, mark in enumerate(text) if mark == TRAP)
-        self.start = Situation(text.index(START), traps)
+        self.start = text.index(START), traps
         self.neighbours = [[self._neighbour(cell, move) for move in MOVES]
                            for cell in range(len(text))]
         if not self.treasures & self._reachable():
@@ -133,7 +128,7 @@ class Maze(gym.Env[int, int]):
 
     def _reachable(self) -> set[int]:
         """Returns the cells that can be reached from the start."""
-        found, queue = {self.start.cell}, deque([self.start.cell])
+        found, queue = {self.start[0]}, deque([self.start[0]])
         while queue:
             new = set(self.neighbours[queue.popleft()]) - found
             found |= new
@@ -147,18 +142,19 @@ class Maze(gym.Env[int, int]):
     @property
     def found(self) -> bool:
         """Says whether the agent is at a treasure."""
-        return self.situation.cell in self.treasures
+        return self.situation[0] in self.treasures
 
     def outcome(self, situation: Situation, action: int) -> tuple[Situation, float, bool]:
         """Returns what an action leads to: the next situation, its reward, and whether it ends."""
         step_reward, treasure_reward, trap_reward = self.rewards
-        cell, traps = self.neighbours[situation.cell][action], situation.traps
+        cell, traps = situation
+        cell = self.neighbours[cell][action]
         if cell in self.treasures:
-            return Situation(cell, traps), step_reward + treasure_reward, True
+            return (cell, traps), step_reward + treasure_reward, True
         if cell not in traps:
-            return Situation(cell, traps), step_reward, False
+            return (cell, traps), step_reward, False
         left = traps - {cell} if self.vanishing_traps else traps
-        return Situation(cell, left), step_reward + trap_reward, False
+        return (cell, left), step_reward + trap_reward, False
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -166,14 +162,14 @@ class Maze(gym.Env[int, int]):
         """Puts the agent to the start and all traps back; a maze draws no random numbers."""
         super().reset(seed=seed)
         self.situation, self.num_steps, self.total_reward = self.start, 0, 0.0
-        return self.start.cell, {}
+        return self.start[0], {}
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
         """Moves; returns the new cell, the reward, terminated, truncated (False) and {}."""
         self.situation, reward, terminated = self.outcome(self.situation, action)
         self.num_steps += 1
         self.total_reward += reward
-        return self.situation.cell, reward, terminated, False, {}
+        return self.situation[0], reward, terminated, False, {}
 
     def render(self) -> str | np.ndarray | None:
         """Returns the map as it is now.
@@ -184,9 +180,10 @@ class Maze(gym.Env[int, int]):
         if self.render_mode is None:
             return None
         marks = [FREE if mark in (START, TRAP) else mark for mark in "".join(self.lines)]
-        for trap in self.situation.traps:
+        cell, traps = self.situation
+        for trap in traps:
             marks[trap] = TRAP
-        marks[self.situation.cell] = START
+        marks[cell] = START
         rows = np.reshape(marks, (-1, self.columns))
         if self.render_mode == "ansi":
             return "\n".join("".join(row) for row in rows)

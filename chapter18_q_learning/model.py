@@ -22,21 +22,32 @@ class QTable(tf.Module):
         return tf.reduce_mean(self.tables, axis=0)
 
 
-def choose_action(
-    row: Sequence[float], epsilon: float, tie_breaking: str, rng: np.random.RandomState
-) -> int:
-    """Chooses ε-greedily; where nothing is known, at random.
+def best_action(row: Sequence[float], tie_breaking: str, rng: np.random.RandomState) -> int:
+    """Returns the action of the highest value: the "first" of equals, or one at "random".
 
     Args:
         row: the values of the actions in one state. A plain list: on four numbers Python is
             several times as fast as NumPy.
-        epsilon: the chance of an action at random.
-        tie_breaking: among the best actions take the "first", or one at "random".
-        rng: draws in the order of the book's script.
+        tie_breaking: "first" or "random".
+        rng: draws only where there are equals.
     """
-    if rng.random_sample() > 1 - epsilon or not any(row):
-        return rng.randint(len(row))
     best = max(row)
     if tie_breaking == "first" or row.count(best) == 1:
         return row.index(best)
     return rng.choice([action for action, value in enumerate(row) if value == best])
+
+
+def choose_action(
+    row: Sequence[float], epsilon: float, tie_breaking: str, rng: np.random.RandomState
+) -> int:
+    """Chooses ε-greedily (Sutton & Barto 2018, section 2.2); where nothing is known, at random.
+
+    Args:
+        row: see `best_action`.
+        epsilon: the chance of an action at random.
+        tie_breaking: see `best_action`.
+        rng: asked in the order of the book's script, so that a seed gives the book's episodes.
+    """
+    if rng.random_sample() > 1 - epsilon or not any(row):
+        return rng.randint(len(row))
+    return best_action(row, tie_breaking, rng)

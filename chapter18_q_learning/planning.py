@@ -14,8 +14,8 @@ TOLERANCE = 1e-10
 class Optimum(NamedTuple):
     """What the best way gives from the start, and the values of all actions on the way.
 
-    `values` is of shape (states, actions), with the traps as they are at the start; NaN never
-    occurs: cells that cannot be entered have 0.
+    `values` is of shape (states, actions): of each cell with as many traps left as it can be
+    entered with, 0 where it cannot be entered.
     """
 
     discounted_return: float
@@ -39,14 +39,12 @@ def situations_of(maze: Maze) -> dict[Situation, int]:
                 queue.append(after)
         if len(numbers) > MAX_SITUATIONS:
             raise UserError(
-                f"{len(maze.start.traps)} vanishing traps make more than {MAX_SITUATIONS:,} "
+                f"{len(maze.start[1])} vanishing traps make more than {MAX_SITUATIONS:,} "
                 "situations", "use fewer traps, or --no-vanishing_traps")
     return numbers
 
 
-def value_iteration(
-    maze: Maze, numbers: dict[Situation, int], gamma: float
-) -> np.ndarray:
+def value_iteration(maze: Maze, numbers: dict[Situation, int], gamma: float) -> np.ndarray:
     """Returns the optimal action values (Sutton & Barto 2018, section 4.4).
 
     Args:
@@ -78,9 +76,8 @@ def find_optimum(maze: Maze, gamma: float, max_episode_steps: int) -> Optimum:
     numbers = situations_of(maze)
     action_values = value_iteration(maze, numbers, gamma)
     by_cell = np.zeros((maze.observation_space.n, len(ACTIONS)))
-    for situation, number in numbers.items():
-        if situation.traps == maze.start.traps:
-            by_cell[situation.cell] = action_values[number]
+    for (cell, _), number in sorted(numbers.items(), key=lambda item: len(item[0][1])):
+        by_cell[cell] = action_values[number]  # what comes later has more traps, and stays
     situation, total, steps, ended = maze.start, 0.0, 0, False
     while not ended and steps < max_episode_steps:
         action = int(action_values[numbers[situation]].argmax())

@@ -19,7 +19,7 @@ import gymnasium as gym
 import numpy as np
 
 from chapter18_q_learning import episodes
-from chapter18_q_learning.model import choose_action
+from chapter18_q_learning.model import best_action, choose_action
 from common import cli
 
 CHAPTER = "chapter18_q_learning"
@@ -58,7 +58,7 @@ def double_q_learning(
         action = choose_action(row, args.epsilon, args.tie_breaking, rng)
         next_state, reward, terminated, truncated, _ = env.step(action)
         q, other = tables if rng.random_sample() < 0.5 else reversed(tables)
-        best = q[next_state].index(max(q[next_state]))
+        best = best_action(q[next_state], args.tie_breaking, rng)
         target = reward if terminated else reward + args.gamma * other[next_state][best]
         q[state][action] += args.alpha * (target - q[state][action])  # equation 6.10
         state, ended = next_state, terminated or truncated

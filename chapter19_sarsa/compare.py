@@ -5,9 +5,10 @@
     python compare.py --publish            # also into results/
 
 Each runs with the constants of its own chapter in the book, in three ways: of equally good actions
-the first one, as the book does, or one at random; and at random from an optimistic table. A seed
-has succeeded if more than nine in ten of its last 50 episodes end at the treasure. Writes
-compare.json and compare.png into runs/chapter19_sarsa/compare/.
+it takes the "first" one, as the book does, or one at "random"; or at random from an "optimistic"
+table (Sutton & Barto 2018, section 2.6). A seed has succeeded if more than nine in ten of its last
+50 episodes end at the treasure. Writes compare.json and compare.png into
+runs/chapter19_sarsa/compare/.
 """
 
 import argparse
@@ -30,10 +31,10 @@ from common import cli, images, results, rundir
 
 CHAPTER = "chapter19_sarsa"
 SCRIPTS = {name: script for script in (chapter18, chapter19) for name in script.ALGORITHMS}
-WAYS = {  # how equals are told apart, and what is thought of the unknown
+WAYS = {
     "first": [],
     "random": ["--tie_breaking", "random"],
-    "random, optimistic": ["--tie_breaking", "random", "--initial_value", "60"],
+    "optimistic": ["--tie_breaking", "random", "--initial_value", "60"],
 }
 LAST, ENOUGH = 50, 0.9  # episodes, and the share of them that makes a success
 
@@ -76,7 +77,7 @@ def score(algorithm: str, map_name: str, way: str, num_seeds: int) -> dict[str, 
     successes = int((shares > ENOUGH).sum())
     interval = scipy.stats.binomtest(successes, num_seeds).proportion_ci(method="wilson")
     return {
-        "map": map_name, "ties": way, "algorithm": algorithm, "seeds": num_seeds,
+        "map": map_name, "way": way, "algorithm": algorithm, "seeds": num_seeds,
         "successes": successes,
         "interval": [round(100 * interval.low, 1), round(100 * interval.high, 1)],
         "lost": int((shares == 0).sum()),
@@ -90,7 +91,7 @@ def draw(rows: Sequence[dict[str, Any]], png: Path) -> None:
                                 layout="constrained")
     for axes, map_name in zip(grid, mazes.MAPS, strict=True):
         for number, way in enumerate(WAYS):
-            chosen = [r for r in rows if (r["map"], r["ties"]) == (map_name, way)]
+            chosen = [r for r in rows if (r["map"], r["way"]) == (map_name, way)]
             shares = np.array([100 * r["successes"] / r["seeds"] for r in chosen])
             spread = np.abs(np.array([r["interval"] for r in chosen]).T - shares)
             places = np.arange(len(chosen)) + 0.2 * (number - 1)
@@ -99,7 +100,7 @@ def draw(rows: Sequence[dict[str, Any]], png: Path) -> None:
                  yticks=range(len(SCRIPTS)), yticklabels=SCRIPTS)
         axes.grid(alpha=0.3)
     grid[0].invert_yaxis()
-    grid[0].legend(title="ties", loc="lower left")
+    grid[0].legend(title="way", loc="lower left")
     images.save_figure(png, figure)
 
 
@@ -118,7 +119,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
         target.mkdir(parents=True, exist_ok=True)
         shutil.copy(folder / "compare.json", target / "compare.json")
     for row in rows:
-        print(f"{row['map']:6} {row['ties']:18} {row['algorithm']:18} {row['successes']:3} of "
+        print(f"{row['map']:6} {row['way']:10} {row['algorithm']:18} {row['successes']:3} of "
               f"{row['seeds']}, the best way {row['optimal']}")
     print(f"see compare.png in {folder}")
     return {"cases": len(rows), "seeds": args.seeds}

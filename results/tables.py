@@ -10,8 +10,10 @@ A table stands between two marks, the first of which says what it shows:
 
 A run is named by its files, `<chapter>/<run>-seed<k>.json`; several seeds give mean ± standard
 deviation. `<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the benchmark of the
-chapter: each contender's speed as a multiple of the last one's. Names of columns come from the
-README itself, in its language.
+chapter: each contender's speed as a multiple of the last one's.
+`<!-- rows {"file": "compare", "where": {"map": "traps"}, "columns": {"lost": "Lost"}} -->` shows
+columns of the "rows" of `<chapter>/compare.json`, of those with the values named. Names of columns
+come from the README itself, in its language.
 """
 
 import argparse
@@ -24,12 +26,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-TABLE = re.compile(r"(<!-- (results|benchmark) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
-PERCENT = ("accuracy", "form")  # metrics in [0, 1] that are read as per cent
+TABLE = re.compile(r"(<!-- (results|benchmark|rows) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+PERCENT = ("accuracy", "form", "success")  # metrics in [0, 1] that are read as per cent
 CHINESE = {
     "Run": "运行", "Command": "命令", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
     "Book": "书中", "Minutes, two cores": "双核分钟数",
-    "Setting": "设置", "characters/s": "字符/秒", "pictures/s": "图片/秒",
+    "Setting": "设置", "characters/s": "字符/秒", "pictures/s": "图片/秒", "steps/s": "步/秒",
 }
 
 
@@ -100,13 +102,24 @@ def benchmark_table(chapter: str, columns: dict[str, str], chinese: bool) -> str
     return markdown(rows, chinese)
 
 
+def rows_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
+    """Returns the table of a file's rows; pairs of numbers are shown as from–to."""
+    path = ROOT / "results" / chapter / f"{spec['file']}.json"
+    rows = [list(spec["columns"].values())]
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+        if spec["where"].items() <= row.items():
+            cells = [row[name] for name in spec["columns"]]
+            rows.append(["–".join(map(str, c)) if isinstance(c, list) else str(c) for c in cells])
+    return markdown(rows, chinese)
+
+
 def renew(readme: Path) -> tuple[str, str]:
     """Returns a README's text as it is, and with all its tables made anew."""
     text = readme.read_text(encoding="utf-8")
 
     def replace(match: re.Match[str]) -> str:
         start, kind, spec, end = match.groups()
-        make = {"results": results_table, "benchmark": benchmark_table}[kind]
+        make = {"results": results_table, "benchmark": benchmark_table, "rows": rows_table}[kind]
         return start + make(readme.parent.name, json.loads(spec), ".zh-CN" in readme.name) + end
 
     return text, TABLE.sub(replace, text)
