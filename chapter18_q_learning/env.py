@@ -194,8 +194,8 @@ class Maze(gym.Env[int, int]):
 class Animation(gym.Wrapper):
     """Shows every step in place, at the top of the terminal; the bar stays below the map."""
 
-    def __init__(self, env: gym.Env, steps_per_second: float):
-        """Clears the terminal.
+    def __init__(self, env: gym.Env[int, int], steps_per_second: float, num_episodes: int = 0):
+        """Clears the terminal; `num_episodes` were played before.
 
         Raises:
             UserError: stderr is no terminal.
@@ -203,7 +203,7 @@ class Animation(gym.Wrapper):
         super().__init__(env)
         if not sys.stderr.isatty():
             raise UserError("--render needs a terminal, and stderr is none", "leave --render away")
-        self._seconds, self._episode = 1 / steps_per_second, 0
+        self._seconds, self._episode = 1 / steps_per_second, num_episodes
         sys.stderr.write("\033[2J")
 
     def _show(self) -> None:

@@ -44,8 +44,8 @@ def build_parser(
                        help="episodes in all: the step of the run is an episode")
     group.add_argument("--render", action=argparse.BooleanOptionalAction, default=False,
                        help="show every step in the terminal")
-    group.add_argument("--speed", type=cli.positive_float, default=10.0,
-                       help="of --render, steps a second")
+    group.add_argument("--speed", default=10.0, help="of --render, steps a second",
+                       type=cli.number(float, 0.01, 1e6, "between 0.01 and 1000000"))
     group.add_argument("--log_every", type=cli.positive_int, default=1,
                        help="episodes a log line")
     group.add_argument("--eval_every", type=cli.positive_int, default=20,
@@ -117,7 +117,7 @@ def run(
     env, greedy_env = mazes.make_env(args, "ansi"), mazes.make_env(args)
     maze = greedy_env.unwrapped
     if args.render:
-        env = mazes.Animation(env, args.speed)
+        env = mazes.Animation(env, args.speed, rundir.last_step(args.run_dir))
     introduce(args, maze)
     table = QTable(env.observation_space.n, env.action_space.n, num_tables, args.initial_value)
     # The generator of the book's scripts: with the same seed the same episodes.

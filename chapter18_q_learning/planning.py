@@ -8,7 +8,7 @@ from chapter18_q_learning.env import ACTIONS, Maze, Situation
 from common.errors import UserError
 
 MAX_SITUATIONS = 200_000
-TOLERANCE = 1e-10
+TOLERANCE = 1e-12  # relative, of the last change of a value
 
 
 class Optimum(NamedTuple):
@@ -64,7 +64,7 @@ def value_iteration(maze: Maze, numbers: dict[Situation, int], gamma: float) -> 
                 after[number, action] = numbers[next_situation]
                 goes_on[number, action] = 1.0
     values, change = np.zeros(len(numbers)), np.inf  # of the situations
-    while change > TOLERANCE:
+    while change > TOLERANCE * np.abs(values).max():
         action_values = rewards + gamma * goes_on * values[after]  # equation 4.10
         best = action_values.max(axis=1)
         values, change = best, np.abs(best - values).max()
