@@ -42,7 +42,7 @@ def draw_policy(axes: Any, maze: Maze, values: np.ndarray, scale: tuple[float, f
     axes.imshow(np.where(rows == WALL, 0.35, 1.0), cmap="gray", vmin=0, vmax=1)
     axes.imshow(heat, cmap="YlGn", vmin=scale[0], vmax=scale[1])
     for (row, column), value in np.ma.ndenumerate(heat):
-        axes.text(column, row - 0.34, f"{value:.0f}", ha="center", va="center", fontsize=6)
+        axes.text(column, row - 0.34, str(round(value)), ha="center", va="center", fontsize=6)
     for mark, colour, name in ((START, "tab:blue", "start"), (TRAP, "tab:red", "trap"),
                                (TREASURE, "goldenrod", "treasure")):
         for row, column in np.argwhere(rows == mark):
