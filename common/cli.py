@@ -25,7 +25,7 @@ Presets = dict[str, dict[str, Any]]
 # What a resumed run may change. Every other flag shapes the model or the data and stays fixed.
 FREE_FLAGS = {
     "data_dir", "epochs", "eval_every", "input_file", "log_every", "max_steps", "name",
-    "patience", "resume", "run_dir", "sample_every", "save_every", "strategy",
+    "patience", "render", "resume", "run_dir", "sample_every", "save_every", "speed", "strategy",
 }
 
 

@@ -70,15 +70,22 @@ def write(
         "parameters": config["parameters"],
         "dataset_sha256": config["dataset_sha256"],
         "versions": config["versions"],
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--", ".", ":!results")),
-        "date": datetime.date.today().isoformat(),
+        **provenance(),
     }
     rundir.write_json(args.run_dir / "eval.json", result)
     if args.publish is not None:
         name = "-".join(filter(None, (dataset, model, args.publish, f"seed{flags['seed']}")))
         (RESULTS / chapter).mkdir(parents=True, exist_ok=True)
         rundir.write_json(RESULTS / chapter / f"{name}.json", result)
+
+
+def provenance() -> dict[str, Any]:
+    """Returns the commit a result comes from, whether files differ from it, and the date."""
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--", ".", ":!results")),
+        "date": datetime.date.today().isoformat(),
+    }
 
 
 def _git(*words: str) -> str | None:

@@ -13,7 +13,10 @@ deviation, ten or more their median and quartiles.
 `<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the benchmark of the chapter: each
 contender's speed as a multiple of the last one's.
 `<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` shows how they
-were scored. Names of columns and rows come from the README itself, in its language.
+were scored.
+`<!-- rows {"file": "compare", "where": {"map": "traps"}, "columns": {"lost": "Lost"}} -->` shows
+columns of the "rows" of `<chapter>/compare.json`, of those with the values named.
+Names of columns and rows come from the README itself, in its language.
 """
 
 import argparse
@@ -27,12 +30,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = re.compile(
-    r"(<!-- (results|benchmark|quality) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
-PERCENT = ("accuracy", "form")  # metrics in [0, 1] that are read as per cent
+    r"(<!-- (results|benchmark|quality|rows) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+PERCENT = ("accuracy", "form", "success")  # metrics in [0, 1] that are read as per cent
 CHINESE = {
     "Run": "运行", "Command": "命令", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
     "Book": "书中", "Minutes, two cores": "双核分钟数",
-    "Setting": "设置", "characters/s": "字符/秒", "pictures/s": "图片/秒",
+    "Setting": "设置", "characters/s": "字符/秒", "pictures/s": "图片/秒", "steps/s": "步/秒",
     "Program": "程序", "pairs/s": "词对/秒",
 }
 
@@ -120,6 +123,17 @@ def quality_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     return markdown(rows, chinese)
 
 
+def rows_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
+    """Returns the table of a file's rows; pairs of numbers are shown as from–to."""
+    path = ROOT / "results" / chapter / f"{spec['file']}.json"
+    rows = [list(spec["columns"].values())]
+    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
+        if spec["where"].items() <= row.items():
+            cells = [row[name] for name in spec["columns"]]
+            rows.append(["–".join(map(str, c)) if isinstance(c, list) else str(c) for c in cells])
+    return markdown(rows, chinese)
+
+
 def renew(readme: Path) -> tuple[str, str]:
     """Returns a README's text as it is, and with all its tables made anew."""
     text = readme.read_text(encoding="utf-8")
@@ -127,7 +141,7 @@ def renew(readme: Path) -> tuple[str, str]:
     def replace(match: re.Match[str]) -> str:
         start, kind, spec, end = match.groups()
         make = {"results": results_table, "benchmark": benchmark_table,
-                "quality": quality_table}[kind]
+                "quality": quality_table, "rows": rows_table}[kind]
         return start + make(readme.parent.name, json.loads(spec), ".zh-CN" in readme.name) + end
 
     return text, TABLE.sub(replace, text)

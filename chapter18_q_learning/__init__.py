@@ -1,0 +1,1 @@
+"""Chapter 18: Q-learning finds the way through a maze."""

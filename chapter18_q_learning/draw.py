@@ -1,0 +1,92 @@
+"""Pictures of what was learnt: the best action in every cell, its value, the learning curve."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from chapter18_q_learning.env import FREE, MOVES, START, TRAP, TREASURE, WALL, Maze
+from common import images
+
+ARROWS = "↑↓←→"  # by action
+MEAN_OVER = 10  # episodes
+
+
+def best_actions(maze: Maze, values: np.ndarray) -> dict[int, int]:
+    """Returns the best action in every cell that is open and of which something is known.
+
+    Args:
+        maze: the maze.
+        values: of shape (states, actions).
+    """
+    text = "".join(maze.lines)
+    return {cell: int(row.argmax()) for cell, row in enumerate(values)
+            if text[cell] not in (WALL, TREASURE) and np.ptp(row) > 0}
+
+
+def show_policy(maze: Maze, values: np.ndarray) -> str:
+    """Returns the map as text, with an arrow wherever the agent knows the way."""
+    marks = list("".join(maze.lines).replace(START, FREE).replace(TRAP, FREE))
+    for cell, action in best_actions(maze, values).items():
+        marks[cell] = ARROWS[action]
+    return "\n".join("".join(row) for row in np.reshape(marks, (-1, maze.columns)))
+
+
+def draw_policy(axes: Any, maze: Maze, values: np.ndarray, scale: tuple[float, float]) -> None:
+    """Draws the best actions as arrows on their values, whose colours span a scale."""
+    rows = np.array([list(line) for line in maze.lines])  # (rows, columns)
+    heat = values.max(axis=1).reshape(rows.shape)
+    heat = np.ma.masked_where((rows == WALL) | (rows == TREASURE), heat)
+    axes.imshow(np.where(rows == WALL, 0.35, 1.0), cmap="gray", vmin=0, vmax=1)
+    axes.imshow(heat, cmap="YlGn", vmin=scale[0], vmax=scale[1])
+    for (row, column), value in np.ma.ndenumerate(heat):
+        axes.text(column, row - 0.34, str(round(value)), ha="center", va="center", fontsize=6)
+    for mark, colour, name in ((START, "tab:blue", "start"), (TRAP, "tab:red", "trap"),
+                               (TREASURE, "goldenrod", "treasure")):
+        for row, column in np.argwhere(rows == mark):
+            axes.add_patch(plt.Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False,
+                                         edgecolor=colour, linewidth=2.5))
+            axes.text(column, row + 0.34, name, color=colour, ha="center", va="center", fontsize=6)
+    for cell, action in best_actions(maze, values).items():
+        (row, column), (down, right) = divmod(cell, maze.columns), MOVES[action]
+        axes.annotate("", (column + 0.3 * right, row + 0.3 * down),
+                      (column - 0.3 * right, row - 0.3 * down), arrowprops={"arrowstyle": "->"})
+    axes.set(xticks=[], yticks=[])
+
+
+def draw_policies(maze: Maze, policies: dict[str, np.ndarray], png: Path) -> None:
+    """Draws one or several policies side by side, see `draw_policy`; the keys are their titles."""
+    figure, grid = plt.subplots(1, len(policies), figsize=(6 * len(policies), 3), squeeze=False,
+                                layout="constrained")
+    best = np.stack([values.max(axis=1) for values in policies.values()])
+    for axes, (title, values) in zip(grid.flat, policies.items(), strict=True):
+        draw_policy(axes, maze, values, (min(0, best.min()), 1.3 * best.max()))
+        axes.set_title(title, fontsize=10)
+    images.save_figure(png, figure)
+
+
+def read_log(metrics_file: Path, split: str = "train") -> list[dict[str, float]]:
+    """Returns the log lines of a run's episodes, none where it has logged none."""
+    if not metrics_file.exists():
+        return []
+    records = map(json.loads, metrics_file.read_text(encoding="utf-8").splitlines())
+    return [record for record in records if record["split"] == split]
+
+
+def draw_learning_curve(metrics_file: Path, png: Path) -> None:
+    """Draws the steps of every episode, with and without the treasure, and their running mean."""
+    log = read_log(metrics_file)
+    episodes = np.array([record["step"] for record in log])
+    steps = np.array([record["episode_steps"] for record in log])
+    found = np.array([record["success"] for record in log], bool)
+    figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+    axes.plot(episodes[found], steps[found], "o", color="goldenrod", markersize=3, label="treasure")
+    axes.plot(episodes[~found], steps[~found], "x", color="tab:red", markersize=4, label="none")
+    if len(steps) >= MEAN_OVER:
+        means = np.convolve(steps, np.ones(MEAN_OVER) / MEAN_OVER, mode="valid")
+        axes.plot(episodes[MEAN_OVER - 1 :], means, label=f"mean of {MEAN_OVER}")
+    axes.set(xlabel="episode", ylabel="steps", ylim=(0, None))
+    axes.legend()
+    images.save_figure(png, figure)

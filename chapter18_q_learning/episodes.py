@@ -1,0 +1,148 @@
+"""A run of episodes around an algorithm: its flags, what it saves, logs and draws.
+
+Chapters 18 and 19 differ in how an agent learns from a step, and in nothing else.
+"""
+
+import argparse
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import tensorflow as tf
+
+from chapter18_q_learning import env as mazes
+from chapter18_q_learning.draw import draw_learning_curve, draw_policies, show_policy
+from chapter18_q_learning.model import QTable
+from common import cli, rundir
+from common.checkpoint import TrainState
+from common.monitor import Monitor
+
+
+def build_parser(
+    doc: str, presets: cli.Presets, algorithms: Sequence[str], max_episode_steps: int
+) -> cli.Parser:
+    """Returns the parser of a train.py; defaults are the constants of the book's scripts."""
+    parser = cli.training_parser(doc, presets)
+    mazes.add_flags(parser, max_episode_steps)
+    group = parser.add_argument_group("agent")
+    group.add_argument("--algorithm", choices=algorithms, default=algorithms[0],
+                       help="how it learns from a step")
+    group.add_argument("--epsilon", type=cli.fraction, default=0.1,
+                       help="chance of an action at random")
+    group.add_argument("--alpha", "--learning_rate", type=cli.keep_prob, default=0.1,
+                       help="how far a value moves to its target, 1: all the way")
+    group.add_argument("--gamma", type=cli.share, default=0.9,
+                       help="what a reward is worth one step later")
+    group.add_argument("--initial_value", type=mazes.finite, default=0.0,
+                       help="of the whole table; above all that can be won, it makes curious")
+    group.add_argument("--tie_breaking", choices=["first", "random"], default="first",
+                       help="which one of several best actions to take")
+    group = parser.add_argument_group("training")
+    group.add_argument("--max_steps", "--episodes", type=cli.positive_int, default=200,
+                       help="episodes in all: the step of the run is an episode")
+    group.add_argument("--render", action=argparse.BooleanOptionalAction, default=False,
+                       help="show every step in the terminal")
+    group.add_argument("--speed", default=10.0, help="of --render, steps a second",
+                       type=cli.number(float, 0.01, 1e6, "between 0.01 and 1000000"))
+    group.add_argument("--log_every", type=cli.positive_int, default=1,
+                       help="episodes a log line")
+    group.add_argument("--eval_every", type=cli.positive_int, default=20,
+                       help="episodes between two greedy ones")
+    group.add_argument("--save_every", type=cli.positive_int, default=100,
+                       help="episodes between two checkpoints")
+    return parser
+
+
+def outcome(maze: mazes.Maze) -> dict[str, float]:
+    """Returns what is logged of an episode that has just ended."""
+    return {"episode_steps": maze.num_steps, "return": maze.total_reward,
+            "success": int(maze.found)}
+
+
+def play_greedily(env: gym.Env[int, int], values: np.ndarray, gamma: float) -> dict[str, float]:
+    """Plays one episode by the best actions alone, the first one of equals.
+
+    Args:
+        env: the maze.
+        values: of shape (states, actions).
+        gamma: of the discounted return.
+
+    Returns:
+        The return, discounted and not, the steps, and whether the treasure was reached (1 or 0).
+    """
+    actions = values.argmax(axis=1)  # (states,)
+    (state, _), ended, discounted, discount = env.reset(), False, 0.0, 1.0
+    while not ended:
+        state, reward, terminated, truncated, _ = env.step(int(actions[state]))
+        discounted += discount * reward
+        discount *= gamma
+        ended = terminated or truncated
+    return {"discounted_return": discounted, **outcome(env.unwrapped)}
+
+
+def state_of(rng: np.random.RandomState) -> np.ndarray:
+    """Returns what a checkpoint must hold of a generator, int64 of shape (625,)."""
+    _, key, position, *_ = rng.get_state()
+    return np.append(key, position).astype(np.int64)
+
+
+def generator_with(state: np.ndarray) -> np.random.RandomState:
+    """Returns a generator that goes on where `state_of` was called."""
+    rng = np.random.RandomState()
+    rng.set_state(("MT19937", state[:-1].astype(np.uint32), int(state[-1])))
+    return rng
+
+
+def introduce(args: argparse.Namespace, maze: mazes.Maze) -> None:
+    """Says what is learnt, and in the demo how to go on to the book's run."""
+    print(f"{args.algorithm} on the map {Path(args.map).stem}, at most "
+          f"{args.max_episode_steps} steps an episode:")
+    print(*maze.lines, sep="\n")
+    if args.preset == "demo":
+        print("the book's run: python train.py --preset book --render")
+
+
+def run(
+    args: argparse.Namespace, play: Callable[..., None], num_tables: int = 1
+) -> dict[str, float]:
+    """Plays until `--max_steps` episodes, or goes on with a run; returns the greedy scores.
+
+    Args:
+        args: what `cli.resolve` returned.
+        play: plays one episode and learns: `play(env, tables, rng, args)`.
+        num_tables: tables of action values it needs.
+    """
+    env, greedy_env = mazes.make_env(args, "ansi"), mazes.make_env(args)
+    maze = greedy_env.unwrapped
+    if args.render:
+        env = mazes.Animation(env, args.speed, rundir.last_step(args.run_dir))
+    introduce(args, maze)
+    table = QTable(env.observation_space.n, env.action_space.n, num_tables, args.initial_value)
+    # The generator of the book's scripts: with the same seed the same episodes.
+    saved_rng = tf.Variable(state_of(np.random.RandomState(args.seed)))
+    parameters = int(tf.size(table.tables))
+    with rundir.open_run(args, dataset_sha256=maze.digest(), parameters=parameters) as folder:
+        state = TrainState(folder, {"table": table}, numpy_rng=saved_rng)
+        rng = generator_with(saved_rng.numpy())
+        tables = table.tables.numpy().tolist()
+        monitor = Monitor(folder, int(state.step))
+        # steps() shows the bar, saves every save_every episodes, and leaves on Ctrl-C once it has.
+        numbers = state.steps(itertools.repeat(None), args.max_steps, args.save_every, monitor)
+        for episode, _ in numbers:
+            play(env, tables, rng, args)
+            table.tables.assign(tables)
+            saved_rng.assign(state_of(rng))
+            if episode % args.log_every == 0:
+                monitor.scalars(episode, outcome(env.unwrapped))
+            if episode % args.eval_every == 0 or episode == args.max_steps:
+                scores = play_greedily(greedy_env, table.values().numpy(), args.gamma)
+                monitor.scalars(episode, scores, "greedy")
+        monitor.close()
+        values = table.values().numpy()
+        draw_learning_curve(folder / "metrics.jsonl", folder / "learning_curve.png")
+        draw_policies(maze, {f"after {episode} episodes": values}, folder / "policy.png")
+    print(f"{show_policy(maze, values)}\nthe greedy way takes {scores['episode_steps']} steps, "
+          f"reward {scores['return']:g}; see policy.png in {folder}")
+    return {"step": episode, **scores}

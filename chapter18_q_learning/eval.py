@@ -1,0 +1,81 @@
+"""Compares what an agent has learnt with the best that is possible.
+
+    python eval.py                  # the newest run
+    python eval.py --name traps --publish
+
+The agent plays one episode without chance, always by its best action; the maze has no chance of
+its own. The best possible comes from value iteration, which knows the rules. Writes eval.json and
+optimum.png, both policies side by side, into the run folder.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chapter18_q_learning import env as mazes
+from chapter18_q_learning.draw import draw_policies, read_log
+from chapter18_q_learning.episodes import play_greedily
+from chapter18_q_learning.model import QTable
+from chapter18_q_learning.planning import find_optimum
+from common import checkpoint, cli, results, rundir
+
+CHAPTER = "chapter18_q_learning"
+LAST = 50  # episodes
+
+
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace, chapter: str
+) -> tuple[mazes.Maze, QTable]:
+    """Rebuilds the maze of a run, and its table as it was learnt."""
+    maze = mazes.make_env(flags).unwrapped
+    rundir.check_data(args.run_dir, chapter, maze.digest())
+    num_tables = 2 if flags.algorithm == "double_q_learning" else 1
+    table = QTable(maze.observation_space.n, maze.action_space.n, num_tables)
+    checkpoint.load(args.run_dir, args.checkpoint, table=table)
+    return maze, table
+
+
+def evaluate(
+    args: argparse.Namespace, flags: argparse.Namespace, chapter: str = CHAPTER
+) -> dict[str, float]:
+    """Scores the table of a run, writes eval.json and the picture."""
+    maze, table = load_run(args, flags, chapter)
+    values = table.values().numpy()
+    optimum = find_optimum(maze, flags.gamma, flags.max_episode_steps)
+    greedy = play_greedily(mazes.make_env(flags), values, flags.gamma)
+    last = read_log(args.run_dir / "metrics.jsonl")[-LAST:]
+    metrics = {
+        "optimum": {"discounted_return": optimum.discounted_return,
+                    "return": optimum.total_reward, "episode_steps": optimum.num_steps},
+        "last_episodes": {name: float(np.mean([record[name] for record in last]))
+                          for name in ("episode_steps", "return", "success") if last},
+        "greedy": greedy,
+    }
+    draw_policies(maze, {f"learnt: {greedy['discounted_return']:.3f} from the start": values,
+                         f"optimum: {optimum.discounted_return:.3f}": optimum.values},
+                  args.run_dir / "optimum.png")
+    dataset = Path(flags.map).stem
+    results.write(args, chapter, dataset, f"{flags.algorithm}-{flags.preset}", metrics)
+    print(f"{dataset}: discounted return {greedy['discounted_return']:.3f} in "
+          f"{greedy['episode_steps']} steps; the optimum is {optimum.discounted_return:.3f} in "
+          f"{optimum.num_steps}; see optimum.png in {args.run_dir}")
+    return greedy
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser; what was learnt last is what is scored: nothing chooses a "best"."""
+    parser = cli.verb_parser(__doc__, "eval.py")
+    parser.set_defaults(checkpoint="latest")
+    results.add_publish_flag(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

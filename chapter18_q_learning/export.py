@@ -1,0 +1,59 @@
+"""Exports what an agent has learnt as a SavedModel: states in, actions and values out.
+
+    python export.py
+
+One signature:
+
+serving_default  states: int64 (count,), row · columns + column of the map -> actions: int64
+                 (count,), 0 up, 1 down, 2 left, 3 right; values: float64 (count, 4)
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from chapter18_q_learning.env import ACTIONS
+from chapter18_q_learning.eval import load_run
+from common import cli, export
+
+CHAPTER = "chapter18_q_learning"
+
+
+def export_run(
+    args: argparse.Namespace, flags: argparse.Namespace, chapter: str = CHAPTER
+) -> None:
+    """Writes the SavedModel of a run and tries it in a process of its own."""
+    maze, table = load_run(args, flags, chapter)
+    num_states = int(maze.observation_space.n)
+
+    def act(states: tf.Tensor) -> dict[str, tf.Tensor]:
+        known = tf.reduce_all((states >= 0) & (states < num_states))
+        tf.debugging.Assert(known, ["states go from 0 to", num_states - 1, "here:", states])
+        values = tf.gather(table.values(), states)  # (count, actions)
+        return {"actions": tf.argmax(values, axis=1), "values": values}
+
+    folder = export.write(
+        args.run_dir,
+        table,
+        {"serving_default": (act, {"states": tf.TensorSpec((None,), tf.int64)})},
+        {"serving_default": {"states": tf.range(num_states, dtype=tf.int64)}},
+        {"actions": ACTIONS, "map": maze.lines, "states": "row * columns + column"},
+    )
+    print(f"{folder}: written, and agrees with the table in a process of its own")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__doc__, "export.py")
+    parser.set_defaults(checkpoint="latest")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

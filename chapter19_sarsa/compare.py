@@ -1,0 +1,143 @@
+"""Lets all algorithms of chapters 18 and 19 learn on both maps, from thirty seeds each.
+
+    python compare.py                      # a minute
+    python compare.py --seeds 100
+    python compare.py --publish            # also into results/
+
+Each runs with the constants of its own chapter in the book, in three ways: of equally good actions
+it takes the "first" one, as the book does, or one at "random"; or at random from an "optimistic"
+table (Sutton & Barto 2018, section 2.6). A seed has succeeded if more than nine in ten of its last
+50 episodes end at the treasure. Writes compare.json and compare.png into
+runs/chapter19_sarsa/compare/.
+"""
+
+import argparse
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import scipy.stats
+from tqdm import tqdm
+
+from chapter18_q_learning import env as mazes
+from chapter18_q_learning import train as chapter18
+from chapter18_q_learning.episodes import play_greedily
+from chapter18_q_learning.planning import find_optimum
+from chapter19_sarsa import train as chapter19
+from common import cli, images, results, rundir
+
+CHAPTER = "chapter19_sarsa"
+SCRIPTS = {name: script for script in (chapter18, chapter19) for name in script.ALGORITHMS}
+WAYS = {
+    "first": [],
+    "random": ["--tie_breaking", "random"],
+    "optimistic": ["--tie_breaking", "random", "--initial_value", "60"],
+}
+LAST, ENOUGH = 50, 0.9  # episodes, and the share of them that makes a success
+
+
+def learn(args: argparse.Namespace) -> tuple[float, float]:
+    """Learns from one seed.
+
+    Args:
+        args: the flags of a train.py.
+
+    Returns:
+        The share of the last 50 episodes that end at the treasure, and the discounted return of
+        the greedy way.
+    """
+    env, rng = mazes.make_env(args), np.random.RandomState(args.seed)
+    play = SCRIPTS[args.algorithm].ALGORITHMS[args.algorithm]
+    num_tables = 2 if args.algorithm == "double_q_learning" else 1
+    shape = num_tables, env.observation_space.n, env.action_space.n
+    tables, found = np.full(shape, args.initial_value).tolist(), []
+    for _ in range(args.max_steps):
+        play(env, tables, rng, args)
+        found.append(env.unwrapped.found)
+    greedy = play_greedily(env, np.mean(tables, axis=0), args.gamma)
+    return float(np.mean(found[-LAST:])), greedy["discounted_return"]
+
+
+def score(algorithm: str, map_name: str, way: str, num_seeds: int) -> dict[str, Any]:
+    """Counts the seeds with which an algorithm succeeds, with Wilson's 95 % interval.
+
+    Returns:
+        A row of the table; "lost" counts the seeds that never find the treasure in the last 50
+        episodes, "optimal" those whose greedy way is the best one.
+    """
+    argv = ["--algorithm", algorithm, "--map", map_name, *WAYS[way]]
+    parser = SCRIPTS[algorithm].build_parser()
+    args = [parser.parse_args([*argv, "--seed", str(seed)]) for seed in range(num_seeds)]
+    optimum = find_optimum(
+        mazes.make_env(args[0]).unwrapped, args[0].gamma, args[0].max_episode_steps)
+    shares, returns = map(np.array, zip(*map(learn, args), strict=True))
+    successes = int((shares > ENOUGH).sum())
+    interval = scipy.stats.binomtest(successes, num_seeds).proportion_ci(method="wilson")
+    return {
+        "map": map_name, "way": way, "algorithm": algorithm, "seeds": num_seeds,
+        "successes": successes,
+        "interval": [round(100 * interval.low, 1), round(100 * interval.high, 1)],
+        "lost": int((shares == 0).sum()),
+        "optimal": int((returns > optimum.discounted_return - 1e-6).sum()),
+    }
+
+
+def draw(rows: Sequence[dict[str, Any]], png: Path) -> None:
+    """Draws the share of successful seeds with its interval, a panel for each map."""
+    figure, grid = plt.subplots(1, len(mazes.MAPS), figsize=(11, 3.4), sharey=True,
+                                layout="constrained")
+    for axes, map_name in zip(grid, mazes.MAPS, strict=True):
+        for number, way in enumerate(WAYS):
+            chosen = [r for r in rows if (r["map"], r["way"]) == (map_name, way)]
+            shares = np.array([100 * r["successes"] / r["seeds"] for r in chosen])
+            spread = np.abs(np.array([r["interval"] for r in chosen]).T - shares)
+            places = np.arange(len(chosen)) + 0.2 * (number - 1)
+            axes.errorbar(shares, places, xerr=spread, fmt="o", capsize=3, label=way)
+        axes.set(title=map_name, xlabel="seeds that find the treasure, %", xlim=(-5, 105),
+                 yticks=range(len(SCRIPTS)), yticklabels=SCRIPTS)
+        axes.grid(alpha=0.3)
+    grid[0].invert_yaxis()
+    grid[0].legend(title="way", loc="lower left")
+    images.save_figure(png, figure)
+
+
+def compare(args: argparse.Namespace) -> dict[str, float]:
+    """Runs everything; writes compare.json and compare.png."""
+    folder = rundir.runs_dir() / CHAPTER / "compare"
+    folder.mkdir(parents=True, exist_ok=True)
+    cases = [(algorithm, map_name, way)
+             for map_name in mazes.MAPS for way in WAYS for algorithm in SCRIPTS]
+    rows = [score(*case, args.seeds) for case in tqdm(cases, unit="case", disable=None)]
+    result = {"command": f"python compare.py --seeds {args.seeds}", "rows": rows}
+    rundir.write_json(folder / "compare.json", result | results.provenance())
+    draw(rows, folder / "compare.png")
+    if args.publish:
+        target = results.RESULTS / CHAPTER
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / "compare.json", target / "compare.json")
+    for row in rows:
+        print(f"{row['map']:6} {row['way']:10} {row['algorithm']:18} {row['successes']:3} of "
+              f"{row['seeds']}, the best way {row['optimal']}")
+    print(f"see compare.png in {folder}")
+    return {"cases": len(rows), "seeds": args.seeds}
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.build_parser(__doc__, "compare.py")
+    parser.add_argument("--seeds", type=cli.positive_int, default=30, help="runs a case")
+    parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
+                        help="copy compare.json to results/, where the README tables come from")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run(lambda: compare(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,362 @@
+"""Chapter 18: the maze keeps its rules, the book's episodes come out, the optimum is known."""
+
+import argparse
+import io
+import itertools
+import json
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import tensorflow as tf
+from gymnasium.utils.env_checker import check_env
+
+from chapter18_q_learning import draw, env, episodes, eval, export, planning, train
+from chapter18_q_learning.model import QTable, choose_action
+from common import rundir
+from common.errors import UserError
+
+CHAPTER = "chapter18_q_learning"
+UP, DOWN, LEFT, RIGHT = range(4)
+
+
+class Draws:
+    """A generator of given numbers, that fails where more are drawn."""
+
+    def __init__(self, uniform=(), integers=()):
+        self.uniform, self.integers = iter(uniform), iter(integers)
+
+    def random_sample(self):
+        return next(self.uniform)
+
+    def randint(self, high):
+        number = next(self.integers)
+        assert number < high
+        return number
+
+    def choice(self, values):
+        return values[self.randint(len(values))]
+
+
+def flags(*argv):
+    return train.build_parser().parse_args(list(argv))
+
+
+def play(args, num_episodes=None, algorithm=train.q_learning, num_tables=1):
+    """Learns from `--seed`; returns the maze, the tables, and the log of all episodes."""
+    maze, rng, log = env.make_env(args), np.random.RandomState(args.seed), []
+    shape = num_tables, maze.observation_space.n, 4
+    tables = np.full(shape, args.initial_value).tolist()
+    for _ in range(num_episodes or args.max_steps):
+        algorithm(maze, tables, rng, args)
+        log.append(episodes.outcome(maze.unwrapped))
+    return maze, tables, log
+
+
+def walk(maze, *actions):
+    maze.reset()
+    return [maze.step(action) for action in actions]
+
+
+# The environment
+
+
+@pytest.mark.parametrize("render_mode", [None, "ansi", "rgb_array"])
+@pytest.mark.parametrize("name", env.MAPS)
+@pytest.mark.filterwarnings("error")
+def test_the_maze_is_an_environment_by_gymnasiums_own_check(name, render_mode):
+    maze = gym.make("Maze-v0", layout=name, render_mode=render_mode)
+    assert maze.spec.id == "Maze-v0"
+    check_env(maze.unwrapped, skip_render_check=render_mode is None)
+
+
+def test_the_books_maze_has_45_states_and_its_rules():
+    maze = env.make_env(flags())
+    assert maze.reset(seed=3) == (10, {})  # row 1, column 1 of 9
+    assert maze.observation_space == gym.spaces.Discrete(45)
+    assert maze.action_space == gym.spaces.Discrete(4)
+    # Against the wall above and to the left nothing happens.
+    assert [s[:2] for s in walk(maze, UP, LEFT, RIGHT, DOWN)] == [
+        (10, 0.0), (10, 0.0), (11, 0.0), (20, 0.0)]
+    steps = walk(maze, DOWN, *[RIGHT] * 5)
+    assert [s[0] for s in steps] == [19, 20, 21, 22, 23, 24]
+    assert steps[-1] == (24, 100.0, True, False, {})
+    assert maze.unwrapped.num_steps == 6 and maze.unwrapped.total_reward == 100
+    assert maze.unwrapped.found
+
+
+def test_an_episode_is_truncated_not_terminated_at_its_limit():
+    steps = walk(env.make_env(flags("--max_episode_steps", "3")), UP, UP, UP)
+    assert [s[2:4] for s in steps] == [(False, False), (False, False), (False, True)]
+
+
+def test_traps_vanish_until_the_next_episode_or_stay():
+    path = [RIGHT, RIGHT, LEFT, RIGHT]  # twice over the trap at row 1, column 3
+    maze = env.make_env(flags("--map", "traps"))
+    for _ in range(2):
+        assert [s[1] for s in walk(maze, *path)] == [0, -5, 0, 0]
+    maze = env.make_env(flags("--map", "traps", "--no-vanishing_traps"))
+    assert [s[1] for s in walk(maze, *path)] == [0, -5, 0, -5]
+    maze = env.make_env(flags("--map", "traps", "--trap_reward", "2", "--step_reward", "-1",
+                              "--treasure_reward", "7"))
+    assert [s[1] for s in walk(maze, *path)] == [-1, 1, -1, -1]
+    assert walk(maze, DOWN, *[RIGHT] * 5)[-1][1] == 6
+
+
+def test_pictures_show_what_is_left():
+    maze = env.make_env(flags("--map", "traps"), "ansi")
+    walk(maze, RIGHT, RIGHT, RIGHT)
+    assert maze.render().splitlines() == [
+        ".........", ".   A   .", ".   x o .", ".       .", "........."]
+    maze = env.make_env(flags("--map", "traps"), "rgb_array")
+    maze.reset()
+    picture = maze.render()
+    assert picture.shape == (5 * 24, 9 * 24, 3) and picture.dtype == np.uint8
+    assert (picture[36, 36] == env.COLOURS["A"]).all()
+    assert (picture[60, 108] == env.COLOURS["x"]).all()
+
+
+def test_a_map_needs_no_border(tmp_path):
+    path = tmp_path / "open.txt"
+    path.write_bytes("\ufeffA \r\n o\r\n".encode())  # Windows' line ends and mark
+    maze = env.make_env(flags("--map", str(path)))
+    assert [s[0] for s in walk(maze, UP, LEFT, RIGHT, RIGHT, DOWN)] == [0, 0, 1, 1, 3]
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("", "is empty"),
+    ("...\n.A.\n.o.\n....\n", "line 4 of the map"),
+    ("A..\n.o\n", "line 2 of the map"),
+    ("A?o\n", "holds '?'"),
+    (".....\n.  o.\n.....\n", "has 0 starts"),
+    ("AAo\n", "has 2 starts"),
+    ("A  \n", "has no treasure"),
+    ("A.o\n", "no way leads"),
+])
+def test_a_map_that_is_no_maze_is_refused(tmp_path, capfd, text, says):
+    path = tmp_path / "map.txt"
+    path.write_text(text, encoding="utf-8")
+    assert train.main(["--map", str(path), "--name", "bad"]) == 2
+    error, hint = capfd.readouterr().err.strip().splitlines()[-2:]
+    assert says in error and hint.startswith("hint: ")
+    assert not (rundir.runs_dir() / CHAPTER / "bad").exists()
+
+
+def test_other_mistakes_are_refused(tmp_path, capfd):
+    def fails(*argv, says):
+        assert train.main(list(argv)) == 2
+        assert says in capfd.readouterr().err
+
+    fails("--map", "swamp", says="swamp: No such file")
+    (tmp_path / "latin.txt").write_bytes(b"A\xe9o\n")
+    fails("--map", str(tmp_path / "latin.txt"), says="not UTF-8")
+    fails("--map", str(tmp_path), says="Is a directory")
+    fails("--render", says="needs a terminal")
+    fails("--epsilon", "1.5", says="between 0 and 1")
+    fails("--gamma", "1", says="above 0 and below 1")
+    fails("--alpha", "0", says="above 0 and at most 1")
+    fails("--trap_reward", "nan", says="nan is not a number")
+    fails("--algorithm", "sarsa", says="invalid choice: 'sarsa'")
+
+
+def test_a_run_notices_that_its_map_has_changed(tmp_path, capfd):
+    path = tmp_path / "mine.txt"
+    path.write_text("A o\n", encoding="utf-8")
+    assert train.main(["--map", str(path), "--name", "mine", "--max_steps", "2"]) == 0
+    path.write_text("A  o\n", encoding="utf-8")
+    assert eval.main(["--name", "mine"]) == 2
+    assert "has changed" in capfd.readouterr().err
+
+
+# Learning
+
+
+def test_actions_are_chosen_in_the_order_of_the_books_draws():
+    assert choose_action([0, 0, 0, 0], 0.1, "first", Draws([0.5], [2])) == 2
+    assert choose_action([1, 3, 3, 2], 0.1, "first", Draws([0.9])) == 1
+    assert choose_action([1, 3, 3, 2], 0.1, "first", Draws([0.91], [3])) == 3
+    assert choose_action([1, 3, 3, 2], 0.1, "random", Draws([0.9], [1])) == 2
+    assert choose_action([1, 3, 2, 2], 0.1, "random", Draws([0.9])) == 1
+    assert choose_action([0, -1, 0, -1], 0.1, "first", Draws([0.0])) == 0
+
+
+def test_q_learning_moves_a_value_by_equation_6_8():
+    args = flags("--map", "traps", "--max_episode_steps", "2", "--alpha", "0.5")
+    maze, q = env.make_env(args), np.zeros((45, 4)).tolist()
+    q[10] = [0.0, 1.0, 2.0, 8.0]
+    q[11] = [0.0, 0.0, 6.0, 10.0]
+    q[12] = [4.0, 1.0, 2.0, 3.0]
+    train.q_learning(maze, [q], Draws([0.0, 0.0]), args)
+    assert q[10] == [0, 1, 2, 8 + 0.5 * (0 + 0.9 * 10 - 8)]
+    assert q[11] == [0, 0, 6, 10 + 0.5 * (-5 + 0.9 * 4 - 10)]  # truncated is not terminated
+    assert q[12] == [4, 1, 2, 3]
+
+
+def test_double_q_learning_moves_one_table_by_equation_6_10():
+    args = flags("--map", "traps", "--max_episode_steps", "2", "--alpha", "0.5")
+    for coin, moved in ((0.4, 0), (0.6, 1)):
+        tables = np.zeros((2, 45, 4)).tolist()
+        tables[0][10], tables[1][10] = [0, 0, 0, 8.0], [0, 0, 9.0, 4.0]  # 12 against 9: right
+        tables[0][11], tables[1][11] = [0, 6.0, 0, 1.0], [0, 2.0, 0, 7.0]  # 8 against 8: down
+        expected = json.loads(json.dumps(tables))
+        old = tables[moved][10][3]
+        # The mover's best action is valued by the other: 2 for down, 1 for right.
+        expected[moved][10][3] = old + 0.5 * (0.9 * (2.0, 1.0)[moved] - old)
+        old = expected[moved][11][1]
+        expected[moved][11][1] = old + 0.5 * (0 - old)
+        train.double_q_learning(
+            env.make_env(args), tables, Draws([0.0, coin, 0.0, coin]), args)
+        assert tables == expected
+
+
+@pytest.mark.parametrize("algorithm", train.ALGORITHMS.values())
+def test_no_future_lies_behind_the_treasure(algorithm):
+    args = flags("--initial_value", "500", "--alpha", "1")
+    maze, tables = env.make_env(args), np.full((2, 45, 4), 500.0).tolist()
+    tables = tables[: 2 if algorithm is train.double_q_learning else 1]
+    for q in tables:
+        for state in range(45):
+            q[state][RIGHT if state >= 19 else DOWN] = 1000.0
+    algorithm(maze, tables, np.random.RandomState(0), argparse.Namespace(
+        **{**vars(args), "epsilon": 0.0}))
+    assert sum(q[23][RIGHT] == 100 for q in tables) == 1
+
+
+def test_the_books_episodes_come_out():
+    """The numbers that the original gives with seed 0 (NumPy's old generator)."""
+    maze, tables, log = play(flags())
+    lengths = [record["episode_steps"] for record in log]
+    assert lengths[:10] == [17, 30, 30, 13, 13, 30, 30, 24, 30, 17]
+    assert np.mean(lengths[-50:]) == 6.62
+    assert sum(record["success"] for record in log) == 192
+    q = np.array(tables[0])
+    text = "".join(maze.unwrapped.lines)
+    assert {text[cell] for cell in np.flatnonzero(q.any(axis=1))} <= {" ", "A"}
+    assert not q[24].any()  # the treasure's row is never touched
+    _, _, log = play(flags("--map", "traps"))
+    assert np.mean([record["episode_steps"] for record in log][-50:]) == 9.24
+    assert sum(record["success"] for record in log) == 174
+
+
+def test_best_finds_the_true_optimum_through_one_trap():
+    args = argparse.Namespace(**{**vars(flags()), **train.PRESETS["best"]})
+    for seed in range(3):
+        args.seed = seed
+        maze, tables, _ = play(args)
+        greedy = episodes.play_greedily(maze, np.array(tables[0]), args.gamma)
+        assert greedy == {"discounted_return": pytest.approx(55.404, abs=5e-4), "return": 95,
+                          "episode_steps": 6, "success": 1}
+
+
+def test_the_generator_goes_on_where_it_was():
+    rng = np.random.RandomState(7)
+    rng.random_sample(1001)
+    other = episodes.generator_with(episodes.state_of(rng))
+    assert (rng.randint(0, 1000, 2000) == other.randint(0, 1000, 2000)).all()
+
+
+# The optimum
+
+
+def brute_force(maze, gamma, longest):
+    """The best discounted return of all action sequences up to a length."""
+    best = -np.inf
+    for actions in itertools.product(range(4), repeat=longest):
+        situation, total, ended = maze.start, 0.0, False
+        for step, action in enumerate(actions):
+            situation, reward, ended = maze.outcome(situation, action)
+            total += gamma**step * reward
+            if ended:
+                break
+        best = max(best, total)
+    return best
+
+
+@pytest.mark.parametrize(("text", "trap_reward", "vanishing"), [
+    ("Axo\n", -5, True), ("Axo\n   \n", -60, True), ("A o\nx  \n", 50, True),
+    ("A o\nx  \n", -50, False),
+])
+def test_value_iteration_finds_what_trying_everything_finds(tmp_path, text, trap_reward, vanishing):
+    path = tmp_path / "small.txt"
+    path.write_text(text, encoding="utf-8")
+    maze = env.Maze(str(path), 10.0, trap_reward, -0.5, vanishing)
+    best = planning.find_optimum(maze, 0.6, 30)
+    assert best.discounted_return == pytest.approx(brute_force(maze, 0.6, 7), abs=1e-9)
+
+
+@pytest.mark.parametrize(("options", "discounted", "total", "steps"), [
+    (["--map", "plain"], 59.049, 100, 6),
+    (["--map", "traps"], 55.404, 95, 6),
+    (["--map", "traps", "--trap_reward", "-1000"], 47.830, 100, 8),
+    (["--map", "traps", "--gamma", "0.99"], 100 * 0.99**7, 100, 8),
+])
+def test_the_optimum_of_the_books_maps(options, discounted, total, steps):
+    args = flags(*options)
+    best = planning.find_optimum(env.make_env(args).unwrapped, args.gamma, 30)
+    assert best.discounted_return == pytest.approx(discounted, abs=5e-4)
+    assert (best.total_reward, best.num_steps) == (total, steps)
+    greedy = episodes.play_greedily(env.make_env(args), best.values, args.gamma)
+    assert greedy["discounted_return"] == pytest.approx(discounted, abs=5e-4)
+
+
+def test_too_many_vanishing_traps_are_refused(tmp_path):
+    path = tmp_path / "field.txt"
+    path.write_text("A" + 20 * "x" + "o\n", encoding="utf-8")
+    maze = env.Maze(str(path), trap_reward=-0.1)  # in a row they vanish one after the other
+    assert planning.find_optimum(maze, 0.9, 30).num_steps == 21
+    path.write_text("\n".join(["A" + 8 * "x", 9 * "x", 8 * "x" + "o"]), encoding="utf-8")
+    with pytest.raises(UserError, match="25 vanishing traps"):
+        planning.find_optimum(env.Maze(str(path)), 0.9, 30)
+    maze = env.Maze(str(path), trap_reward=-0.1, vanishing_traps=False)
+    assert planning.find_optimum(maze, 0.9, 30).num_steps == 10
+
+
+# Pictures, the run, the export
+
+
+def test_arrows_stand_where_something_is_known():
+    maze = env.Maze("traps")
+    values = np.zeros((45, 4))
+    values[10, RIGHT], values[11, DOWN], values[12], values[24, UP] = 1, 2, 3, 4
+    assert draw.show_policy(maze, values).splitlines()[1:3] == [".→↓     .", ".     o ."]
+
+
+def test_a_run_is_watched_in_place(monkeypatch, capsys):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(env.sys, "stderr", Terminal())
+    args = flags("--max_episode_steps", "2")
+    maze = env.Animation(env.make_env(args, "ansi"), 1e6)
+    train.q_learning(maze, np.zeros((1, 45, 4)).tolist(), Draws([0, 0], [RIGHT, RIGHT]), args)
+    frames = env.sys.stderr.getvalue().split("\033[H")
+    assert len(frames) == 4  # clearing, the start, two steps
+    assert "episode 1: step 2, reward 0" in frames[-1] and ".  A    ." in frames[-1]
+
+
+def test_eval_and_export_tell_what_was_learnt(capfd):
+    assert train.main(["--preset", "book", "--name", "book"]) == 0
+    out = capfd.readouterr().out
+    assert ".→→→→→↓" in out and "takes 6 steps, reward 100" in out
+    run = rundir.runs_dir() / CHAPTER / "book"
+    assert eval.main([]) == 0
+    metrics = json.loads((run / "eval.json").read_text(encoding="utf-8"))["metrics"]
+    assert metrics["last_episodes"]["episode_steps"] == 6.62
+    assert metrics["greedy"]["discounted_return"] == pytest.approx(59.049)
+    assert {path.name for path in run.glob("*.png")} == {
+        "learning_curve.png", "policy.png", "optimum.png"}
+    assert export.main([]) == 0
+    act = tf.saved_model.load(str(run / "export" / "1")).signatures["serving_default"]
+    answer = act(states=tf.constant([10, 15], tf.int64))
+    assert answer["actions"].numpy().tolist() == [RIGHT, DOWN]
+    expected = np.array(play(flags())[1][0])
+    np.testing.assert_allclose(answer["values"], expected[[10, 15]], rtol=1e-12)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="states go from 0 to"):
+        act(states=tf.constant([45], tf.int64))
+
+
+def test_two_tables_act_by_their_mean():
+    table = QTable(3, 4, 2)
+    table.tables.assign(np.stack([np.ones((3, 4)), 3 * np.ones((3, 4))]))
+    np.testing.assert_array_equal(table.values(), 2 * np.ones((3, 4)))
