@@ -12,8 +12,8 @@ A run is named by its files, `<chapter>/<run>-seed<k>.json`; several seeds give 
 deviation, ten or more their median and quartiles.
 `<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the benchmark of the chapter: each
 contender's speed as a multiple of the last one's.
-`<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` shows how they
-were scored.
+`<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` shows how
+they were scored.
 `<!-- rows {"file": "compare", "where": {"map": "traps"}, "columns": {"lost": "Lost"}} -->` shows
 columns of the "rows" of `<chapter>/compare.json`, of those with the values named.
 Names of columns and rows come from the README itself, in its language.
