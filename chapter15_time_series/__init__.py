@@ -1,1 +1,1 @@
-"""Chapter 15: time series forecasting, with an autoregressive model and an LSTM."""
+"""Chapter 15: time series forecasting, with an autoregressive model, an LSTM and DLinear."""

@@ -2,6 +2,7 @@
 
     python data.py                                      # the book's sine with a trend
     python data.py --dataset period_trend               # the book's CSV file, fetched once
+    python data.py --dataset airline                    # and other published series
     python data.py --input_file FILE.csv --time_column date --value_columns OT,HUFL
 
 Prints the series and one batch of random windows, as the book's two reading scripts do.
@@ -44,6 +45,7 @@ OFFLINE = {
 }
 BOOK_FILES = ("https://raw.githubusercontent.com/hzy46/Deep-Learning-21-Examples/master/"
               "chapter_15/data/")
+SHARED_FILES = "https://raw.githubusercontent.com/jbrownlee/Datasets/master/"
 SOURCES = {
     "period_trend": inputs.Source(
         "The book's series with a period of 100 and a trend: 500 steps, 8 kB; no licence stated",
@@ -59,6 +61,32 @@ SOURCES = {
             "multivariate_periods.csv",
             "5fd1b63e20b5d681055771cf04c80409ffcee756ee9abdcfaed67718a4c1de2f",
             (f"{BOOK_FILES}multivariate_periods.csv",),
+        ),),
+    ),
+    "airline": inputs.Source(
+        "Passengers of airlines (Box & Jenkins), 144 months from 1949: 2 kB; no licence stated",
+        (inputs.File(
+            "airline-passengers.csv",
+            "8cb51be753a718d9be5d76d7e238cc224792754676adc21faa59e954b0201621",
+            (f"{SHARED_FILES}airline-passengers.csv",),
+        ),),
+    ),
+    "temperatures": inputs.Source(
+        "Lowest temperature of each day in Melbourne, 1981 to 1990, two of 3,652 days missing: "
+        "68 kB; no licence stated",
+        (inputs.File(
+            "daily-min-temperatures.csv",
+            "8b9de63ed6789492bf497625e7f9beb96a63d367b4b0a21754006f749fa5e5da",
+            (f"{SHARED_FILES}daily-min-temperatures.csv",),
+        ),),
+    ),
+    "etth1": inputs.Source(
+        "Oil temperature (OT) and six loads of a transformer (Zhou et al., 2021), 17,420 hours "
+        "from July 2016: 2.6 MB; CC BY-ND 4.0",
+        (inputs.File(
+            "ETTh1.csv",
+            "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066",
+            ("https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv",),
         ),),
     ),
 }
@@ -82,12 +110,18 @@ def generate(dataset: str, seed: int, num_steps: int = NUM_STEPS) -> Series:
     """Makes a formula's series with fresh noise; times begin at 0."""
     noise = np.random.default_rng(seed).uniform(-NOISE, NOISE, num_steps)
     values = FORMULAS[dataset](np.arange(num_steps)) + noise
-    return Series(values.astype(np.float32)[:, None], ["value"], first=0)
+    nothing = np.zeros((num_steps, 0), np.float32)
+    return Series(values.astype(np.float32)[:, None], ["value"], first=0, exogenous=nothing)
 
 
 def source(flags: argparse.Namespace) -> str:
     """Returns the name of what the flags of `add_flags` mean."""
     return Path(flags.input_file).stem if flags.input_file else flags.dataset or DEFAULT
+
+
+def is_formula(flags: argparse.Namespace) -> bool:
+    """Says whether the flags mean one of FORMULAS, so that the truth behind the noise is known."""
+    return not flags.input_file and source(flags) in FORMULAS
 
 
 def load_flags(flags: argparse.Namespace) -> Series:
@@ -96,29 +130,43 @@ def load_flags(flags: argparse.Namespace) -> Series:
     Raises:
         UserError: it cannot be read, or neither found nor fetched; or flags contradict each other.
     """
+    dataset = source(flags)
     if flags.input_file and flags.dataset:
         raise UserError(f"both --dataset {flags.dataset} and --input_file {flags.input_file}",
                         "give one")
     if flags.input_file:
         path = Path(flags.input_file)
-    elif (dataset := source(flags)) in SOURCES:
+    elif not is_formula(flags):
         (file,) = SOURCES[dataset].files
         folder = Path(flags.data_dir or inputs.default_dir(dataset))
         path = inputs.fetch(folder / file.name, file.urls, file.sha256)
-    elif flags.data_dir or flags.time_column or flags.value_columns:
+    elif flags.data_dir or flags.time_column or flags.value_columns or flags.exogenous_columns:
         raise UserError(f"{dataset} is made by a formula, not read from a file",
-                        "add --input_file, or leave --data_dir, --time_column and "
-                        "--value_columns away")
+                        "add --input_file, or leave --data_dir and all --..._column(s) away")
     else:
         return generate(dataset, flags.seed)
-    return read_csv(path, flags.time_column, flags.value_columns)
+    return read_csv(path, flags.time_column, flags.value_columns, flags.exogenous_columns)
 
 
-def split(series: Series, validation_share: float, test_share: float) -> Parts:
-    """Cuts a series in time order: the test part is its end, validation the end of the rest."""
+def split(series: Series, flags: argparse.Namespace) -> Parts:
+    """Cuts a series in time order: the test part is its end, validation the end of the rest.
+
+    Args:
+        series: the series.
+        flags: `part_steps`, or else `validation_share` and `test_share`.
+
+    Raises:
+        UserError: it is shorter than the parts together.
+    """
     end = len(series.values)
-    test = end - int(end * test_share)
-    return Parts(test - int(test * validation_share), test, end)
+    if flags.part_steps:
+        steps = [int(number) for number in flags.part_steps.split(",")]
+        if sum(steps) > end:
+            raise UserError(f"--part_steps {flags.part_steps} are {sum(steps):,} steps, the series "
+                            f"has {end:,}", "make the parts shorter")
+        return Parts(steps[0], steps[0] + steps[1], sum(steps))
+    test = end - int(end * flags.test_share)
+    return Parts(test - int(test * flags.validation_share), test, end)
 
 
 def window_starts(values: np.ndarray, window_size: int) -> np.ndarray:
@@ -146,6 +194,7 @@ def window_starts(values: np.ndarray, window_size: int) -> np.ndarray:
 
 def training_batches(
     times: np.ndarray,
+    exogenous: np.ndarray,
     values: np.ndarray,
     window_size: int,
     batch_size: int,
@@ -156,6 +205,7 @@ def training_batches(
 
     Args:
         times: int64 of shape (steps,).
+        exogenous: float32 of shape (steps, exogenous).
         values: float32 of shape (steps, features).
         window_size: steps a window.
         batch_size: windows a batch; every window comes up once in an epoch.
@@ -163,16 +213,16 @@ def training_batches(
         start_step: the restored step.
 
     Returns:
-        Elements `(times, values)` of shapes (batch_size, window_size) and (batch_size,
-        window_size, features).
+        Elements `(times, exogenous, values)` of shapes (batch_size, window_size), (batch_size,
+        window_size, exogenous) and (batch_size, window_size, features).
     """
     starts = tf.constant(window_starts(values, window_size))
-    all_times, all_values = tf.constant(times), tf.constant(values)
+    columns = [tf.constant(column) for column in (times, exogenous, values)]
 
-    def windows(_: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def windows(_: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:
         steps = tf.gather(starts, indices)[:, None] + tf.range(window_size, dtype=tf.int64)
         steps = tf.ensure_shape(steps, (batch_size, window_size))
-        return tf.gather(all_times, steps), tf.gather(all_values, steps)
+        return tuple(tf.gather(column, steps) for column in columns)
 
     return inputs.finish(
         inputs.index_batches(len(starts), batch_size, seed, start_step).map(windows))
@@ -182,14 +232,16 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that say which series is read and how."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", choices=[*FORMULAS, *SOURCES],
-                       help=f"a formula or a file of the book (default: {DEFAULT})")
+                       help=f"a formula or a published file (default: {DEFAULT})")
     group.add_argument("--input_file", type=cli.path, help="a CSV file, in place of --dataset")
-    group.add_argument("--data_dir", type=cli.path, help="where the book's files lie "
+    group.add_argument("--data_dir", type=cli.path, help="where published files lie "
                        "(default: data/<dataset> in the repository)")
     group.add_argument("--time_column", help="name of the column of times, or its number from 0 "
                        "in a file without a header (default: the first)")
     group.add_argument("--value_columns", help="names or numbers of the columns of values, with "
                        "commas between (default: all others)")
+    group.add_argument("--exogenous_columns", help="names or numbers of columns that are known "
+                       "beforehand; at the end of the file rows may have these alone")
 
 
 def build_parser() -> cli.Parser:
@@ -210,16 +262,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         series = load_flags(args)
         times = series.times(0, len(series.values))
         known = ~np.isnan(series.values).any(axis=-1)
-        batches = training_batches(times, series.values, args.window_size, args.batch_size,
-                                   args.seed)
+        batches = training_batches(times, series.exogenous[: len(times)], series.values,
+                                   args.window_size, args.batch_size, args.seed)
         first, *_, last = series.labels(0, len(known))
         print(f"{len(known):,} steps from {first} to {last}, {(~known).sum():,} of them missing")
         for name, column in zip(series.names, series.values[known].T, strict=True):
             print(f"{name}: mean {column.mean():.4g}, standard deviation {column.std():.4g}, "
                   f"from {column.min():.4g} to {column.max():.4g}; begins {column[:5]}")
         for batch in batches.take(1):
-            for name, part in zip(("times", "values"), batch, strict=True):
-                print(f"one batch, {name} {tuple(part.shape)}:\n{part.numpy()}")
+            for name, part in zip(("times", "exogenous", "values"), batch, strict=True):
+                if part.shape[-1]:
+                    print(f"one batch, {name} {tuple(part.shape)}:\n{part.numpy()}")
 
     return cli.run(show)
 

@@ -7,24 +7,39 @@ one_step_rmse        each value predicted from the true values before it
 teacher_forced_rmse  the same, as far ahead as the model predicts at once (the book's evaluation)
 rolled_out_rmse      all predicted from before the test part, predictions fed back
 
-All in the units of the series. For the two formulas also: 20 draws of fresh noise, and the rolled
-out 250 steps against the formula without noise. Writes eval.json and predict_result.png into the
-run folder.
+Then forecasts from every step of the test part that leaves room for them:
+
+season  of `--season` steps, scored as in scores.py, beside two simple ones of the same steps
+window  of as many as the model predicts at once; errors in normalised units
+
+For the two formulas also: 20 draws of fresh noise, and the rolled out 250 steps against the formula
+without noise. Writes eval.json and predict_result.png into the run folder.
 """
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from chapter15_time_series import data
-from chapter15_time_series.forecast import NUM_STEPS, draw, load_run, roll_out
+from chapter15_time_series.forecast import NUM_STEPS, draw, load_run, picture_steps, roll_out
 from chapter15_time_series.model import Forecaster
+from chapter15_time_series.scores import (
+    BASELINES,
+    cut,
+    mae,
+    rmse,
+    score,
+    score_baseline,
+    season_errors,
+)
 from common import cli, results
 
 CHAPTER = "chapter15_time_series"
 NUM_DRAWS, FIRST_DRAW = 20, 1_000_000  # seeds of the fresh noise, far from those of runs
+ORIGINS = 16  # forecasts at a time: each may have hundreds of sampled paths
 
 
 def make_follow(model: Forecaster) -> Callable[[data.Series, int, int], np.ndarray]:
@@ -32,16 +47,58 @@ def make_follow(model: Forecaster) -> Callable[[data.Series, int, int], np.ndarr
     predict = tf.function(model.follow)
 
     def follow(series: data.Series, stop: int, ahead: int = 1) -> np.ndarray:
-        """Predicts the steps up to `stop`; see `ARModel.follow`, also for what is returned."""
+        """Predicts the steps up to `stop`; see `WindowModel.follow`, also for what is returned."""
+        exogenous = model.normalise_exogenous(series.exogenous[None, :stop])[0]
         values = tf.convert_to_tensor(model.normalise(series.values[:stop]))
-        return predict(tf.constant(series.times(0, stop)), values, ahead).numpy()
+        return predict(tf.constant(series.times(0, stop)), exogenous, values, ahead).numpy()
 
     return follow
 
 
-def rmse(targets: np.ndarray, means: np.ndarray) -> float:
-    """Returns the root of the mean squared error where both are known."""
-    return float(np.sqrt(np.nanmean(np.square(targets - means, dtype=np.float64))))
+def rolling(
+    model: Forecaster, series: data.Series, origins: np.ndarray, horizon: int, history: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Forecasts `horizon` steps from every origin, knowing `history` steps before it.
+
+    Returns:
+        Mean and standard deviation, float32 of shape (origins, horizon, features).
+    """
+    predict, found = tf.function(model.forecast, reduce_retracing=True), []
+    for some in np.array_split(origins, math.ceil(len(origins) / ORIGINS)):
+        times = series.first + some[:, None] + np.arange(-history, 0)
+        exogenous = cut(series.exogenous, some, -history, horizon)
+        values = cut(series.values, some, -history, 0)
+        found.append([x.numpy() for x in predict(times, exogenous, values, tf.constant(horizon))])
+    mean, sigma = zip(*found, strict=True)
+    return np.concatenate(mean), np.concatenate(sigma)
+
+
+def score_origins(
+    model: Forecaster, series: data.Series, parts: data.Parts, flags: argparse.Namespace
+) -> dict[str, dict[str, float]]:
+    """Scores forecasts from every step of the test part; see the head of this file.
+
+    Left out is what the parts are too short for: `season` needs two seasons of training.
+    """
+    history = min(model.num_inputs or flags.window_size, parts.test)
+    season = flags.season or int((flags.periodicities or "0").split(",")[0])
+    metrics = {}
+    origins = np.arange(parts.test, parts.end - season + 1)
+    if season and len(origins) and parts.validation >= 2 * season:
+        targets = cut(series.values, origins, 0, season)
+        unit = season_errors(series.values[: parts.validation], season)
+        forecasts = rolling(model, series, origins, season, history)
+        metrics = {name: score_baseline(baseline, series.values, parts.validation, origins, season)
+                   for name, baseline in BASELINES.items()}
+        metrics["season"] = score(targets, *forecasts, unit) | {"origins": len(origins)}
+    origins = np.arange(parts.test, parts.end - model.num_outputs + 1)
+    if len(origins):
+        means, _ = rolling(model, series, origins, model.num_outputs, history)
+        targets = np.asarray(model.normalise(cut(series.values, origins, 0, model.num_outputs)))
+        means = np.asarray(model.normalise(means))
+        metrics["window"] = {"mse": rmse(targets, means) ** 2, "mae": mae(targets, means),
+                             "windows": len(origins)}
+    return metrics
 
 
 def score_parts(
@@ -94,12 +151,12 @@ def score_noise(
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores all parts, writes eval.json and the picture."""
     model, series = load_run(args.run_dir, flags, args.checkpoint)
-    parts = data.split(series, flags.validation_share, flags.test_share)
-    steps = max(NUM_STEPS, parts.end - parts.test)
-    rolled_out = roll_out(model, series, parts.test, steps)
-    metrics = {}
-    if (name := data.source(flags)) in data.FORMULAS and not flags.input_file:
+    parts = data.split(series, flags)
+    rolled_out = roll_out(model, series, parts.test, picture_steps(parts, flags))
+    name, metrics = data.source(flags), {}
+    if data.is_formula(flags):
         metrics = score_noise(model, name, parts, rolled_out[0])
+    metrics |= score_origins(model, series, parts, flags)
     metrics |= score_parts(model, series, parts, rolled_out[0])
     followed, _ = model.restore(make_follow(model)(series, parts.end))
     png = args.run_dir / "predict_result.png"
@@ -108,6 +165,13 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     part, scores = list(metrics.items())[-1]
     shown = ", ".join(f"{key} {value:.4g}" for key, value in scores.items())
     print(f"{flags.model} on {name}, {part} part: {shown}; see {png}")
+    if "season" in metrics:
+        told = ", ".join(f"{other.replace('_', ' ')} {metrics[other]['mase']:.3g}"
+                         for other in BASELINES)
+        season = metrics["season"]
+        print(f"one season from each of {season['origins']:,} steps: MASE {season['mase']:.3g}; "
+              f"{told}; the 90 % band holds {season['coverage']:.1%}")
+        scores = scores | {key: season[key] for key in ("mase", "coverage")}
     return scores
 
 

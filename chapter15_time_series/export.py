@@ -6,13 +6,15 @@ One signature, with the scale of the series inside:
 
 serving_default  times: int64 (count, history), numbers of the time steps, each one more than the
                  last; values: float32 (count, history, features), in the units of the series, NaN
-                 where a step is missing; horizon: int32 -> mean, sigma: float32 (count, horizon,
-                 features)
+                 where a step is missing; horizon: int32; with exogenous columns also exogenous:
+                 float32 (count, history + horizon, columns) -> mean, sigma: float32 (count,
+                 horizon, features)
 """
 
 import argparse
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from chapter15_time_series.forecast import load_run
@@ -28,9 +30,11 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     model, series = load_run(args.run_dir, flags, args.checkpoint)
 
     def forecast(
-        times: tf.Tensor, values: tf.Tensor, horizon: tf.Tensor
+        times: tf.Tensor, values: tf.Tensor, horizon: tf.Tensor, exogenous: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        mean, sigma = model.forecast(times, values, horizon)
+        if exogenous is None:
+            exogenous = tf.zeros((tf.shape(values)[0], tf.shape(values)[1] + horizon, 0))
+        mean, sigma = model.forecast(times, exogenous, values, horizon)
         return {"mean": mean, "sigma": sigma}
 
     specs = {
@@ -41,6 +45,10 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     end, history = len(series.values), max(HISTORY, model.num_inputs)
     example = {"times": series.times(0, end)[None, -history:],
                "values": series.values[None, -history:], "horizon": HORIZON}
+    if model.num_exogenous:
+        specs["exogenous"] = tf.TensorSpec((None, None, model.num_exogenous), tf.float32)
+        known = series.exogenous[:end][-history:]
+        example["exogenous"] = np.concatenate([known, np.repeat(known[-1:], HORIZON, axis=0)])[None]
     first = series.labels(0, 1)[0]
     folder = export.write(
         args.run_dir, model, {"serving_default": (forecast, specs)}, {"serving_default": example},

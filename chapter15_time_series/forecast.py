@@ -4,7 +4,7 @@
     python forecast.py --name airline --steps 24
 
 Writes forecast.csv and forecast.png into the run folder; the band holds nine values of ten, if the
-model is right about what it does not know.
+model is right about what it does not know. Exogenous columns must be known for these steps.
 """
 
 import argparse
@@ -18,10 +18,11 @@ import tensorflow as tf
 
 from chapter15_time_series import data
 from chapter15_time_series.model import Forecaster, build_model, model_flags
+from chapter15_time_series.scores import BAND
 from common import checkpoint, cli, images, rundir
+from common.errors import UserError
 
 CHAPTER = "chapter15_time_series"
-BAND = 1.645  # standard deviations on either side of the mean that hold 90 % of a normal
 NUM_STEPS = 250  # book, sections 15.2 and 15.3
 PANEL = 9, 3  # inches of the picture of one feature
 
@@ -32,9 +33,18 @@ def load_run(
     """Rebuilds the model of a run with its trained weights; returns it and its series."""
     series = data.load_flags(flags)
     rundir.check_data(run_dir, CHAPTER, series.digest())
-    model = build_model(**model_flags(flags, len(series.names)))
+    model = build_model(len(series.names), series.exogenous.shape[1], **model_flags(flags))
     checkpoint.load(run_dir, which, model=model)
     return model, series
+
+
+def picture_steps(parts: data.Parts, flags: argparse.Namespace) -> int:
+    """Returns how far to roll out: over the test part; as far as the book where there is none.
+
+    A formula, which has no end, is rolled out as far as in the book at least.
+    """
+    test = parts.end - parts.test
+    return test if test and not data.is_formula(flags) else max(NUM_STEPS, test)
 
 
 def roll_out(
@@ -42,11 +52,16 @@ def roll_out(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predicts the steps from `start` on from all before it, feeding predictions back.
 
+    Where exogenous values are not known so far ahead, the last ones stay.
+
     Returns:
         Mean and standard deviation, float32 of shape (steps, features).
     """
     times, values = series.times(0, start)[None], series.values[None, :start]
-    mean, sigma = tf.function(model.forecast)(times, values, tf.constant(steps))
+    exogenous = series.exogenous[: start + steps]
+    unknown = np.full((start + steps - len(exogenous), exogenous.shape[1]), np.nan, np.float32)
+    exogenous = np.concatenate([exogenous, unknown])[None]
+    mean, sigma = tf.function(model.forecast)(times, exogenous, values, tf.constant(steps))
     return mean[0].numpy(), sigma[0].numpy()
 
 
@@ -78,20 +93,32 @@ def draw(
     for i, (axis, name) in enumerate(zip(axes[:, 0], series.names, strict=True)):
         axis.plot(seen, series.values[first:, i], "k-", linewidth=0.8, label="observed")
         if followed is not None:
-            axis.plot(seen, followed[first:, i], "C0-", linewidth=0.8, label="one step ahead")
+            axis.plot(seen[: len(followed) - first], followed[first:, i], "C0-", linewidth=0.8,
+                      label="one step ahead")
         axis.plot(future, mean[:, i], "C1-", label="rolled out")
         axis.fill_between(future, mean[:, i] - BAND * sigma[:, i], mean[:, i] + BAND * sigma[:, i],
                           color="C1", alpha=0.25, linewidth=0, label="90 %")
         axis.axvline(future[0], color="0.6", linestyle=":")
         axis.set_ylabel(name)
-    axes[0, 0].legend(loc="upper left", fontsize=8)
+    axes[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False)
     images.save_figure(png, figure)
 
 
 def forecast(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes forecast.csv and forecast.png."""
+    """Writes forecast.csv and forecast.png.
+
+    Raises:
+        UserError: exogenous values are not known for so many steps.
+    """
     model, series = load_run(args.run_dir, flags, args.checkpoint)
     end = len(series.values)
+    ahead = len(series.exogenous) - end
+    if model.num_exogenous and args.steps > ahead:
+        raise UserError(
+            f"--steps {args.steps}, but {flags.exogenous_columns} are known for {ahead} steps only "
+            f"after {series.labels(end - 1, end)[0]}",
+            "add rows with times and exogenous values alone to the file, and train anew",
+        )
     mean, sigma = roll_out(model, series, end, args.steps)
     table, png = args.run_dir / "forecast.csv", args.run_dir / "forecast.png"
     part = table.with_name(table.name + ".part")

@@ -1,10 +1,11 @@
-"""Two models that forecast time series: a linear autoregressive one and an LSTM.
+"""Models that forecast time series: the book's linear autoregressive one and its LSTM, and DLinear.
 
-Both take times, int64 of shape (batch, steps), and values, float32 of shape (batch, steps,
-features), a row of NaN where a step is missing. Values are normalised to mean 0 and standard
-deviation 1, see `normalise`. Predictions are of shape (batch, steps, 2 * features): means, then
-logarithms of variances; `restore` turns them into means and standard deviations in the units of
-the series.
+All take times, int64 of shape (batch, steps); exogenous values, which are known beforehand like the
+times, float32 of shape (batch, steps, exogenous), often without any column; and values, float32 of
+shape (batch, steps, features), a row of NaN where a step is missing. Both kinds of values are
+normalised to mean 0 and standard deviation 1, see `normalise`. Predictions are of shape (batch,
+steps, 2 * features): means, then logarithms of variances; `restore` turns them into means and
+standard deviations in the units of the series.
 """
 
 import argparse
@@ -17,6 +18,8 @@ import tensorflow as tf
 
 NUM_TIME_BUCKETS = 10  # book, section 15.2: the original model's default
 MIN_VARIANCE = 1e-5  # the original's too: no predicted variance is below it
+MAX_VARIANCE = 4.0  # that of the series is 1; beyond what was seen, logarithms may grow at will
+TREND_STEPS = 25  # over which DLinear averages to find the trend: Zeng et al., 2023
 NUM_PATHS = 256  # sampled futures behind the standard deviation of a forecast
 
 
@@ -49,12 +52,12 @@ def carry_forward(values: tf.Tensor) -> tf.Tensor:
     Args:
         values: float32 of shape (batch, steps, features), NaN where a step is missing.
     """
-    steps = tf.range(tf.shape(values)[1])
-    known = tf.reduce_all(tf.math.is_finite(values), axis=-1)[:, None]  # (batch, 1, steps)
-    before = steps <= steps[:, None]
-    latest = tf.reduce_max(tf.where(known & before, steps, -1), axis=-1)  # (batch, steps)
-    padded = tf.pad(values, [[0, 0], [1, 0], [0, 0]])
-    return tf.gather(padded, latest + 1, batch_dims=1)
+    num_steps = tf.shape(values)[1]
+    known = tf.reduce_all(tf.math.is_finite(values), axis=-1)  # (batch, steps)
+    rows = tf.sort(tf.where(known, tf.range(1, num_steps + 1), num_steps + 1))  # row 0: none
+    so_far = tf.cumsum(tf.cast(known, tf.int32), axis=1)
+    latest = tf.gather(tf.pad(rows, [[0, 0], [1, 0]]), so_far, batch_dims=1)
+    return tf.gather(tf.pad(values, [[0, 0], [1, 0], [0, 0]]), latest, batch_dims=1)
 
 
 def known_errors(targets: tf.Tensor, means: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -87,39 +90,76 @@ LOSSES = {"normal_likelihood": normal_likelihood, "squared": squared}
 
 
 class Forecaster(keras.Model):
-    """What both models share: the scale of the series, and forecasts from sampled paths."""
+    """What all models share: the scale of the series, and forecasts from sampled paths."""
 
-    def __init__(self, num_features: int, num_inputs: int, num_outputs: int, loss: str):
+    def __init__(
+        self, num_features: int, num_exogenous: int, num_inputs: int, num_outputs: int, loss: str
+    ):
         """Makes the weights that are measured, not learnt.
 
         Args:
             num_features: values a step.
+            num_exogenous: exogenous values a step.
             num_inputs: steps that must be known before anything is predicted.
             num_outputs: steps that are predicted at once.
             loss: with "normal_likelihood" variances are predicted, with "squared" they are those
                 that `set_residuals` has measured.
         """
         super().__init__()
-        self.num_features, self.num_inputs, self.num_outputs = num_features, num_inputs, num_outputs
+        self.num_features, self.num_exogenous = num_features, num_exogenous
+        self.num_inputs, self.num_outputs = num_inputs, num_outputs
         self.predicts_variance = loss == "normal_likelihood"
-        self.location, self.scale, self.log_residuals = (
-            self.add_weight(name=name, shape=(num_features,), initializer=value, trainable=False)
-            for name, value in (("location", "zeros"), ("scale", "ones"), ("residuals", "zeros"))
-        )
 
-    def set_scale(self, values: np.ndarray) -> None:
-        """Measures mean and standard deviation of a series (steps, features); 1 if constant."""
-        deviation = np.nanstd(values, axis=0, dtype=np.float64)
-        self.location.assign(np.nanmean(values, axis=0, dtype=np.float64))
-        self.scale.assign(np.where(deviation > 0, deviation, 1))
+        def measured(name: str, value: str, *shape: int) -> keras.Variable:
+            return self.add_weight(name=name, shape=shape, initializer=value, trainable=False)
+
+        self.location = measured("location", "zeros", num_features)
+        self.scale = measured("scale", "ones", num_features)
+        self.log_residuals = measured("residuals", "zeros", num_outputs, num_features)
+        self.exogenous_location = measured("exogenous_location", "zeros", num_exogenous)
+        self.exogenous_scale = measured("exogenous_scale", "ones", num_exogenous)
+
+    def set_scale(self, values: np.ndarray, exogenous: np.ndarray) -> None:
+        """Measures means and standard deviations, 1 for a constant.
+
+        Args:
+            values: of shape (steps, features), NaN where missing.
+            exogenous: of shape (steps, exogenous), NaN where missing.
+        """
+        for columns, location, scale in (
+            (values, self.location, self.scale),
+            (exogenous, self.exogenous_location, self.exogenous_scale),
+        ):
+            deviation = np.nanstd(columns, axis=0, dtype=np.float64)
+            location.assign(np.nanmean(columns, axis=0, dtype=np.float64))
+            scale.assign(np.where(deviation > 0, deviation, 1))
 
     def set_residuals(self, errors: np.ndarray) -> None:
-        """Measures the variances of errors (steps, features), in normalised units."""
-        self.log_residuals.assign(np.log(np.nanmean(errors**2, axis=0)))
+        """Measures variances, each step ahead for itself.
+
+        Args:
+            errors: of steps that were predicted `num_outputs` at once, one window after another,
+                in normalised units: (steps, features), NaN where missing.
+        """
+        missing = np.full((-len(errors) % self.num_outputs, self.num_features), np.nan)
+        windows = np.concatenate([errors, missing]).reshape(-1, self.num_outputs, errors.shape[1])
+        pooled = np.nanmean(errors**2, axis=0)
+        known = np.isfinite(windows).sum(axis=0)
+        # A step ahead that was never seen counts as one error of the usual size.
+        variances = (np.nansum(windows**2, axis=0) + pooled) / (known + 1)
+        self.log_residuals.assign(np.log(np.maximum(variances, MIN_VARIANCE)))
 
     def normalise(self, values: tf.Tensor) -> tf.Tensor:
         """Gives values mean 0 and standard deviation 1 (the original divides by the variance)."""
         return (values - self.location) / self.scale
+
+    def normalise_exogenous(self, exogenous: tf.Tensor) -> tf.Tensor:
+        """Does the same to exogenous values; where one is missing, the last known takes its place.
+
+        Args:
+            exogenous: of shape (batch, steps, exogenous).
+        """
+        return carry_forward((exogenous - self.exogenous_location) / self.exogenous_scale)
 
     def restore(self, predictions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Turns predictions into means and standard deviations in the units of the series."""
@@ -132,19 +172,22 @@ class Forecaster(keras.Model):
             means, log_variances = tf.split(outputs, 2, axis=-1)
         else:
             means, log_variances = outputs, tf.zeros_like(outputs) + self.log_residuals
-        return tf.concat([means, tf.maximum(log_variances, math.log(MIN_VARIANCE))], axis=-1)
+        low, high = math.log(MIN_VARIANCE), math.log(MAX_VARIANCE)
+        return tf.concat([means, tf.clip_by_value(log_variances, low, high)], axis=-1)
 
     def forecast(
-        self, times: tf.Tensor, values: tf.Tensor, horizon: tf.Tensor
+        self, times: tf.Tensor, exogenous: tf.Tensor, values: tf.Tensor, horizon: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Predicts what follows a history, feeding predictions back.
 
         The mean comes from feeding means back. For the standard deviation, samples of the
         predicted distributions are fed back along many paths: it is the root of the mean variance
-        on the paths plus the variance of the means among them.
+        on the paths plus the variance of the means among them. Where all is predicted at once,
+        nothing is fed back, and the one path without noise does.
 
         Args:
             times: int64 of shape (batch, history), each one more than the last.
+            exogenous: float32 of shape (batch, history + horizon, exogenous).
             values: float32 of shape (batch, history, features), in the units of the series.
             horizon: how many steps to predict, an int32 scalar.
 
@@ -152,13 +195,15 @@ class Forecaster(keras.Model):
             Mean and standard deviation, (batch, horizon, features) in the units of the series.
         """
         batch, features = tf.shape(values)[0], self.num_features
-        noise = tf.random.stateless_normal((batch, NUM_PATHS, horizon, features), (0, 0))
+        sampled = tf.where(horizon > self.num_outputs, NUM_PATHS, 0)
+        noise = tf.random.stateless_normal((batch, sampled, horizon, features), (0, 0))
         noise = tf.pad(noise, [[0, 0], [1, 0], [0, 0], [0, 0]])  # none on the first path
         noise = tf.reshape(noise, (-1, horizon, features))
-        predictions = self.roll_out(times, self.normalise(values), noise)
-        shape = (batch, NUM_PATHS + 1, horizon, 2 * features)
+        exogenous = self.normalise_exogenous(exogenous)
+        predictions = self.roll_out(times, exogenous, self.normalise(values), noise)
+        shape = (batch, sampled + 1, horizon, 2 * features)
         predictions = tf.reshape(predictions, shape)
-        means, log_variances = tf.split(predictions[:, 1:], 2, axis=-1)
+        means, log_variances = tf.split(predictions, 2, axis=-1)
         variances = tf.reduce_mean(tf.exp(log_variances), 1) + tf.math.reduce_variance(means, 1)
         mean, _ = self.restore(predictions[:, 0])
         return mean, tf.sqrt(variances) * self.scale
@@ -170,12 +215,87 @@ def draw(predictions: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
     return means + tf.exp(0.5 * log_variances) * noise
 
 
-class ARModel(Forecaster):
+class WindowModel(Forecaster):
+    """What is common to models that predict the last steps of a window from its first ones.
+
+    Called with times and exogenous values of whole windows, and with values of which the first
+    `num_inputs` steps are looked at, they give predictions of the last `num_outputs` steps.
+    """
+
+    @property
+    def window_size(self) -> int:
+        """Returns the steps of a window, looked at and predicted."""
+        return self.num_inputs + self.num_outputs
+
+    def follow(
+        self, times: tf.Tensor, exogenous: tf.Tensor, values: tf.Tensor, ahead: int = 1
+    ) -> tf.Tensor:
+        """Predicts each step of a series from true values, `ahead` steps before it or less.
+
+        Args:
+            times: int64 of shape (steps,), each one more than the last.
+            exogenous: normalised, of shape (steps, exogenous).
+            values: normalised, of shape (steps, features).
+            ahead: with 1 a window begins at every step and gives its first output; with
+                `num_outputs` windows do not overlap in what they predict, as in the book.
+
+        Returns:
+            Of shape (steps, 2 * features); NaN for the first `num_inputs` steps.
+        """
+        num_predicted = len(values) - self.num_inputs
+        starts = tf.range(0, num_predicted, ahead)[:, None]
+        inputs = tf.gather(values, starts + tf.range(self.num_inputs))
+        steps = starts + tf.range(self.window_size)  # may reach beyond the end
+        outside = tf.gather(exogenous, tf.minimum(steps, len(values) - 1))
+        predictions = self((times[0] + tf.cast(steps, tf.int64), outside, inputs), training=False)
+        predictions = tf.reshape(predictions[:, :ahead], (-1, 2 * self.num_features))
+        padding = [[self.num_inputs, 0], [0, 0]]
+        return tf.pad(predictions[:num_predicted], padding, constant_values=math.nan)
+
+    def roll_out(
+        self, times: tf.Tensor, exogenous: tf.Tensor, values: tf.Tensor, noise: tf.Tensor
+    ) -> tf.Tensor:
+        """Predicts window after window, each from draws of the one before; see `forecast`.
+
+        Args:
+            times: of shape (batch, history).
+            exogenous: normalised, of shape (batch, history + horizon, exogenous).
+            values: normalised, of shape (batch, history, features).
+            noise: of shape (batch * paths, horizon, features).
+        """
+        paths, horizon = tf.shape(noise)[0] // tf.shape(values)[0], tf.shape(noise)[1]
+        num_windows = -(-horizon // self.num_outputs)
+        surplus = num_windows * self.num_outputs - horizon
+        noise = tf.pad(noise, [[0, 0], [0, surplus], [0, 0]])
+        exogenous = tf.concat([exogenous, tf.repeat(exogenous[:, -1:], surplus, axis=1)], axis=1)
+        outside = exogenous[:, tf.shape(values)[1] - self.num_inputs :]
+        outside = tf.repeat(outside, paths, axis=0)
+        history = tf.repeat(values[:, -self.num_inputs :], paths, axis=0)
+        history = tf.ensure_shape(history, (None, self.num_inputs, self.num_features))
+        first = tf.repeat(times[:, -self.num_inputs, None], paths, axis=0)
+        windows = tf.TensorArray(tf.float32, num_windows)
+        for number in tf.range(num_windows):
+            start = number * self.num_outputs
+            stop = start + self.window_size
+            steps = first + tf.cast(tf.range(start, stop), tf.int64)
+            predictions = self((steps, outside[:, start:stop], history), training=False)
+            windows = windows.write(number, predictions)
+            drawn = draw(predictions, noise[:, start : start + self.num_outputs])
+            known = carry_forward(history)
+            history = tf.concat([known, drawn], axis=1)[:, -self.num_inputs :]
+            history = tf.ensure_shape(history, (None, self.num_inputs, self.num_features))
+        predictions = tf.einsum("wbtf->bwtf", windows.stack())
+        shape = (tf.shape(noise)[0], -1, 2 * self.num_features)
+        return tf.reshape(predictions, shape)[:, :horizon]
+
+
+class ARModel(WindowModel):
     """The original's autoregressive model: linear in a window of values and in time features."""
 
     def __init__(
         self,
         num_features: int,
+        num_exogenous: int,
         input_window_size: int,
         output_window_size: int,
         periodicities: list[int],
@@ -183,80 +303,103 @@ class ARModel(Forecaster):
         l2: float,
     ):
         """Builds all weights; see `build_model`."""
-        super().__init__(num_features, input_window_size, output_window_size, loss)
+        super().__init__(num_features, num_exogenous, input_window_size, output_window_size, loss)
         self.periodicities = periodicities
-        self.window_size = input_window_size + output_window_size
         self.linear = keras.layers.Dense(
             output_window_size * num_features * (2 if self.predicts_variance else 1),
             kernel_regularizer=keras.regularizers.L2(l2),
         )
-        num_time_features = self.window_size * len(periodicities) * NUM_TIME_BUCKETS
-        self.linear.build((None, input_window_size * num_features + num_time_features))
+        known_beforehand = len(periodicities) * NUM_TIME_BUCKETS + num_exogenous
+        num_inputs = input_window_size * num_features + self.window_size * known_beforehand
+        self.linear.build((None, num_inputs))
         self.built = True
 
-    def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
+    def call(
+        self, inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor], training: bool = False
+    ) -> tf.Tensor:
         """Predicts the last steps of windows from the first ones.
 
         Args:
-            inputs: times of shape (batch, window_size), and values of which the first
-                `input_window_size` are looked at.
+            inputs: times, exogenous values and values; see `WindowModel`.
             training: makes no difference.
         """
-        times, values = inputs
+        times, exogenous, values = inputs
         known = carry_forward(values[:, : self.num_inputs])
         features = [tf.reshape(known, (-1, self.num_inputs * self.num_features))]
         if self.periodicities:
             buckets = time_features(times, self.periodicities)
             features.append(tf.reshape(buckets, (tf.shape(times)[0], -1)))
+        outside = (tf.shape(times)[0], self.window_size * self.num_exogenous)
+        features.append(tf.reshape(exogenous, outside))
         outputs = self.linear(tf.concat(features, axis=1))
         return self.complete(tf.reshape(outputs, (tf.shape(times)[0], self.num_outputs, -1)))
 
-    def follow(self, times: tf.Tensor, values: tf.Tensor, ahead: int = 1) -> tf.Tensor:
-        """Predicts each step of a series from true values, `ahead` steps before it or less.
+
+def moving_average(values: tf.Tensor, num_steps: int) -> tf.Tensor:
+    """Averages every step with its neighbours; the first and the last step are repeated outside.
+
+    Args:
+        values: of shape (batch, steps, features).
+        num_steps: how many to average, an odd number.
+    """
+    width = num_steps // 2
+    before = tf.repeat(values[:, :1], width, axis=1)
+    after = tf.repeat(values[:, -1:], width, axis=1)
+    return tf.nn.avg_pool1d(tf.concat([before, values, after], axis=1), num_steps, 1, "VALID")
+
+
+class DLinearModel(WindowModel):
+    """One linear layer for the trend in a window, one for what remains (Zeng et al., 2023).
+
+    They look at one feature after the other, with the same weights for all, and at no times.
+    """
+
+    def __init__(
+        self,
+        num_features: int,
+        num_exogenous: int,
+        input_window_size: int,
+        output_window_size: int,
+        loss: str,
+        l2: float,
+    ):
+        """Builds all weights; see `build_model`."""
+        super().__init__(num_features, num_exogenous, input_window_size, output_window_size, loss)
+        self.num_parts = 2 if self.predicts_variance else 1
+
+        def linear(num_inputs: int, num_outputs: int) -> keras.layers.Dense:
+            """From zeros: what a window does not teach about, its weights do not add as noise."""
+            layer = keras.layers.Dense(num_outputs * self.num_parts, kernel_initializer="zeros",
+                                       kernel_regularizer=keras.regularizers.L2(l2))
+            layer.build((None, num_inputs))
+            return layer
+
+        self.trend = linear(input_window_size, output_window_size)
+        self.remainder = linear(input_window_size, output_window_size)
+        self.outside = linear(num_exogenous, num_features) if num_exogenous else None
+        self.built = True
+
+    def call(
+        self, inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor], training: bool = False
+    ) -> tf.Tensor:
+        """Predicts the last steps of windows from the first ones.
 
         Args:
-            times: int64 of shape (steps,), each one more than the last.
-            values: normalised, of shape (steps, features).
-            ahead: with 1 a window begins at every step and gives its first output; with
-                `num_outputs` windows do not overlap in what they predict, as in the book.
-
-        Returns:
-            Of shape (steps, 2 * features); NaN for the first `input_window_size` steps.
+            inputs: times, which are not looked at, exogenous values of which those of the steps to
+                predict are, and values; see `WindowModel`.
+            training: makes no difference.
         """
-        num_predicted = len(values) - self.num_inputs
-        starts = tf.range(0, num_predicted, ahead)[:, None]
-        inputs = tf.gather(values, starts + tf.range(self.num_inputs))
-        offsets = tf.range(self.window_size, dtype=tf.int64)  # may reach beyond the end
-        predictions = self((tf.gather(times, starts) + offsets, inputs), training=False)
-        predictions = tf.reshape(predictions[:, :ahead], (-1, 2 * self.num_features))
-        padding = [[self.num_inputs, 0], [0, 0]]
-        return tf.pad(predictions[:num_predicted], padding, constant_values=math.nan)
-
-    def roll_out(self, times: tf.Tensor, values: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        """Predicts window after window, each from draws of the one before; see `forecast`.
-
-        Args:
-            times: of shape (batch, history).
-            values: normalised, of shape (batch, history, features).
-            noise: of shape (batch * paths, horizon, features).
-        """
-        paths, horizon = tf.shape(noise)[0] // tf.shape(values)[0], tf.shape(noise)[1]
-        history = tf.repeat(values[:, -self.num_inputs :], paths, axis=0)
-        first = tf.repeat(times[:, -self.num_inputs, None], paths, axis=0)
-        num_windows = -(-horizon // self.num_outputs)
-        noise = tf.pad(noise, [[0, 0], [0, num_windows * self.num_outputs - horizon], [0, 0]])
-        windows = tf.TensorArray(tf.float32, num_windows)
-        for number in tf.range(num_windows):
-            start = number * self.num_outputs
-            offsets = tf.range(start, start + self.window_size)
-            predictions = self((first + tf.cast(offsets, tf.int64), history), training=False)
-            windows = windows.write(number, predictions)
-            drawn = draw(predictions, noise[:, start : start + self.num_outputs])
-            known = carry_forward(history)
-            history = tf.concat([known, drawn], axis=1)[:, -self.num_inputs :]
-        predictions = tf.einsum("wbtf->bwtf", windows.stack())
-        shape = (tf.shape(noise)[0], -1, 2 * self.num_features)
-        return tf.reshape(predictions, shape)[:, :horizon]
+        _, exogenous, values = inputs
+        known = carry_forward(values[:, : self.num_inputs])
+        trend = moving_average(known, TREND_STEPS)
+        trend, remainder = (tf.einsum("btf->bft", x) for x in (trend, known - trend))
+        outputs = self.trend(trend) + self.remainder(remainder)  # (batch, features, out * parts)
+        shape = (-1, self.num_features, self.num_parts, self.num_outputs)
+        outputs = tf.einsum("bfpo->bopf", tf.reshape(outputs, shape))
+        outputs = tf.reshape(outputs, (-1, self.num_outputs, self.num_parts * self.num_features))
+        if self.outside is not None:
+            outputs += self.outside(exogenous[:, self.num_inputs :])
+        return self.complete(outputs)
 
 
 class FilterCell(keras.layers.Layer):
@@ -269,11 +412,12 @@ class FilterCell(keras.layers.Layer):
     def __init__(self, num_units: int, model: Forecaster):
         """Builds all weights; the state is the last value, and the LSTM's two."""
         super().__init__()
-        features = model.num_features
+        features, exogenous = model.num_features, model.num_exogenous
+        self.sizes = [features, features, exogenous]
         self.complete = model.complete
         self.lstm = keras.layers.LSTMCell(num_units)
         self.linear = keras.layers.Dense(features * (2 if model.predicts_variance else 1))
-        self.lstm.build((None, features))
+        self.lstm.build((None, features + exogenous))
         self.linear.build((None, num_units))
         self.state_size, self.output_size = [features, num_units, num_units], 2 * features
         self.built = True
@@ -284,16 +428,18 @@ class FilterCell(keras.layers.Layer):
         """Makes one step.
 
         Args:
-            inputs: the true values, NaN where missing, then noise: (batch, 2 * features).
+            inputs: the true values, NaN where missing, noise, and exogenous values of the step:
+                (batch, 2 * features + exogenous).
             states: see `__init__`.
             training: makes no difference.
 
         Returns:
             The prediction of the values, (batch, 2 * features), and the new states.
         """
-        values, noise = tf.split(inputs, 2, axis=-1)
+        values, noise, exogenous = tf.split(inputs, self.sizes, axis=-1)
         last, *lstm_states = states
-        output, lstm_states = self.lstm(last, lstm_states, training=training)
+        seen = tf.concat([last, exogenous], axis=-1)
+        output, lstm_states = self.lstm(seen, lstm_states, training=training)
         prediction = self.complete(self.linear(output))
         known = tf.reduce_all(tf.math.is_finite(values), axis=-1, keepdims=True)
         last = tf.where(known, values, draw(prediction, noise))
@@ -303,41 +449,50 @@ class FilterCell(keras.layers.Layer):
 class LSTMModel(Forecaster):
     """The book's LSTM (section 15.4): one cell, and a linear layer from it to the values."""
 
-    def __init__(self, num_features: int, num_units: int, loss: str):
+    def __init__(self, num_features: int, num_exogenous: int, num_units: int, loss: str):
         """Builds all weights; see `build_model`."""
-        super().__init__(num_features, 0, 1, loss)
+        super().__init__(num_features, num_exogenous, 0, 1, loss)
         cell = FilterCell(num_units, self)
         self.filter = keras.layers.RNN(cell, return_sequences=True, return_state=True)
-        self.filter.build((None, None, 2 * num_features))
+        self.filter.build((None, None, 2 * num_features + num_exogenous))
         self.built = True
 
-    def call(self, inputs: tuple[tf.Tensor, tf.Tensor], training: bool = False) -> tf.Tensor:
+    def call(
+        self, inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor], training: bool = False
+    ) -> tf.Tensor:
         """Predicts every step of windows from the true values before it.
 
         Args:
-            inputs: times, which are not looked at, and values.
+            inputs: times, which are not looked at, exogenous values and values.
             training: makes no difference.
         """
-        _, values = inputs
-        noise = tf.zeros_like(values)
-        return self.filter(tf.concat([values, noise], axis=-1), training=training)[0]
+        _, exogenous, values = inputs
+        steps = tf.concat([values, tf.zeros_like(values), exogenous], axis=-1)
+        return self.filter(steps, training=training)[0]
 
-    def follow(self, times: tf.Tensor, values: tf.Tensor, ahead: int = 1) -> tf.Tensor:
-        """Predicts each step of a series from all true values before it; see `ARModel.follow`."""
-        return self((times[None], values[None]), training=False)[0]
+    def follow(
+        self, times: tf.Tensor, exogenous: tf.Tensor, values: tf.Tensor, ahead: int = 1
+    ) -> tf.Tensor:
+        """Predicts each step from all true values before it; see `WindowModel.follow`."""
+        return self((times[None], exogenous[None], values[None]), training=False)[0]
 
-    def roll_out(self, times: tf.Tensor, values: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-        """Filters a history, then a future of missing values; see `ARModel.roll_out`."""
-        paths = tf.shape(noise)[0] // tf.shape(values)[0]
-        history = tf.concat([values, tf.zeros_like(values)], axis=-1)
+    def roll_out(
+        self, times: tf.Tensor, exogenous: tf.Tensor, values: tf.Tensor, noise: tf.Tensor
+    ) -> tf.Tensor:
+        """Filters a history, then a future of missing values; see `WindowModel.roll_out`."""
+        paths, end = tf.shape(noise)[0] // tf.shape(values)[0], tf.shape(values)[1]
+        history = tf.concat([values, tf.zeros_like(values), exogenous[:, :end]], axis=-1)
         _, *states = self.filter(history, training=False)
         states = [tf.repeat(state, paths, axis=0) for state in states]
-        future = tf.concat([tf.fill(tf.shape(noise), math.nan), noise], axis=-1)
+        missing = tf.fill(tf.shape(noise), math.nan)
+        outside = tf.repeat(exogenous[:, end:], paths, axis=0)
+        future = tf.concat([missing, noise, outside], axis=-1)
         return self.filter(future, initial_state=states, training=False)[0]
 
 
 def build_model(
     num_features: int,
+    num_exogenous: int = 0,
     model: str = "ar",
     input_window_size: int = 30,
     output_window_size: int = 10,
@@ -351,25 +506,29 @@ def build_model(
 
     Args:
         num_features: values a step.
-        model: "ar" or "lstm".
-        input_window_size: steps that the autoregressive model looks back.
-        output_window_size: steps that it predicts at once.
-        periodicities: lengths of the periods that it has time features for, in steps, with commas
+        num_exogenous: exogenous values a step.
+        model: "ar", "lstm" or "dlinear".
+        input_window_size: steps that ar and dlinear look back.
+        output_window_size: steps that they predict at once.
+        periodicities: lengths of the periods that ar has time features for, in steps, with commas
             between.
         num_units: of the LSTM.
         loss: a key of LOSSES.
-        l2: what the autoregressive model's squared weights cost.
+        l2: what the squared weights of ar and dlinear cost.
         seed: of the first weights.
     """
     keras.utils.set_random_seed(seed)
+    columns, sizes = (num_features, num_exogenous), (input_window_size, output_window_size)
     if model == "lstm":
-        return LSTMModel(num_features, num_units, loss)
+        return LSTMModel(*columns, num_units, loss)
+    if model == "dlinear":
+        return DLinearModel(*columns, *sizes, loss, l2)
     periods = [int(period) for period in (periodicities or "").split(",") if period]
-    return ARModel(num_features, input_window_size, output_window_size, periods, loss, l2)
+    return ARModel(*columns, *sizes, periods, loss, l2)
 
 
-def model_flags(flags: argparse.Namespace, num_features: int) -> dict[str, Any]:
-    """Returns what `build_model` needs to know of a run's flags and its series."""
+def model_flags(flags: argparse.Namespace) -> dict[str, Any]:
+    """Returns what `build_model` needs to know of a run's flags."""
     names = ("model", "input_window_size", "output_window_size", "periodicities", "num_units",
              "loss", "l2", "seed")
-    return {"num_features": num_features} | {name: getattr(flags, name) for name in names}
+    return {name: getattr(flags, name) for name in names}

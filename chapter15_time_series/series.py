@@ -22,11 +22,16 @@ DATE = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d)?)?)?")
 
 
 class Series(NamedTuple):
-    """Values on a regular grid of time steps."""
+    """Values on a regular grid of time steps.
+
+    Exogenous values are known beforehand, so there may be more of them than values: those of steps
+    to come.
+    """
 
     values: np.ndarray  # float32 (steps, features), a row of NaN where a step is missing
     names: list[str]  # of the features
     first: int  # time of the first step, in steps
+    exogenous: np.ndarray  # float32 (steps, exogenous), often without any column
     step: int = 1  # length of a step, in units of the time column
     offset: int = 0  # what all times are above a multiple of it
     unit: str = ""  # of dates NumPy's sign for it: M, D, m, s; of plain numbers none
@@ -42,7 +47,8 @@ class Series(NamedTuple):
 
     def digest(self) -> str:
         """Returns the sha256 of all values and times."""
-        return rundir.sha256(self.values, repr(self[1:]).encode())
+        scalars = (self.names, self.first, *self[4:])
+        return rundir.sha256(self.values, self.exogenous, repr(scalars).encode())
 
 
 def is_number(text: str) -> bool:
@@ -146,34 +152,47 @@ def parse_value(path: Path, line: int, name: str, cell: str) -> float:
 
 
 def find_columns(
-    path: Path, columns: Sequence[str], time_column: str | None, value_columns: str | None
-) -> tuple[int, list[int]]:
-    """Returns the number of the time column (default: the first) and of the value columns.
+    path: Path,
+    columns: Sequence[str],
+    time_column: str | None,
+    value_columns: str | None,
+    exogenous_columns: str | None,
+) -> tuple[int, list[int], list[int]]:
+    """Returns the numbers of the time column, the value columns and the exogenous ones.
 
     Raises:
-        UserError: there is no such column, or none of values.
+        UserError: there is no such column, none of values, or one that is named twice.
     """
     def find(name: str) -> int:
         if name not in columns:
             raise UserError(f"{path} has no column {name}", f"it has {', '.join(columns)}")
         return columns.index(name)
 
+    def find_all(names: str) -> list[int]:
+        return [find(name.strip()) for name in names.split(",")]
+
     time = find(time_column) if time_column else 0
+    exogenous = find_all(exogenous_columns) if exogenous_columns else []
     if value_columns:
-        chosen = [find(name.strip()) for name in value_columns.split(",")]
+        chosen = find_all(value_columns)
     else:
-        chosen = [number for number in range(len(columns)) if number != time]
-    if not chosen or len({time, *chosen}) <= len(chosen):
+        chosen = [number for number in range(len(columns)) if number not in (time, *exogenous)]
+    used = [time, *chosen, *exogenous]
+    if not chosen or len(set(used)) < len(used):
         raise UserError(
             f"{path}: column {columns[time]} holds the times, values are to come from "
-            f"{', '.join(columns[number] for number in chosen) or 'no other'}",
+            f"{', '.join(columns[number] for number in chosen) or 'no other'}, exogenous ones from "
+            f"{', '.join(columns[number] for number in exogenous) or 'none'}",
             "name one column of times and others of values, each once",
         )
-    return time, chosen
+    return time, chosen, exogenous
 
 
 def read_csv(
-    path: Path, time_column: str | None = None, value_columns: str | None = None
+    path: Path,
+    time_column: str | None = None,
+    value_columns: str | None = None,
+    exogenous_columns: str | None = None,
 ) -> Series:
     """Reads a series from a CSV file, with a header or without.
 
@@ -182,15 +201,25 @@ def read_csv(
         time_column: name (or number, from 0, in a file without a header) of the column of times,
             whole numbers or ISO dates; the first by default.
         value_columns: names of the others to read, with commas between; all by default.
+        exogenous_columns: names of columns that are known beforehand, with commas between. With
+            them the last rows may lack the values: those are steps to come.
 
     Raises:
         UserError: anything in the file is not as it should be; names the line.
     """
     columns, rows = read_rows(path)
-    time_number, numbers = find_columns(path, columns, time_column, value_columns)
-    names = [columns[number] for number in numbers]
-    known = np.array([[parse_value(path, line, name, row[number])
-                       for name, number in zip(names, numbers, strict=True)] for line, row in rows])
+    time_number, numbers, outside = find_columns(
+        path, columns, time_column, value_columns, exogenous_columns)
+
+    def parse(rows: Sequence[tuple[int, list[str]]], numbers: Sequence[int]) -> np.ndarray:
+        cells = [[parse_value(path, line, columns[number], row[number]) for number in numbers]
+                 for line, row in rows]
+        return np.array(cells, np.float32).reshape(len(rows), len(numbers))
+
+    num_known = len(rows)
+    while outside and num_known > 1 and not any(rows[num_known - 1][1][n] for n in numbers):
+        num_known -= 1
+    known, exogenous_known = parse(rows[:num_known], numbers), parse(rows, outside)
     times, unit = parse_times(path, [(line, row[time_number]) for line, row in rows])
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     step = int(np.gcd.reduce(np.array(gaps or [1], np.int64)))
@@ -200,6 +229,9 @@ def read_csv(
             f"{path}: {len(steps):,} times are spread over {steps[-1] + 1:,} steps of {step}",
             "name the column of times with --time_column; nearly all steps would be gaps",
         )
-    values = np.full((steps[-1] + 1, len(names)), np.nan, np.float32)
-    values[steps] = known
-    return Series(values, names, times[0] // step, step, times[0] % step, unit)
+    values = np.full((steps[num_known - 1] + 1, len(numbers)), np.nan, np.float32)
+    values[steps[:num_known]] = known
+    exogenous = np.full((steps[-1] + 1, len(outside)), np.nan, np.float32)
+    exogenous[steps] = exogenous_known
+    names = [columns[number] for number in numbers]
+    return Series(values, names, times[0] // step, exogenous, step, times[0] % step, unit)

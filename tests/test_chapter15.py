@@ -6,16 +6,16 @@ import math
 import os
 import signal
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from chapter15_time_series import data, eval, export, forecast, train
+from chapter15_time_series import data, eval, export, forecast, scores, train
 from chapter15_time_series.model import (
     LOSSES,
     build_model,
     carry_forward,
+    moving_average,
     normal_likelihood,
     squared,
     time_features,
@@ -36,10 +36,21 @@ def random_weights(model, scale=0.3, seed=0):
     return model
 
 
-def small(kind, features=1, **options):
-    model = build_model(features, kind, input_window_size=4, output_window_size=3, num_units=5,
-                        **({"periodicities": "7,5"} | options))
+def small(kind, features=1, exogenous=0, **options):
+    model = build_model(features, exogenous, kind, input_window_size=4, output_window_size=3,
+                        num_units=5, **({"periodicities": "7,5"} | options))
     return random_weights(model)
+
+
+def clip(outputs):
+    """Keeps the second half of each row, logarithms of variances, in bounds."""
+    means, log_variances = np.split(outputs, 2, axis=-1)
+    return np.concatenate([means, log_variances.clip(math.log(1e-5), math.log(4))], axis=-1)
+
+
+def nothing(*shape):
+    """Exogenous values without any column."""
+    return np.zeros((*shape, 0), np.float32)
 
 
 def normal(shape, seed=1):
@@ -73,11 +84,11 @@ def test_time_buckets_against_a_hand_table():
     np.testing.assert_allclose(both[0, 1, 1, 2], 30 % 7 * 10 / 7 - 2, atol=1e-5)
 
 
-@pytest.mark.parametrize("features", [1, 2])
-def test_the_autoregressive_model_against_numpy(features):
-    model = small("ar", features)
+@pytest.mark.parametrize(("features", "exogenous"), [(1, 0), (2, 0), (2, 3)])
+def test_the_autoregressive_model_against_numpy(features, exogenous):
+    model = small("ar", features, exogenous)
     times = np.array([[10, 11, 12, 13, 14, 15, 16], [3, 4, 5, 6, 7, 8, 9]])
-    values = normal((2, 7, features))
+    values, outside = normal((2, 7, features)), normal((2, 7, exogenous), seed=2)
     kernel, bias = (variable.numpy() for variable in model.trainable_variables)
     for row in range(2):
         buckets = []
@@ -85,12 +96,47 @@ def test_the_autoregressive_model_against_numpy(features):
             for period in (7, 5):
                 place = time % period * 10 / period
                 buckets += [place - i if 0 <= place - i < 1 else 0 for i in range(10)]
-        outputs = np.concatenate([values[row, :4].ravel(), buckets]) @ kernel + bias
-        found = model((times, values))[row]
-        np.testing.assert_allclose(found, outputs.reshape(3, 2 * features), atol=1e-5)
+        inputs = np.concatenate([values[row, :4].ravel(), buckets, outside[row].ravel()])
+        outputs = clip((inputs @ kernel + bias).reshape(3, 2 * features))
+        found = model((times, outside, values))[row]
+        np.testing.assert_allclose(found, outputs, atol=1e-5)
     later = values.copy()
     later[:, 4:] = 99  # what is to be predicted must not be looked at
-    np.testing.assert_array_equal(model((times, later)), model((times, values)))
+    np.testing.assert_array_equal(model((times, outside, later)), model((times, outside, values)))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(("features", "exogenous"), [(1, 0), (3, 2)])
+def test_dlinear_against_numpy(features, exogenous, loss):
+    """Trend and remainder of 30 steps, each feature by itself with the same weights."""
+    model = build_model(features, exogenous, "dlinear", 30, 4, loss=loss)
+    random_weights(model)
+    values, outside = normal((2, 34, features)), normal((2, 34, exogenous), seed=2)
+    trend_kernel, trend_bias, kernel, bias, *rest = (v.numpy() for v in model.trainable_variables)
+    parts = 2 if loss == "normal_likelihood" else 1
+    for row in range(2):
+        for feature in range(features):
+            inputs = values[row, :30, feature]
+            padded = np.concatenate([[inputs[0]] * 12, inputs, [inputs[-1]] * 12])
+            trend = np.array([padded[i : i + 25].mean() for i in range(30)])
+            outputs = trend @ trend_kernel + trend_bias + (inputs - trend) @ kernel + bias
+            found = model((None, outside, values))[row].numpy()[:, feature::features]
+            for part in range(parts):
+                expected = outputs[4 * part : 4 * part + 4]
+                if exogenous:
+                    column = part * features + feature
+                    expected = expected + outside[row, 30:] @ rest[0][:, column] + rest[1][column]
+                if part:
+                    expected = expected.clip(math.log(1e-5), math.log(4))
+                np.testing.assert_allclose(found[:, part], expected, atol=1e-4)
+    later = values.copy()
+    later[:, 30:] = 99  # what is to be predicted must not be looked at
+    np.testing.assert_array_equal(model((None, outside, later)), model((None, outside, values)))
+
+
+def test_moving_averages_by_hand():
+    values = tf.constant([[[0.0], [3.0], [6.0], [0.0]]])
+    np.testing.assert_allclose(moving_average(values, 3)[0, :, 0], [1, 3, 3, 2])
 
 
 @pytest.mark.parametrize(("options", "parameters"), [
@@ -99,6 +145,8 @@ def test_the_autoregressive_model_against_numpy(features):
     ({"periodicities": None, "num_features": 5}, 150 * 100 + 100),
     ({"model": "lstm", "loss": "squared"}, 4 * 128 * (1 + 128 + 1) + 129),
     ({"model": "lstm", "num_features": 5}, 4 * 128 * (5 + 128 + 1) + 1290),
+    ({"model": "lstm", "num_exogenous": 2, "loss": "squared"}, 4 * 128 * (3 + 128 + 1) + 129),
+    ({"model": "dlinear", "num_features": 5, "loss": "squared"}, 2 * (30 * 10 + 10)),
 ])
 def test_parameter_counts(options, parameters):
     model = build_model(**({"num_features": 1} | options))
@@ -114,11 +162,12 @@ def test_losses_by_hand():
     assert float(squared(targets, predictions)) == pytest.approx((1 + 0 + 9) / 3)
 
 
-def test_no_variance_is_predicted_below_the_originals_bound():
+@pytest.mark.parametrize(("bias", "variance"), [(-50.0, 1e-5), (50.0, 4.0)])
+def test_no_variance_is_predicted_beyond_the_bounds(bias, variance):
     model = small("ar")
-    model.linear.bias.assign(tf.fill(model.linear.bias.shape, -50.0))
-    log_variances = model((tf.zeros((1, 7), tf.int64), tf.zeros((1, 7, 1))))[..., 1]
-    np.testing.assert_allclose(log_variances, math.log(1e-5), rtol=1e-6)
+    model.linear.bias.assign(tf.fill(model.linear.bias.shape, bias))
+    inputs = tf.zeros((1, 7), tf.int64), nothing(1, 7), tf.zeros((1, 7, 1))
+    np.testing.assert_allclose(model(inputs)[..., 1], math.log(variance), rtol=1e-6)
 
 
 def test_missing_inputs_become_the_last_known_ones():
@@ -128,84 +177,97 @@ def test_missing_inputs_become_the_last_known_ones():
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-@pytest.mark.parametrize("kind", ["ar", "lstm"])
+@pytest.mark.parametrize("kind", ["ar", "lstm", "dlinear"])
 def test_every_weight_gets_a_gradient_across_a_gap(kind, loss):
-    model = small(kind, 2, loss=loss)
+    model = small(kind, 2, 3, loss=loss)
     times, values = tf.constant([range(5, 12)], tf.int64), normal((1, 7, 2))
     values[:, [2, 5]] = NAN
     with tf.GradientTape() as tape:
-        predictions = model((times, values))
+        predictions = model((times, normal((1, 7, 3), seed=2), values))
         loss_value = LOSSES[loss](values[:, model.num_inputs :], predictions)
     assert np.isfinite(loss_value)
     gradients = tape.gradient(loss_value, model.trainable_variables)
     assert all(0 < float(tf.norm(gradient)) < 1e6 for gradient in gradients)
-    assert len(gradients) == len(model.trainable_variables) == {"ar": 2, "lstm": 5}[kind]
+    expected = {"ar": 2, "lstm": 5, "dlinear": 6}[kind]
+    assert len(gradients) == len(model.trainable_variables) == expected
 
 
-def lstm_by_hand(model, values):
+def lstm_by_hand(model, values, outside):
     """Filters (steps, features) in NumPy: the original's imputation, prediction and filtering."""
     cell = model.filter.cell
     kernel, recurrent, bias = (v.numpy() for v in cell.lstm.weights)
     out_kernel, out_bias = (v.numpy() for v in cell.linear.weights)
     sigmoid = lambda x: 1 / (1 + np.exp(-x))  # noqa: E731
     h, c, last, outputs = np.zeros(5), np.zeros(5), np.zeros(values.shape[1]), []
-    for value in values:
-        i, f, g, o = np.split(last @ kernel + h @ recurrent + bias, 4)
+    for value, seen in zip(values, outside, strict=True):
+        i, f, g, o = np.split(np.concatenate([last, seen]) @ kernel + h @ recurrent + bias, 4)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
-        outputs.append(h @ out_kernel + out_bias)
+        outputs.append(clip(h @ out_kernel + out_bias))
         last = outputs[-1][: values.shape[1]] if np.isnan(value).any() else value
     return np.array(outputs)
 
 
-@pytest.mark.parametrize("features", [1, 3])
-def test_filtering_equals_step_by_step_and_gaps_take_the_prediction(features):
-    model = small("lstm", features)
-    values = normal((9, features))
+@pytest.mark.parametrize(("features", "exogenous"), [(1, 0), (3, 2)])
+def test_filtering_equals_step_by_step_and_gaps_take_the_prediction(features, exogenous):
+    model = small("lstm", features, exogenous)
+    values, outside = normal((9, features)), normal((9, exogenous), seed=2)
     values[[3, 4, 8]] = NAN
-    found = model((tf.zeros((1, 9), tf.int64), values[None]))[0]
-    np.testing.assert_allclose(found, lstm_by_hand(model, values), atol=1e-5)
+    found = model((tf.zeros((1, 9), tf.int64), outside[None], values[None]))[0]
+    np.testing.assert_allclose(found, lstm_by_hand(model, values, outside), atol=1e-5)
 
 
 def test_the_autoregressive_model_follows_a_series_in_both_ways():
-    model = small("ar")
-    times, values = np.arange(3, 23), normal((20, 1))
-    one, three = (model.follow(times, values, ahead).numpy() for ahead in (1, 3))
+    model = small("ar", 1, 2)
+    times, values, outside = np.arange(3, 23), normal((20, 1)), normal((20, 2), seed=2)
+    one, three = (model.follow(times, outside, values, ahead).numpy() for ahead in (1, 3))
     assert np.isnan(one[:4]).all() and np.isnan(three[:4]).all()
     for step in range(4, 20):
         for found, first in ((one, step), (three, 4 + (step - 4) // 3 * 3)):
-            inputs = values[first - 4 : first]
-            window = model((times[0] + np.arange(first - 4, first + 3)[None], inputs[None]))
+            steps = np.arange(first - 4, first + 3)[None]
+            seen = outside[np.minimum(steps, 19)]  # beyond the end the last ones stay
+            window = model((times[0] + steps, seen, values[None, first - 4 : first]))
             np.testing.assert_allclose(found[step], window[0, step - first], atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["ar", "lstm"])
-def test_rolling_out_feeds_means_back(kind):
-    model = small(kind, 2)
-    model.set_scale(np.array([[1.0, 5.0], [3.0, 9.0]]))
+@pytest.mark.parametrize("exogenous", [0, 2])
+@pytest.mark.parametrize("kind", ["ar", "lstm", "dlinear"])
+def test_rolling_out_feeds_means_back(kind, exogenous):
+    model = small(kind, 2, exogenous)
     times, values = np.arange(50, 62)[None], 2 + normal((1, 12, 2))
-    known = np.asarray(model.normalise(values))[0]
+    outside = 5 + 3 * normal((1, 20, exogenous), seed=2)
+    model.set_scale(np.array([[1.0, 5.0], [3.0, 9.0]]), np.tile([[2.0], [8.0]], exogenous))
+    known, seen = np.asarray(model.normalise(values))[0], (outside[0] - 5) / 3
     for _ in range(8):
-        if kind == "ar":  # windows of three
-            if not (len(known) - 12) % 3:
-                window = 50 + np.arange(len(known) - 4, len(known) + 3)[None]
-                means = model((window, known[None, -4:]))[0, :, :2]
-            known = np.vstack([known, means[(len(known) - 12) % 3]])
-        else:
+        if kind == "lstm":
             missing = np.vstack([known, [[NAN, NAN]]])
-            known = np.vstack([known, lstm_by_hand(model, missing)[-1, :2]])
-    mean, sigma = tf.function(model.forecast)(times, values.astype(np.float32), 8)
+            known = np.vstack([known, lstm_by_hand(model, missing, seen[: len(missing)])[-1, :2]])
+        else:  # windows of three
+            if not (len(known) - 12) % 3:
+                steps = np.arange(len(known) - 4, len(known) + 3)[None]
+                window = (50 + steps, seen[np.minimum(steps, 19)], known[None, -4:])
+                means = model(window)[0, :, :2]
+            known = np.vstack([known, means[(len(known) - 12) % 3]])
+    mean, sigma = tf.function(model.forecast)(times, outside, values, tf.constant(8))
     expected = known[12:] * [1, 2] + [2, 7]
-    np.testing.assert_allclose(mean[0], expected, atol=2e-5)
+    np.testing.assert_allclose(mean[0], expected, atol=5e-5)
     assert mean.shape == sigma.shape == (1, 8, 2) and (sigma.numpy() > 0).all()
+
+
+def test_a_forecast_of_one_window_has_the_predicted_deviation():
+    model = small("ar")
+    times, values = np.arange(4)[None], normal((1, 4, 1))
+    _, sigma = model.forecast(times, nothing(1, 7), values, tf.constant(3))
+    log_variances = model((np.arange(7)[None], nothing(1, 7), values))[..., 1:]
+    np.testing.assert_allclose(sigma, np.exp(0.5 * log_variances), rtol=1e-5)
 
 
 def test_the_deviation_of_a_roll_out_is_that_of_the_process():
     """For x' = .8 x + e of deviation s: s² (1 + .64 + ... ) after as many steps."""
-    model = build_model(1, "ar", input_window_size=1, output_window_size=1)
+    model = build_model(1, input_window_size=1, output_window_size=1)
     model.linear.kernel.assign([[0.8, 0.0]])
     model.linear.bias.assign([0.0, 2 * math.log(0.5)])
-    mean, sigma = model.forecast(tf.constant([[4]], tf.int64), tf.constant([[[2.0]]]), 12)
+    mean, sigma = model.forecast(np.array([[4]]), nothing(1, 13), tf.constant([[[2.0]]]), 12)
     np.testing.assert_allclose(mean[0, :, 0], 2 * 0.8 ** np.arange(1, 13), rtol=1e-5)
     expected = 0.5 * np.sqrt(np.cumsum(0.64 ** np.arange(12)))
     assert float(sigma[0, 0, 0]) == pytest.approx(0.5, rel=1e-5)
@@ -213,28 +275,49 @@ def test_the_deviation_of_a_roll_out_is_that_of_the_process():
 
 
 def test_values_are_normalised_by_the_standard_deviation():
-    model = small("lstm", 2)
-    model.set_scale(np.array([[0.0, 7.0], [NAN, NAN], [8.0, 7.0]]))
+    model = small("lstm", 2, 1)
+    model.set_scale(np.array([[0.0, 7.0], [NAN, NAN], [8.0, 7.0]]), np.array([[1.0], [5.0]]))
     np.testing.assert_allclose(model.normalise(np.array([[8.0, 7.0]])), [[1, 0]])
     mean, sigma = model.restore(tf.constant([[1.0, 0.0, 0.0, math.log(4)]]))
     np.testing.assert_allclose(mean, [[8, 7]])
     np.testing.assert_allclose(sigma, [[4, 2]])
+    outside = model.normalise_exogenous(tf.constant([[[5.0], [NAN], [1.0]]]))
+    np.testing.assert_allclose(outside[0, :, 0], [1, 1, -1])
+
+
+def test_residuals_are_measured_for_each_step_ahead():
+    model = small("ar", loss="squared")  # three steps at once
+    errors = np.array([1, 2, NAN, 3, NAN, NAN, 5.0])[:, None]
+    model.set_residuals(errors)
+    pooled = (1 + 4 + 9 + 25) / 4
+    expected = [(1 + 9 + 25 + pooled) / 4, (4 + pooled) / 2, pooled]
+    np.testing.assert_allclose(np.exp(model.log_residuals[:, 0]), expected, rtol=1e-5)
 
 
 def test_windows_are_runs_of_the_series_each_once_an_epoch():
     times, values = np.arange(100, 130), np.arange(30, dtype=np.float32)[:, None]
-    batches = list(data.training_batches(times, values, 8, 4, seed=1).take(12))
+    columns = times, np.tile(-values, 2), values
+    batches = list(data.training_batches(*columns, 8, 4, seed=1).take(12))
     starts = []
-    for window_times, window_values in batches:
+    for window_times, outside, window_values in batches:
         assert window_times.shape == (4, 8) and window_values.shape == (4, 8, 1)
+        np.testing.assert_array_equal(outside, np.tile(-window_values, 2))
         np.testing.assert_array_equal(np.diff(window_times), 1)
         np.testing.assert_array_equal(window_values[..., 0], window_times - 100)
         starts += window_times[:, 0].numpy().tolist()
     assert sorted(starts[:23]) == sorted(starts[23:46]) == list(range(100, 123))
     assert starts[:23] != starts[23:46]
-    late = list(data.training_batches(times, values, 8, 4, seed=1, start_step=5).take(3))
+    late = list(data.training_batches(*columns, 8, 4, seed=1, start_step=5).take(3))
     for expected, found in zip(batches[5:8], late, strict=True):
         np.testing.assert_array_equal(expected[0], found[0])
+
+
+def test_parts_are_cut_in_time_order():
+    series = data.generate("sine_trend", 0)
+    cut = {argv: data.split(series, train.build_parser().parse_args(argv.split()))
+           for argv in ("", "--part_steps 500,200,100", "--test_share 0 --validation_share 0")}
+    assert [tuple(parts) for parts in cut.values()] == [
+        (720, 800, 1000), (500, 700, 800), (1000, 1000, 1000)]
 
 
 def test_windows_begin_and_end_on_known_steps():
@@ -281,6 +364,21 @@ def test_dates_become_steps_and_steps_dates(tmp_path, rows, labels):
     np.testing.assert_array_equal(np.diff(times), 1)
 
 
+def test_exogenous_columns_may_go_on_where_the_values_end(tmp_path):
+    path = write(tmp_path, "day,sold,price,open\n1,10,2,1\n2,11,3,1\n4,12,4,0\n5,,5,1\n6,,6,0\n")
+    series = read_csv(path, exogenous_columns="price, open")
+    assert series.names == ["sold"]
+    np.testing.assert_array_equal(series.values, [[10], [11], [NAN], [12]])
+    np.testing.assert_array_equal(
+        series.exogenous, [[2, 1], [3, 1], [NAN, NAN], [4, 0], [5, 1], [6, 0]])
+    other = read_csv(path, value_columns="price")
+    assert other.values.shape == (6, 1) and other.exogenous.shape == (6, 0)
+    path.write_text(path.read_text().replace("5,,5", "5,,"))
+    with pytest.raises(UserError, match="line 5: the value of column price is missing"):
+        read_csv(path, exogenous_columns="price,open")
+    assert series.digest() != series._replace(exogenous=-series.exogenous).digest()
+
+
 GOOD = "".join(f"{i},{i % 7}\n" for i in range(60))
 
 
@@ -299,6 +397,10 @@ GOOD = "".join(f"{i},{i % 7}\n" for i in range(60))
     (GOOD, ["--value_columns", "OT"], "has no column OT"),
     (GOOD, ["--time_column", "2"], "has no column 2"),
     (GOOD, ["--value_columns", "0"], "column 0 holds the times"),
+    (GOOD, ["--exogenous_columns", "1"], "values are to come from no other"),
+    (GOOD, ["--value_columns", "1", "--exogenous_columns", "1"], "exogenous ones from 1"),
+    (GOOD, ["--exogenous_columns", "price"], "has no column price"),
+    (GOOD, ["--part_steps", "50,8,3"], "are 61 steps, the series has 60"),
     ("0,1\n1,2\n2,3\n", [], "3 steps to train on, 3 of them known, hold no window of 40"),
     ("date,x\n2024-01-01,1\n2024-13-01,2\n", [], "line 3: time '2024-13-01' is not a date"),
     ("date,x\n2024-01-01,1\n5,2\n", [], "line 3: time '5' is not a date"),
@@ -319,6 +421,9 @@ def test_bad_files_are_named_with_the_line_and_leave_nothing(content, argv, says
     (["--dataset", "three_waves", "--input_file", "a.csv"], "both --dataset three_waves and"),
     (["--value_columns", "1"], "sine_trend is made by a formula"),
     (["--input_file", "absent.csv"], "cannot read"),
+    (["--exogenous_columns", "1"], "sine_trend is made by a formula"),
+    (["--part_steps", "12,4"], "12,4 are not three numbers"),
+    (["--part_steps", "12,0,4"], "0 is not a whole number of at least 1"),
     (["--periodicities", "12,0"], "0 is not a whole number of at least 1"),
     (["--periodicities", "12,"], "is not a whole number of at least 1"),
     (["--test_share", "1"], "0 steps to train on"),
@@ -383,12 +488,14 @@ def test_export_forecast_and_gaps_agree(tmp_path, capfd):
     assert np.isnan(series.values).any()
     answer = call(times=series.times(0, len(series.values))[None], values=series.values[None],
                   horizon=tf.constant(9))
+    assert sorted(answer) == ["mean", "sigma"]
     np.testing.assert_allclose(written[:, ::2], answer["mean"][0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(written[:, 1::2], answer["sigma"][0], rtol=1e-4, atol=1e-4)
     assert eval.main([]) == 0
     scores = json.loads((run_dir("gaps") / "eval.json").read_text())["metrics"]
     known = np.isfinite(series.values).all(axis=1)
-    assert sum(scores[part]["steps"] for part in scores) == known[5:].sum()
+    parts = ("train", "validation", "test")
+    assert sum(scores[part]["steps"] for part in parts) == known[5:].sum()
 
 
 def test_eval_scores_each_part_from_its_own_past(capfd):
@@ -410,15 +517,104 @@ def test_eval_scores_each_part_from_its_own_past(capfd):
     np.testing.assert_array_equal(forecast.roll_out(model, later, 800, 20)[0], mean[:20])
 
 
-def test_squared_loss_measures_its_residuals(capfd):
-    assert train.main(["--loss", "squared", "--periodicities", "200", "--max_steps", "4",
-                       "--eval_every", "4", "--name", "squared"]) == 0
-    flags = train.build_parser().parse_args(["--loss", "squared", "--periodicities", "200"])
-    model, series = forecast.load_run(run_dir("squared"), flags, "latest")
-    predictions = eval.make_follow(model)(series, 720, 10)[30:, :1]
-    errors = (np.asarray(model.normalise(series.values[30:720])) - predictions) ** 2
-    np.testing.assert_allclose(np.exp(model.log_residuals), errors.mean(axis=0), rtol=1e-3)
-    assert keras.ops.shape(model.log_residuals) == (1,)
+def test_squared_loss_measures_its_residuals_on_the_validation_part(capfd):
+    argv = ["--loss", "squared", "--periodicities", "200", "--max_steps", "4", "--eval_every", "4"]
+    for name, part, *shares in (("held", slice(720, 800)),
+                                ("all", slice(30, 800), "--validation_share", "0")):
+        assert train.main([*argv, *shares, "--name", name]) == 0
+        model, series = forecast.load_run(
+            run_dir(name), train.build_parser().parse_args(argv), "latest")
+        predictions = eval.make_follow(model)(series, 800, 10)[part, :1]
+        errors = (np.asarray(model.normalise(series.values[part])) - predictions) ** 2
+        windows = errors.reshape(-1, 10)
+        expected = (windows.sum(axis=0) + errors.mean()) / (len(windows) + 1)
+        np.testing.assert_allclose(np.exp(model.log_residuals[:, 0]), expected, rtol=1e-3)
+
+
+def test_simple_forecasts_and_scores_by_hand():
+    values = np.array([1, 2, 3, 5, 8, NAN, 1.0])[:, None]
+    filled, origins = scores.fill(values), np.array([2, 4])
+    np.testing.assert_array_equal(filled[:, 0], [1, 2, 3, 5, 8, 8, 1])
+    np.testing.assert_array_equal(
+        scores.seasonal_naive(filled, origins, 3, 2)[..., 0], [[1, 2, 1], [3, 5, 3]])
+    np.testing.assert_array_equal(
+        scores.moving_average(filled, origins, 3, 2)[..., 0], [[1.5] * 3, [4] * 3])
+    unit = scores.season_errors(values[:5], 2)  # |3-1|, |5-2|, |8-3|
+    np.testing.assert_allclose(unit, [10 / 3])
+    targets, means = scores.cut(values, origins, 0, 3), np.zeros((2, 3, 1))
+    np.testing.assert_array_equal(targets[..., 0], [[3, 5, 8], [8, NAN, 1]])
+    found = scores.score(targets, means, np.array([[2.0], [4.0], [4.0]]), unit)
+    assert found["mae"] == 5 and found["mase"] == pytest.approx(1.5)
+    assert found["rmse"] == pytest.approx(math.sqrt((9 + 25 + 64 + 64 + 1) / 5))
+    assert found["coverage"] == pytest.approx(3 / 5)  # 3 and 8 of band 3.29, 5, 8 and 1 of 6.58
+
+
+def test_mase_is_the_mean_over_features_each_in_its_own_unit():
+    targets, means = np.zeros((1, 2, 2)), np.array([[[1.0, 10.0], [3.0, 50.0]]])
+    assert scores.score(targets, means, np.ones(2), np.array([2.0, 10.0]))["mase"] == 2
+
+
+def test_baselines_know_their_training_errors():
+    """A season of four that is exact: no error, no width; with a step of 1 a season, errors 1."""
+    season = np.tile([3.0, 1.0, 4.0, 1.0], 9)[:, None]
+    origins = np.arange(24, 33)
+    exact = scores.score_baseline(scores.seasonal_naive, season + 1e-9, 20, origins, 4)
+    assert exact["mae"] == 0 and exact["coverage"] == 1
+    rising = season + np.repeat(np.arange(9.0), 4)[:, None]
+    found = scores.score_baseline(scores.seasonal_naive, rising, 20, origins, 4)
+    assert found == pytest.approx({"mae": 1, "rmse": 1, "mase": 1, "coverage": 1})
+
+
+def test_rolling_forecasts_know_only_what_came_before(capfd):
+    assert train.main(["--dataset", "three_waves", "--periodicities", "50", "--max_steps", "3",
+                       "--name", "rolling"]) == 0
+    assert eval.main(["--name", "rolling"]) == 0
+    metrics = json.loads((run_dir("rolling") / "eval.json").read_text())["metrics"]
+    flags = train.build_parser().parse_args(["--dataset", "three_waves", "--periodicities", "50"])
+    model, series = forecast.load_run(run_dir("rolling"), flags, "best")
+    assert metrics["season"]["origins"] == 151 and metrics["window"]["windows"] == 191
+    origins = np.arange(800, 951)
+    mean, _ = eval.rolling(model, series, origins, 50, 30)
+    for i in (0, 150):
+        start = origins[i]
+        alone = series._replace(values=series.values[:start], exogenous=nothing(start))
+        expected, _ = forecast.roll_out(model, alone, int(start), 50)
+        np.testing.assert_allclose(mean[i], expected, atol=1e-5)
+    error = np.abs(scores.cut(series.values, origins, 0, 50) - mean).mean()
+    unit = np.abs(series.values[50:720] - series.values[:670]).mean()
+    assert metrics["season"]["mase"] == pytest.approx(error / unit, rel=1e-4)
+    one, _ = eval.rolling(model, series, np.arange(800, 991), 10, 30)
+    errors = (scores.cut(series.values, np.arange(800, 991), 0, 10) - one) / model.scale.numpy()
+    assert metrics["window"]["mse"] == pytest.approx((errors**2).mean(), rel=1e-4)
+
+
+def test_exogenous_columns_from_file_to_forecast_and_export(tmp_path, capfd):
+    """The value is the price two rows up: only who looks at the price can know it."""
+    rng = np.random.default_rng(0)
+    price = rng.normal(size=130)
+    rows = [f"{i},{price[i] * 3 + 7 if i < 120 else ''},{price[i]}" for i in range(130)]
+    path = write(tmp_path, "\n".join(["time,sold,price", *rows]))
+    argv = ["--input_file", str(path), "--exogenous_columns", "price", "--loss", "squared",
+            "--input_window_size", "4", "--output_window_size", "2", "--learning_rate", ".05",
+            "--max_steps", "150", "--eval_every", "150"]
+    for kind in ("ar", "lstm", "dlinear"):
+        window = ["--window_size", "12", "--num_units", "8"] if kind == "lstm" else []
+        assert train.main([*argv, *window, "--model", kind, "--name", kind]) == 0
+        assert forecast.main(["--name", kind, "--steps", "10"]) == 0
+        with (run_dir(kind) / "forecast.csv").open() as file:
+            found = np.array([row["sold_mean"] for row in csv.DictReader(file)], float)
+        assert np.corrcoef(found, price[120:])[0, 1] > 0.95, kind
+    assert forecast.main(["--name", "ar", "--steps", "11"]) == 2
+    assert "price are known for 10 steps only after 119" in capfd.readouterr().err
+    assert eval.main(["--name", "ar"]) == 0
+    assert export.main(["--name", "ar"]) == 0
+    call = tf.saved_model.load(str(run_dir("ar") / "export/1")).signatures["serving_default"]
+    series = read_csv(path, exogenous_columns="price")
+    answer = call(times=series.times(0, 120)[None], values=series.values[None],
+                  exogenous=series.exogenous[None], horizon=tf.constant(10))
+    with (run_dir("ar") / "forecast.csv").open() as file:
+        found = np.array([row["sold_mean"] for row in csv.DictReader(file)], float)
+    np.testing.assert_allclose(answer["mean"][0, :, 0], found, rtol=1e-4)
 
 
 def test_the_books_files(real_data):
@@ -432,6 +628,9 @@ def test_the_books_files(real_data):
     for name in ("period_trend", "multivariate_periods"):
         (file,) = data.SOURCES[name].files
         assert rundir.sha256(real_data(f"{folder}/{name}.csv").read_bytes()) == file.sha256
+    for name in ("airline", "temperatures", "etth1"):
+        (file,) = data.SOURCES[name].files
+        assert rundir.sha256(real_data(f"time_series/{file.name}").read_bytes()) == file.sha256
 
 
 def test_other_published_series(real_data):
