@@ -78,15 +78,16 @@ def score_origins(
 ) -> dict[str, dict[str, float]]:
     """Scores forecasts from every step of the test part; see the head of this file.
 
-    Left out is what the parts are too short for: `season` needs two seasons of training.
+    Left out is what the parts are too short for: `season` needs two seasons of training, and ones
+    that differ, since MASE divides by that.
     """
     history = min(model.num_inputs or flags.window_size, parts.test)
     season = flags.season or int((flags.periodicities or "0").split(",")[0])
     metrics = {}
     origins = np.arange(parts.test, parts.end - season + 1)
-    if season and len(origins) and parts.validation >= 2 * season:
+    long_enough = season and len(origins) and parts.validation >= 2 * season
+    if long_enough and (unit := season_errors(series.values[: parts.validation], season)).all():
         targets = cut(series.values, origins, 0, season)
-        unit = season_errors(series.values[: parts.validation], season)
         forecasts = rolling(model, series, origins, season, history)
         metrics = {name: score_baseline(baseline, series.values, parts.validation, origins, season)
                    for name, baseline in BASELINES.items()}

@@ -555,14 +555,13 @@ def test_mase_is_the_mean_over_features_each_in_its_own_unit():
 
 
 def test_baselines_know_their_training_errors():
-    """A season of four that is exact: no error, no width; with a step of 1 a season, errors 1."""
-    season = np.tile([3.0, 1.0, 4.0, 1.0], 9)[:, None]
-    origins = np.arange(24, 33)
-    exact = scores.score_baseline(scores.seasonal_naive, season + 1e-9, 20, origins, 4)
-    assert exact["mae"] == 0 and exact["coverage"] == 1
-    rising = season + np.repeat(np.arange(9.0), 4)[:, None]
-    found = scores.score_baseline(scores.seasonal_naive, rising, 20, origins, 4)
-    assert found == pytest.approx({"mae": 1, "rmse": 1, "mase": 1, "coverage": 1})
+    """A season of four that rises by 1 in the training part, then by 2: beyond 1.645 times 1."""
+    levels = np.array([0.0, 1, 2, 3, 4, 5, 7, 9, 11])
+    rising = (np.tile([3.0, 1.0, 4.0, 1.0], 9) + np.repeat(levels, 4))[:, None]
+    for origins, error in ((np.array([20]), 1), (np.arange(24, 33), 2)):
+        found = scores.score_baseline(scores.seasonal_naive, rising, 24, origins, 4)
+        assert found == pytest.approx(
+            {"mae": error, "rmse": error, "mase": error, "coverage": float(error == 1)})
 
 
 def test_rolling_forecasts_know_only_what_came_before(capfd):
