@@ -1,7 +1,7 @@
-"""Environments as the network sees them, and episodes in them.
+"""Environments: as the network sees them, and episodes in them.
 
     python data.py                                    # one episode by chance
-    python data.py --env_name ALE/Breakout-v5 --record frames.png
+    python data.py --env_name ALE/Breakout-v5 --n_action_repeat 4 --record frames.png
     python data.py --env_name CorridorSmall-v5
 
 An agent of this chapter can act in Atari games, which it sees as small grey frames, and in what
@@ -297,7 +297,7 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.build_parser(__doc__, "data.py")
     add_flags(parser)
-    parser.set_defaults(env_name="CartPole-v1")
+    parser.set_defaults(env_name="CartPole-v1", n_action_repeat=1)
     parser.add_argument("--seed", type=cli.seed, default=0, help="of the episode")
     parser.add_argument("--record", type=cli.path, metavar="FILE.png",
                         help="write the first frames that the network sees of a game")

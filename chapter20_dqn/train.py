@@ -38,7 +38,7 @@ CARTPOLE = {  # after rl-zoo's settings for CartPole
     "gradient_steps": 128, "t_target_q_update_freq": 256, "t_ep_end": 8000, "ep_start": 1.0,
     "ep_end": 0.04, "t_test": 1024, "batch_size": 64, "optimizer": "adam",
     "learning_rate": 0.0023, "learning_rate_minimum": 0.0023, "ep_test": 0.0,
-    "eval_episodes": 10, "save_every": 10_240,
+    "eval_episodes": 10, "save_every": 10_240, "t_train_max": 50_000_000,
 }
 PRESETS = {
     "demo": CARTPOLE | {"max_steps": 25_600},
@@ -155,6 +155,16 @@ def build_networks(args: argparse.Namespace, env: gym.Env) -> tuple[keras.Model,
     return online, target
 
 
+def tell(args: argparse.Namespace, network: keras.Model) -> None:
+    """Says what is trained, on what."""
+    _, *shape = network.input_shape
+    print(f"training on {args.env_name}: states of shape {tuple(shape)}, {network.output_shape[1]} "
+          f"actions, {network.count_params():,} parameters, a replay of "
+          f"{args.memory_size * args.scale:,} observations")
+    if args.preset == "demo":
+        print("the book's run: python train.py --preset book")
+
+
 def make_replay(args: argparse.Namespace, env: gym.Env) -> Replay:
     """Allocates the replay; see `Replay`."""
     space = env.observation_space
@@ -189,6 +199,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     env, judged = data.make_env(args), data.make_env(args)
     check_header(args)
     online, target = build_networks(args, env)
+    tell(args, online)
     optimizer = make_optimizer(args)
     update = make_update(online, target, optimizer, args)
     agent = Agent(data.Player(env, args.history_length, args.seed, data.TRAINING),
