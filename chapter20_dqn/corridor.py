@@ -71,5 +71,5 @@ def register() -> None:
         for num_actions in (5, 10):
             name = f"Corridor{size}-v{num_actions}"
             if name not in gym.registry:
-                gym.register(name, Corridor, max_episode_steps=100, disable_env_checker=True,
+                gym.register(name, f"{__name__}:Corridor", max_episode_steps=100, disable_env_checker=True,
                              kwargs={"map_name": map_name, "num_actions": num_actions})

@@ -105,10 +105,12 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
     check_name(name)
     # The chances of a game are `AtariFrames`' own affair.
     options = {"frameskip": 1, "repeat_action_probability": 0.0} if atari else {}
+    if render_mode:
+        options["render_mode"] = render_mode
     try:
         with warnings.catch_warnings():  # an old environment may be the book's
             warnings.filterwarnings("ignore", "(?s).*out of date", DeprecationWarning)
-            env = gym.make(name, max_episode_steps=-1, render_mode=render_mode, **options)
+            env = gym.make(name, max_episode_steps=-1, **options)
     except (gym.error.Error, ModuleNotFoundError) as error:
         raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
     cap = args.max_episode_steps or gym.spec(name).max_episode_steps

@@ -12,6 +12,7 @@ of the best action after it.
 
 import argparse
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -191,7 +192,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training.
 
     Returns:
-        Steps, and the mean return of the best evaluation.
+        Steps, and the mean return of the best evaluation if there was one.
     """
     total, every = min(args.max_steps, args.t_train_max * args.scale), args.t_test * args.scale
     learn_start, target_freq = (n * args.scale for n in
@@ -239,9 +240,10 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 monitor.scalars(step, {"episodic_return": mean_return, "q": q}, "val")
                 state.save_if_best(-mean_return)
         monitor.close()
-    best = -float(state.best)
-    print(f"{total:,} steps, {agent.player.episode:,} episodes; the best evaluation's mean return "
-          f"was {best:.1f}")
+    print(f"{total:,} steps, {agent.player.episode:,} episodes")
+    if math.isinf(best := -float(state.best)):
+        return {"step": total}
+    print(f"the best evaluation's mean return was {best:.1f}")
     return {"step": total, "best_return": best}
 
 
