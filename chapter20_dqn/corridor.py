@@ -9,7 +9,7 @@ After the toy of the original code and Wang et al. 2016 (arXiv:1511.06581, figur
 have more actions than they need: all beyond the four directions do nothing.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -29,14 +29,21 @@ MAPS = {
             ".HHHHH.H.",
             "S.......D"),
 }
+COLOURS = {"S": (200, 200, 200), ".": (240, 240, 240), "H": (230, 120, 90),
+           "A": (150, 190, 240), "D": (120, 200, 120)}
 MOVES = np.array([(0, -1), (1, 0), (0, 1), (-1, 0)])  # left, down, right, up, as FrozenLake's
 
 
 class Corridor(gym.Env):
     """Observations number the fields, row by row; `num_actions` are the moves and no-ops."""
 
-    def __init__(self, map_name: str = "4x4", num_actions: int = 5):
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 5}
+
+    def __init__(
+        self, map_name: str = "4x4", num_actions: int = 5, render_mode: str | None = None
+    ):
         """Reads a map of `MAPS`."""
+        self.render_mode = render_mode
         self._map = np.array([list(row) for row in MAPS[map_name]])
         self.observation_space = gym.spaces.Discrete(self._map.size)
         self.action_space = gym.spaces.Discrete(num_actions)
@@ -61,6 +68,12 @@ class Corridor(gym.Env):
         reward = {"H": -1.0, "D": 10.0, "A": 1.0}.get(field, float(new))
         return self._number(), reward, bool(field == "D"), False, {}
 
+    def render(self) -> np.ndarray:
+        """Returns a picture, uint8 of shape (height, width, 3): the agent is the dark field."""
+        fields = np.array([[COLOURS[field] for field in row] for row in self._map], np.uint8)
+        fields[tuple(self._place)] = 60, 60, 60
+        return fields.repeat(40, axis=0).repeat(40, axis=1)
+
     def _number(self) -> int:
         return int(self._place[0] * len(self._map) + self._place[1])
 
@@ -71,5 +84,6 @@ def register() -> None:
         for num_actions in (5, 10):
             name = f"Corridor{size}-v{num_actions}"
             if name not in gym.registry:
-                gym.register(name, f"{__name__}:Corridor", max_episode_steps=100, disable_env_checker=True,
+                gym.register(name, f"{__name__}:Corridor", max_episode_steps=100,
+                             disable_env_checker=True,
                              kwargs={"map_name": map_name, "num_actions": num_actions})

@@ -83,11 +83,6 @@ def is_atari(name: str) -> bool:
     return name in gym.registry and "ale_py" in str(gym.spec(name).entry_point)
 
 
-def render_modes(name: str) -> list[str]:
-    """Returns the ways in which an environment can draw itself."""
-    return gym.make(name).metadata.get("render_modes", [])
-
-
 def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.Env:
     """Makes an environment as the agent sees it.
 
@@ -113,6 +108,8 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
             env = gym.make(name, max_episode_steps=-1, **options)
     except (gym.error.Error, ModuleNotFoundError) as error:
         raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
+    if render_mode and "rgb_array" not in env.metadata.get("render_modes", []):
+        raise UserError(f"{name} draws no pictures", "leave --display and --record away")
     cap = args.max_episode_steps or gym.spec(name).max_episode_steps
     if atari:
         no_ops = args.max_random_start if args.random_start else 0

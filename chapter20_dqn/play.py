@@ -19,7 +19,6 @@ from chapter20_dqn.eval import load_run
 from chapter20_dqn.model import make_q_function
 from chapter21_policy_gradient.play import FRAMES_PER_SECOND, render_mode, write_video
 from common import cli
-from common.errors import UserError
 
 CHAPTER = "chapter20_dqn"
 ATARI_FRAMES_PER_SECOND = 60
@@ -33,10 +32,7 @@ def picture(frame: np.ndarray) -> np.ndarray:
 
 def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Plays episodes, shows or records them, and prints their returns."""
-    mode = render_mode(args)
-    if mode and mode not in data.render_modes(flags.env_name):
-        raise UserError(f"{flags.env_name} draws no pictures", "leave --display and --record away")
-    network, env = load_run(args, flags, mode)
+    network, env = load_run(args, flags, render_mode(args))
     q_values, _ = make_q_function(network, flags.network_header_type)
     epsilon = flags.ep_test if args.epsilon is None else args.epsilon
     frames: list[np.ndarray] = []

@@ -1,6 +1,6 @@
 """Trains a deep Q-network (book, chapter 20; Mnih et al. 2015).
 
-    python train.py                                  # CartPole, about a minute
+    python train.py                                  # CartPole, a minute or two
     python train.py --preset breakout                # an hour of Breakout
     python train.py --preset book                    # the book's 50 million steps
     python train.py --env_name CorridorSmall-v5 --max_r 10 --max_steps 10000
@@ -32,19 +32,18 @@ from common.monitor import Monitor
 
 CHAPTER = "chapter20_dqn"
 
-CARTPOLE = {  # after rl-zoo's settings for CartPole
-    "env_name": "CartPole-v1", "n_action_repeat": 1, "history_length": 1,
-    "network_header_type": "mlp", "mlp_units": [256, 256], "mlp_activation": "relu",
-    "scale": 1, "memory_size": 100_000, "t_learn_start": 1000, "t_train_freq": 256,
-    "gradient_steps": 128, "t_target_q_update_freq": 256, "t_ep_end": 8000, "ep_start": 1.0,
-    "ep_end": 0.04, "t_test": 1024, "batch_size": 64, "optimizer": "adam",
-    "learning_rate": 0.0023, "learning_rate_minimum": 0.0023, "ep_test": 0.0,
-    "eval_episodes": 10, "save_every": 10_240, "t_train_max": 50_000_000,
+CARTPOLE = {
+    "env_name": "CartPole-v1", "n_action_repeat": 1, "history_length": 1, "double_q": True,
+    "network_header_type": "mlp", "mlp_units": [128, 128], "mlp_activation": "relu",
+    "scale": 1, "memory_size": 10_000, "t_learn_start": 500, "t_train_freq": 1,
+    "t_target_q_update_freq": 200, "t_ep_end": 4000, "ep_end": 0.02, "t_test": 1024,
+    "t_train_max": 50_000_000, "batch_size": 128, "optimizer": "adam", "learning_rate": 3e-4,
+    "learning_rate_minimum": 3e-4, "ep_test": 0.0, "eval_episodes": 20, "save_every": 10_240,
 }
 PRESETS = {
-    "demo": CARTPOLE | {"max_steps": 25_600},
+    "demo": CARTPOLE | {"max_steps": 20_480},
     "book": {"env_name": "ALE/Breakout-v5"},
-    "best": CARTPOLE | {"double_q": True, "eval_episodes": 20, "max_steps": 51_200},
+    "best": CARTPOLE | {"max_steps": 40_960},
     "breakout": {"env_name": "ALE/Breakout-v5", "memory_size": 20, "t_learn_start": 2,
                  "t_ep_end": 20, "double_q": True, "optimizer": "adam", "learning_rate": 1e-4,
                  "learning_rate_minimum": 1e-4, "eval_every": 50_000, "max_steps": 1_000_000},
