@@ -32,13 +32,16 @@ from common.monitor import Monitor
 
 CHAPTER = "chapter20_dqn"
 
+# Rewards of 1 are clipped to 0.02: no value is then above 2. Were they up to 100, the cliff where
+# the episode ends would be an error of 100, of which Huber's loss feels no more than of one of 1.
 CARTPOLE = {
     "env_name": "CartPole-v1", "n_action_repeat": 1, "history_length": 1, "double_q": True,
     "network_header_type": "mlp", "mlp_units": [128, 128], "mlp_activation": "relu",
     "scale": 1, "memory_size": 10_000, "t_learn_start": 500, "t_train_freq": 1,
     "t_target_q_update_freq": 200, "t_ep_end": 4000, "ep_end": 0.02, "t_test": 1024,
-    "t_train_max": 50_000_000, "batch_size": 128, "optimizer": "adam", "learning_rate": 3e-4,
-    "learning_rate_minimum": 3e-4, "ep_test": 0.0, "eval_episodes": 20, "save_every": 10_240,
+    "t_train_max": 50_000_000, "batch_size": 128, "optimizer": "adam", "learning_rate": 5e-4,
+    "learning_rate_minimum": 5e-4, "max_r": 0.02, "ep_test": 0.0, "eval_episodes": 20,
+    "save_every": 10_240,
 }
 PRESETS = {
     "demo": CARTPOLE | {"max_steps": 20_480},
