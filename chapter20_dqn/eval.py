@@ -59,7 +59,7 @@ def draw_learning_curve(run_dir: Path, chance: float, png: Path) -> None:
         scores.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
     scores.axhline(chance, color="gray", linestyle="--", label="by chance")
     scores.set(xlabel="step", ylabel="mean return")
-    scores.legend()
+    scores.legend(fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
     points = [(line["step"], line["q"]) for line in lines if line["split"] == "val"]
     values.plot(*zip(*points, strict=True) if points else ((), ()))
     values.set(xlabel="step", ylabel="greatest Q, mean over held-out states")
