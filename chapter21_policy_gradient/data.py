@@ -35,6 +35,14 @@ class Episode(NamedTuple):
     rewards: np.ndarray
 
 
+def check_name(name: str) -> None:
+    """Raises UserError, with names that look alike, where Gymnasium knows no environment."""
+    if name not in gym.registry:
+        near = difflib.get_close_matches(name, gym.registry, 4, cutoff=0.4)
+        raise UserError(f"Gymnasium knows no environment {name}",
+                        f"try {', '.join(near) or 'CartPole-v1'}")
+
+
 def make_env(
     name: str, max_episode_steps: int | None = None, render_mode: str | None = None
 ) -> gym.Env:
@@ -49,10 +57,7 @@ def make_env(
     Raises:
         UserError: there is no such environment, or a policy of this chapter cannot act in it.
     """
-    if name not in gym.registry:
-        near = difflib.get_close_matches(name, gym.registry, 4, cutoff=0.4)
-        raise UserError(f"Gymnasium knows no environment {name}",
-                        f"try {', '.join(near) or 'CartPole-v1'}")
+    check_name(name)
     cap = max_episode_steps or gym.spec(name).max_episode_steps or STEP_CAP
     try:
         with warnings.catch_warnings():  # CartPole-v0 is old, but it is the book's

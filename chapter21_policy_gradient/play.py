@@ -50,15 +50,23 @@ def write_video(path: Path, frames: Sequence[np.ndarray], rate: float) -> None:
     part.replace(path)
 
 
-def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Plays episodes, shows or records them, and prints their returns."""
+def render_mode(args: argparse.Namespace) -> str | None:
+    """Returns what Gymnasium calls the way in which `--display` or `--record` is done.
+
+    Raises:
+        UserError: both are given, or there is no screen.
+    """
     if args.display and args.record:
         raise UserError("both --display and --record are given", "give one of them")
     if args.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UserError("--display, but there is no screen (DISPLAY is not set)",
                         "take --record FILE.mp4")
-    render_mode = "human" if args.display else "rgb_array" if args.record else None
-    policy, env = load_run(args, flags, render_mode)
+    return "human" if args.display else "rgb_array" if args.record else None
+
+
+def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Plays episodes, shows or records them, and prints their returns."""
+    policy, env = load_run(args, flags, render_mode(args))
     act = partial(sampling if args.sample else greedy, policy.get_weights())
     frames = [] if args.record else None
     for number in range(args.num_episodes):

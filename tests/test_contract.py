@@ -68,6 +68,10 @@ CHAPTERS = [
          verbs=(("env", "--map", "traps"),)),
     tiny("chapter19_sarsa", furniture=FURNITURE - {"data.py", "model.py"},
          needs=("chapter18_q_learning",), verbs=(("compare", "--seeds", "1"),)),
+    tiny("chapter20_dqn", "--t_learn_start", "2", "--t_train_freq", "1", "--batch_size", "4",
+         "--gradient_steps", "2", "--mlp_units", "[8]", "--max_episode_steps", "15",
+         needs=("chapter21_policy_gradient",), random=False,
+         verbs=(("data",), ("play", "--num_episodes", "1"))),
     tiny("chapter21_policy_gradient", "--batch_size", "2", "--max_episode_steps", "15",
          "--stop", "never", random=False, verbs=(("data",), ("play", "--num_episodes", "1"))),
 ]

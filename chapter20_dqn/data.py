@@ -1,0 +1,330 @@
+"""Environments: as the network sees them, and episodes in them.
+
+    python data.py                                    # one episode by chance
+    python data.py --env_name ALE/Breakout-v5 --n_action_repeat 4 --record frames.png
+    python data.py --env_name CorridorSmall-v5
+
+An agent of this chapter can act in Atari games, which it sees as small grey frames, and in what
+shows it a row of numbers or the number of a state.
+"""
+
+import argparse
+import json
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+
+from chapter20_dqn import corridor
+from chapter20_dqn.atari import AtariFrames
+from chapter21_policy_gradient.data import STEP_CAP, check_name
+from common import cli, images, inputs, rundir
+from common.errors import UserError
+
+TRAINING, VALIDATION, EVALUATION, HELD_OUT = range(1, 5)  # keys: no two see the same episodes
+
+OFFLINE = {
+    "CartPole-v1": "Gymnasium's cart with a pole, as any environment of `--env_name`",
+    "ALE/Breakout-v5": "an Atari game, as all that ale-py brings with it",
+    "CorridorSmall-v5": "a toy of this chapter, as CorridorSmall-v10, CorridorBig-v5 and -v10",
+}
+SOURCES: dict[str, inputs.Source] = {}
+
+QValues = Callable[[np.ndarray], np.ndarray]  # from a state to the value of each action
+
+
+class OneHot(gym.ObservationWrapper):
+    """Turns the number of a state into a row of zeros and a one, float32."""
+
+    def __init__(self, env: gym.Env):
+        """Takes an environment whose observations are `Discrete`."""
+        super().__init__(env)
+        self._rows = np.eye(env.observation_space.n, dtype=np.float32)
+        self.observation_space = gym.spaces.Box(0, 1, self._rows[0].shape)
+
+    def observation(self, observation: int) -> np.ndarray:
+        """Returns float32 of shape (states,)."""
+        return self._rows[observation]
+
+
+class RepeatAction(gym.Wrapper):
+    """Does what was chosen several times, as `AtariFrames` does with a game."""
+
+    def __init__(self, env: gym.Env, num_repeats: int, cumulate: bool):
+        """Takes any environment; `cumulate`: rewards are added up, else the last one counts."""
+        super().__init__(env)
+        self._num_repeats, self._cumulate = num_repeats, cumulate
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        """Returns what the last repetition shows."""
+        total = 0.0
+        for _ in range(self._num_repeats):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += reward
+            if terminated or truncated:
+                break
+        return observation, total if self._cumulate else reward, terminated, truncated, info
+
+
+def register() -> None:
+    """Makes Atari's games and the corridors known to Gymnasium."""
+    gym.register_envs(ale_py)
+    ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+    corridor.register()
+
+
+def is_atari(name: str) -> bool:
+    """Says whether an environment is an Atari game."""
+    register()
+    return name in gym.registry and "ale_py" in str(gym.spec(name).entry_point)
+
+
+def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.Env:
+    """Makes an environment as the agent sees it.
+
+    Observations are frames, uint8 (height, width), or rows of numbers, (n,).
+
+    Args:
+        args: with the flags of `add_flags`.
+        render_mode: "rgb_array" for pictures from `env.render()`, "human" for a window.
+
+    Raises:
+        UserError: there is no such environment, or an agent of this chapter cannot act in it.
+    """
+    name = args.env_name
+    atari = is_atari(name)
+    check_name(name)
+    # The chances of a game are `AtariFrames`' own affair.
+    options = {"frameskip": 1, "repeat_action_probability": 0.0} if atari else {}
+    if render_mode:
+        options["render_mode"] = render_mode
+    try:
+        with warnings.catch_warnings():  # an old environment may be the book's
+            warnings.filterwarnings("ignore", "(?s).*out of date", DeprecationWarning)
+            env = gym.make(name, max_episode_steps=-1, **options)
+    except (gym.error.Error, ModuleNotFoundError) as error:
+        raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
+    if render_mode and "rgb_array" not in env.metadata.get("render_modes", []):
+        raise UserError(f"{name} draws no pictures", "leave --display and --record away")
+    cap = args.max_episode_steps or gym.spec(name).max_episode_steps
+    if atari:
+        no_ops = args.max_random_start if args.random_start else 0
+        env = AtariFrames(env, tuple(args.observation_dims), args.n_action_repeat, no_ops,
+                          args.repeat_action_probability, args.use_cumulated_reward)
+    else:
+        _check_spaces(name, env)
+        cap = cap or STEP_CAP
+        if isinstance(env.observation_space, gym.spaces.Discrete):
+            env = OneHot(env)
+        if args.n_action_repeat > 1:
+            env = RepeatAction(env, args.n_action_repeat, args.use_cumulated_reward)
+    return gym.wrappers.TimeLimit(env, cap) if cap else env
+
+
+def _check_spaces(name: str, env: gym.Env) -> None:
+    """Raises UserError unless an agent of this chapter can act in an environment."""
+    space, actions = env.observation_space, env.action_space
+    numbers = isinstance(space, gym.spaces.Box) and len(space.shape) == 1
+    state = isinstance(space, gym.spaces.Discrete) and space.start == 0
+    if not ((numbers or state) and isinstance(actions, gym.spaces.Discrete) and actions.start == 0):
+        raise UserError(f"{name} has observations {space} and actions {actions}",
+                        "this agent takes Atari's frames, a row of numbers, Box(...) of shape "
+                        "(n,), or the number of a state, Discrete(n), and gives one of some "
+                        "actions, Discrete(n)")
+
+
+class Player:
+    """Plays one episode after the other, and holds the state that the network is asked about.
+
+    Episode n is a pure function of (key, n) and the actions in it. So these are all that a
+    checkpoint needs of it: the emulator's own state is never saved.
+    """
+
+    def __init__(self, env: gym.Env, history_length: int, *key: int):
+        """Starts the first episode.
+
+        Args:
+            env: from `make_env`.
+            history_length: observations in a state.
+            *key: whole numbers, which decide the seeds of all episodes.
+        """
+        self.env, self.key = env, key
+        space = env.observation_space
+        self.state = np.zeros((history_length, *space.shape), space.dtype)
+        self.start(0)
+
+    def start(self, episode: int) -> None:
+        """Starts an episode; its state is its first observation, over and over."""
+        self.episode, self.actions, self.score = episode, [], 0.0
+        seed = np.random.default_rng([*self.key, episode]).integers(2**31)
+        self.state[:], _ = self.env.reset(seed=int(seed))
+
+    def step(self, action: int) -> tuple[float, bool, bool]:
+        """Acts.
+
+        Returns:
+            The reward; whether there is nothing more to gain, because the episode is over or a
+            life was lost; whether a new episode must be started.
+        """
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.actions.append(action)
+        self.score += reward
+        self.state[:-1] = self.state[1:]
+        self.state[-1] = observation
+        return reward, terminated or info.get("life_lost", False), terminated or truncated
+
+    def resume(self, episode: int, actions: list[int]) -> None:
+        """Gets to where an interrupted episode was, by doing it all again."""
+        self.start(episode)
+        for action in actions:
+            self.step(action)
+
+
+class Played(NamedTuple):
+    """Some whole episodes: float64 (episodes,), unclipped, and int64 (episodes,)."""
+
+    returns: np.ndarray
+    steps: np.ndarray
+
+
+def choose(
+    q_values: QValues, state: np.ndarray, epsilon: float, rng: np.random.Generator, actions: int
+) -> int:
+    """Returns an action: by chance with probability epsilon, else the most valuable one."""
+    if rng.random() < epsilon:
+        return int(rng.integers(actions))
+    return int(np.argmax(q_values(state)))
+
+
+def play_episodes(
+    player: Player, q_values: QValues, epsilon: float, count: int,
+    look: Callable[[Player], None] = lambda player: None,
+) -> Played:
+    """Plays whole episodes, numbers 0 to count - 1 of a player's key.
+
+    Args:
+        player: nothing else uses it.
+        q_values: of the network that acts.
+        epsilon: the share of actions by chance.
+        count: episodes.
+        look: is called after each step.
+    """
+    scores, steps = [], []
+    for number in range(count):
+        rng = np.random.default_rng([*player.key, number, 1])
+        player.start(number)
+        ended = False
+        while not ended:
+            action = choose(q_values, player.state, epsilon, rng, player.env.action_space.n)
+            _, _, ended = player.step(action)
+            look(player)
+        scores.append(player.score)
+        steps.append(len(player.actions))
+    return Played(np.array(scores), np.array(steps))
+
+
+def held_out_states(env: gym.Env, history_length: int, seed: int, count: int = 64) -> np.ndarray:
+    """Returns states that chance comes to, of shape (count, history_length, ...).
+
+    The mean of their greatest values, on states that never change, shows how training goes better
+    than scores do, which depend on luck (Mnih et al. 2013, section 5.1).
+    """
+    player = Player(env, history_length, seed, HELD_OUT)
+    rng = np.random.default_rng([seed, HELD_OUT])
+    states = []
+    while len(states) < count:
+        for _ in range(10):
+            if player.step(int(rng.integers(env.action_space.n)))[2]:
+                player.start(player.episode + 1)
+        states.append(player.state.copy())
+    return np.array(states)
+
+
+def digest(args: argparse.Namespace) -> str:
+    """Returns the sha256 of an environment's specification."""
+    flags = json.dumps([args.observation_dims, args.n_action_repeat])
+    return rundir.sha256(gym.spec(args.env_name).to_json().encode(), flags.encode())
+
+
+def dimensions(text: str) -> list[int]:
+    """Reads "[80, 80]", as the original writes it (an argparse `type`)."""
+    try:
+        sizes = json.loads(text)
+        if not (isinstance(sizes, list) and sizes and all(type(n) is int and n > 0 for n in sizes)):
+            raise ValueError
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text} is not a list as [80, 80]") from error
+    return sizes
+
+
+def frame_size(text: str) -> list[int]:
+    """Reads height and width, of which the convolutions leave something (an argparse `type`)."""
+    if len(sizes := dimensions(text)) != 2 or min(sizes) < 36:
+        raise argparse.ArgumentTypeError(f"{text} is not a height and a width of at least 36")
+    return sizes
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which environment is acted in, and how it is seen."""
+    switch = argparse.BooleanOptionalAction
+    group = parser.add_argument_group("environment")
+    group.add_argument("--env_name", default="ALE/Breakout-v5", help="name in Gymnasium")
+    group.add_argument("--n_action_repeat", type=cli.positive_int, default=4,
+                       help="times that an action is done, a game's frames a step")
+    group.add_argument("--use_cumulated_reward", action=switch, default=True,
+                       help="the rewards of the repetitions are added up; else the last one counts")
+    group.add_argument("--max_episode_steps", type=cli.positive_int,
+                       help="steps after which an episode is cut off (default: the environment's "
+                            f"own number, half an hour of a game, else {STEP_CAP})")
+    group.add_argument("--observation_dims", type=frame_size, default=[80, 80],
+                       help="height and width of a game's frames")
+    group.add_argument("--random_start", action=switch, default=True,
+                       help="a game starts with a number of frames in which nothing is done")
+    group.add_argument("--max_random_start", type=cli.non_negative_int, default=30,
+                       help="how many such frames at most")
+    group.add_argument("--repeat_action_probability", type=cli.fraction, default=0.25,
+                       help="that a game's frame sees the action of the frame before once more")
+    group.add_argument("--history_length", type=cli.positive_int, default=4,
+                       help="observations that make a state")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.build_parser(__doc__, "data.py")
+    add_flags(parser)
+    parser.set_defaults(env_name="CartPole-v1", n_action_repeat=1)
+    parser.add_argument("--seed", type=cli.seed, default=0, help="of the episode")
+    parser.add_argument("--record", type=cli.path, metavar="FILE.png",
+                        help="write the first frames that the network sees of a game")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Plays one episode by chance and tells of it."""
+
+    def show() -> None:
+        args = build_parser().parse_args(argv)
+        env = make_env(args)
+        player, states = Player(env, args.history_length, args.seed), []
+        played = play_episodes(player, lambda state: state, 1.0, 1,
+                               lambda player: states.append(player.state.copy()))
+        print(f"{args.env_name}: observations {env.observation_space}, actions {env.action_space}")
+        print(f"one episode by chance: {played.steps[0]:,} steps, return {played.returns[0]:g}")
+        print(f"its last state:\n{states[-1]}")
+        if args.record:
+            if not is_atari(args.env_name):
+                raise UserError(f"{args.env_name} has no frames", "give an Atari game")
+            frames = [frame for state in states[::10] for frame in state]
+            path = Path(args.record)
+            images.write_png(path, images.grid(frames[:40], args.history_length))
+            print(f"{path}: a state a row, every tenth")
+
+    return cli.run(show)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,106 @@
+"""Plays whole episodes that no training saw, and as many by chance alone.
+
+    python eval.py
+    python eval.py --num_episodes 10
+    python eval.py --publish        # also into results/, where the README's numbers come from
+
+Nothing is learnt, no reward is clipped, a lost life ends nothing. Draws the learning curve.
+"""
+
+import argparse
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import gymnasium as gym
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+
+from chapter20_dqn import data
+from chapter20_dqn.model import make_q_function
+from chapter20_dqn.train import build_networks
+from common import checkpoint, cli, images, results
+
+CHAPTER = "chapter20_dqn"
+ATARI_EPISODES, EPISODES = 30, 100
+BOOK_GAME = "ALE/Breakout-v5"  # "Best reward : 82" after 38.6 million steps (figure 20-6)
+
+
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace, render_mode: str | None = None
+) -> tuple[keras.Model, gym.Env]:
+    """Returns the network of a run and its environment."""
+    env = data.make_env(flags, render_mode)
+    network, _ = build_networks(flags, env)
+    checkpoint.load(args.run_dir, args.checkpoint, online=network)
+    return network, env
+
+
+def summary(played: data.Played) -> dict[str, float]:
+    """Returns what is said of some episodes; the bound is that of a 95 % interval of the mean."""
+    returns = played.returns
+    error = returns.std(ddof=1) / np.sqrt(len(returns)) if len(returns) > 1 else 0.0
+    return {"mean_return": float(returns.mean()), "standard_error": float(error),
+            "lower_95": float(returns.mean() - 1.96 * error),
+            "lowest_return": float(returns.min()), "highest_return": float(returns.max()),
+            "mean_steps": float(played.steps.mean()), "episodes": len(returns)}
+
+
+def draw_learning_curve(run_dir: Path, chance: float, png: Path) -> None:
+    """Draws the evaluations of the training, and Q at the held-out states."""
+    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").open(encoding="utf-8")]
+    curves = (("train", "episode/avg reward", "episodes of the training"),
+              ("val", "episodic_return", "evaluations"))
+    figure, (scores, values) = plt.subplots(1, 2, figsize=(10, 3.5))
+    for split, name, label in curves:
+        points = [(line["step"], line[name]) for line in lines
+                  if line["split"] == split and name in line]
+        scores.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
+    scores.axhline(chance, color="gray", linestyle="--", label="by chance")
+    scores.set(xlabel="step", ylabel="mean return")
+    scores.legend(fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
+    points = [(line["step"], line["q"]) for line in lines if line["split"] == "val"]
+    values.plot(*zip(*points, strict=True) if points else ((), ()))
+    values.set(xlabel="step", ylabel="greatest Q, mean over held-out states")
+    for axes in (scores, values):
+        axes.grid(alpha=0.3)
+    images.save_figure(png, figure)
+
+
+def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
+    """Plays, writes eval.json and draws the learning curve."""
+    network, env = load_run(args, flags)
+    q_values, _ = make_q_function(network, flags.network_header_type)
+    count = args.num_episodes or (ATARI_EPISODES if data.is_atari(flags.env_name) else EPISODES)
+    player = data.Player(env, flags.history_length, flags.seed, data.EVALUATION)
+    scores = {}
+    for name, epsilon in (("chance", 1.0), ("network", flags.ep_test)):
+        scores[name] = summary(data.play_episodes(player, q_values, epsilon, count))
+        print(f"{name:>8}: mean return {scores[name]['mean_return']:.1f} ± "
+              f"{scores[name]['standard_error']:.1f} over {count} episodes, from "
+              f"{scores[name]['lowest_return']:g} to {scores[name]['highest_return']:g}")
+    curve = args.run_dir / "learning_curve.png"
+    draw_learning_curve(args.run_dir, scores["chance"]["mean_return"], curve)
+    book = {"highest_return": 82.0} if flags.env_name == BOOK_GAME else None
+    results.write(args, CHAPTER, flags.env_name.replace("/", "-"), flags.preset, scores, book)
+    print(f"the learning curve: {curve}")
+    return scores["network"]
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__doc__, "eval.py")
+    parser.add_argument("--num_episodes", type=cli.positive_int,
+                        help=f"episodes (default: {EPISODES}, of a game {ATARI_EPISODES})")
+    results.add_publish_flag(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

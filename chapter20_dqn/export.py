@@ -1,0 +1,58 @@
+"""Exports a trained network as a SavedModel that takes states as the agent sees them.
+
+    python export.py
+
+One signature:
+
+serving_default  states: the newest observations, the newest last, uint8 (count, history_length,
+                 height, width) for frames, float32 (count, history_length, n) for rows of numbers
+                 -> actions: int64 (count,), the most valuable ones; q_values: float32 (count,
+                 num_actions)
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from chapter20_dqn import data
+from chapter20_dqn.eval import load_run
+from common import cli, export
+
+CHAPTER = "chapter20_dqn"
+
+
+def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Writes the SavedModel of a run and tries it in a process of its own."""
+    network, env = load_run(args, flags)
+
+    def act(states: tf.Tensor) -> dict[str, tf.Tensor]:
+        q_values = network(states, training=False)
+        return {"actions": tf.argmax(q_values, axis=1), "q_values": q_values}
+
+    dtype = env.observation_space.dtype
+    states = data.held_out_states(env, flags.history_length, flags.seed, 8)
+    folder = export.write(
+        args.run_dir,
+        network,
+        {"serving_default": (act, {
+            "states": tf.TensorSpec((None, *network.input_shape[1:]), dtype)})},
+        {"serving_default": {"states": states}},
+        {"environment": flags.env_name, "observations": str(env.observation_space),
+         "actions": str(env.action_space)},
+    )
+    print(f"{folder}: written, and agrees with the network in a process of its own")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    return cli.verb_parser(__doc__, "export.py")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

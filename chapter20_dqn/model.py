@@ -1,0 +1,170 @@
+"""Networks from a state to the value of each action, and what they learn towards."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# Filters, kernel and stride of each convolution, and units of the dense layer behind them.
+HEADERS = {
+    "nips": (((16, 8, 4), (32, 4, 2)), 256),  # Mnih et al. 2013
+    "nature": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), 512),  # Mnih et al. 2015
+}
+HEAD_UNITS = 512  # of each stream of a dueling network behind convolutions
+BIAS = 0.1  # at the start, as in the original
+
+
+def build_q_network(
+    state_shape: Sequence[int],
+    dtype: str,
+    num_actions: int,
+    header: str = "nips",
+    output: str = "normal",
+    mlp_units: Sequence[int] = (50, 50, 50),
+    mlp_activation: str = "sigmoid",
+    seed: int = 0,
+) -> keras.Model:
+    """Builds a network (section 20.3): what sees the state, then what values the actions.
+
+    Args:
+        state_shape: (history_length, height, width) for "nips" and "nature", with frames in
+            [0, 255]; (history_length, n) for "mlp".
+        dtype: of states.
+        num_actions: actions to value.
+        header: of `HEADERS`, or "mlp".
+        output: "normal", or "dueling": the value of the state and the advantage of each action
+            come of streams of their own (Wang et al. 2016).
+        mlp_units: of the hidden layers of "mlp".
+        mlp_activation: of its hidden layers.
+        seed: of the weights.
+
+    Returns:
+        A model from (batch, *state_shape) to float32 (batch, num_actions).
+    """
+    activation = mlp_activation if header == "mlp" else "relu"
+    seeds = iter(range(seed, seed + 100))
+
+    def options(activation: str | None) -> dict:
+        return {"activation": activation, "bias_initializer": keras.initializers.Constant(BIAS),
+                "kernel_initializer": keras.initializers.GlorotUniform(next(seeds))}
+
+    def dense(units: int, name: str, activation: str | None = activation) -> keras.layers.Dense:
+        return keras.layers.Dense(units, name=name, **options(activation))
+
+    states = x = keras.Input(state_shape, dtype=dtype, name="states")
+    if header == "mlp":
+        x = keras.layers.Flatten()(x)
+        for number, units in enumerate(mlp_units):
+            x = dense(units, f"hidden{number}")(x)
+        head_units = mlp_units[-1] // 2
+    else:
+        convolutions, units = HEADERS[header]
+        x = keras.layers.Rescaling(1 / 255)(x)
+        x = keras.layers.Permute((2, 3, 1))(x)  # (batch, height, width, history_length)
+        for filters, kernel, stride in convolutions:
+            x = keras.layers.Conv2D(filters, kernel, stride, **options("relu"))(x)
+        x = dense(units, "hidden")(keras.layers.Flatten()(x))
+        head_units = HEAD_UNITS
+    if output == "normal":
+        return keras.Model(states, dense(num_actions, "q", None)(x), name="q_network")
+    value = dense(1, "value", None)(dense(head_units, "value_hidden")(x))
+    advantage = dense(num_actions, "advantage", None)(dense(head_units, "advantage_hidden")(x))
+    # The mean is taken off, for a constant could be in either (equation 9 of Wang et al.).
+    q = value + advantage - keras.ops.mean(advantage, axis=1, keepdims=True)
+    return keras.Model(states, q, name="q_network")
+
+
+def td_targets(
+    rewards: tf.Tensor,
+    terminals: tf.Tensor,
+    discount: float,
+    next_target_q: tf.Tensor,
+    next_online_q: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """Returns what the value of each action done should have been, float32 of shape (batch,).
+
+    y = r, if nothing more was to be gained, else r + discount · Q_target(s', a') with
+
+        a' = argmax Q_target(s', ·)    (Mnih et al. 2015)
+        a' = argmax Q_online(s', ·)    (double Q-learning, van Hasselt et al. 2016)
+
+    Args:
+        rewards: float32 of shape (batch,).
+        terminals: bool of shape (batch,).
+        discount: what a reward loses in a step.
+        next_target_q: Q_target(s', ·), float32 of shape (batch, num_actions).
+        next_online_q: Q_online(s', ·), likewise, for double Q-learning.
+    """
+    choosing = next_target_q if next_online_q is None else next_online_q
+    best = tf.argmax(choosing, axis=1)  # (batch,)
+    following = tf.gather(next_target_q, best, axis=1, batch_dims=1)
+    return rewards + discount * tf.where(terminals, 0.0, following)
+
+
+def huber(errors: tf.Tensor) -> tf.Tensor:
+    """Returns e²/2 where |e| ≤ 1, else |e| - 1/2: no error pulls with more than 1."""
+    size = tf.abs(errors)
+    return tf.where(size <= 1, errors**2 / 2, size - 0.5)
+
+
+def make_q_function(
+    network: keras.Model, header: str
+) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[], None]]:
+    """Returns the quickest way to ask for the values of one state, and to renew it.
+
+    A small network answers in NumPy, from a copy of the weights: a call of TensorFlow takes longer
+    than its few products. `model.predict`, made for large batches, takes a hundred times as long.
+
+    Args:
+        network: from `build_q_network`.
+        header: of the network.
+
+    Returns:
+        From a state to its values, float32 (num_actions,); and a function to be called when the
+        network has changed.
+    """
+    if header != "mlp":
+        in_graph = tf.function(partial(network, training=False))
+        return lambda state: in_graph(state[None]).numpy()[0], lambda: None
+    layers: dict[str, list[np.ndarray]] = {}
+    dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
+    activation = dense[0].activation.__name__
+
+    def renew() -> None:
+        layers.update({layer.name: [w.numpy() for w in layer.weights] for layer in dense})
+
+    renew()
+    return partial(mlp_in_numpy, layers, activation), renew
+
+
+ACTIVATIONS = {
+    "relu": lambda x: np.maximum(x, 0),
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+}
+
+
+def mlp_in_numpy(
+    layers: dict[str, list[np.ndarray]], activation: str, state: np.ndarray
+) -> np.ndarray:
+    """Returns what an "mlp" network gives for one state, float32 of shape (num_actions,).
+
+    Args:
+        layers: kernel and bias of each layer, by the names of `build_q_network`.
+        activation: of the hidden layers, of `ACTIVATIONS`.
+        state: of shape (history_length, n).
+    """
+    def linear(name: str, x: np.ndarray) -> np.ndarray:
+        kernel, bias = layers[name]
+        return x @ kernel + bias
+
+    act, x = ACTIVATIONS[activation], state.ravel()
+    for number in range(sum(name.startswith("hidden") for name in layers)):
+        x = act(linear(f"hidden{number}", x))
+    if "q" in layers:
+        return linear("q", x)
+    value = linear("value", act(linear("value_hidden", x)))
+    advantage = linear("advantage", act(linear("advantage_hidden", x)))
+    return value + advantage - advantage.mean()

@@ -1,0 +1,529 @@
+"""Chapter 20: the update, the replay, what the agent sees, schedules, toys, resume of a game."""
+
+import json
+
+import cv2
+import gymnasium as gym
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from gymnasium.utils.env_checker import check_env
+
+from chapter20_dqn import atari, data, play, replay, state, train
+from chapter20_dqn import eval as evaluation
+from chapter20_dqn.corridor import MAPS, Corridor
+from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
+from chapter20_dqn.replay import Replay
+from common import rundir
+from common.errors import UserError
+
+GAME = ["--preset", "breakout", "--scale", "1", "--memory_size", "500", "--t_learn_start", "8",
+        "--batch_size", "4", "--eval_episodes", "1", "--max_episode_steps", "12",
+        "--log_every", "4", "--eval_every", "8"]
+
+
+def flags(*argv: str):
+    return train.build_parser().parse_args(argv)
+
+
+def test_parameters_are_the_originals():
+    def count(header, output):
+        return build_q_network((4, 80, 80), "uint8", 4, header, output).count_params()
+
+    assert count("nips", "normal") == 537_908 and count("nips", "dueling") == 802_613
+    assert count("nature", "normal") == 1_260_196 and count("nature", "dueling") == 1_786_021
+    mlp = build_q_network((1, 64), "float32", 4, "mlp", "dueling")
+    assert mlp.get_layer("value_hidden").units == 25 and mlp.get_layer("hidden2").units == 50
+
+
+def test_frames_are_scaled_and_the_history_becomes_channels():
+    network = build_q_network((4, 80, 80), "uint8", 3)
+    frames = np.random.default_rng(0).integers(256, size=(2, 4, 80, 80), dtype=np.uint8)
+    first = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
+    seen = keras.Model(network.input, first.input)(frames)
+    np.testing.assert_allclose(seen, np.moveaxis(frames, 1, -1) / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("output", ["normal", "dueling"])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid", "tanh"])
+def test_numpy_values_as_the_network(output, activation):
+    network = build_q_network((2, 5), "float32", 3, "mlp", output, (8, 6), activation)
+    states = np.random.default_rng(1).normal(size=(7, 2, 5)).astype(np.float32)
+    q_values, renew = make_q_function(network, "mlp")
+    for _ in range(2):
+        found = [q_values(s) for s in states]
+        np.testing.assert_allclose(found, network(states), atol=1e-6)
+        network.set_weights([w + 0.1 for w in network.get_weights()])
+        renew()
+
+
+def test_the_advantages_of_a_dueling_network_have_mean_zero():
+    network = build_q_network((1, 5), "float32", 4, "mlp", "dueling")
+    states = np.random.default_rng(2).normal(size=(3, 1, 5)).astype(np.float32)
+    value = keras.Model(network.input, network.get_layer("value").output)(states)
+    np.testing.assert_allclose(np.mean(network(states), axis=1), value[:, 0], atol=1e-6)
+
+
+def test_targets_by_hand():
+    rewards, terminals = tf.constant([1.0, -1.0, 0.5]), tf.constant([False, True, False])
+    target = tf.constant([[2.0, 3], [5, 7], [4, 1]])
+    online = tf.constant([[9.0, 8], [0, 1], [1, 2]])
+    plain = td_targets(rewards, terminals, 0.9, target)
+    np.testing.assert_allclose(plain, [1 + 0.9 * 3, -1, 0.5 + 0.9 * 4], rtol=1e-6)
+    double = td_targets(rewards, terminals, 0.9, target, online)
+    np.testing.assert_allclose(double, [1 + 0.9 * 2, -1, 0.5 + 0.9 * 1], rtol=1e-6)
+
+
+def test_huber_by_hand():
+    np.testing.assert_allclose(huber(tf.constant([0.5, -1.0, 3, -2])), [0.125, 0.5, 2.5, 1.5])
+
+
+class TestUpdate:
+    """One update against NumPy, on a network of a single layer."""
+
+    WINDOWS = np.float32([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, 1], [0, 1]]])
+    ACTIONS, TERMINALS = np.array([0, 1, 1]), np.array([False, False, True])
+    REWARDS = np.float32([1, -1, 8])
+
+    def run(self, *argv: str):
+        args = flags("--optimizer", "rmsprop", "--learning_rate", "0.1", *argv)
+        online, target = (keras.Sequential([keras.Input((1, 2)), keras.layers.Flatten(),
+                                            keras.layers.Dense(2, use_bias=False)])
+                          for _ in range(2))
+        online.set_weights([np.float32([[1, 2], [3, 4]])])
+        target.set_weights([np.float32([[1, 0.5], [0.2, 0.3]])])
+        update = train.make_update(online, target, train.make_optimizer(args), args)
+        loss, q, errors = update(self.WINDOWS, self.ACTIONS, self.REWARDS, self.TERMINALS)
+        (moved,), (kept,) = online.get_weights(), target.get_weights()
+        np.testing.assert_array_equal(kept, np.float32([[1, 0.5], [0.2, 0.3]]))
+        return float(loss), float(q), errors.numpy(), moved - np.float32([[1, 2], [3, 4]])
+
+    def test_errors_and_loss(self):
+        loss, q, errors, _ = self.run()
+        expected = [1 + 0.99 * 0.3 - 1, -1 + 0.99 * 1 - 4, 8 - 4]
+        np.testing.assert_allclose(errors, expected, rtol=1e-5)
+        np.testing.assert_allclose(loss, (0.297**2 / 2 + 4.01 - 0.5 + 3.5) / 3, rtol=1e-5)
+        np.testing.assert_allclose(q, (1 + 2 + 3 + 4 + 3 + 4) / 6, rtol=1e-6)
+
+    def test_double_q(self):
+        _, _, errors, _ = self.run("--double_q")
+        np.testing.assert_allclose(errors[1], -1 + 0.99 * 0.5 - 4, rtol=1e-5)
+
+    def test_clipped_errors(self):
+        _, _, errors, _ = self.run("--max_delta", "2", "--min_delta", "-3")
+        np.testing.assert_allclose(errors, [0.297, -3, 2], rtol=1e-5)
+
+    def test_rmsprop_is_the_originals(self):
+        """Only the values of actions that were done move, by lr · g / √(0.1 g² + 0.01)."""
+        _, _, _, moved = self.run()
+        gradient = np.array([[-0.297 / 3, 0], [0, (1 - 1) / 3]])
+        expected = -0.1 * gradient / np.sqrt(0.1 * gradient**2 + 0.01)
+        np.testing.assert_allclose(moved, expected, atol=1e-6)
+
+    def test_gradient_norm(self):
+        _, _, _, free = self.run()
+        _, _, _, clipped = self.run("--max_grad_norm", "0.01")
+        gradient = 0.01
+        expected = 0.1 * gradient / np.sqrt(0.1 * gradient**2 + 0.01)
+        np.testing.assert_allclose(clipped[0, 0], expected, rtol=1e-4)
+        assert free[0, 0] > 2 * clipped[0, 0]
+
+
+def filled(capacity: int, lengths: list[int], history_length: int) -> Replay:
+    """Observation n of episode e is 100 e + n; the reward tells the observation it followed."""
+    memory = Replay(capacity, (1,), np.float32, history_length)
+    for episode, length in enumerate(lengths):
+        for n in range(length):
+            number = 100 * episode + n
+            memory.add(number, n % 3, number, n == length - 1)
+        memory.close(100 * episode + length)
+    return memory
+
+
+@pytest.mark.parametrize("capacity", [1000, 31])
+def test_windows_never_cross_episodes(capacity):
+    lengths = [5, 2, 9, 1, 12, 7]
+    memory = filled(capacity, lengths, history_length=3)
+    batch = memory.sample(2000, np.random.default_rng(0))
+    windows = batch.windows[..., 0]  # (batch, 4)
+    np.testing.assert_array_equal(np.diff(windows), 1)
+    np.testing.assert_array_equal(windows[:, 2], batch.rewards)
+    np.testing.assert_array_equal(windows[:, 2] % 100 % 3, batch.actions)
+    allowed = {100 * e + n for e, length in enumerate(lengths) for n in range(2, length)}
+    if capacity == 31:  # 42 rows were added: the first eleven are gone
+        allowed -= {2, 3, 4, 202, 203}
+    assert set(batch.rewards.astype(int)) == allowed
+    last = {100 * e + length - 1 for e, length in enumerate(lengths)}
+    np.testing.assert_array_equal(batch.terminals, np.isin(batch.rewards, list(last)))
+
+
+def test_draws_are_even():
+    memory = filled(1000, [4, 9, 6], history_length=2)
+    rewards = memory.sample(16_000, np.random.default_rng(1)).rewards
+    _, counts = np.unique(rewards, return_counts=True)
+    assert len(counts) == 3 + 8 + 5 and abs(counts - 1000).max() < 150
+
+
+def test_the_newest_row_waits_for_its_next():
+    memory = Replay(10, (1,), np.float32, 1)
+    memory.add(1, 0, 1.0, False)
+    with pytest.raises(UserError, match="no episode"):
+        memory.sample(1, np.random.default_rng(0))
+    memory.add(2, 0, 2.0, False)
+    assert set(memory.sample(20, np.random.default_rng(0)).rewards) == {1}
+
+
+def test_episodes_may_be_too_short_for_the_history():
+    with pytest.raises(UserError, match="no episode in the replay has 4 steps"):
+        filled(100, [2, 2, 2], history_length=4).sample(1, np.random.default_rng(0))
+
+
+def test_a_cut_off_episode_still_has_a_next_observation():
+    memory = Replay(10, (1,), np.float32, 1)
+    memory.add(1, 0, 1.0, False)
+    memory.close(2)
+    batch = memory.sample(4, np.random.default_rng(0))
+    assert (batch.windows[:, 1, 0] == 2).all() and not batch.terminals.any()
+
+
+def test_a_replay_comes_back_whole():
+    memory = filled(31, [5, 2, 9, 1, 12, 7], 3)
+    memory.add(600, 0, 600, False)
+    copy = Replay(31, (1,), np.float32, 3)
+    copy.restore(memory.state())
+    for m in (memory, copy):
+        m.add(601, 1, 601, False)
+        m.close(602)
+    a, b = (m.sample(50, np.random.default_rng(2)) for m in (memory, copy))
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def test_a_replay_larger_than_memory_is_not_allocated(monkeypatch):
+    monkeypatch.setattr(replay, "free_memory", lambda: 2 * 10**9)
+    with pytest.raises(UserError, match=r"1,000,000 observations would take 6\.4 GB, 2\.0 GB"):
+        Replay(1_000_000, (80, 80), np.uint8, 4)
+    monkeypatch.undo()
+    assert 10**8 < replay.free_memory() < 10**14
+
+
+def test_schedules():
+    args = flags("--preset", "book")
+    found = [train.epsilon_at(step, args) for step in (0, 50_000, 550_000, 1_050_000, 2_000_000)]
+    np.testing.assert_allclose(found, [1, 1, 0.505, 0.01, 0.01])
+    args = flags("--learning_rate", "0.01", "--learning_rate_minimum", "0.009")
+    found = [train.learning_rate_at(step, args) for step in (49_999, 50_000, 100_000, 150_000)]
+    np.testing.assert_allclose(found, [0.01, 0.0096, 0.009216, 0.009])
+
+
+def game(*argv: str):
+    return data.make_env(flags("--env_name", "ALE/Breakout-v5", *argv))
+
+
+def pole():
+    return data.make_env(flags("--env_name", "CartPole-v1", "--n_action_repeat", "1"))
+
+
+def play_some(env, seed: int, steps: int = 60):
+    observation, _ = env.reset(seed=seed)
+    frames, rng = [observation], np.random.default_rng(0)
+    for _ in range(steps):
+        frames.append(env.step(int(rng.integers(4)))[0])
+    return np.array(frames)
+
+
+def test_a_game_is_a_function_of_its_seed_and_actions():
+    one, two = game(), game()
+    first = play_some(one, 5)
+    play_some(two, 6, 33)  # what came before leaves no trace
+    np.testing.assert_array_equal(play_some(two, 5), first)
+    assert (play_some(two, 6) != first).any()
+    assert first.shape == (61, 80, 80) and first.dtype == np.uint8 and first.max() > 60
+
+
+class Emulator(gym.Env):
+    """Stands for ALE: frame n is all n, drawn on even or on odd rows only."""
+
+    def __init__(self):
+        self.ale = self
+        self.action_space = gym.spaces.Discrete(4)
+
+    def reset(self, **options):
+        self.frame, self.acted = 0, []
+        return None, {}
+
+    def getMinimalActionSet(self):  # noqa: N802
+        return [10, 11, 12, 13]
+
+    def act(self, action):
+        self.frame += 1
+        self.acted.append(action)
+        return float(self.frame)
+
+    def lives(self):
+        return 3 if self.frame < 6 else 2
+
+    def game_over(self, with_truncation):
+        return self.frame >= 10
+
+    def game_truncated(self):
+        return False
+
+    def getScreenRGB(self):  # noqa: N802
+        screen = np.zeros((80, 80, 3), np.uint8)
+        screen[self.frame % 2::2] = self.frame
+        return screen
+
+
+@pytest.fixture
+def emulator():
+    return Emulator()
+
+
+def test_a_step_is_four_frames_of_which_two_are_seen(emulator):
+    env = atari.AtariFrames(emulator, max_no_ops=0, stickiness=0.0)
+    env.reset(seed=0)
+    observation, reward, over, cut, info = env.step(2)
+    assert emulator.acted == [12] * 4 and reward == 1 + 2 + 3 + 4 and not (over or cut)
+    assert (observation[::2] == 4).all() and (observation[1::2] == 3).all()
+    assert not info["life_lost"]
+    assert env.step(1)[4]["life_lost"]
+    _, reward, over, _, info = env.step(0)  # two frames more, and the game is over
+    assert over and reward == 9 + 10 and not info["life_lost"]
+
+
+def test_rewards_can_be_the_last_frames(emulator):
+    env = atari.AtariFrames(emulator, max_no_ops=0, stickiness=0.0, cumulate=False)
+    env.reset(seed=0)
+    assert env.step(0)[1] == 4
+
+
+def test_no_ops_and_sticky_actions(emulator):
+    env = atari.AtariFrames(emulator, max_no_ops=5, stickiness=0.0)
+    starts = set()
+    for seed in range(60):
+        env.reset(seed=seed)
+        assert set(emulator.acted) <= {10}
+        starts.add(len(emulator.acted))
+    assert starts == set(range(6))
+    env = atari.AtariFrames(emulator, num_repeats=1, max_no_ops=0, stickiness=0.25)
+    repeated = 0
+    for seed in range(200):
+        env.reset(seed=seed)
+        env.step(1)
+        env.step(2)
+        repeated += emulator.acted[1] != 12
+    assert 30 < repeated < 70
+
+
+def test_luminance(emulator):
+    env = atari.AtariFrames(emulator, size=(40, 36))
+    screen = np.zeros((210, 160, 3), np.uint8)
+    screen[:] = 100, 200, 50
+    np.testing.assert_array_equal(env._shrink(screen), np.full((40, 36), 168))
+
+
+def test_a_lost_life_ends_nothing_but_what_is_to_be_gained():
+    player = data.Player(game("--max_random_start", "0"), 4, 0)
+    assert (player.state == player.state[0]).all()
+    lost, ended, rng = 0, False, np.random.default_rng(0)
+    while not ended:
+        _, terminal, ended = player.step(int(rng.integers(4)))
+        lost += terminal
+    assert lost == 5
+
+
+def test_a_player_gets_to_where_it_was():
+    one, two = (data.Player(game(), 4, 7) for _ in range(2))
+    rng = np.random.default_rng(0)
+    one.start(3)
+    for _ in range(40):
+        one.step(int(rng.integers(4)))
+    two.resume(one.episode, list(one.actions))
+    np.testing.assert_array_equal(one.state, two.state)
+    assert one.score == two.score and one.step(1) == two.step(1)
+
+
+def test_states_at_the_start_repeat_the_first_observation():
+    player = data.Player(pole(), 3, 0)
+    first = player.state[0].copy()
+    player.step(0)
+    np.testing.assert_array_equal(player.state[:2], [first, first])
+    assert (player.state[2] != first).any()
+    player.start(1)
+    assert (player.state == player.state[2]).all() and player.actions == []
+
+
+def test_held_out_states_are_always_the_same():
+    env = pole()
+    one, two = (data.held_out_states(env, 2, 5, 9) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert one.shape == (9, 2, 4) and len(np.unique(one[:, 0, 0])) == 9
+
+
+def test_the_corridor():
+    for map_name, fields in MAPS.items():
+        env = Corridor(map_name, 10)
+        check_env(env, skip_render_check=True)
+        assert sum(row.count("S") for row in fields) == sum(row.count("D") for row in fields) == 1
+        assert all(len(row) == len(fields) for row in fields)
+    env = Corridor("4x4", 5)
+    assert env.reset(seed=0)[0] == 12
+    assert env.step(3)[:3] == (8, 1.0, False)  # up, to new floor
+    assert env.step(4)[:3] == (8, 0.0, False)  # nothing, on floor already seen
+    assert env.step(1)[:3] == (12, 0.0, False)  # back to the start
+    assert env.step(0)[:3] == (12, 0.0, False)  # against the wall
+    assert env.step(2)[:3] == (13, -1.0, False)  # hot
+    assert env.step(2)[:3] == (14, 1.0, False)  # the consolation
+    assert env.step(2)[:3] == (15, 10.0, True)  # the door
+
+
+def test_states_are_one_hot_and_actions_are_repeated():
+    env = data.make_env(flags("--env_name", "CorridorSmall-v10", "--n_action_repeat", "2"))
+    observation, _ = env.reset(seed=0)
+    assert observation.shape == (16,) and observation.argmax() == 12 and observation.sum() == 1
+    assert env.action_space.n == 10
+    observation, reward, *_ = env.step(3)
+    assert observation.argmax() == 4 and reward == 2
+    env = data.make_env(flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "3",
+                              "--no-use_cumulated_reward"))
+    env.reset(seed=0)
+    assert env.step(2)[1] == 10
+    assert data.make_env(flags("--env_name", "FrozenLake8x8-v1")).observation_space.shape == (64,)
+
+
+@pytest.mark.parametrize(("name", "says", "hint"), [
+    ("ALE/Breakot-v5", "knows no environment ALE/Breakot-v5", "ALE/Breakout-v5"),
+    ("CoridorSmall-v5", "knows no environment", "CorridorSmall-v5"),
+    ("Pendulum-v1", "actions Box", "Atari's frames"),
+    ("Blackjack-v1", "observations Tuple", "the number of a state"),
+])
+def test_environments_that_no_agent_here_can_act_in(name, says, hint):
+    with pytest.raises(UserError, match=says) as error:
+        data.make_env(flags("--env_name", name))
+    assert hint in error.value.hint
+
+
+@pytest.mark.parametrize(("argv", "says"), [
+    (["--network_header_type", "nips"], "nips does not fit CartPole-v1"),
+    (["--preset", "breakout", "--network_header_type", "mlp"], "mlp does not fit ALE/Breakout-v5"),
+    (["--observation_dims", "[80]"], "[80] is not a height and a width"),
+    (["--memory_size", "10000000000000"], "GB are free"),
+])
+def test_bad_flags(argv, says, capsys):
+    assert train.main(argv) == 2
+    assert says in capsys.readouterr().err
+    assert not list(rundir.runs_dir().glob(f"{train.CHAPTER}/*"))
+
+
+def test_rewards_are_clipped_for_learning_alone():
+    args = flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1")
+    env = data.make_env(args)
+    agent = state.Agent(data.Player(env, 1, 0), Replay(50, (16,), np.float32, 1),
+                        np.random.default_rng(0))
+    for _ in range(3):
+        train.act(agent, lambda state: np.float32([0, 0, 1, 0, 0]), 0.0, args)  # right: -1, 1, 10
+    assert agent.window["returns"] == [10.0] and agent.window["reward"] == 1.0
+    assert agent.player.episode == 1 and agent.replay.added == 4
+    np.testing.assert_array_equal(agent.replay.state()["rewards"], [-1, 1, 1, 0])
+
+
+def test_a_game_resumes_to_the_last_bit(tmp_path, capsys):
+    """The run that is cut in two ends its first part in the midst of a game."""
+    assert train.main(["--name", "whole", *GAME, "--max_steps", "29"]) == 0
+    assert train.main(["--name", "parts", *GAME, "--max_steps", "18"]) == 0
+    assert train.main(["--name", "parts", "--max_steps", "29"]) == 0
+    folder = rundir.runs_dir() / train.CHAPTER
+    whole, parts = (folder / name for name in ("whole", "parts"))
+    assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
+    (a,), (b,) = ((run / "checkpoints").glob("agent-*") for run in (whole, parts))
+    a, b = np.load(a), np.load(b)
+    assert a.files == b.files and len(a["rewards"]) > 29
+    assert all((a[name] == b[name]).all() for name in a.files)
+    lines = [json.loads(line) for line in (whole / "metrics.jsonl").open()]
+    assert {"average/loss", "average/q", "average/reward", "episode/avg reward", "q",
+            "training/epsilon"} <= {key for line in lines for key in line}
+    a, b = (tf.train.load_checkpoint(str(run / "checkpoints")) for run in (whole, parts))
+    for name in a.get_variable_to_shape_map():
+        if name.startswith(("online/", "target/", "optimizer_optimizer/")):
+            np.testing.assert_array_equal(a.get_tensor(name), b.get_tensor(name))
+
+
+def test_a_large_replay_is_filled_anew(monkeypatch, capsys):
+    monkeypatch.setattr(state, "MAX_SAVED", 499)
+    assert train.main(["--name", "large", *GAME, "--max_steps", "12"]) == 0
+    assert train.main(["--name", "large", "--max_steps", "32"]) == 0
+    assert "filled anew" in capsys.readouterr().err
+    run = rundir.runs_dir() / train.CHAPTER / "large"
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
+    learnt = [line["step"] for line in lines if "average/loss" in line]
+    assert learnt == [12, 24, 28, 32]  # not at 16 and 20: chance and the policy fill the replay
+
+
+@pytest.fixture
+def run():
+    assert train.main(["--name", "run", "--max_steps", "2"]) == 0
+
+
+def test_a_video_shows_each_step(run, tmp_path, capsys):
+    video = tmp_path / "pole.mp4"
+    assert play.main(["--record", str(video), "--num_episodes", "2", "--epsilon", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    steps = sum(int(line.split()[2]) for line in lines if line.startswith("episode"))
+    reader = cv2.VideoCapture(str(video))
+    frames = 0
+    while reader.read()[0]:
+        frames += 1
+    assert frames == steps > 0
+
+
+def test_what_cannot_be_shown(run, tmp_path, monkeypatch, capsys):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for argv, says in ((["--display"], "no screen"),
+                       (["--record", str(tmp_path / "absent" / "a.mp4")], "cannot write a video")):
+        assert play.main(argv) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_a_picture_of_the_corridor():
+    env = data.make_env(flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1"),
+                        "rgb_array")
+    env.reset(seed=0)
+    before = env.render()
+    env.step(3)
+    changed = (env.render() != before).any(axis=-1)[20::40, 20::40]  # one pixel a field
+    np.testing.assert_array_equal(np.argwhere(changed), [[2, 0], [3, 0]])
+
+
+def test_small_pictures_are_doubled():
+    assert play.picture(np.zeros((210, 160, 3), np.uint8)).shape == (420, 320, 3)
+    assert play.picture(np.zeros((400, 600, 3), np.uint8)).shape == (400, 600, 3)
+
+
+def test_what_an_evaluation_says():
+    returns = np.array([1.0, 3, 5, 7])
+    found = evaluation.summary(data.Played(returns, np.array([2, 2, 4, 4])))
+    error = np.std(returns, ddof=1) / 2
+    np.testing.assert_allclose([found["standard_error"], found["lower_95"]],
+                               [error, 4 - 1.96 * error])
+    assert found["highest_return"] == 7 and found["mean_steps"] == 3 and found["episodes"] == 4
+
+
+def test_an_evaluation_is_repeated_exactly():
+    env = pole()
+    network = build_q_network((2, 4), "float32", 2, "mlp")
+    q_values, _ = make_q_function(network, "mlp")
+    player = data.Player(env, 2, 0, data.EVALUATION)
+    one, two = (data.play_episodes(player, q_values, 0.5, 4) for _ in range(2))
+    np.testing.assert_array_equal(one.returns, two.returns)
+    np.testing.assert_array_equal(one.returns, one.steps)
+
+
+@pytest.mark.slow
+def test_the_demo_balances_the_pole():
+    assert train.main(["--name", "demo"]) == 0
+    assert evaluation.main(["--name", "demo"]) == 0
+    scores = rundir.read_json(rundir.runs_dir() / train.CHAPTER / "demo" / "eval.json")["metrics"]
+    assert scores["network"]["mean_return"] > 300 > 100 > scores["chance"]["mean_return"]
