@@ -1,9 +1,9 @@
-"""The corridor: a toy whose best way lies behind a row of small punishments.
+"""The corridor: a toy with a short way and small rewards beside it.
 
-    >  .  .  .      S  start
+    .  .  .  .      S  start
     .  H  H  H      .  floor: +1 when it is first stepped on
     .  .  .  .      H  hot floor: -1 each time
-    S  H  A  D      A  a consolation: +1 each time    D  the door: +10, and the end
+    S  H  A  D      A  an alcove: +1 when first stepped on    D  the door: +10, and the end
 
 After the toy of the original code and Wang et al. 2016 (arXiv:1511.06581, figure 3), whose agents
 have more actions than they need: all beyond the four directions do nothing.
@@ -63,9 +63,9 @@ class Corridor(gym.Env):
             self._place = np.clip(self._place + MOVES[action], 0, len(self._map) - 1)
         place = tuple(self._place)
         field = self._map[place]
-        new = field == "." and place not in self._seen
+        first = place not in self._seen
         self._seen.add(place)
-        reward = {"H": -1.0, "D": 10.0, "A": 1.0}.get(field, float(new))
+        reward = {"H": -1.0, "D": 10.0}.get(field, float(first))
         return self._number(), reward, bool(field == "D"), False, {}
 
     def render(self) -> np.ndarray:

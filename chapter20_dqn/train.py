@@ -47,9 +47,10 @@ PRESETS = {
     "demo": CARTPOLE | {"max_steps": 20_480},
     "book": {"env_name": "ALE/Breakout-v5"},
     "best": CARTPOLE | {"max_steps": 40_960},
-    "breakout": {"env_name": "ALE/Breakout-v5", "memory_size": 20, "t_learn_start": 2,
-                 "t_ep_end": 20, "double_q": True, "optimizer": "adam", "learning_rate": 1e-4,
-                 "learning_rate_minimum": 1e-4, "eval_every": 50_000, "max_steps": 1_000_000},
+    "breakout": {"env_name": "ALE/Breakout-v5", "scale": 1000, "memory_size": 200,
+                 "t_learn_start": 20, "t_ep_end": 180, "t_test": 10, "double_q": True,
+                 "optimizer": "adam", "learning_rate": 1e-4, "learning_rate_minimum": 1e-4,
+                 "eval_every": 50_000, "max_steps": 1_000_000},
 }
 
 

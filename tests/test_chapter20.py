@@ -375,7 +375,8 @@ def test_the_corridor():
     assert env.step(1)[:3] == (12, 0.0, False)  # back to the start
     assert env.step(0)[:3] == (12, 0.0, False)  # against the wall
     assert env.step(2)[:3] == (13, -1.0, False)  # hot
-    assert env.step(2)[:3] == (14, 1.0, False)  # the consolation
+    assert env.step(2)[:3] == (14, 1.0, False)  # the alcove
+    assert env.step(4)[:3] == (14, 0.0, False)  # pays once
     assert env.step(2)[:3] == (15, 10.0, True)  # the door
 
 
