@@ -29,7 +29,9 @@ def export_run(
 
     def act(states: tf.Tensor) -> dict[str, tf.Tensor]:
         known = tf.reduce_all((states >= 0) & (states < num_states))
-        tf.debugging.Assert(known, ["states go from 0 to", num_states - 1, "here:", states])
+        check = tf.debugging.Assert(known, ["states go from 0 to", num_states - 1, "here:", states])
+        with tf.control_dependencies([check]):  # else the table may fail first, in its own words
+            states = tf.identity(states)
         values = tf.gather(table.values(), states)  # (count, actions)
         return {"actions": tf.argmax(values, axis=1), "values": values}
 
