@@ -44,7 +44,7 @@ def describe(name: str) -> Iterator[str]:
     commands = [line[4:] for line in module.__doc__.splitlines() if line.startswith("    ")]
     yield "\n".join(["```bash", f"cd {name}", *commands, "```"])
     for key, about in module.OFFLINE.items():
-        yield f"### `{key}`\n\nNeeds no download: {about}."
+        yield f"### `{key}`\n\nFetches nothing: {about}."
     for key, source in module.SOURCES.items():
         folder = default_dir(key).relative_to(ROOT)
         yield f"### `{key}`\n\n{source.about}.\n\nFolder: `{folder}/`, or `--data_dir`."
