@@ -9,7 +9,6 @@ keep the form of two five-character verses.
 """
 
 import argparse
-import json
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from chapter12_char_rnn import data
 from chapter12_char_rnn.model import CharRNN, State, token_losses
 from chapter12_char_rnn.sample import load_run, make_generator
 from common import cli, images, results, rundir
+from common.monitor import read_curve
 
 CHAPTER = "chapter12_char_rnn"
 COUPLET = re.compile(r"[㐀-鿿]{5}，[㐀-鿿]{5}。")
@@ -76,16 +76,12 @@ def couplet_form(samples: Sequence[str]) -> dict[str, float]:
     }
 
 
-def plot(metrics_file: Path, level: str, png: Path) -> None:
-    """Draws the learning curves of a run, as far as it has logged any."""
-    if not metrics_file.exists():
-        return
-    records = [json.loads(line) for line in metrics_file.read_text(encoding="utf-8").splitlines()]
+def plot(run_dir: Path, level: str, png: Path) -> None:
+    """Draws the learning curves of a run."""
     figure, axes = plt.subplots(figsize=(7, 4))
     for split, style in (("train", "C0-"), ("val", "C1o-")):
-        points = [(r["step"], r["loss"]) for r in records if r["split"] == split and "loss" in r]
-        if points:
-            axes.plot(*zip(*points, strict=True), style, label=split, markersize=4, linewidth=1)
+        steps, losses = read_curve(run_dir, split, "loss")
+        axes.plot(steps, losses, style, label=split, markersize=4, linewidth=1)
     axes.set(xlabel="step", ylabel=f"nats per {level}")
     axes.legend()
     images.save_figure(png, figure)
@@ -103,7 +99,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
         seeds = tqdm(range(NUM_SAMPLES), unit="sample", leave=False, disable=None)
         samples = ["\n" + "".join(generate("", SAMPLE_LENGTH, seed=seed)) for seed in seeds]
         metrics |= couplet_form(samples)
-    plot(args.run_dir / "metrics.jsonl", flags.level, args.run_dir / "learning_curve.png")
+    plot(args.run_dir, flags.level, args.run_dir / "learning_curve.png")
     name = Path(flags.input_file or data.SAMPLE).stem if flags.dataset == "file" else flags.dataset
     model_name = f"{flags.cell}{flags.num_layers}x{flags.lstm_size}-{flags.preset}"
     results.write(args, CHAPTER, name, model_name, {"validation": metrics})

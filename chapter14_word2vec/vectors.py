@@ -34,9 +34,7 @@ def verb_parser(doc: str, prog: str) -> cli.Parser:
 
     No text is held out that could choose a best checkpoint, so that it is the newest.
     """
-    parser = cli.verb_parser(doc, prog)
-    parser.set_defaults(checkpoint="latest")
-    return parser
+    return cli.verb_parser(doc, prog, checkpoint="latest")
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:

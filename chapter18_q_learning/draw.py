@@ -1,6 +1,5 @@
 """Pictures of what was learnt: the best action in every cell, its value, the learning curve."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import numpy as np
 
 from chapter18_q_learning.env import FREE, MOVES, START, TRAP, TREASURE, WALL, Maze
 from common import images
+from common.monitor import read_curve
 
 ARROWS = "↑↓←→"  # by action
 MEAN_OVER = 10  # episodes
@@ -67,20 +67,10 @@ def draw_policies(maze: Maze, policies: dict[str, np.ndarray], png: Path) -> Non
     images.save_figure(png, figure)
 
 
-def read_log(metrics_file: Path, split: str = "train") -> list[dict[str, float]]:
-    """Returns the log lines of a run's episodes, none where it has logged none."""
-    if not metrics_file.exists():
-        return []
-    records = map(json.loads, metrics_file.read_text(encoding="utf-8").splitlines())
-    return [record for record in records if record["split"] == split]
-
-
-def draw_learning_curve(metrics_file: Path, png: Path) -> None:
+def draw_learning_curve(run_dir: Path, png: Path) -> None:
     """Draws the steps of every episode, with and without the treasure, and their running mean."""
-    log = read_log(metrics_file)
-    episodes = np.array([record["step"] for record in log])
-    steps = np.array([record["episode_steps"] for record in log])
-    found = np.array([record["success"] for record in log], bool)
+    episodes, steps = read_curve(run_dir, "train", "episode_steps")
+    found = read_curve(run_dir, "train", "success")[1] == 1
     figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
     axes.plot(episodes[found], steps[found], "o", color="goldenrod", markersize=3, label="treasure")
     axes.plot(episodes[~found], steps[~found], "x", color="tab:red", markersize=4, label="none")

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from chapter18_q_learning import env as mazes
 from chapter18_q_learning.draw import draw_learning_curve, draw_policies, show_policy
-from chapter18_q_learning.model import QTable
+from chapter18_q_learning.model import QTable, num_tables
 from common import cli, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
@@ -104,22 +104,20 @@ def introduce(args: argparse.Namespace, maze: mazes.Maze) -> None:
         print("the book's run: python train.py --preset book --render")
 
 
-def run(
-    args: argparse.Namespace, play: Callable[..., None], num_tables: int = 1
-) -> dict[str, float]:
+def run(args: argparse.Namespace, play: Callable[..., None]) -> dict[str, float]:
     """Plays until `--max_steps` episodes, or goes on with a run; returns the greedy scores.
 
     Args:
         args: what `cli.resolve` returned.
         play: plays one episode and learns: `play(env, tables, rng, args)`.
-        num_tables: tables of action values it needs.
     """
     env, greedy_env = mazes.make_env(args, "ansi"), mazes.make_env(args)
     maze = greedy_env.unwrapped
     if args.render:
         env = mazes.Animation(env, args.speed, rundir.last_step(args.run_dir))
     introduce(args, maze)
-    table = QTable(env.observation_space.n, env.action_space.n, num_tables, args.initial_value)
+    table = QTable(env.observation_space.n, env.action_space.n, num_tables(args.algorithm),
+                   args.initial_value)
     # The generator of the book's scripts: with the same seed the same episodes.
     saved_rng = tf.Variable(state_of(np.random.RandomState(args.seed)))
     parameters = int(tf.size(table.tables))
@@ -141,7 +139,7 @@ def run(
                 monitor.scalars(episode, scores, "greedy")
         monitor.close()
         values = table.values().numpy()
-        draw_learning_curve(folder / "metrics.jsonl", folder / "learning_curve.png")
+        draw_learning_curve(folder, folder / "learning_curve.png")
         draw_policies(maze, {f"after {episode} episodes": values}, folder / "policy.png")
     print(f"{show_policy(maze, values)}\nthe greedy way takes {scores['episode_steps']} steps, "
           f"reward {scores['return']:g}; see policy.png in {folder}")

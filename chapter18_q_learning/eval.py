@@ -12,14 +12,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from chapter18_q_learning import env as mazes
-from chapter18_q_learning.draw import draw_policies, read_log
+from chapter18_q_learning.draw import draw_policies
 from chapter18_q_learning.episodes import play_greedily
-from chapter18_q_learning.model import QTable
+from chapter18_q_learning.model import QTable, num_tables
 from chapter18_q_learning.planning import find_optimum
 from common import checkpoint, cli, results, rundir
+from common.monitor import read_curve
 
 CHAPTER = "chapter18_q_learning"
 LAST = 50  # episodes
@@ -31,8 +30,7 @@ def load_run(
     """Rebuilds the maze of a run, and its table as it was learnt."""
     maze = mazes.make_env(flags).unwrapped
     rundir.check_data(args.run_dir, chapter, maze.digest())
-    num_tables = 2 if flags.algorithm == "double_q_learning" else 1
-    table = QTable(maze.observation_space.n, maze.action_space.n, num_tables)
+    table = QTable(maze.observation_space.n, maze.action_space.n, num_tables(flags.algorithm))
     checkpoint.load(args.run_dir, args.checkpoint, table=table)
     return maze, table
 
@@ -45,12 +43,12 @@ def evaluate(
     values = table.values().numpy()
     optimum = find_optimum(maze, flags.gamma, flags.max_episode_steps)
     greedy = play_greedily(mazes.make_env(flags), values, flags.gamma)
-    last = read_log(args.run_dir / "metrics.jsonl")[-LAST:]
+    logged = {name: read_curve(args.run_dir, "train", name)[1][-LAST:]
+              for name in ("episode_steps", "return", "success")}
     metrics = {
         "optimum": {"discounted_return": optimum.discounted_return,
                     "return": optimum.total_reward, "episode_steps": optimum.num_steps},
-        "last_episodes": {name: float(np.mean([record[name] for record in last]))
-                          for name in ("episode_steps", "return", "success") if last},
+        "last_episodes": {name: float(last.mean()) for name, last in logged.items() if len(last)},
         "greedy": greedy,
     }
     draw_policies(maze, {f"learnt: {greedy['discounted_return']:.3f} from the start": values,
@@ -66,8 +64,7 @@ def evaluate(
 
 def build_parser() -> cli.Parser:
     """Returns the parser; what was learnt last is what is scored: nothing chooses a "best"."""
-    parser = cli.verb_parser(__doc__, "eval.py")
-    parser.set_defaults(checkpoint="latest")
+    parser = cli.verb_parser(__doc__, "eval.py", checkpoint="latest")
     results.add_publish_flag(parser)
     return parser
 

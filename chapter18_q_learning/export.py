@@ -47,9 +47,7 @@ def export_run(
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "export.py")
-    parser.set_defaults(checkpoint="latest")
-    return parser
+    return cli.verb_parser(__doc__, "export.py", checkpoint="latest")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,6 +6,11 @@ import numpy as np
 import tensorflow as tf
 
 
+def num_tables(algorithm: str) -> int:
+    """Returns how many tables of action values an `--algorithm` learns."""
+    return 2 if algorithm == "double_q_learning" else 1
+
+
 class QTable(tf.Module):
     """Q(s, a) for every state and action, in one table or two (double Q-learning)."""
 

@@ -74,8 +74,7 @@ def build_parser() -> cli.Parser:
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps` episodes; returns the greedy scores."""
-    num_tables = 2 if args.algorithm == "double_q_learning" else 1
-    return episodes.run(args, ALGORITHMS[args.algorithm], num_tables)
+    return episodes.run(args, ALGORITHMS[args.algorithm])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from chapter18_q_learning import env as mazes
 from chapter18_q_learning import train as chapter18
 from chapter18_q_learning.episodes import play_greedily
+from chapter18_q_learning.model import num_tables
 from chapter18_q_learning.planning import find_optimum
 from chapter19_sarsa import train as chapter19
 from common import cli, images, results, rundir
@@ -51,8 +52,7 @@ def learn(args: argparse.Namespace) -> tuple[float, float]:
     """
     env, rng = mazes.make_env(args), np.random.RandomState(args.seed)
     play = SCRIPTS[args.algorithm].ALGORITHMS[args.algorithm]
-    num_tables = 2 if args.algorithm == "double_q_learning" else 1
-    shape = num_tables, env.observation_space.n, env.action_space.n
+    shape = num_tables(args.algorithm), env.observation_space.n, env.action_space.n
     tables, found = np.full(shape, args.initial_value).tolist(), []
     for _ in range(args.max_steps):
         play(env, tables, rng, args)

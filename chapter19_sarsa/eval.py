@@ -22,8 +22,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "eval.py")
-    parser.set_defaults(checkpoint="latest")
+    parser = cli.verb_parser(__doc__, "eval.py", checkpoint="latest")
     results.add_publish_flag(parser)
     return parser
 

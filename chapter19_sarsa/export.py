@@ -24,9 +24,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "export.py")
-    parser.set_defaults(checkpoint="latest")
-    return parser
+    return cli.verb_parser(__doc__, "export.py", checkpoint="latest")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,6 @@ Nothing is learnt, no reward is clipped, a lost life ends nothing. Draws the lea
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from chapter20_dqn import data
 from chapter20_dqn.model import make_q_function
 from chapter20_dqn.train import build_networks
 from common import checkpoint, cli, images, results
+from common.monitor import read_curve
 
 CHAPTER = "chapter20_dqn"
 ATARI_EPISODES, EPISODES = 30, 100
@@ -49,19 +49,15 @@ def summary(played: data.Played) -> dict[str, float]:
 
 def draw_learning_curve(run_dir: Path, chance: float, png: Path) -> None:
     """Draws the evaluations of the training, and Q at the held-out states."""
-    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").open(encoding="utf-8")]
     curves = (("train", "episode/avg reward", "episodes of the training"),
               ("val", "episodic_return", "evaluations"))
     figure, (scores, values) = plt.subplots(1, 2, figsize=(10, 3.5))
     for split, name, label in curves:
-        points = [(line["step"], line[name]) for line in lines
-                  if line["split"] == split and name in line]
-        scores.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
+        scores.plot(*read_curve(run_dir, split, name), label=label)
     scores.axhline(chance, color="gray", linestyle="--", label="by chance")
     scores.set(xlabel="step", ylabel="mean return")
     scores.legend(fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
-    points = [(line["step"], line["q"]) for line in lines if line["split"] == "val"]
-    values.plot(*zip(*points, strict=True) if points else ((), ()))
+    values.plot(*read_curve(run_dir, "val", "q"))
     values.set(xlabel="step", ylabel="greatest Q, mean over held-out states")
     for axes in (scores, values):
         axes.grid(alpha=0.3)

@@ -17,7 +17,7 @@ import numpy as np
 from chapter20_dqn import data
 from chapter20_dqn.eval import load_run
 from chapter20_dqn.model import make_q_function
-from chapter21_policy_gradient.play import FRAMES_PER_SECOND, render_mode, write_video
+from chapter21_policy_gradient.play import FRAMES_PER_SECOND, add_flags, render_mode, write_video
 from common import cli
 
 CHAPTER = "chapter20_dqn"
@@ -57,13 +57,9 @@ def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__doc__, "play.py")
-    parser.add_argument("--num_episodes", type=cli.positive_int, default=3, help="episodes")
+    add_flags(parser)
     parser.add_argument("--epsilon", type=cli.fraction,
                         help="the share of actions by chance (default: the run's --ep_test)")
-    parser.add_argument("--seed", type=cli.seed, default=0, help="of the episodes")
-    parser.add_argument("--record", type=cli.path, metavar="FILE.mp4", help="write a video")
-    parser.add_argument("--display", action=argparse.BooleanOptionalAction, default=False,
-                        help="open a window")
     return parser
 
 

@@ -8,7 +8,6 @@ about the episodes of the training itself, stands beside them.
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ import tensorflow as tf
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.model import build_policy, greedy, sampling
 from common import checkpoint, cli, images, results
+from common.monitor import read_curve
 
 CHAPTER = "chapter21_policy_gradient"
 EPISODES = 100
@@ -31,9 +31,7 @@ def verb_parser(doc: str, prog: str) -> cli.Parser:
 
     Training ends when it has succeeded, so that the newest weights are the ones that are meant.
     """
-    parser = cli.verb_parser(doc, prog)
-    parser.set_defaults(checkpoint="latest")
-    return parser
+    return cli.verb_parser(doc, prog, checkpoint="latest")
 
 
 def load_run(
@@ -47,15 +45,13 @@ def load_run(
 
 
 def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> None:
-    """Draws the returns of the training from metrics.jsonl, with what counts as solved."""
-    lines = [json.loads(line) for line in (run_dir / "metrics.jsonl").open(encoding="utf-8")]
+    """Draws the returns of the training, with what counts as solved."""
     curves = {"of an update's episodes": ("train", "episodic_return"),
               "of the last 100": ("train", "mean_of_100"),
               "greedy, ten episodes": ("val", "episodic_return")}
     figure, axes = plt.subplots(figsize=(6, 3.5))
     for label, (split, name) in curves.items():
-        points = [(line["step"], line[name]) for line in lines if line["split"] == split]
-        axes.plot(*zip(*points, strict=True) if points else ((), ()), label=label)
+        axes.plot(*read_curve(run_dir, split, name), label=label)
     if threshold is not None:
         axes.axhline(threshold, color="gray", linestyle="--", label="solved")
     axes.set(xlabel="update", ylabel="mean return")

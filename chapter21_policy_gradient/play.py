@@ -80,16 +80,21 @@ def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         print(f"{args.record}: {len(frames):,} frames")
 
 
-def build_parser() -> cli.Parser:
-    """Returns the parser."""
-    parser = verb_parser(__doc__, "play.py")
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of every play.py."""
     parser.add_argument("--num_episodes", type=cli.positive_int, default=3, help="episodes")
-    parser.add_argument("--sample", action=argparse.BooleanOptionalAction, default=False,
-                        help="draw actions by their probabilities, as in training")
     parser.add_argument("--seed", type=cli.seed, default=0, help="of the episodes")
     parser.add_argument("--record", type=cli.path, metavar="FILE.mp4", help="write a video")
     parser.add_argument("--display", action=argparse.BooleanOptionalAction, default=False,
                         help="open a window")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = verb_parser(__doc__, "play.py")
+    add_flags(parser)
+    parser.add_argument("--sample", action=argparse.BooleanOptionalAction, default=False,
+                        help="draw actions by their probabilities, as in training")
     return parser
 
 

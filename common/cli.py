@@ -66,12 +66,18 @@ def training_parser(doc: str, presets: Presets) -> Parser:
     return parser
 
 
-def verb_parser(doc: str, prog: str) -> Parser:
-    """Returns a parser with the flags of every script that works on a finished run."""
+def verb_parser(doc: str, prog: str, checkpoint: str = "best") -> Parser:
+    """Returns a parser with the flags of every script that works on a finished run.
+
+    Args:
+        doc: docstring of the script.
+        prog: its name.
+        checkpoint: the default; "latest" where no validation chooses a best one.
+    """
     parser = build_parser(doc, prog)
     parser.add_argument("--name", help="the run runs/<chapter>/<name> (default: the newest run)")
     parser.add_argument("--run_dir", help="the run folder itself")
-    parser.add_argument("--checkpoint", choices=["best", "latest"], default="best",
+    parser.add_argument("--checkpoint", choices=["best", "latest"], default=checkpoint,
                         help="which weights: the best on validation, or the newest")
     return parser
 

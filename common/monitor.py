@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 from tqdm import tqdm
@@ -15,6 +16,16 @@ from tqdm import tqdm
 from common.errors import UserError
 
 CONSOLE_SECONDS = 5.0  # a log that is not a terminal gets at most one line in this time
+
+
+def read_curve(run_dir: Path, split: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the steps at which a run has logged a metric of a split, and its values."""
+    path = run_dir / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    records = [record for record in map(json.loads, lines)
+               if record["split"] == split and name in record]
+    return (np.array([record["step"] for record in records], int),
+            np.array([record[name] for record in records], float))
 
 
 class Monitor:
