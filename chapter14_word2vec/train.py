@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -41,7 +42,7 @@ PRESETS = {
     # Window, noise words and thinning as in Mikolov et al. 2013b; five times through text8.
     "best": {"dataset": "text8", "vocabulary_size": 50000, "loss": "negative_sampling",
              "num_sampled": 5, "subsample": 1e-3, "skip_window": 5, "optimizer": "adagrad",
-             "batch_size": 4096, "learning_rate": 0.4, "max_steps": 20760,
+             "batch_size": 4096, "learning_rate": 0.4, "schedule": "linear", "max_steps": 20760,
              "eval_every": 2000, "log_every": 500},
 }
 
@@ -60,6 +61,8 @@ def build_parser() -> cli.Parser:
     group.add_argument("--max_steps", type=cli.positive_int, default=100001, help="updates in all")
     group.add_argument("--learning_rate", type=cli.positive_float, default=1.0,
                        help="of the optimizer, which follows the batch's mean loss")
+    group.add_argument("--schedule", choices=["constant", "linear"], default="constant",
+                       help="linear: the rate falls to 0 at --max_steps")
     group.add_argument("--optimizer", choices=["sgd", "adagrad"], default="sgd",
                        help="adagrad: a row moves the less, the more it has moved")
     group.add_argument("--log_every", type=cli.positive_int, default=2000,
@@ -69,6 +72,14 @@ def build_parser() -> cli.Parser:
     group.add_argument("--save_every", type=cli.positive_int, default=10000,
                        help="steps between two checkpoints")
     return parser
+
+
+def make_schedule(args: argparse.Namespace) -> Callable[[tf.Tensor], float | tf.Tensor]:
+    """Returns the function from a step to its learning rate."""
+    if args.schedule == "constant":
+        return lambda step: args.learning_rate
+    return keras.optimizers.schedules.PolynomialDecay(
+        args.learning_rate, args.max_steps, end_learning_rate=0.0)
 
 
 Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
@@ -120,7 +131,7 @@ def make_train_step(
     squares: Sequence[tf.Variable],
     window: tf.Variable,
     loss_function: Loss,
-    learning_rate: float,
+    schedule: Callable[[tf.Tensor], float | tf.Tensor],
     seed: int,
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], None]:
     """Returns the training step, which touches the rows of its own words alone.
@@ -130,7 +141,7 @@ def make_train_step(
         squares: for Adagrad, what `make_squares` returns; for gradient descent nothing.
         window: the sum of the losses since the last log and their number, which the step adds to.
         loss_function: of inputs, labels and a key.
-        learning_rate: of the mean loss.
+        schedule: from a step to the rate, which is that of the mean loss.
         seed: decides the noise words.
     """
 
@@ -145,7 +156,7 @@ def make_train_step(
             if gradient is not None:  # negative sampling has no biases
                 change = adagrad(gradient, squares[i]) if squares else gradient.values
                 variables[i].scatter_sub(
-                    tf.IndexedSlices(learning_rate * change, gradient.indices))
+                    tf.IndexedSlices(schedule(step) * change, gradient.indices))
         window.assign_add(tf.stack([loss, 1.0]))
 
     return train_step
@@ -189,9 +200,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     small = args.loss == "negative_sampling"
     model = Word2Vec(len(vocabulary), args.embedding_size, args.seed, small)
     squares = make_squares(model) if args.optimizer == "adagrad" else []
-    window = tf.Variable(tf.zeros(2))
+    window, schedule = tf.Variable(tf.zeros(2)), make_schedule(args)
     train_step = make_train_step(model, squares, window, make_loss(model, corpus, args),
-                                 args.learning_rate, args.seed)
+                                 schedule, args.seed)
     words = vectors.choose_valid_words(len(vocabulary), args.seed)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     with rundir.open_run(args, dataset_sha256=corpus.sha256, parameters=parameters) as run:
@@ -204,7 +215,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             train_step(*batch, state.step)
             if step % args.log_every == 0 or step == args.max_steps:
                 loss = float(window[0] / window[1])
-                monitor.scalars(step, {"loss": loss})
+                monitor.scalars(step, {"loss": loss, "learning_rate": schedule(step)})
                 window.assign(tf.zeros(2))
             if step % args.eval_every == 0 or step == args.max_steps:
                 near = write_nearest(step, run, monitor, model, words, vocabulary)

@@ -203,7 +203,7 @@ def nce_step(model, window, num_sampled, learning_rate, seed):
     corpus = data.Corpus([str(i) for i in range(200)], np.arange(200), "")
     flags = train.build_parser().parse_args(["--num_sampled", str(num_sampled)])
     loss = train.make_loss(model, corpus, flags)
-    return train.make_train_step(model, [], window, loss, learning_rate, seed)
+    return train.make_train_step(model, [], window, loss, lambda step: learning_rate, seed)
 
 
 @pytest.mark.parametrize("examples", [[3, 5, 3, 9], [[3, 5], [5, 5], [9, 2], [3, 7]]])
@@ -332,7 +332,14 @@ def test_adagrad_by_hand():
 
 
 FAST = ["--loss", "negative_sampling", "--optimizer", "adagrad", "--learning_rate", "0.2",
-        "--subsample", "0.01"]
+        "--subsample", "0.01", "--schedule", "linear"]
+
+
+def test_the_rate_stays_or_falls_to_zero():
+    for schedule, rates in (("constant", [0.2, 0.2, 0.2]), ("linear", [0.2, 0.1, 0.0])):
+        flags = train.build_parser().parse_args([*FAST, "--schedule", schedule, "--max_steps", "8"])
+        rate = train.make_schedule(flags)
+        np.testing.assert_allclose([rate(tf.constant(step, tf.int64)) for step in (0, 4, 8)], rates)
 
 
 def test_a_fast_step_touches_its_own_rows_and_lowers_its_loss():
@@ -340,7 +347,8 @@ def test_a_fast_step_touches_its_own_rows_and_lowers_its_loss():
     corpus = data.Corpus([str(i) for i in range(200)], np.arange(200), "")
     flags = train.build_parser().parse_args([*FAST, "--num_sampled", "5"])
     step = train.make_train_step(model, train.make_squares(model), window,
-                                 train.make_loss(model, corpus, flags), 0.2, seed=0)
+                                 train.make_loss(model, corpus, flags),
+                                 train.make_schedule(flags), seed=0)
     neighbours = np.random.default_rng(0).integers(10, 60, (3, ROW + 2)).astype(np.int32)
     before, losses = model.embeddings.numpy(), []
     for number in range(20):
