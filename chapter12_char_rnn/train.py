@@ -23,7 +23,9 @@ from chapter12_char_rnn.model import CELLS, CharRNN, build_model, model_flags, t
 from chapter12_char_rnn.sample import make_generator
 from common import cli, inputs, rundir
 from common.checkpoint import TrainState
+from common.errors import UserError
 from common.monitor import Monitor
+from common.word_vectors import start_embedding
 
 CHAPTER = "chapter12_char_rnn"
 CLIP_NORM = 5.0  # book, section 12.3: gradients are scaled down to this global norm
@@ -54,6 +56,10 @@ def build_parser() -> cli.Parser:
     group.add_argument("--use_embedding", action=argparse.BooleanOptionalAction, default=False,
                        help="feed learnt vectors instead of one-hot ones")
     group.add_argument("--embedding_size", type=cli.positive_int, default=128, help="their length")
+    group.add_argument("--embedding_file", type=cli.path,
+                       help="first vectors of the words, in word2vec's text format (chapter 14)")
+    group.add_argument("--freeze_embedding", action=argparse.BooleanOptionalAction, default=False,
+                       help="do not train the vectors")
     group.add_argument("--precision", choices=["float32", "bfloat16"], default="float32",
                        help="type of the matrix products; weights and sums stay float32")
     group = parser.add_argument_group("training")
@@ -138,13 +144,28 @@ def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
                 print(f"{name} is already in {folder}: --dataset {name}")
 
 
+def check_flags(args: argparse.Namespace) -> None:
+    """Raises UserError where word vectors are spoken of that are not there."""
+    if args.embedding_file and not args.use_embedding:
+        raise UserError(f"--embedding_file {args.embedding_file} without --use_embedding",
+                        "add --use_embedding")
+    if args.freeze_embedding and not args.embedding_file:
+        raise UserError("--freeze_embedding would keep vectors drawn at random",
+                        "give those to keep: --embedding_file FILE")
+
+
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the held-out scores."""
+    check_flags(args)
     corpus = data.load_flags(args)
     num_seqs = data.fit_num_seqs(len(corpus.tokens), args.num_seqs, args.num_steps)
     introduce(args, corpus)
     model = build_model(**model_flags(args, len(corpus.vocabulary)), seed=args.seed,
                         keep_prob=args.train_keep_prob)
+    if args.embedding_file and rundir.last_step(args.run_dir) == 0:
+        start_embedding(model.embedding, corpus.vocabulary, Path(args.embedding_file))
+    if args.freeze_embedding:
+        model.embedding.trainable = False
     optimizer = keras.optimizers.Adam(learning_rate(args))
     carried = tf.nest.map_structure(tf.Variable, model.initial_states(num_seqs))
     train_step, score = make_train_step(model, optimizer, carried), make_score(model, args.level)

@@ -5,11 +5,9 @@ et al. 2016). A text is a sequence of word numbers; an `Embedding` makes vectors
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}
@@ -236,21 +234,3 @@ def build_for(
     return build_text_model(
         num_words, num_classes, flags.model, flags.embedding_size, flags.freeze_embedding,
         flags.num_buckets, flags.num_filters, flags.dropout, flags.seed, **recurrent)
-
-
-def set_vectors(
-    model: SequenceClassifier, vocabulary: Sequence[str], vectors: Mapping[str, np.ndarray]
-) -> int:
-    """Gives words the vectors of a file; all others keep their own. Returns how many it gave.
-
-    Args:
-        model: with an embedding of the vectors' size.
-        vocabulary: the words in the order of their numbers.
-        vectors: by word, float32 of shape (embedding_size,).
-    """
-    known = [number for number, word in enumerate(vocabulary) if word in vectors]
-    matrix = model.embedding.embeddings.numpy()
-    for number in known:
-        matrix[number] = vectors[vocabulary[number]]
-    model.embedding.embeddings.assign(matrix)
-    return len(known)

@@ -17,18 +17,14 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from chapter13_sequence_classification import data, words
+from chapter13_sequence_classification import data
 from chapter13_sequence_classification.eval import make_predict, score
-from chapter13_sequence_classification.model import (
-    CELLS,
-    SequenceClassifier,
-    build_for,
-    set_vectors,
-)
+from chapter13_sequence_classification.model import CELLS, SequenceClassifier, build_for
 from common import cli, rundir
 from common.checkpoint import FitCallback, TrainState
 from common.errors import UserError
 from common.monitor import Monitor
+from common.word_vectors import start_embedding
 
 CHAPTER = "chapter13_sequence_classification"
 
@@ -181,15 +177,6 @@ def fit(
     return {"step": int(state.step), **scores}
 
 
-def use_vectors(
-    args: argparse.Namespace, model: SequenceClassifier, vocabulary: Sequence[str]
-) -> None:
-    """Starts from the word vectors of a file, and says how many words it has."""
-    vectors = words.read_vectors(Path(args.embedding_file), args.embedding_size)
-    count = set_vectors(model, vocabulary, vectors)
-    print(f"{args.embedding_file}: {count:,} of {len(vocabulary):,} words")
-
-
 def introduce(args: argparse.Namespace, task: data.Task) -> None:
     """Says what is trained on, and in the demo how to go on to the book's run."""
     count = len(task.splits["train"].labels)
@@ -213,7 +200,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     introduce(args, task)
     model = build_for(args, len(task.class_names), len(task.vocabulary or []))
     if args.embedding_file and rundir.last_step(args.run_dir) == 0:
-        use_vectors(args, model, task.vocabulary)
+        start_embedding(model.embedding, task.vocabulary, Path(args.embedding_file))
     with rundir.open_run(args, dataset_sha256=data.digest(task), parameters=model.count_params(),
                          class_names=task.class_names) as run:
         if task.vocabulary:

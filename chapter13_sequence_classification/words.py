@@ -1,4 +1,4 @@
-"""Texts as numbers: cutting them into words, the vocabulary, word vectors from a file.
+"""Texts as numbers: cutting them into words, and the vocabulary.
 
 One function cuts, in training and inside the export: runs of letters and digits in lower case, or
 single characters. Only Chinese words need more: jieba puts spaces between them beforehand.
@@ -6,7 +6,6 @@ single characters. Only Chinese words need more: jieba puts spaces between them 
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -85,39 +84,3 @@ class Encoder(tf.Module):
                   for i in range(0, len(texts), BLOCK)]
         sequences, lengths = zip(*blocks, strict=True)
         return np.concatenate(sequences), np.concatenate(lengths)
-
-
-def read_vectors(path: Path, size: int) -> dict[str, np.ndarray]:
-    """Reads word vectors in the text format of word2vec, as chapter 14 exports them.
-
-    Args:
-        path: a first line `words size`, then a line a word: it, and its numbers.
-        size: what the vectors' length must be.
-
-    Returns:
-        float32 of shape (size,) by word.
-
-    Raises:
-        UserError: the file cannot be read, is of another form, or its vectors of another length.
-    """
-    hint = "give a file in the text format of word2vec, such as chapter 14's export/vectors.txt"
-    try:
-        head, *lines = path.read_text(encoding="utf-8").rstrip().split("\n")
-        _, found = map(int, head.split())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", hint) from error
-    except ValueError as error:  # no UTF-8, an empty file, or another first line
-        raise UserError(f"{path} does not begin with two counts", hint) from error
-    if found != size:
-        raise UserError(f"the vectors in {path} have {found} numbers, --embedding_size is {size}",
-                        f"give --embedding_size {found}")
-    vectors = {}
-    for number, line in enumerate(lines, 2):
-        word, *values = line.rstrip().split(" ")
-        try:
-            vectors[word] = np.array(values, np.float32)
-        except ValueError:
-            values = []
-        if len(values) != size:
-            raise UserError(f"{path}, line {number}: not a word and {size} numbers", hint)
-    return vectors

@@ -1,5 +1,6 @@
 """Chapter 12: cells against Keras', windows against the text, sampling against its rules."""
 
+import argparse
 import io
 import itertools
 import json
@@ -325,6 +326,28 @@ def test_a_network_of_words_trains_samples_and_exports(text_file, capfd):
     said = loaded(start_string=tf.constant("The quick"), length=tf.constant(4),
                   temperature=tf.constant(0.0), seed=tf.constant(0))["text"]
     assert said.numpy().decode().startswith("The quick brown fox jumps over")
+
+
+def test_word_vectors_of_a_file_are_a_start_or_stay(text_file, tmp_path, capfd):
+    path = tmp_path / "vectors.txt"
+    path.write_text("1 4\nfox 1 -2 0 0.5\n", encoding="utf-8")
+    options = ["--level", "word", "--use_embedding", "--embedding_size", "4",
+               "--embedding_file", str(path)]
+    for frozen, name in ((True, "frozen"), (False, "trained")):
+        trained(text_file, *options, *["--freeze_embedding"] * frozen, "--name", name)
+        assert f"{path}: 1 of " in capfd.readouterr().out
+        run = rundir.runs_dir() / "chapter12_char_rnn" / name
+        flags = argparse.Namespace(**rundir.read_config(run, "chapter12_char_rnn")["flags"])
+        model, vocabulary = sample.load_run(run, flags, "latest")
+        row = model.embedding.embeddings.numpy()[vocabulary.index("fox")]
+        assert (row.tolist() == [1, -2, 0, 0.5]) == frozen
+    path.unlink()  # a run that goes on has its own
+    assert train.main(["--name", "trained", "--max_steps", "22"]) == 0
+    for flags, says in ((options, f"cannot read {path}"),
+                        (["--freeze_embedding"], "would keep vectors drawn at random"),
+                        ([*options[-2:], "--no-use_embedding"], "without --use_emb")):
+        assert train.main(["--input_file", str(text_file), *TINY, *flags]) == 2
+        assert says in capfd.readouterr().err
 
 
 def test_the_export_writes_what_sample_writes(text_file, capfd):

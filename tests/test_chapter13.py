@@ -28,7 +28,6 @@ from chapter13_sequence_classification.model import (
     add_pairs,
     build_model,
     build_text_model,
-    set_vectors,
 )
 from common import rundir
 from common.errors import UserError
@@ -502,29 +501,9 @@ def test_chinese_words_come_from_jieba(monkeypatch):
     assert "pip install jieba" in stop.value.hint
 
 
-def write_vectors(path, text="3 2\nUNK 0 0\ngood 1.5 -2\nbad 1e-1 0\n"):
+def write_vectors(path, text):
     path.write_text(text, encoding="utf-8")
     return path
-
-
-def test_word_vectors_of_a_file_are_taken_over(tmp_path):
-    vectors = words.read_vectors(write_vectors(tmp_path / "v.txt"), 2)
-    assert vectors["good"].dtype == np.float32 and vectors["bad"].tolist() == [np.float32(0.1), 0]
-    model = text_model(num_words=3, embedding_size=2)
-    before = model.embedding.embeddings.numpy()
-    assert set_vectors(model, ["UNK", "other", "good"], vectors) == 2
-    np.testing.assert_array_equal(model.embedding.embeddings, [[0, 0], before[1], [1.5, -2]])
-
-
-@pytest.mark.parametrize(("text", "says"), [
-    ("", "does not begin with two counts"), ("good 1 2\n", "does not begin with two counts"),
-    ("1 3\ngood 1 2 3\n", "have 3 numbers, --embedding_size is 2"),
-    ("2 2\ngood 1 2\nbad 1\n", "line 3: not a word and 2 numbers"),
-    ("1 2\ngood 1 two\n", "line 2: not a word"),
-])
-def test_bad_vectors_are_named(text, says, tmp_path):
-    with pytest.raises(UserError, match=says):
-        words.read_vectors(write_vectors(tmp_path / "v.txt", text), 2)
 
 
 def fake_newsgroups(folder):

@@ -25,7 +25,8 @@ from tensorboard.backend.event_processing.plugin_event_accumulator import EventA
 
 from common import checkpoint, cli, export, images, inputs, results, rundir
 from common.errors import UserError
-from common.monitor import Monitor
+from common.monitor import Monitor, read_curve
+from common.word_vectors import read_vectors, start_embedding
 from results import tables
 
 CHAPTER = "chapter99_test"
@@ -624,6 +625,9 @@ def test_monitor_writes_lines_and_points(tmp_path, capsys):
         {"step": 2, "split": "train", "loss": 0.25, "accuracy": 1.0},
         {"step": 2, "split": "val", "loss": 0.75},
     ]
+    steps, losses = read_curve(tmp_path, "train", "loss")
+    assert steps.tolist() == [1, 2] and losses.tolist() == [0.5, 0.25]
+    assert len(read_curve(tmp_path, "val", "accuracy")[0]) == 0
     assert numbers(tmp_path / "tb" / "train", "loss") == [(1, 0.5), (2, 0.25)]
     assert numbers(tmp_path / "tb" / "val", "loss") == [(2, 0.75)]
     assert set(points(tmp_path / "tb" / "train")) == {"loss", "accuracy", "steps_per_second"}
@@ -1032,3 +1036,28 @@ def test_scores_of_a_benchmark_are_shown_by_text_and_program(readmes):
 ])
 def test_mean_and_spread(metric, values, shown):
     assert tables.show(metric, values) == shown
+
+
+def write_vectors(path, text="3 2\nUNK 0 0\ngood 1.5 -2\nbad 1e-1 0\n"):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_word_vectors_of_a_file_are_taken_over(tmp_path, capsys):
+    embedding = keras.layers.Embedding(3, 2)
+    embedding.build(None)
+    before = embedding.embeddings.numpy()
+    start_embedding(embedding, ["UNK", "other", "good"], write_vectors(tmp_path / "v.txt"))
+    np.testing.assert_array_equal(embedding.embeddings, [[0, 0], before[1], [1.5, -2]])
+    assert capsys.readouterr().out == f"{tmp_path / 'v.txt'}: 2 of 3 words\n"
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("", "does not begin with two counts"), ("good 1 2\n", "does not begin with two counts"),
+    ("1 3\ngood 1 2 3\n", "have 3 numbers, --embedding_size is 2"),
+    ("2 2\ngood 1 2\nbad 1\n", "line 3: not a word and 2 numbers"),
+    ("1 2\ngood 1 two\n", "line 2: not a word"),
+])
+def test_bad_vectors_are_named(text, says, tmp_path):
+    with pytest.raises(UserError, match=says):
+        read_vectors(write_vectors(tmp_path / "v.txt", text), 2)
