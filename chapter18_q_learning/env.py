@@ -212,7 +212,8 @@ class Animation(gym.Wrapper):
         head = f"episode {self._episode}: step {maze.num_steps}, reward {maze.total_reward:g}"
         lines = [head, *self.render().splitlines()]
         picture = "".join(f"{line}\033[K\n" for line in lines)
-        sys.stderr.write(f"{self._place}{picture}\033[K\n")
+        # Keeps the line of the bar and clears what an earlier one has left below.
+        sys.stderr.write(f"{self._place}{picture}\033[K\n\n\033[J\033[A")
         sys.stderr.flush()
         self._place = "\033[H"
         time.sleep(self._seconds)
