@@ -238,6 +238,14 @@ def test_the_books_episodes_come_out():
     assert sum(record["success"] for record in log) == 174
 
 
+def test_the_tie_rule_decides_only_where_there_are_traps():
+    def learnt(*options):
+        return play(flags(*options))[1:]
+
+    assert learnt("--tie_breaking", "random") == learnt()
+    assert learnt("--map", "traps", "--tie_breaking", "random") != learnt("--map", "traps")
+
+
 def test_best_finds_the_true_optimum_through_one_trap():
     args = argparse.Namespace(**{**vars(flags()), **train.PRESETS["best"]})
     for seed in range(3):
