@@ -195,7 +195,7 @@ class Animation(gym.Wrapper):
     """Shows every step in place, at the top of the terminal; the bar stays below the map."""
 
     def __init__(self, env: gym.Env[int, int], steps_per_second: float, num_episodes: int = 0):
-        """Clears the terminal; `num_episodes` were played before.
+        """Waits for the first picture to clear the terminal; `num_episodes` were played before.
 
         Raises:
             UserError: stderr is no terminal.
@@ -204,7 +204,7 @@ class Animation(gym.Wrapper):
         if not sys.stderr.isatty():
             raise UserError("--render needs a terminal, and stderr is none", "leave --render away")
         self._seconds, self._episode = 1 / steps_per_second, num_episodes
-        sys.stderr.write("\033[2J")
+        self._place = "\033[2J\033[H"  # the first time also away with what was printed before
 
     def _show(self) -> None:
         """Draws one picture and waits."""
@@ -212,8 +212,10 @@ class Animation(gym.Wrapper):
         head = f"episode {self._episode}: step {maze.num_steps}, reward {maze.total_reward:g}"
         lines = [head, *self.render().splitlines()]
         picture = "".join(f"{line}\033[K\n" for line in lines)
-        sys.stderr.write(f"\033[H{picture}\033[K\n")
+        # Keeps the line of the bar and clears what an earlier one has left below.
+        sys.stderr.write(f"{self._place}{picture}\033[K\n\n\033[J\033[A")
         sys.stderr.flush()
+        self._place = "\033[H"
         time.sleep(self._seconds)
 
     def reset(self, **options: Any) -> tuple[int, dict[str, Any]]:

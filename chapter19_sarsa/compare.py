@@ -4,11 +4,11 @@
     python compare.py --seeds 100
     python compare.py --publish            # also into results/
 
-Each runs with the constants of its own chapter in the book, in three ways: of equally good actions
-it takes the "first" one, as the book does, or one at "random"; or at random from an "optimistic"
-table (Sutton & Barto 2018, section 2.6). A seed has succeeded if more than nine in ten of its last
-50 episodes end at the treasure. Writes compare.json and compare.png into
-runs/chapter19_sarsa/compare/.
+Each runs with the constants of its own chapter in the book, in four ways: of equally good actions
+it takes the "first" one, as the book does, or one at "random"; the other two draw as well:
+"greedy" has ε = 0, "optimistic" a table of 60 (Sutton & Barto 2018, section 2.6). A seed has
+succeeded if more than nine in ten of its last 50 episodes end at the treasure. Writes compare.json
+and compare.png into runs/chapter19_sarsa/compare/.
 """
 
 import argparse
@@ -35,6 +35,7 @@ SCRIPTS = {name: script for script in (chapter18, chapter19) for name in script.
 WAYS = {
     "first": [],
     "random": ["--tie_breaking", "random"],
+    "greedy": ["--tie_breaking", "random", "--epsilon", "0"],
     "optimistic": ["--tie_breaking", "random", "--initial_value", "60"],
 }
 LAST, ENOUGH = 50, 0.9  # episodes, and the share of them that makes a success
@@ -94,7 +95,7 @@ def draw(rows: Sequence[dict[str, Any]], png: Path) -> None:
             chosen = [r for r in rows if (r["map"], r["way"]) == (map_name, way)]
             shares = np.array([100 * r["successes"] / r["seeds"] for r in chosen])
             spread = np.abs(np.array([r["interval"] for r in chosen]).T - shares)
-            places = np.arange(len(chosen)) + 0.2 * (number - 1)
+            places = np.arange(len(chosen)) + 0.2 * (number - (len(WAYS) - 1) / 2)
             axes.errorbar(shares, places, xerr=spread, fmt="o", capsize=3, label=way)
         axes.set(title=map_name, xlabel="seeds that find the treasure, %", xlim=(-5, 105),
                  yticks=range(len(SCRIPTS)), yticklabels=SCRIPTS)

@@ -238,6 +238,14 @@ def test_the_books_episodes_come_out():
     assert sum(record["success"] for record in log) == 174
 
 
+def test_the_tie_rule_decides_only_where_there_are_traps():
+    def learnt(*options):
+        return play(flags(*options))[1:]
+
+    assert learnt("--tie_breaking", "random") == learnt()
+    assert learnt("--map", "traps", "--tie_breaking", "random") != learnt("--map", "traps")
+
+
 def test_best_finds_the_true_optimum_through_one_trap():
     args = argparse.Namespace(**{**vars(flags()), **train.PRESETS["best"]})
     for seed in range(3):
@@ -329,9 +337,10 @@ def test_a_run_is_watched_in_place(monkeypatch, capsys):
     monkeypatch.setattr(env.sys, "stderr", Terminal())
     args = flags("--max_episode_steps", "2")
     maze = env.Animation(env.make_env(args, "ansi"), 1e6)
+    print("what the run says before its first step", file=env.sys.stderr)
     train.q_learning(maze, np.zeros((1, 45, 4)).tolist(), Draws([0, 0], [RIGHT, RIGHT]), args)
     frames = env.sys.stderr.getvalue().split("\033[H")
-    assert len(frames) == 4  # clearing, the start, two steps
+    assert len(frames) == 4 and frames[0].endswith("\033[2J")  # clearing, the start, two steps
     assert "episode 1: step 2, reward 0" in frames[-1] and ".  A    ." in frames[-1]
 
 

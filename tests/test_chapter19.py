@@ -112,6 +112,7 @@ def test_the_books_agent_hides_in_a_corner():
     (("q_learning", "traps", "random"), 30, 0),
     (("sarsa", "traps", "first"), 12, 16),
     (("sarsa", "traps", "random"), 21, 8),
+    (("sarsa", "traps", "greedy"), 30, 0),
     (("sarsa", "plain", "random"), 30, 0),
     (("sarsa", "traps", "optimistic"), 30, 0),
 ])
@@ -135,6 +136,6 @@ def test_compare_publishes(monkeypatch, tmp_path, capfd):
     assert compare.main(["--seeds", "2", "--publish"]) == 0
     text = (tmp_path / "results" / "chapter19_sarsa" / "compare.json").read_text(encoding="utf-8")
     rows = json.loads(text)["rows"]
-    assert len(rows) == 5 * 2 * 3 and {row["seeds"] for row in rows} == {2}
+    assert len(rows) == 5 * 2 * 4 and {row["seeds"] for row in rows} == {2}
     assert (tmp_path / "chapter19_sarsa" / "compare" / "compare.png").stat().st_size > 0
-    assert json.loads(capfd.readouterr().out.splitlines()[-1]) == {"cases": 30, "seeds": 2}
+    assert json.loads(capfd.readouterr().out.splitlines()[-1]) == {"cases": 40, "seeds": 2}
