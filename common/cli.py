@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+import keras
+
 from common import rundir
 from common.errors import Interrupted, UserError
 
@@ -208,6 +210,9 @@ def run_training(
     argv: Sequence[str] | None,
 ) -> int:
     """Is the `main` of every `train.py`; see `resolve` and `run`."""
+    # Keras counts on in the names of layers, by which TensorFlow orders sums: a second training in
+    # one process would differ from the first in the last bit.
+    keras.utils.clear_session()
     return run(lambda: train(resolve(parser, presets, chapter, argv)))
 
 

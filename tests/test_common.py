@@ -1061,3 +1061,16 @@ def test_word_vectors_of_a_file_are_taken_over(tmp_path, capsys):
 def test_bad_vectors_are_named(text, says, tmp_path):
     with pytest.raises(UserError, match=says):
         read_vectors(write_vectors(tmp_path / "v.txt", text), 2)
+
+
+def test_layers_have_the_same_names_in_every_training_of_a_process():
+    names = []
+
+    def train(args):
+        names.append(keras.layers.Dense(1).name)
+        return {}
+
+    for name in ("first", "second"):
+        parser = cli.training_parser("Trains.", PRESETS | {"demo": {}})
+        assert cli.run_training(train, parser, {"demo": {}}, CHAPTER, ["--name", name]) == 0
+    assert names[0] == names[1]
