@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chapter20_dqn.data import Player
+from chapter20_dqn.episodes import Player
 from chapter20_dqn.replay import Replay
 from common.checkpoint import TrainState
 from common.errors import UserError

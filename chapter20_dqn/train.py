@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter20_dqn import data
+from chapter20_dqn import data, episodes
 from chapter20_dqn.flags import add_flags
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
 from chapter20_dqn.replay import Replay
@@ -175,11 +175,11 @@ def make_replay(args: argparse.Namespace, env: gym.Env) -> Replay:
     return Replay(args.memory_size * args.scale, space.shape, space.dtype, args.history_length)
 
 
-def act(agent: Agent, q_values: data.QValues, epsilon: float, args: argparse.Namespace) -> None:
+def act(agent: Agent, q_values: episodes.QValues, epsilon: float, args: argparse.Namespace) -> None:
     """Takes one step, and remembers it."""
     player, replay = agent.player, agent.replay
     observation = player.state[-1].copy()
-    action = data.choose(q_values, player.state, epsilon, agent.rng, player.env.action_space.n)
+    action = episodes.choose(q_values, player.state, epsilon, agent.rng, player.env.action_space.n)
     reward, terminal, ended = player.step(action)
     reward = min(max(reward, args.min_r), args.max_r)
     replay.add(observation, action, reward, terminal)
@@ -206,10 +206,10 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     tell(args, online)
     optimizer = make_optimizer(args)
     update = make_update(online, target, optimizer, args)
-    agent = Agent(data.Player(env, args.history_length, args.seed, data.TRAINING),
+    agent = Agent(episodes.Player(env, args.history_length, args.seed, episodes.TRAINING),
                   make_replay(args, env), np.random.default_rng(args.seed))
-    judge = data.Player(judged, args.history_length, args.seed, data.VALIDATION)
-    held_out = data.held_out_states(judged, args.history_length, args.seed)
+    judge = episodes.Player(judged, args.history_length, args.seed, episodes.VALIDATION)
+    held_out = episodes.held_out_states(judged, args.history_length, args.seed)
     with rundir.open_run(args, dataset_sha256=data.digest(args),
                          parameters=online.count_params()) as run:
         state = AgentState(run, agent, {"online": online, "target": target},
@@ -237,7 +237,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                     "training/learning_rate": learning_rate_at(step, args)})
                 agent.window = empty_window()
             if step % (args.eval_every or every) == 0:
-                played = data.play_episodes(judge, q_values, args.ep_test, args.eval_episodes)
+                played = episodes.play_episodes(judge, q_values, args.ep_test, args.eval_episodes)
                 mean_return = played.returns.mean()
                 q = tf.reduce_mean(tf.reduce_max(online(held_out, training=False), axis=1))
                 monitor.scalars(step, {"episodic_return": mean_return, "q": q}, "val")

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from gymnasium.utils.env_checker import check_env
 
-from chapter20_dqn import atari, data, play, replay, state, train
+from chapter20_dqn import atari, data, episodes, play, replay, state, train
 from chapter20_dqn import eval as evaluation
 from chapter20_dqn.corridor import MAPS, Corridor
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
@@ -325,7 +325,7 @@ def test_luminance(emulator):
 
 
 def test_a_lost_life_ends_nothing_but_what_is_to_be_gained():
-    player = data.Player(game("--max_random_start", "0"), 4, 0)
+    player = episodes.Player(game("--max_random_start", "0"), 4, 0)
     assert (player.state == player.state[0]).all()
     lost, ended, rng = 0, False, np.random.default_rng(0)
     while not ended:
@@ -335,7 +335,7 @@ def test_a_lost_life_ends_nothing_but_what_is_to_be_gained():
 
 
 def test_a_player_gets_to_where_it_was():
-    one, two = (data.Player(game(), 4, 7) for _ in range(2))
+    one, two = (episodes.Player(game(), 4, 7) for _ in range(2))
     rng = np.random.default_rng(0)
     one.start(3)
     for _ in range(40):
@@ -346,7 +346,7 @@ def test_a_player_gets_to_where_it_was():
 
 
 def test_states_at_the_start_repeat_the_first_observation():
-    player = data.Player(pole(), 3, 0)
+    player = episodes.Player(pole(), 3, 0)
     first = player.state[0].copy()
     player.step(0)
     np.testing.assert_array_equal(player.state[:2], [first, first])
@@ -357,7 +357,7 @@ def test_states_at_the_start_repeat_the_first_observation():
 
 def test_held_out_states_are_always_the_same():
     env = pole()
-    one, two = (data.held_out_states(env, 2, 5, 9) for _ in range(2))
+    one, two = (episodes.held_out_states(env, 2, 5, 9) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     assert one.shape == (9, 2, 4) and len(np.unique(one[:, 0, 0])) == 9
 
@@ -421,7 +421,7 @@ def test_bad_flags(argv, says, capsys):
 def test_rewards_are_clipped_for_learning_alone():
     args = flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1")
     env = data.make_env(args)
-    agent = state.Agent(data.Player(env, 1, 0), Replay(50, (16,), np.float32, 1),
+    agent = state.Agent(episodes.Player(env, 1, 0), Replay(50, (16,), np.float32, 1),
                         np.random.default_rng(0))
     for _ in range(3):
         train.act(agent, lambda state: np.float32([0, 0, 1, 0, 0]), 0.0, args)  # right: -1, 1, 10
@@ -505,7 +505,7 @@ def test_small_pictures_are_doubled():
 
 def test_what_an_evaluation_says():
     returns = np.array([1.0, 3, 5, 7])
-    found = evaluation.summary(data.Played(returns, np.array([2, 2, 4, 4])))
+    found = evaluation.summary(episodes.Played(returns, np.array([2, 2, 4, 4])))
     error = np.std(returns, ddof=1) / 2
     np.testing.assert_allclose([found["standard_error"], found["lower_95"]],
                                [error, 4 - 1.96 * error])
@@ -516,8 +516,8 @@ def test_an_evaluation_is_repeated_exactly():
     env = pole()
     network = build_q_network((2, 4), "float32", 2, "mlp")
     q_values, _ = make_q_function(network, "mlp")
-    player = data.Player(env, 2, 0, data.EVALUATION)
-    one, two = (data.play_episodes(player, q_values, 0.5, 4) for _ in range(2))
+    player = episodes.Player(env, 2, 0, episodes.EVALUATION)
+    one, two = (episodes.play_episodes(player, q_values, 0.5, 4) for _ in range(2))
     np.testing.assert_array_equal(one.returns, two.returns)
     np.testing.assert_array_equal(one.returns, one.steps)
 
