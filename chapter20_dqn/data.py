@@ -104,7 +104,8 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
     except (gym.error.Error, ModuleNotFoundError) as error:
         raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
     if render_mode and "rgb_array" not in env.metadata.get("render_modes", []):
-        raise UserError(f"{name} draws no pictures", "leave --display and --record away")
+        raise UserError(f"{name} draws no pictures",
+                        "leave --display and --record away, and train with --no-video")
     cap = args.max_episode_steps or gym.spec(name).max_episode_steps
     if atari:
         no_ops = args.max_random_start if args.random_start else 0

@@ -94,5 +94,7 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
                        help="episodes an evaluation; the best weights are kept by their return")
     group.add_argument("--ep_test", type=cli.fraction, default=0.05,
                        help="the share of actions by chance when evaluated or played")
+    group.add_argument("--video", action=argparse.BooleanOptionalAction, default=True,
+                       help="a game of each evaluation that is the best so far, in TensorBoard")
     group.add_argument("--save_every", type=cli.positive_int, default=50_000,
                        help="steps between two checkpoints")

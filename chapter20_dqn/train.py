@@ -21,7 +21,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter20_dqn import data, episodes
+from chapter20_dqn import data, episodes, video
 from chapter20_dqn.flags import add_flags
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
 from chapter20_dqn.replay import Replay
@@ -200,7 +200,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     total, every = min(args.max_steps, args.t_train_max * args.scale), args.t_test * args.scale
     learn_start, target_freq = (n * args.scale for n in
                                 (args.t_learn_start, args.t_target_q_update_freq))
-    env, judged = data.make_env(args), data.make_env(args)
+    env, judged = data.make_env(args), data.make_env(args, "rgb_array" if args.video else None)
     check_header(args)
     online, target = build_networks(args, env)
     tell(args, online)
@@ -241,7 +241,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 mean_return = played.returns.mean()
                 q = tf.reduce_mean(tf.reduce_max(online(held_out, training=False), axis=1))
                 monitor.scalars(step, {"episodic_return": mean_return, "q": q}, "val")
-                state.save_if_best(-mean_return)
+                if state.save_if_best(-mean_return) and args.video:
+                    frames = video.film_game(judge, q_values, args.ep_test)
+                    video.write(monitor, step, "game", frames)
         monitor.close()
     print(f"{total:,} steps, {agent.player.episode:,} episodes")
     if math.isinf(best := -float(state.best)):

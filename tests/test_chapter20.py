@@ -1,5 +1,6 @@
 """Chapter 20: the update, the replay, what the agent sees, schedules, toys, resume of a game."""
 
+import io
 import json
 
 import cv2
@@ -9,8 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from gymnasium.utils.env_checker import check_env
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from chapter20_dqn import atari, data, episodes, play, replay, state, train
+from chapter20_dqn import atari, data, episodes, play, replay, state, train, video
 from chapter20_dqn import eval as evaluation
 from chapter20_dqn.corridor import MAPS, Corridor
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
@@ -510,6 +513,44 @@ def test_what_an_evaluation_says():
     np.testing.assert_allclose([found["standard_error"], found["lower_95"]],
                                [error, 4 - 1.96 * error])
     assert found["highest_return"] == 7 and found["mean_steps"] == 3 and found["episodes"] == 4
+
+
+def read_videos(run):
+    """Returns the GIFs that TensorBoard would show, by step."""
+    events = EventAccumulator(str(run / "tb" / "val"), size_guidance={"tensors": 0}).Reload()
+    assert events.SummaryMetadata("game").plugin_data.plugin_name == "images"
+    return {event.step: [tf.make_ndarray(event.tensor_proto)[n] for n in range(3)]
+            for event in events.Tensors("game")}
+
+
+@pytest.mark.parametrize(("argv", "size"), [
+    (["--eval_every", "2", "--max_steps", "4"], (160, 106)),
+    ([*GAME, "--max_steps", "8"], (80, 80)),
+])
+def test_tensorboard_shows_a_game_of_the_best_evaluation(argv, size):
+    assert train.main(["--name", "seen", *argv]) == 0
+    videos = read_videos(rundir.runs_dir() / train.CHAPTER / "seen")
+    width, height, gif = next(iter(videos.values()))
+    picture = Image.open(io.BytesIO(gif))
+    assert picture.format == "GIF" and picture.size == size == (int(width), int(height))
+    assert picture.n_frames > 1 and len(gif) < 200_000
+
+
+def test_a_film_shows_the_game_that_was_judged():
+    args = flags("--env_name", "ALE/Breakout-v5")
+    player = episodes.Player(data.make_env(args), 4, 0, episodes.VALIDATION)
+    q_values = lambda state: state[-1, 60:64, 40].astype(float)  # noqa: E731
+    seen = []
+    episodes.play_episodes(player, q_values, 0.5, 1, lambda p: seen.append(p.state[-1].copy()))
+    frames = video.film_game(player, q_values, 0.5)
+    assert len(frames) == min(video.MAX_FRAMES, (len(seen) + 1) // 2)
+    np.testing.assert_array_equal(frames, seen[::2][: len(frames)])
+
+
+def test_no_video(monkeypatch):
+    monkeypatch.setattr(video, "film_game", None)
+    argv = ["--name", "blind", "--no-video", "--eval_every", "2", "--max_steps", "2"]
+    assert train.main(argv) == 0
 
 
 def test_an_evaluation_is_repeated_exactly():
