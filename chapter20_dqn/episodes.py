@@ -1,6 +1,6 @@
 """Episodes: who plays them, by which values, and what is kept of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -8,7 +8,7 @@ import numpy as np
 
 TRAINING, VALIDATION, EVALUATION, HELD_OUT = range(1, 5)  # keys: no two see the same episodes
 
-QValues = Callable[[np.ndarray], np.ndarray]  # from a state to the value of each action
+QValues = Callable[[np.ndarray], np.ndarray]  # from states to the value of each action in each
 
 
 class Player:
@@ -18,18 +18,19 @@ class Player:
     checkpoint needs of it: the emulator's own state is never saved.
     """
 
-    def __init__(self, env: gym.Env, history_length: int, *key: int):
-        """Starts the first episode.
+    def __init__(self, env: gym.Env, history_length: int, *key: int, first: int = 0):
+        """Starts an episode.
 
         Args:
             env: from `make_env`.
             history_length: observations in a state.
             *key: whole numbers, which decide the seeds of all episodes.
+            first: the number of the episode.
         """
         self.env, self.key = env, key
         space = env.observation_space
         self.state = np.zeros((history_length, *space.shape), space.dtype)
-        self.start(0)
+        self.start(first)
 
     def start(self, episode: int) -> None:
         """Starts an episode; its state is its first observation, over and over."""
@@ -66,12 +67,16 @@ class Played(NamedTuple):
 
 
 def choose(
-    q_values: QValues, state: np.ndarray, epsilon: float, rng: np.random.Generator, actions: int
-) -> int:
-    """Returns an action: by chance with probability epsilon, else the most valuable one."""
-    if rng.random() < epsilon:
-        return int(rng.integers(actions))
-    return int(np.argmax(q_values(state)))
+    q_values: QValues, players: Sequence[Player], epsilon: float, rng: np.random.Generator
+) -> list[int]:
+    """Returns each player's action: by chance with probability epsilon, else the best one."""
+    num_actions = players[0].env.action_space.n
+    actions = [int(rng.integers(num_actions)) if rng.random() < epsilon else None for _ in players]
+    if None not in actions:
+        return actions
+    best = q_values(np.stack([player.state for player in players])).argmax(axis=1).tolist()
+    return [greedy if action is None else action
+            for action, greedy in zip(actions, best, strict=True)]
 
 
 def play_episodes(
@@ -93,7 +98,7 @@ def play_episodes(
         player.start(number)
         ended = False
         while not ended:
-            action = choose(q_values, player.state, epsilon, rng, player.env.action_space.n)
+            (action,) = choose(q_values, [player], epsilon, rng)
             _, _, ended = player.step(action)
             look(player)
         scores.append(player.score)
