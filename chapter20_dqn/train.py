@@ -34,8 +34,7 @@ from common.monitor import Monitor
 
 CHAPTER = "chapter20_dqn"
 
-# Rewards of 1 are clipped to 0.02: no value is then above 2. Were they up to 100, the cliff where
-# the episode ends would be an error of 100, of which Huber's loss feels no more than of one of 1.
+# Rewards of 1 are clipped to 0.02: no value is then above 2. Rewards of 1 were worse (README).
 CARTPOLE = {
     "env_name": "CartPole-v1", "n_action_repeat": 1, "history_length": 1, "double_q": True,
     "network_header_type": "mlp", "mlp_units": [128, 128], "mlp_activation": "relu",
