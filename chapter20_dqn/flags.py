@@ -83,6 +83,8 @@ def add_learning_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--momentum", type=cli.fraction, default=0.95, help="of RMSProp")
     group.add_argument("--decay", type=cli.share, default=0.9,
                        help="of RMSProp's mean of squared gradients")
+    group.add_argument("--jit_compile", action=argparse.BooleanOptionalAction, default=False,
+                       help="compile the update with XLA, which rounds otherwise")
     group.add_argument("--max_grad_norm", type=cli.positive_float,
                        help="the gradient of each variable is clipped to this norm (default: not)")
 

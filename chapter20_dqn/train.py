@@ -94,7 +94,7 @@ def make_update(
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     """Compiles one update: targets, gradients, new weights, what was off."""
 
-    @tf.function
+    @tf.function(jit_compile=args.jit_compile)
     def update(
         states: tf.Tensor, actions: tf.Tensor, rewards: tf.Tensor, next_states: tf.Tensor,
         discounts: tf.Tensor, weights: tf.Tensor,

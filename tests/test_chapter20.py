@@ -104,8 +104,9 @@ class TestUpdate:
         np.testing.assert_array_equal(kept, np.float32([[1, 0.5], [0.2, 0.3]]))
         return float(loss), float(q), errors.numpy(), moved - np.float32([[1, 2], [3, 4]])
 
-    def test_errors_and_loss(self):
-        loss, q, errors, _ = self.run()
+    @pytest.mark.parametrize("compiler", ["--jit_compile", "--no-jit_compile"])
+    def test_errors_and_loss(self, compiler):
+        loss, q, errors, _ = self.run(compiler)
         expected = [1 + 0.99 * 0.3 - 1, -1 + 0.99 * 1 - 4, 8 - 4]
         np.testing.assert_allclose(errors, expected, rtol=1e-5)
         np.testing.assert_allclose(loss, (0.297**2 / 2 + 4.01 - 0.5 + 3.5) / 3, rtol=1e-5)
@@ -580,7 +581,8 @@ def test_environments_take_turns_and_share_a_call_of_the_network():
 
 
 @pytest.mark.parametrize("more", [
-    [], ["--num_envs", "2", "--t_learn_start", "15", "--prioritized", "--n_step", "3"]])
+    [], ["--num_envs", "2", "--t_learn_start", "15", "--prioritized", "--n_step", "3",
+         "--jit_compile"]])
 def test_a_game_resumes_to_the_last_bit(more):
     """The run that is cut in two ends its first part in the midst of a game, and of a round."""
     assert train.main(["--name", "whole", *GAME, *more, "--max_steps", "29"]) == 0
