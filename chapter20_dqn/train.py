@@ -229,7 +229,8 @@ def learn(
         rows = replay.draw(args.batch_size, agent.rng)
         if args.prioritized:
             weights = replay.weights(rows, beta_at(step, args))
-        loss, q, errors = update(*replay.batch(rows), weights)
+        # A tf.function takes longer to convert arrays itself.
+        loss, q, errors = update(*map(tf.constant, (*replay.batch(rows), weights)))
         if args.prioritized:
             replay.prioritise(rows, errors.numpy())
         agent.window["losses"].append(float(loss))
