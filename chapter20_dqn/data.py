@@ -11,9 +11,7 @@ shows it a row of numbers or the number of a state.
 import argparse
 import json
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import ale_py
 import gymnasium as gym
@@ -21,11 +19,10 @@ import numpy as np
 
 from chapter20_dqn import corridor
 from chapter20_dqn.atari import AtariFrames
+from chapter20_dqn.episodes import Player, play_episodes
 from chapter21_policy_gradient.data import STEP_CAP, check_name
 from common import cli, images, inputs, rundir
 from common.errors import UserError
-
-TRAINING, VALIDATION, EVALUATION, HELD_OUT = range(1, 5)  # keys: no two see the same episodes
 
 OFFLINE = {
     "CartPole-v1": "Gymnasium's cart with a pole, as any environment of `--env_name`",
@@ -33,8 +30,6 @@ OFFLINE = {
     "CorridorSmall-v5": "a toy of this chapter, as CorridorSmall-v10, CorridorBig-v5 and -v10",
 }
 SOURCES: dict[str, inputs.Source] = {}
-
-QValues = Callable[[np.ndarray], np.ndarray]  # from a state to the value of each action
 
 
 class OneHot(gym.ObservationWrapper):
@@ -109,7 +104,8 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
     except (gym.error.Error, ModuleNotFoundError) as error:
         raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
     if render_mode and "rgb_array" not in env.metadata.get("render_modes", []):
-        raise UserError(f"{name} draws no pictures", "leave --display and --record away")
+        raise UserError(f"{name} draws no pictures",
+                        "leave --display and --record away, and train with --no-video")
     cap = args.max_episode_steps or gym.spec(name).max_episode_steps
     if atari:
         no_ops = args.max_random_start if args.random_start else 0
@@ -135,113 +131,6 @@ def _check_spaces(name: str, env: gym.Env) -> None:
                         "this agent takes Atari's frames, a row of numbers, Box(...) of shape "
                         "(n,), or the number of a state, Discrete(n), and gives one of some "
                         "actions, Discrete(n)")
-
-
-class Player:
-    """Plays one episode after the other, and holds the state that the network is asked about.
-
-    Episode n is a pure function of (key, n) and the actions in it. So these are all that a
-    checkpoint needs of it: the emulator's own state is never saved.
-    """
-
-    def __init__(self, env: gym.Env, history_length: int, *key: int):
-        """Starts the first episode.
-
-        Args:
-            env: from `make_env`.
-            history_length: observations in a state.
-            *key: whole numbers, which decide the seeds of all episodes.
-        """
-        self.env, self.key = env, key
-        space = env.observation_space
-        self.state = np.zeros((history_length, *space.shape), space.dtype)
-        self.start(0)
-
-    def start(self, episode: int) -> None:
-        """Starts an episode; its state is its first observation, over and over."""
-        self.episode, self.actions, self.score = episode, [], 0.0
-        seed = np.random.default_rng([*self.key, episode]).integers(2**31)
-        self.state[:], _ = self.env.reset(seed=int(seed))
-
-    def step(self, action: int) -> tuple[float, bool, bool]:
-        """Acts.
-
-        Returns:
-            The reward; whether there is nothing more to gain, because the episode is over or a
-            life was lost; whether a new episode must be started.
-        """
-        observation, reward, terminated, truncated, info = self.env.step(action)
-        self.actions.append(action)
-        self.score += reward
-        self.state[:-1] = self.state[1:]
-        self.state[-1] = observation
-        return reward, terminated or info.get("life_lost", False), terminated or truncated
-
-    def resume(self, episode: int, actions: list[int]) -> None:
-        """Gets to where an interrupted episode was, by doing it all again."""
-        self.start(episode)
-        for action in actions:
-            self.step(action)
-
-
-class Played(NamedTuple):
-    """Some whole episodes: float64 (episodes,), unclipped, and int64 (episodes,)."""
-
-    returns: np.ndarray
-    steps: np.ndarray
-
-
-def choose(
-    q_values: QValues, state: np.ndarray, epsilon: float, rng: np.random.Generator, actions: int
-) -> int:
-    """Returns an action: by chance with probability epsilon, else the most valuable one."""
-    if rng.random() < epsilon:
-        return int(rng.integers(actions))
-    return int(np.argmax(q_values(state)))
-
-
-def play_episodes(
-    player: Player, q_values: QValues, epsilon: float, count: int,
-    look: Callable[[Player], None] = lambda player: None,
-) -> Played:
-    """Plays whole episodes, numbers 0 to count - 1 of a player's key.
-
-    Args:
-        player: nothing else uses it.
-        q_values: of the network that acts.
-        epsilon: the share of actions by chance.
-        count: episodes.
-        look: is called after each step.
-    """
-    scores, steps = [], []
-    for number in range(count):
-        rng = np.random.default_rng([*player.key, number, 1])
-        player.start(number)
-        ended = False
-        while not ended:
-            action = choose(q_values, player.state, epsilon, rng, player.env.action_space.n)
-            _, _, ended = player.step(action)
-            look(player)
-        scores.append(player.score)
-        steps.append(len(player.actions))
-    return Played(np.array(scores), np.array(steps))
-
-
-def held_out_states(env: gym.Env, history_length: int, seed: int, count: int = 64) -> np.ndarray:
-    """Returns states that chance comes to, of shape (count, history_length, ...).
-
-    The mean of their greatest values, on states that never change, shows how training goes better
-    than scores do, which depend on luck (Mnih et al. 2013, section 5.1).
-    """
-    player = Player(env, history_length, seed, HELD_OUT)
-    rng = np.random.default_rng([seed, HELD_OUT])
-    states = []
-    while len(states) < count:
-        for _ in range(10):
-            if player.step(int(rng.integers(env.action_space.n)))[2]:
-                player.start(player.episode + 1)
-        states.append(player.state.copy())
-    return np.array(states)
 
 
 def digest(args: argparse.Namespace) -> str:

@@ -16,7 +16,7 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 
-from chapter20_dqn import data
+from chapter20_dqn import data, episodes
 from chapter20_dqn.model import make_q_function
 from chapter20_dqn.train import build_networks
 from common import checkpoint, cli, images, results
@@ -37,7 +37,7 @@ def load_run(
     return network, env
 
 
-def summary(played: data.Played) -> dict[str, float]:
+def summary(played: episodes.Played) -> dict[str, float]:
     """Returns what is said of some episodes; the bound is that of a 95 % interval of the mean."""
     returns = played.returns
     error = returns.std(ddof=1) / np.sqrt(len(returns)) if len(returns) > 1 else 0.0
@@ -69,10 +69,10 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     network, env = load_run(args, flags)
     q_values, _ = make_q_function(network, flags.network_header_type)
     count = args.num_episodes or (ATARI_EPISODES if data.is_atari(flags.env_name) else EPISODES)
-    player = data.Player(env, flags.history_length, flags.seed, data.EVALUATION)
+    player = episodes.Player(env, flags.history_length, flags.seed, episodes.EVALUATION)
     scores = {}
     for name, epsilon in (("chance", 1.0), ("network", flags.ep_test)):
-        scores[name] = summary(data.play_episodes(player, q_values, epsilon, count))
+        scores[name] = summary(episodes.play_episodes(player, q_values, epsilon, count))
         print(f"{name:>8}: mean return {scores[name]['mean_return']:.1f} ± "
               f"{scores[name]['standard_error']:.1f} over {count} episodes, from "
               f"{scores[name]['lowest_return']:g} to {scores[name]['highest_return']:g}")

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from chapter20_dqn import data
+from chapter20_dqn import episodes
 from chapter20_dqn.eval import load_run
 from common import cli, export
 
@@ -31,7 +31,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         return {"actions": tf.argmax(q_values, axis=1), "q_values": q_values}
 
     dtype = env.observation_space.dtype
-    states = data.held_out_states(env, flags.history_length, flags.seed, 8)
+    states = episodes.held_out_states(env, flags.history_length, flags.seed, 8)
     folder = export.write(
         args.run_dir,
         network,

@@ -13,6 +13,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add_network_flags(parser.add_argument_group("network"))
     add_time_flags(parser.add_argument_group("times, in steps; most are multiplied by --scale"))
     add_learning_flags(parser.add_argument_group("learning"))
+    add_replay_flags(parser.add_argument_group("replay"))
     add_run_flags(parser.add_argument_group("logs and evaluation"))
 
 
@@ -46,6 +47,8 @@ def add_time_flags(group: argparse._ArgumentGroup) -> None:
                        help="steps between two copies of the network to the target network, x")
     group.add_argument("--t_ep_end", type=cli.positive_int, default=100,
                        help="steps, from --t_learn_start on, in which epsilon falls, x")
+    group.add_argument("--t_beta_end", type=cli.positive_int, default=5000,
+                       help="steps in which --priority_beta rises to 1, x")
     group.add_argument("--t_test", type=cli.positive_int, default=1,
                        help="steps between two log lines and evaluations, x")
     group.add_argument("--t_train_max", type=cli.positive_int, default=5000,
@@ -80,8 +83,25 @@ def add_learning_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--momentum", type=cli.fraction, default=0.95, help="of RMSProp")
     group.add_argument("--decay", type=cli.share, default=0.9,
                        help="of RMSProp's mean of squared gradients")
+    group.add_argument("--jit_compile", action=argparse.BooleanOptionalAction, default=False,
+                       help="compile the update with XLA, which rounds otherwise")
     group.add_argument("--max_grad_norm", type=cli.positive_float,
                        help="the gradient of each variable is clipped to this norm (default: not)")
+
+
+def add_replay_flags(group: argparse._ArgumentGroup) -> None:
+    """Adds the flags of what is remembered, and how it is drawn."""
+    group.add_argument("--num_envs", type=cli.positive_int, default=1,
+                       help="environments that are acted in by turns, one call of the network "
+                            "for all of them; they share the replay evenly")
+    group.add_argument("--n_step", type=cli.positive_int, default=1,
+                       help="steps whose rewards are added up before the target network's value")
+    group.add_argument("--prioritized", action=argparse.BooleanOptionalAction, default=False,
+                       help="what was surprising is drawn more often")
+    group.add_argument("--priority_alpha", type=cli.fraction, default=0.6,
+                       help="how much more often: 0 is not at all, 1 in proportion to the error")
+    group.add_argument("--priority_beta", type=cli.fraction, default=0.4,
+                       help="how far the loss makes up for that, at first; at last 1, in full")
 
 
 def add_run_flags(group: argparse._ArgumentGroup) -> None:
@@ -94,5 +114,7 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
                        help="episodes an evaluation; the best weights are kept by their return")
     group.add_argument("--ep_test", type=cli.fraction, default=0.05,
                        help="the share of actions by chance when evaluated or played")
+    group.add_argument("--video", action=argparse.BooleanOptionalAction, default=True,
+                       help="a game of each evaluation that is the best so far, in TensorBoard")
     group.add_argument("--save_every", type=cli.positive_int, default=50_000,
                        help="steps between two checkpoints")

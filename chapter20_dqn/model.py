@@ -78,29 +78,28 @@ def build_q_network(
 
 def td_targets(
     rewards: tf.Tensor,
-    terminals: tf.Tensor,
-    discount: float,
+    discounts: tf.Tensor,
     next_target_q: tf.Tensor,
     next_online_q: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Returns what the value of each action done should have been, float32 of shape (batch,).
 
-    y = r, if nothing more was to be gained, else r + discount · Q_target(s', a') with
+    y = r + discount · Q_target(s', a') with
 
         a' = argmax Q_target(s', ·)    (Mnih et al. 2015)
         a' = argmax Q_online(s', ·)    (double Q-learning, van Hasselt et al. 2016)
 
     Args:
         rewards: float32 of shape (batch,).
-        terminals: bool of shape (batch,).
-        discount: what a reward loses in a step.
+        discounts: float32 of shape (batch,): γ, or γⁿ if rewards are those of n steps; 0 if
+            nothing more was to be gained.
         next_target_q: Q_target(s', ·), float32 of shape (batch, num_actions).
         next_online_q: Q_online(s', ·), likewise, for double Q-learning.
     """
     choosing = next_target_q if next_online_q is None else next_online_q
     best = tf.argmax(choosing, axis=1)  # (batch,)
     following = tf.gather(next_target_q, best, axis=1, batch_dims=1)
-    return rewards + discount * tf.where(terminals, 0.0, following)
+    return rewards + discounts * following
 
 
 def huber(errors: tf.Tensor) -> tf.Tensor:
@@ -112,7 +111,7 @@ def huber(errors: tf.Tensor) -> tf.Tensor:
 def make_q_function(
     network: keras.Model, header: str
 ) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[], None]]:
-    """Returns the quickest way to ask for the values of one state, and to renew it.
+    """Returns the quickest way to ask for the values of a few states, and to renew it.
 
     A small network answers in NumPy, from a copy of the weights: a call of TensorFlow takes longer
     than its few products. `model.predict`, made for large batches, takes a hundred times as long.
@@ -122,12 +121,12 @@ def make_q_function(
         header: of the network.
 
     Returns:
-        From a state to its values, float32 (num_actions,); and a function to be called when the
-        network has changed.
+        From states to their values, float32 (count, num_actions); and a function to be called
+        when the network has changed.
     """
     if header != "mlp":
         in_graph = tf.function(partial(network, training=False))
-        return lambda state: in_graph(state[None]).numpy()[0], lambda: None
+        return lambda states: in_graph(states).numpy(), lambda: None
     layers: dict[str, list[np.ndarray]] = {}
     dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     activation = dense[0].activation.__name__
@@ -147,24 +146,24 @@ ACTIVATIONS = {
 
 
 def mlp_in_numpy(
-    layers: dict[str, list[np.ndarray]], activation: str, state: np.ndarray
+    layers: dict[str, list[np.ndarray]], activation: str, states: np.ndarray
 ) -> np.ndarray:
-    """Returns what an "mlp" network gives for one state, float32 of shape (num_actions,).
+    """Returns what an "mlp" network gives, float32 of shape (count, num_actions).
 
     Args:
         layers: kernel and bias of each layer, by the names of `build_q_network`.
         activation: of the hidden layers, of `ACTIVATIONS`.
-        state: of shape (history_length, n).
+        states: of shape (count, history_length, n).
     """
     def linear(name: str, x: np.ndarray) -> np.ndarray:
         kernel, bias = layers[name]
         return x @ kernel + bias
 
-    act, x = ACTIVATIONS[activation], state.ravel()
+    act, x = ACTIVATIONS[activation], states.reshape(len(states), -1)
     for number in range(sum(name.startswith("hidden") for name in layers)):
         x = act(linear(f"hidden{number}", x))
     if "q" in layers:
         return linear("q", x)
     value = linear("value", act(linear("value_hidden", x)))
     advantage = linear("advantage", act(linear("advantage_hidden", x)))
-    return value + advantage - advantage.mean()
+    return value + advantage - advantage.mean(axis=1, keepdims=True)

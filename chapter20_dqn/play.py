@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chapter20_dqn import data
+from chapter20_dqn import data, episodes
 from chapter20_dqn.eval import load_run
 from chapter20_dqn.model import make_q_function
 from chapter21_policy_gradient.play import FRAMES_PER_SECOND, add_flags, render_mode, write_video
@@ -37,12 +37,12 @@ def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     epsilon = flags.ep_test if args.epsilon is None else args.epsilon
     frames: list[np.ndarray] = []
 
-    def look(player: data.Player) -> None:
+    def look(player: episodes.Player) -> None:
         if args.record:
             frames.append(picture(env.render()))
 
-    player = data.Player(env, flags.history_length, args.seed)
-    played = data.play_episodes(player, q_values, epsilon, args.num_episodes, look)
+    player = episodes.Player(env, flags.history_length, args.seed)
+    played = episodes.play_episodes(player, q_values, epsilon, args.num_episodes, look)
     env.close()
     for number, (score, steps) in enumerate(zip(*played, strict=True), start=1):
         print(f"episode {number}: {steps} steps, return {score:g}")

@@ -1,6 +1,6 @@
 """Exact resume for an agent: what is no tensor is saved beside the checkpoints.
 
-checkpoints/agent-<step>.npz holds the replay, the running episode's actions, the random numbers'
+checkpoints/agent-<step>.npz holds the replay, the running episodes' actions, the random numbers'
 state and the averages of the next log line. There is one such file, of the newest checkpoint.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from chapter20_dqn.data import Player
+from chapter20_dqn.episodes import Player
 from chapter20_dqn.replay import Replay
 from common.checkpoint import TrainState
 from common.errors import UserError
@@ -27,22 +27,26 @@ def empty_window() -> dict[str, Any]:
 
 @dataclass
 class Agent:
-    """What acts: its episode, its memory, its dice, and what the next log line will tell."""
+    """What acts: its episodes, its memory, its dice, and what the next log line will tell."""
 
-    player: Player
+    players: list[Player]
     replay: Replay
     rng: np.random.Generator
+    chosen: list[int] = field(default_factory=list)  # what each player does in this round
     window: dict[str, Any] = field(default_factory=empty_window)
 
     def snapshot(self) -> str:
         """Returns as JSON all but the replay. Floats come back to the last bit."""
-        return json.dumps({"episode": self.player.episode, "actions": self.player.actions,
-                           "rng": self.rng.bit_generator.state, "window": self.window})
+        return json.dumps({"players": [(p.episode, p.actions) for p in self.players],
+                           "chosen": self.chosen, "rng": self.rng.bit_generator.state,
+                           "window": self.window})
 
     def restore(self, snapshot: str) -> None:
         """Gets to where the agent was when `snapshot` was called."""
         saved = json.loads(snapshot)
-        self.player.resume(saved["episode"], saved["actions"])
+        for player, (episode, actions) in zip(self.players, saved["players"], strict=True):
+            player.resume(episode, actions)
+        self.chosen = saved["chosen"]
         self.rng.bit_generator.state = saved["rng"]
         self.window = saved["window"]
 

@@ -11,6 +11,7 @@ of the best action after it.
 """
 
 import argparse
+import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -21,9 +22,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter20_dqn import data
+from chapter20_dqn import data, episodes, video
 from chapter20_dqn.flags import add_flags
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
+from chapter20_dqn.prioritized import PrioritizedReplay
 from chapter20_dqn.replay import Replay
 from chapter20_dqn.state import Agent, AgentState, empty_window
 from common import cli, rundir
@@ -32,25 +34,24 @@ from common.monitor import Monitor
 
 CHAPTER = "chapter20_dqn"
 
-# Rewards of 1 are clipped to 0.02: no value is then above 2. Were they up to 100, the cliff where
-# the episode ends would be an error of 100, of which Huber's loss feels no more than of one of 1.
+# Rewards of 1 are clipped to 0.02: no value is then above 2. Rewards of 1 were worse (README).
 CARTPOLE = {
     "env_name": "CartPole-v1", "n_action_repeat": 1, "history_length": 1, "double_q": True,
     "network_header_type": "mlp", "mlp_units": [128, 128], "mlp_activation": "relu",
     "scale": 1, "memory_size": 10_000, "t_learn_start": 500, "t_train_freq": 1,
-    "t_target_q_update_freq": 200, "t_ep_end": 4000, "ep_end": 0.02, "t_test": 1024,
-    "t_train_max": 50_000_000, "batch_size": 128, "optimizer": "adam", "learning_rate": 5e-4,
-    "learning_rate_minimum": 5e-4, "max_r": 0.02, "ep_test": 0.0, "eval_episodes": 20,
-    "save_every": 10_240,
+    "t_target_q_update_freq": 200, "t_ep_end": 4000, "ep_end": 0.02, "t_beta_end": 20_000,
+    "t_test": 1024, "t_train_max": 50_000_000, "batch_size": 128, "optimizer": "adam",
+    "learning_rate": 5e-4, "learning_rate_minimum": 5e-4, "max_r": 0.02, "ep_test": 0.0,
+    "eval_episodes": 20, "save_every": 10_240,
 }
 PRESETS = {
     "demo": CARTPOLE | {"max_steps": 20_480},
     "book": {"env_name": "ALE/Breakout-v5"},
     "best": CARTPOLE | {"max_steps": 40_960},
     "breakout": {"env_name": "ALE/Breakout-v5", "scale": 1000, "memory_size": 200,
-                 "t_learn_start": 20, "t_ep_end": 180, "t_test": 10, "double_q": True,
-                 "optimizer": "adam", "learning_rate": 1e-4, "learning_rate_minimum": 1e-4,
-                 "eval_every": 50_000, "max_steps": 1_000_000},
+                 "t_learn_start": 20, "t_ep_end": 180, "t_beta_end": 1000, "t_test": 10,
+                 "double_q": True, "optimizer": "adam", "learning_rate": 1e-4,
+                 "learning_rate_minimum": 1e-4, "eval_every": 50_000, "max_steps": 1_000_000},
 }
 
 
@@ -75,6 +76,12 @@ def learning_rate_at(step: int, args: argparse.Namespace) -> float:
     return max(args.learning_rate_minimum, rate)
 
 
+def beta_at(step: int, args: argparse.Namespace) -> float:
+    """Returns how far the weights make up for uneven draws: it rises evenly to 1."""
+    share = min(1.0, step / (args.t_beta_end * args.scale))
+    return args.priority_beta + (1 - args.priority_beta) * share
+
+
 def make_optimizer(args: argparse.Namespace) -> keras.Optimizer:
     """Builds the original's RMSProp, or Adam."""
     if args.optimizer == "adam":
@@ -87,14 +94,14 @@ def make_update(
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     """Compiles one update: targets, gradients, new weights, what was off."""
 
-    @tf.function
+    @tf.function(jit_compile=args.jit_compile)
     def update(
-        windows: tf.Tensor, actions: tf.Tensor, rewards: tf.Tensor, terminals: tf.Tensor
+        states: tf.Tensor, actions: tf.Tensor, rewards: tf.Tensor, next_states: tf.Tensor,
+        discounts: tf.Tensor, weights: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        states, next_states = windows[:, :-1], windows[:, 1:]
         next_online_q = online(next_states, training=False) if args.double_q else None
-        targets = td_targets(rewards, terminals, args.discount_r,
-                             target(next_states, training=False), next_online_q)
+        targets = td_targets(rewards, discounts, target(next_states, training=False),
+                             next_online_q)
         with tf.GradientTape() as tape:
             q = online(states, training=True)  # (batch, num_actions)
             errors = targets - tf.gather(q, actions, axis=1, batch_dims=1)  # (batch,)
@@ -102,7 +109,7 @@ def make_update(
                 errors = tf.minimum(errors, args.max_delta)
             if args.min_delta is not None:
                 errors = tf.maximum(errors, args.min_delta)
-            loss = tf.reduce_mean(huber(errors))
+            loss = tf.reduce_mean(weights * huber(errors))
         gradients = tape.gradient(loss, online.trainable_variables)
         if args.max_grad_norm is not None:
             gradients = [tf.clip_by_norm(g, args.max_grad_norm) for g in gradients]
@@ -171,24 +178,75 @@ def tell(args: argparse.Namespace, network: keras.Model) -> None:
 
 def make_replay(args: argparse.Namespace, env: gym.Env) -> Replay:
     """Allocates the replay; see `Replay`."""
-    space = env.observation_space
-    return Replay(args.memory_size * args.scale, space.shape, space.dtype, args.history_length)
+    space, capacity = env.observation_space, args.memory_size * args.scale
+    if args.num_envs > capacity:
+        raise UserError(f"{args.num_envs} environments share a replay of {capacity} observations",
+                        "lower --num_envs")
+    kind = (functools.partial(PrioritizedReplay, alpha=args.priority_alpha) if args.prioritized
+            else Replay)
+    return kind(capacity, space.shape, space.dtype, args.history_length, args.n_step,
+                args.discount_r, args.num_envs)
 
 
-def act(agent: Agent, q_values: data.QValues, epsilon: float, args: argparse.Namespace) -> None:
-    """Takes one step, and remembers it."""
-    player, replay = agent.player, agent.replay
+def make_agent(args: argparse.Namespace, env: gym.Env) -> Agent:
+    """Makes an agent; of N environments number i plays episodes i, i + N, i + 2N ..."""
+    envs = [env, *(data.make_env(args) for _ in range(args.num_envs - 1))]
+    players = [episodes.Player(env, args.history_length, args.seed, episodes.TRAINING, first=n)
+               for n, env in enumerate(envs)]
+    return Agent(players, make_replay(args, env), np.random.default_rng(args.seed))
+
+
+def act(
+    agent: Agent, step: int, q_values: episodes.QValues, epsilon: float, args: argparse.Namespace
+) -> None:
+    """Takes one step in the environment whose turn it is, and remembers it.
+
+    The first in a round chooses for all.
+    """
+    turn = (step - 1) % len(agent.players)
+    if turn == 0:
+        agent.chosen = episodes.choose(q_values, agent.players, epsilon, agent.rng)
+    player, action = agent.players[turn], agent.chosen[turn]
     observation = player.state[-1].copy()
-    action = data.choose(q_values, player.state, epsilon, agent.rng, player.env.action_space.n)
     reward, terminal, ended = player.step(action)
     reward = min(max(reward, args.min_r), args.max_r)
-    replay.add(observation, action, reward, terminal)
+    agent.replay.add(observation, action, reward, terminal, turn)
     agent.window["reward"] += reward
     agent.window["actions"].append(action)
     if ended:
-        replay.close(player.state[-1])
+        agent.replay.close(player.state[-1], turn)
         agent.window["returns"].append(player.score)
-        player.start(player.episode + 1)
+        player.start(player.episode + len(agent.players))
+
+
+def learn(
+    agent: Agent, step: int, update: Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+    args: argparse.Namespace,
+) -> None:
+    """Updates the network from batches of the replay."""
+    replay, weights = agent.replay, np.ones(args.batch_size, np.float32)
+    for _ in range(args.gradient_steps):
+        rows = replay.draw(args.batch_size, agent.rng)
+        if args.prioritized:
+            weights = replay.weights(rows, beta_at(step, args))
+        # A tf.function takes longer to convert arrays itself.
+        loss, q, errors = update(*map(tf.constant, (*replay.batch(rows), weights)))
+        if args.prioritized:
+            replay.prioritise(rows, errors.numpy())
+        agent.window["losses"].append(float(loss))
+        agent.window["q"].append(float(q))
+
+
+def evaluate(
+    monitor: Monitor, step: int, judge: episodes.Player, q_values: episodes.QValues,
+    network: keras.Model, held_out: np.ndarray, args: argparse.Namespace,
+) -> float:
+    """Plays whole episodes and logs their mean return, which it returns, and Q at `held_out`."""
+    played = episodes.play_episodes(judge, q_values, args.ep_test, args.eval_episodes)
+    mean_return = float(played.returns.mean())
+    q = tf.reduce_mean(tf.reduce_max(network(held_out, training=False), axis=1))
+    monitor.scalars(step, {"episodic_return": mean_return, "q": q}, "val")
+    return mean_return
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
@@ -200,34 +258,30 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     total, every = min(args.max_steps, args.t_train_max * args.scale), args.t_test * args.scale
     learn_start, target_freq = (n * args.scale for n in
                                 (args.t_learn_start, args.t_target_q_update_freq))
-    env, judged = data.make_env(args), data.make_env(args)
+    env, judged = data.make_env(args), data.make_env(args, "rgb_array" if args.video else None)
     check_header(args)
     online, target = build_networks(args, env)
     tell(args, online)
     optimizer = make_optimizer(args)
     update = make_update(online, target, optimizer, args)
-    agent = Agent(data.Player(env, args.history_length, args.seed, data.TRAINING),
-                  make_replay(args, env), np.random.default_rng(args.seed))
-    judge = data.Player(judged, args.history_length, args.seed, data.VALIDATION)
-    held_out = data.held_out_states(judged, args.history_length, args.seed)
+    agent = make_agent(args, env)
+    judge = episodes.Player(judged, args.history_length, args.seed, episodes.VALIDATION)
+    held_out = episodes.held_out_states(judged, args.history_length, args.seed)
     with rundir.open_run(args, dataset_sha256=data.digest(args),
                          parameters=online.count_params()) as run:
         state = AgentState(run, agent, {"online": online, "target": target},
                            {"optimizer": (optimizer, online.trainable_variables)})
         q_values, renew = make_q_function(online, args.network_header_type)
         start = int(state.step)
-        refilled = 0 if agent.replay.added else start  # learning waits for a full enough replay
+        refilled = 0 if len(agent.replay) else start  # learning waits for a full enough replay
         monitor = Monitor(run, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, _ in state.steps(itertools.repeat(None), total, args.save_every, monitor):
             epsilon = epsilon_at(step, args)
-            act(agent, q_values, epsilon, args)
+            act(agent, step, q_values, epsilon, args)
             if step > learn_start + refilled and step % args.t_train_freq == 0:
                 optimizer.learning_rate = learning_rate_at(step, args)
-                for _ in range(args.gradient_steps):
-                    loss, q, _ = update(*agent.replay.sample(args.batch_size, agent.rng))
-                    agent.window["losses"].append(float(loss))
-                    agent.window["q"].append(float(q))
+                learn(agent, step, update, args)
                 renew()
             if step % target_freq == 0:
                 target.set_weights(online.get_weights())
@@ -237,13 +291,12 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                     "training/learning_rate": learning_rate_at(step, args)})
                 agent.window = empty_window()
             if step % (args.eval_every or every) == 0:
-                played = data.play_episodes(judge, q_values, args.ep_test, args.eval_episodes)
-                mean_return = played.returns.mean()
-                q = tf.reduce_mean(tf.reduce_max(online(held_out, training=False), axis=1))
-                monitor.scalars(step, {"episodic_return": mean_return, "q": q}, "val")
-                state.save_if_best(-mean_return)
+                mean_return = evaluate(monitor, step, judge, q_values, online, held_out, args)
+                if state.save_if_best(-mean_return) and args.video:
+                    frames = video.film_game(judge, q_values, args.ep_test)
+                    video.write(monitor, step, "game", frames)
         monitor.close()
-    print(f"{total:,} steps, {agent.player.episode:,} episodes")
+    print(f"{total:,} steps, {max(player.episode for player in agent.players):,} episodes")
     if math.isinf(best := -float(state.best)):
         return {"step": total}
     print(f"the best evaluation's mean return was {best:.1f}")

@@ -1,5 +1,7 @@
 """Chapter 20: the update, the replay, what the agent sees, schedules, toys, resume of a game."""
 
+import functools
+import io
 import json
 
 import cv2
@@ -9,12 +11,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from gymnasium.utils.env_checker import check_env
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from chapter20_dqn import atari, data, play, replay, state, train
+from chapter20_dqn import atari, data, episodes, play, replay, state, train, video
 from chapter20_dqn import eval as evaluation
 from chapter20_dqn.corridor import MAPS, Corridor
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
-from chapter20_dqn.replay import Replay
+from chapter20_dqn.prioritized import PrioritizedReplay, SumTree
+from chapter20_dqn.replay import Batch, Replay
 from common import rundir
 from common.errors import UserError
 
@@ -52,8 +57,7 @@ def test_numpy_values_as_the_network(output, activation):
     states = np.random.default_rng(1).normal(size=(7, 2, 5)).astype(np.float32)
     q_values, renew = make_q_function(network, "mlp")
     for _ in range(2):
-        found = [q_values(s) for s in states]
-        np.testing.assert_allclose(found, network(states), atol=1e-6)
+        np.testing.assert_allclose(q_values(states), network(states), atol=1e-6)
         network.set_weights([w + 0.1 for w in network.get_weights()])
         renew()
 
@@ -66,13 +70,13 @@ def test_the_advantages_of_a_dueling_network_have_mean_zero():
 
 
 def test_targets_by_hand():
-    rewards, terminals = tf.constant([1.0, -1.0, 0.5]), tf.constant([False, True, False])
+    rewards, discounts = tf.constant([1.0, -1.0, 0.5]), tf.constant([0.9, 0.0, 0.81])
     target = tf.constant([[2.0, 3], [5, 7], [4, 1]])
     online = tf.constant([[9.0, 8], [0, 1], [1, 2]])
-    plain = td_targets(rewards, terminals, 0.9, target)
-    np.testing.assert_allclose(plain, [1 + 0.9 * 3, -1, 0.5 + 0.9 * 4], rtol=1e-6)
-    double = td_targets(rewards, terminals, 0.9, target, online)
-    np.testing.assert_allclose(double, [1 + 0.9 * 2, -1, 0.5 + 0.9 * 1], rtol=1e-6)
+    plain = td_targets(rewards, discounts, target)
+    np.testing.assert_allclose(plain, [1 + 0.9 * 3, -1, 0.5 + 0.81 * 4], rtol=1e-6)
+    double = td_targets(rewards, discounts, target, online)
+    np.testing.assert_allclose(double, [1 + 0.9 * 2, -1, 0.5 + 0.81 * 1], rtol=1e-6)
 
 
 def test_huber_by_hand():
@@ -82,11 +86,12 @@ def test_huber_by_hand():
 class TestUpdate:
     """One update against NumPy, on a network of a single layer."""
 
-    WINDOWS = np.float32([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, 1], [0, 1]]])
-    ACTIONS, TERMINALS = np.array([0, 1, 1]), np.array([False, False, True])
-    REWARDS = np.float32([1, -1, 8])
+    BATCH = Batch(states=np.float32([[[1, 0]], [[0, 1]], [[0, 1]]]), actions=np.array([0, 1, 1]),
+                  rewards=np.float32([1, -1, 8]),
+                  next_states=np.float32([[[0, 1]], [[1, 0]], [[0, 1]]]),
+                  discounts=np.float32([0.99, 0.99, 0]))
 
-    def run(self, *argv: str):
+    def run(self, *argv: str, weights=(1, 1, 1)):
         args = flags("--optimizer", "rmsprop", "--learning_rate", "0.1", *argv)
         online, target = (keras.Sequential([keras.Input((1, 2)), keras.layers.Flatten(),
                                             keras.layers.Dense(2, use_bias=False)])
@@ -94,17 +99,26 @@ class TestUpdate:
         online.set_weights([np.float32([[1, 2], [3, 4]])])
         target.set_weights([np.float32([[1, 0.5], [0.2, 0.3]])])
         update = train.make_update(online, target, train.make_optimizer(args), args)
-        loss, q, errors = update(self.WINDOWS, self.ACTIONS, self.REWARDS, self.TERMINALS)
+        loss, q, errors = update(*self.BATCH, np.float32(weights))
         (moved,), (kept,) = online.get_weights(), target.get_weights()
         np.testing.assert_array_equal(kept, np.float32([[1, 0.5], [0.2, 0.3]]))
         return float(loss), float(q), errors.numpy(), moved - np.float32([[1, 2], [3, 4]])
 
-    def test_errors_and_loss(self):
-        loss, q, errors, _ = self.run()
+    @pytest.mark.parametrize("compiler", ["--jit_compile", "--no-jit_compile"])
+    def test_errors_and_loss(self, compiler):
+        loss, q, errors, _ = self.run(compiler)
         expected = [1 + 0.99 * 0.3 - 1, -1 + 0.99 * 1 - 4, 8 - 4]
         np.testing.assert_allclose(errors, expected, rtol=1e-5)
         np.testing.assert_allclose(loss, (0.297**2 / 2 + 4.01 - 0.5 + 3.5) / 3, rtol=1e-5)
         np.testing.assert_allclose(q, (1 + 2 + 3 + 4 + 3 + 4) / 6, rtol=1e-6)
+
+    def test_weights(self):
+        loss, _, errors, moved = self.run(weights=(1, 0.5, 0))
+        np.testing.assert_allclose(errors, self.run()[2])
+        np.testing.assert_allclose(loss, (0.297**2 / 2 + (4.01 - 0.5) / 2) / 3, rtol=1e-5)
+        gradient = 0.5 / 3  # of the second alone
+        np.testing.assert_allclose(
+            moved[1, 1], -0.1 * gradient / np.sqrt(0.1 * gradient**2 + 0.01), rtol=1e-4)
 
     def test_double_q(self):
         _, _, errors, _ = self.run("--double_q")
@@ -130,9 +144,9 @@ class TestUpdate:
         assert free[0, 0] > 2 * clipped[0, 0]
 
 
-def filled(capacity: int, lengths: list[int], history_length: int) -> Replay:
+def filled(capacity: int, lengths: list[int], history_length: int, kind=Replay, **options):
     """Observation n of episode e is 100 e + n; the reward tells the observation it followed."""
-    memory = Replay(capacity, (1,), np.float32, history_length)
+    memory = kind(capacity, (1,), np.float32, history_length, **options)
     for episode, length in enumerate(lengths):
         for n in range(length):
             number = 100 * episode + n
@@ -141,13 +155,19 @@ def filled(capacity: int, lengths: list[int], history_length: int) -> Replay:
     return memory
 
 
+def draw(memory: Replay, count: int, seed: int = 0) -> Batch:
+    return memory.batch(memory.draw(count, np.random.default_rng(seed)))
+
+
 @pytest.mark.parametrize("capacity", [1000, 31])
-def test_windows_never_cross_episodes(capacity):
+@pytest.mark.parametrize("kind", [Replay, functools.partial(PrioritizedReplay, alpha=0.6)])
+def test_windows_never_cross_episodes(capacity, kind):
     lengths = [5, 2, 9, 1, 12, 7]
-    memory = filled(capacity, lengths, history_length=3)
-    batch = memory.sample(2000, np.random.default_rng(0))
-    windows = batch.windows[..., 0]  # (batch, 4)
+    memory = filled(capacity, lengths, history_length=3, kind=kind)
+    batch = draw(memory, 2000)
+    windows = np.concatenate([batch.states, batch.next_states[:, -1:]], axis=1)[..., 0]
     np.testing.assert_array_equal(np.diff(windows), 1)
+    np.testing.assert_array_equal(batch.next_states[..., 0], windows[:, 1:])
     np.testing.assert_array_equal(windows[:, 2], batch.rewards)
     np.testing.assert_array_equal(windows[:, 2] % 100 % 3, batch.actions)
     allowed = {100 * e + n for e, length in enumerate(lengths) for n in range(2, length)}
@@ -155,12 +175,13 @@ def test_windows_never_cross_episodes(capacity):
         allowed -= {2, 3, 4, 202, 203}
     assert set(batch.rewards.astype(int)) == allowed
     last = {100 * e + length - 1 for e, length in enumerate(lengths)}
-    np.testing.assert_array_equal(batch.terminals, np.isin(batch.rewards, list(last)))
+    np.testing.assert_array_equal(
+        batch.discounts, np.where(np.isin(batch.rewards, list(last)), 0, np.float32(0.99)))
 
 
 def test_draws_are_even():
     memory = filled(1000, [4, 9, 6], history_length=2)
-    rewards = memory.sample(16_000, np.random.default_rng(1)).rewards
+    rewards = draw(memory, 16_000, seed=1).rewards
     _, counts = np.unique(rewards, return_counts=True)
     assert len(counts) == 3 + 8 + 5 and abs(counts - 1000).max() < 150
 
@@ -169,33 +190,139 @@ def test_the_newest_row_waits_for_its_next():
     memory = Replay(10, (1,), np.float32, 1)
     memory.add(1, 0, 1.0, False)
     with pytest.raises(UserError, match="no episode"):
-        memory.sample(1, np.random.default_rng(0))
+        draw(memory, 1)
     memory.add(2, 0, 2.0, False)
-    assert set(memory.sample(20, np.random.default_rng(0)).rewards) == {1}
+    assert set(draw(memory, 20).rewards) == {1}
 
 
 def test_episodes_may_be_too_short_for_the_history():
     with pytest.raises(UserError, match="no episode in the replay has 4 steps"):
-        filled(100, [2, 2, 2], history_length=4).sample(1, np.random.default_rng(0))
+        draw(filled(100, [2, 2, 2], history_length=4), 1)
 
 
 def test_a_cut_off_episode_still_has_a_next_observation():
     memory = Replay(10, (1,), np.float32, 1)
     memory.add(1, 0, 1.0, False)
     memory.close(2)
-    batch = memory.sample(4, np.random.default_rng(0))
-    assert (batch.windows[:, 1, 0] == 2).all() and not batch.terminals.any()
+    batch = draw(memory, 4)
+    assert (batch.next_states[:, 0] == 2).all() and (batch.discounts == np.float32(0.99)).all()
 
 
-def test_a_replay_comes_back_whole():
-    memory = filled(31, [5, 2, 9, 1, 12, 7], 3)
+def test_returns_of_three_steps_by_hand():
+    """Of a game in which a life is lost at 13, that ends at 15, and of one cut off behind 23."""
+    memory = Replay(100, (1,), np.float32, 2, n_step=3, discount=0.5)
+    for number in (10, 11, 12, 13, 14, 15):
+        memory.add(number, 0, number, number in (13, 15))
+    memory.close(16)
+    for number in (20, 21, 22, 23):
+        memory.add(number, 0, number, False)
+    memory.close(24)
+    for number in (30, 31, 32, 33, 34):  # goes on: 32 and later have no three steps yet
+        memory.add(number, 0, number, False)
+    batch = draw(memory, 500)
+    found = {int(state[-1, 0]): (float(reward), int(after[-1, 0]), float(discount))
+             for state, reward, after, discount
+             in zip(batch.states, batch.rewards, batch.next_states, batch.discounts, strict=True)}
+    assert found == {
+        11: (11 + 12 / 2 + 13 / 4, 14, 0), 12: (12 + 13 / 2, 14, 0), 13: (13, 14, 0),
+        14: (14 + 15 / 2, 16, 0), 15: (15, 16, 0),
+        21: (21 + 22 / 2 + 23 / 4, 24, 1 / 8), 22: (22 + 23 / 2, 24, 1 / 4), 23: (23, 24, 1 / 2),
+        31: (31 + 32 / 2 + 33 / 4, 34, 1 / 8),
+    }
+    assert (batch.next_states[:, 1] - batch.next_states[:, 0] == 1).all()
+
+
+@pytest.mark.parametrize("capacity", [400, 24])
+def test_rings_of_several_environments(capacity):
+    memory = Replay(capacity, (1,), np.float32, 2, num_envs=3)
+    expected = set()
+    for number in range(11):  # the third closes an episode behind 204
+        for env in range(3):
+            memory.add(100 * env + number, env, 100 * env + number, False, env)
+        if number == 4:
+            memory.close(205.5, env=2)
+    batch = draw(memory, 3000)
+    state, after = batch.states[..., 0], batch.next_states[..., 0]
+    np.testing.assert_array_equal(state[:, 1] // 100, batch.actions)
+    np.testing.assert_array_equal(state[:, 1], after[:, 0])
+    oldest = 0 if capacity == 400 else 3  # of eight rows
+    for env in range(3):
+        expected |= {100 * env + number for number in range(oldest + 1, 10)}
+    expected -= {205} | ({204} if capacity == 24 else set())  # a row of the third is no step
+    assert set(batch.rewards.astype(int)) == expected
+    closed = state[:, 1] == 204
+    assert (after[closed, 1] == 205.5).all() and (np.diff(after[~closed]) == 1).all()
+    counts = np.unique(batch.rewards, return_counts=True)[1]
+    assert abs(counts / counts.mean() - 1).max() < 0.4
+
+
+def test_the_sum_tree_as_a_cumulative_sum():
+    rng = np.random.default_rng(3)
+    for size in (1, 2, 5, 64, 1000):
+        tree, values = SumTree(size), np.zeros(size)
+        for _ in range(5):
+            indices = rng.integers(size, size=7)
+            new = rng.integers(5, size=7).astype(float)  # some are 0
+            tree.set(indices, new)
+            values[indices] = new
+        np.testing.assert_array_equal(tree.values, values)
+        assert tree.total == values.sum()
+        if tree.total:
+            points = rng.random(300) * tree.total
+            expected = np.searchsorted(np.cumsum(values), points, side="right")
+            np.testing.assert_array_equal(tree.find(points), expected)
+
+
+def test_rounding_leads_to_no_value_of_zero():
+    tree = SumTree(5)
+    tree.set(np.arange(5), np.array([0.1, 0.2, 0.3, 0, 0]))
+    np.testing.assert_array_equal(tree.find(np.array([0, np.nextafter(0.6, 1), 0.7])), [0, 2, 2])
+
+
+def test_draws_are_in_proportion_to_priorities():
+    memory = filled(50, [4, 6], 1, PrioritizedReplay, alpha=0.5)
+    rows = np.array([0, 1, 2, 3, 5, 6, 7, 8, 9, 10])
+    errors = np.array([1, -4, 9, 0, 1, 1, 1, 1, 1, 16.0])
+    memory.prioritise(rows, errors)
+    drawn = np.concatenate([memory.draw(32, np.random.default_rng(seed)) for seed in range(500)])
+    share = np.bincount(drawn, minlength=12) / len(drawn)
+    expected = np.sqrt(np.abs(errors)) / np.sqrt(np.abs(errors)).sum()
+    np.testing.assert_allclose(share[rows], expected, atol=0.01)
+    assert share[[4, 11]].sum() == 0  # closing rows
+    weights = memory.weights(np.array([1, 2, 10]), 0.4)
+    np.testing.assert_allclose(weights, [1, (2 / 3) ** 0.4, (2 / 4) ** 0.4], rtol=1e-5)
+    np.testing.assert_array_equal(memory.weights(rows, 0), 1)
+
+
+def test_equal_priorities_are_a_uniform_replay():
+    memory = filled(1000, [4, 9, 6], 2, PrioritizedReplay, alpha=0.6)
+    rows = memory.draw(16_000, np.random.default_rng(1))
+    np.testing.assert_array_equal(memory.weights(rows, 0.7), 1)
+    counts = np.unique(rows, return_counts=True)[1]
+    assert len(counts) == 3 + 8 + 5 and abs(counts - 1000).max() < 150
+
+
+def test_the_new_have_the_greatest_priority():
+    memory = filled(8, [5], 1, PrioritizedReplay, alpha=1.0)
+    memory.prioritise(np.arange(5), np.array([0.1, 0.2, 0.3, 0.2, 0.1]))
+    for number in range(3):
+        memory.add(100 + number, 0, 0.0, False)
+    np.testing.assert_allclose(memory.state()["priorities"][0],
+                               [0.3, 0.2, 0.3, 0.2, 0.1, 0, 0.3, 0.3], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [Replay, functools.partial(PrioritizedReplay, alpha=0.6)])
+def test_a_replay_comes_back_whole(kind):
+    memory = filled(31, [5, 2, 9, 1, 12, 7], 3, kind)
     memory.add(600, 0, 600, False)
-    copy = Replay(31, (1,), np.float32, 3)
-    copy.restore(memory.state())
+    if hasattr(memory, "prioritise"):
+        memory.prioritise(rows := np.arange(20, 25), rows / 10)
+    copy = kind(31, (1,), np.float32, 3)
+    copy.restore({name: array.copy() for name, array in memory.state().items()})
     for m in (memory, copy):
         m.add(601, 1, 601, False)
         m.close(602)
-    a, b = (m.sample(50, np.random.default_rng(2)) for m in (memory, copy))
+    a, b = (draw(m, 50, seed=2) for m in (memory, copy))
     for x, y in zip(a, b, strict=True):
         np.testing.assert_array_equal(x, y)
 
@@ -215,6 +342,9 @@ def test_schedules():
     args = flags("--learning_rate", "0.01", "--learning_rate_minimum", "0.009")
     found = [train.learning_rate_at(step, args) for step in (49_999, 50_000, 100_000, 150_000)]
     np.testing.assert_allclose(found, [0.01, 0.0096, 0.009216, 0.009])
+    args = flags("--scale", "1", "--t_beta_end", "100")
+    found = [train.beta_at(step, args) for step in (0, 50, 100, 200)]
+    np.testing.assert_allclose(found, [0.4, 0.7, 1, 1])
 
 
 def game(*argv: str):
@@ -325,7 +455,7 @@ def test_luminance(emulator):
 
 
 def test_a_lost_life_ends_nothing_but_what_is_to_be_gained():
-    player = data.Player(game("--max_random_start", "0"), 4, 0)
+    player = episodes.Player(game("--max_random_start", "0"), 4, 0)
     assert (player.state == player.state[0]).all()
     lost, ended, rng = 0, False, np.random.default_rng(0)
     while not ended:
@@ -335,7 +465,7 @@ def test_a_lost_life_ends_nothing_but_what_is_to_be_gained():
 
 
 def test_a_player_gets_to_where_it_was():
-    one, two = (data.Player(game(), 4, 7) for _ in range(2))
+    one, two = (episodes.Player(game(), 4, 7) for _ in range(2))
     rng = np.random.default_rng(0)
     one.start(3)
     for _ in range(40):
@@ -346,7 +476,7 @@ def test_a_player_gets_to_where_it_was():
 
 
 def test_states_at_the_start_repeat_the_first_observation():
-    player = data.Player(pole(), 3, 0)
+    player = episodes.Player(pole(), 3, 0)
     first = player.state[0].copy()
     player.step(0)
     np.testing.assert_array_equal(player.state[:2], [first, first])
@@ -357,7 +487,7 @@ def test_states_at_the_start_repeat_the_first_observation():
 
 def test_held_out_states_are_always_the_same():
     env = pole()
-    one, two = (data.held_out_states(env, 2, 5, 9) for _ in range(2))
+    one, two = (episodes.held_out_states(env, 2, 5, 9) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     assert one.shape == (9, 2, 4) and len(np.unique(one[:, 0, 0])) == 9
 
@@ -411,6 +541,7 @@ def test_environments_that_no_agent_here_can_act_in(name, says, hint):
     (["--preset", "breakout", "--network_header_type", "mlp"], "mlp does not fit ALE/Breakout-v5"),
     (["--observation_dims", "[80]"], "[80] is not a height and a width"),
     (["--memory_size", "10000000000000"], "GB are free"),
+    (["--num_envs", "10001"], "10001 environments share a replay of 10000"),
 ])
 def test_bad_flags(argv, says, capsys):
     assert train.main(argv) == 2
@@ -421,26 +552,49 @@ def test_bad_flags(argv, says, capsys):
 def test_rewards_are_clipped_for_learning_alone():
     args = flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1")
     env = data.make_env(args)
-    agent = state.Agent(data.Player(env, 1, 0), Replay(50, (16,), np.float32, 1),
+    agent = state.Agent([episodes.Player(env, 1, 0)], Replay(50, (16,), np.float32, 1),
                         np.random.default_rng(0))
-    for _ in range(3):
-        train.act(agent, lambda state: np.float32([0, 0, 1, 0, 0]), 0.0, args)  # right: -1, 1, 10
+    for step in (1, 2, 3):
+        go_right = lambda states: np.float32([[0, 0, 1, 0, 0]])  # noqa: E731 - -1, 1, 10
+        train.act(agent, step, go_right, 0.0, args)
     assert agent.window["returns"] == [10.0] and agent.window["reward"] == 1.0
-    assert agent.player.episode == 1 and agent.replay.added == 4
-    np.testing.assert_array_equal(agent.replay.state()["rewards"], [-1, 1, 1, 0])
+    assert agent.players[0].episode == 1 and len(agent.replay) == 4
+    np.testing.assert_array_equal(agent.replay.state()["rewards"], [[-1, 1, 1, 0]])
 
 
-def test_a_game_resumes_to_the_last_bit(tmp_path, capsys):
-    """The run that is cut in two ends its first part in the midst of a game."""
-    assert train.main(["--name", "whole", *GAME, "--max_steps", "29"]) == 0
-    assert train.main(["--name", "parts", *GAME, "--max_steps", "18"]) == 0
+def test_environments_take_turns_and_share_a_call_of_the_network():
+    args = flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1", "--num_envs", "3",
+                 "--scale", "1", "--memory_size", "30", "--history_length", "1")
+    agent = train.make_agent(args, data.make_env(args))
+    calls = []
+
+    def q_values(states):
+        calls.append(states.shape)
+        return np.eye(5)[[2, 3, 4]]  # right, up, nothing
+
+    for step in range(1, 10):
+        train.act(agent, step, q_values, 0.0, args)
+    assert calls == [(3, 1, 16)] * 3
+    assert [player.episode for player in agent.players] == [3, 1, 2]  # right ends at the door
+    assert [player.actions for player in agent.players] == [[], [3, 3, 3], [4, 4, 4]]
+    assert len(agent.replay) == 3 * 3 + 1
+
+
+@pytest.mark.parametrize("more", [
+    [], ["--num_envs", "2", "--t_learn_start", "15", "--prioritized", "--n_step", "3",
+         "--jit_compile"]])
+def test_a_game_resumes_to_the_last_bit(more):
+    """The run that is cut in two ends its first part in the midst of a game, and of a round."""
+    assert train.main(["--name", "whole", *GAME, *more, "--max_steps", "29"]) == 0
+    assert train.main(["--name", "parts", *GAME, *more, "--max_steps", "17"]) == 0
     assert train.main(["--name", "parts", "--max_steps", "29"]) == 0
     folder = rundir.runs_dir() / train.CHAPTER
     whole, parts = (folder / name for name in ("whole", "parts"))
     assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
     (a,), (b,) = ((run / "checkpoints").glob("agent-*") for run in (whole, parts))
     a, b = np.load(a), np.load(b)
-    assert a.files == b.files and len(a["rewards"]) > 29
+    assert a.files == b.files and a["rewards"].size > 29
+    assert ("priorities" in a.files) == bool(more)
     assert all((a[name] == b[name]).all() for name in a.files)
     lines = [json.loads(line) for line in (whole / "metrics.jsonl").open()]
     assert {"average/loss", "average/q", "average/reward", "episode/avg reward", "q",
@@ -505,19 +659,57 @@ def test_small_pictures_are_doubled():
 
 def test_what_an_evaluation_says():
     returns = np.array([1.0, 3, 5, 7])
-    found = evaluation.summary(data.Played(returns, np.array([2, 2, 4, 4])))
+    found = evaluation.summary(episodes.Played(returns, np.array([2, 2, 4, 4])))
     error = np.std(returns, ddof=1) / 2
     np.testing.assert_allclose([found["standard_error"], found["lower_95"]],
                                [error, 4 - 1.96 * error])
     assert found["highest_return"] == 7 and found["mean_steps"] == 3 and found["episodes"] == 4
 
 
+def read_videos(run):
+    """Returns the GIFs that TensorBoard would show, by step."""
+    events = EventAccumulator(str(run / "tb" / "val"), size_guidance={"tensors": 0}).Reload()
+    assert events.SummaryMetadata("game").plugin_data.plugin_name == "images"
+    return {event.step: [tf.make_ndarray(event.tensor_proto)[n] for n in range(3)]
+            for event in events.Tensors("game")}
+
+
+@pytest.mark.parametrize(("argv", "size"), [
+    (["--eval_every", "2", "--max_steps", "4"], (160, 106)),
+    ([*GAME, "--max_steps", "8"], (80, 80)),
+])
+def test_tensorboard_shows_a_game_of_the_best_evaluation(argv, size):
+    assert train.main(["--name", "seen", *argv]) == 0
+    videos = read_videos(rundir.runs_dir() / train.CHAPTER / "seen")
+    width, height, gif = next(iter(videos.values()))
+    picture = Image.open(io.BytesIO(gif))
+    assert picture.format == "GIF" and picture.size == size == (int(width), int(height))
+    assert picture.n_frames > 1 and len(gif) < 200_000
+
+
+def test_a_film_shows_the_game_that_was_judged():
+    args = flags("--env_name", "ALE/Breakout-v5")
+    player = episodes.Player(data.make_env(args), 4, 0, episodes.VALIDATION)
+    q_values = lambda states: states[:, -1, 60:64, 40].astype(float)  # noqa: E731
+    seen = []
+    episodes.play_episodes(player, q_values, 0.5, 1, lambda p: seen.append(p.state[-1].copy()))
+    frames = video.film_game(player, q_values, 0.5)
+    assert len(frames) == min(video.MAX_FRAMES, (len(seen) + 1) // 2)
+    np.testing.assert_array_equal(frames, seen[::2][: len(frames)])
+
+
+def test_no_video(monkeypatch):
+    monkeypatch.setattr(video, "film_game", None)
+    argv = ["--name", "blind", "--no-video", "--eval_every", "2", "--max_steps", "2"]
+    assert train.main(argv) == 0
+
+
 def test_an_evaluation_is_repeated_exactly():
     env = pole()
     network = build_q_network((2, 4), "float32", 2, "mlp")
     q_values, _ = make_q_function(network, "mlp")
-    player = data.Player(env, 2, 0, data.EVALUATION)
-    one, two = (data.play_episodes(player, q_values, 0.5, 4) for _ in range(2))
+    player = episodes.Player(env, 2, 0, episodes.EVALUATION)
+    one, two = (episodes.play_episodes(player, q_values, 0.5, 4) for _ in range(2))
     np.testing.assert_array_equal(one.returns, two.returns)
     np.testing.assert_array_equal(one.returns, one.steps)
 

@@ -1,0 +1,72 @@
+"""A game as a moving picture in TensorBoard, which shows an animated GIF as it shows a picture."""
+
+import io
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tensorboard.plugins.image import metadata
+
+from chapter20_dqn.episodes import Player, QValues, play_episodes
+from common.monitor import Monitor
+
+MAX_WIDTH = 160  # pixels
+EVERY, MAX_FRAMES = 2, 120  # steps from one frame to the next; frames, the first of the game
+MILLISECONDS = 60  # that a frame is shown
+
+
+def film_game(player: Player, q_values: QValues, epsilon: float) -> list[np.ndarray]:
+    """Plays an evaluation's first game once more, for the camera.
+
+    A game is a pure function of its seed and its actions, so that this is the game which was
+    judged.
+
+    Args:
+        player: of the evaluations; draws pictures, or sees some.
+        q_values: of the network that acts.
+        epsilon: the share of actions by chance.
+
+    Returns:
+        Frames of a game as the network sees them, uint8 (height, width); else the environment's
+        own pictures, uint8 (height, width, 3), at most `MAX_WIDTH` wide.
+    """
+    frames: list[np.ndarray] = []
+
+    def look(player: Player) -> None:
+        if len(frames) < MAX_FRAMES and len(player.actions) % EVERY == 1:
+            seen = player.state[-1]
+            frames.append(seen.copy() if seen.ndim == 2 else shrink(player.env.render()))
+
+    play_episodes(player, q_values, epsilon, 1, look)
+    return frames
+
+
+def shrink(picture: np.ndarray) -> np.ndarray:
+    """Returns a picture at most `MAX_WIDTH` wide."""
+    height, width, _ = picture.shape
+    if width <= MAX_WIDTH:
+        return picture
+    size = MAX_WIDTH, height * MAX_WIDTH // width
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def encode_gif(frames: Sequence[np.ndarray]) -> bytes:
+    """Returns an animated GIF of uint8 pictures, (height, width) or (height, width, 3)."""
+    first, *others = map(Image.fromarray, frames)
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=others, duration=MILLISECONDS, loop=0)
+    return file.getvalue()
+
+
+def write(monitor: Monitor, step: int, name: str, frames: Sequence[np.ndarray]) -> None:
+    """Writes a video to tb/val.
+
+    `tf.summary.image` encodes single pictures. This writes the record that it would, with a GIF.
+    """
+    height, width, *_ = frames[0].shape
+    record = [str(width).encode(), str(height).encode(), encode_gif(frames)]
+    kind = metadata.create_summary_metadata(display_name=None, description=None)
+    with monitor.writer("val").as_default(step):
+        tf.summary.write(name, tf.constant(record), metadata=kind)
