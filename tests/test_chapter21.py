@@ -193,6 +193,9 @@ def test_what_cannot_be_shown(run, tmp_path, monkeypatch, capsys):
         monkeypatch.delenv(name, raising=False)
     for argv, says in ((["--display"], "no screen"),
                        (["--display", "--record", "a.mp4"], "both"),
-                       (["--record", str(tmp_path / "absent" / "a.mp4")], "cannot write a video")):
+                       (["--record", str(tmp_path / "absent" / "a.mp4")], "cannot write a video"),
+                       (["--record", str(tmp_path / "a.gif")], "cannot write a video")):
+        capsys.readouterr()
         assert play.main(argv) == 2
-        assert says in capsys.readouterr().err
+        printed = capsys.readouterr()
+        assert says in printed.err and "episode" not in printed.out
