@@ -11,7 +11,6 @@ Prints the steps and the return of each episode.
 import argparse
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,7 +18,6 @@ import numpy as np
 
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.eval import load_run, verb_parser
-from chapter21_policy_gradient.model import greedy, sampling
 from common import cli
 from common.errors import UserError
 
@@ -75,8 +73,8 @@ def render_mode(args: argparse.Namespace) -> str | None:
 
 def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Plays episodes, shows or records them, and prints their returns."""
-    policy, env = load_run(args, flags, render_mode(args))
-    act = partial(sampling if args.sample else greedy, policy.get_weights())
+    run = load_run(args, flags, render_mode(args))
+    env, act = run.env, run.sampled if args.sample else run.greedy
     frames = [] if args.record else None
     for number in range(args.num_episodes):
         rng = np.random.default_rng([args.seed, number])
