@@ -11,9 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter21_policy_gradient.actor_critic import advantages, mlp_in_numpy
+from chapter21_policy_gradient.actor_critic import advantages, build_critic, mlp_in_numpy
 from chapter21_policy_gradient.data import Episode
 from chapter21_policy_gradient.model import normalize
+
+CRITIC_SIZE = 64  # units of either hidden layer
 
 
 def episode_advantages(
@@ -30,13 +32,17 @@ def episode_advantages(
 
 
 def make_value_baseline(
-    critic: keras.Model, optimizer: keras.Optimizer, args: argparse.Namespace
-) -> Callable[[Sequence[Episode]], np.ndarray]:
-    """Returns a function from an update's episodes to how much each action counts.
+    observation_size: int, args: argparse.Namespace
+) -> tuple[keras.Model, keras.Optimizer, Callable[[Sequence[Episode]], np.ndarray]]:
+    """Returns a critic, its optimizer, and what says how much each action of some episodes counts.
 
-    The function then also lets the critic learn from them, `--update_epochs` times. Advantages are
-    scaled to mean 0 and deviation 1 over the update.
+    That is its advantage, scaled to mean 0 and deviation 1 over the update. The critic then learns
+    from these episodes, `--update_epochs` times.
     """
+    critic = build_critic(observation_size, CRITIC_SIZE, args.seed)
+    optimizer = keras.optimizers.Adam(args.learning_rate)
+    optimizer.build(critic.trainable_variables)
+
     @tf.function(reduce_retracing=True)  # each batch has another number of steps
     def learn(observations: tf.Tensor, targets: tf.Tensor) -> None:
         for _ in tf.range(args.update_epochs):
@@ -55,4 +61,4 @@ def make_value_baseline(
         learn(observations, targets.astype(np.float32))
         return (normalize(found) / len(found)).astype(np.float32)
 
-    return weigh
+    return critic, optimizer, weigh

@@ -209,7 +209,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, up to `--max_steps` updates.
 
     Returns:
-        Updates and environment steps, and the mean return of the last episodes.
+        Updates and environment steps, and the mean return of the last episodes if one has ended.
     """
     check(args)
     envs = [data.make_env(args.env_name, args.max_episode_steps, boxes=True)
@@ -241,8 +241,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 monitor.scalars(step, {"episodic_return": data.returns(played).mean()}, "val")
         monitor.close()
     scores = {"step": step, "env_steps": metrics["env_steps"]}
+    print(f"{step:,} updates, {scores['env_steps']:,} environment steps")
     if actors.recent:
         scores["mean_of_100"] = float(np.mean(actors.recent))
-    print(f"{scores['env_steps']:,} environment steps; the last {len(actors.recent)} episodes had "
-          f"a mean return of {scores.get('mean_of_100', float('nan')):.1f}")
+        print(f"the last {len(actors.recent)} episodes had a mean return of "
+              f"{scores['mean_of_100']:.1f}")
     return scores

@@ -24,7 +24,6 @@ import tensorflow as tf
 from gymnasium.envs.registration import EnvSpec
 
 from chapter21_policy_gradient import data, ppo
-from chapter21_policy_gradient.actor_critic import build_critic
 from chapter21_policy_gradient.baseline import make_value_baseline
 from chapter21_policy_gradient.model import (
     action_logits,
@@ -42,7 +41,6 @@ from common.monitor import Monitor
 
 CHAPTER = "chapter21_policy_gradient"
 WINDOW = 100  # episodes over which Gymnasium takes the mean return
-CRITIC_SIZE, CRITIC_LEARNING_RATE = 64, 1e-3
 
 PRESETS = {
     "demo": {"max_steps": 1000},
@@ -176,10 +174,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     optimizers = {"adam": (optimizer, policy.trainable_variables)}
     weigh = partial(action_weights, discount=args.discount, normalize_over=args.normalize_over)
     if args.baseline == "value":
-        models["critic"] = critic = build_critic(observation_size, CRITIC_SIZE, args.seed)
-        critic_optimizer = keras.optimizers.Adam(CRITIC_LEARNING_RATE)
-        optimizers["critic"] = critic_optimizer, critic.trainable_variables
-        weigh = make_value_baseline(critic, critic_optimizer, args)
+        models["critic"], critic_optimizer, weigh = make_value_baseline(observation_size, args)
+        optimizers["critic"] = critic_optimizer, models["critic"].trainable_variables
     window = tf.Variable(tf.zeros(WINDOW, tf.float64))  # the last returns
     env_steps, solved = tf.Variable(0, dtype=tf.int64), tf.Variable(False)
     parameters = sum(model.count_params() for model in models.values())

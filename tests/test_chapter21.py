@@ -263,10 +263,9 @@ def test_the_critic_of_reinforce():
 
 
 def test_the_critic_of_reinforce_learns():
-    critic, optimizer = actor_critic.build_critic(4, 8, seed=0), keras.optimizers.Adam(0.01)
-    optimizer.build(critic.trainable_variables)
-    args = SimpleNamespace(discount=0.9, gae_lambda=1.0, update_epochs=50)
-    weigh = baseline.make_value_baseline(critic, optimizer, args)
+    args = SimpleNamespace(discount=0.9, gae_lambda=1.0, update_epochs=50, learning_rate=0.01,
+                           seed=0)
+    critic, _, weigh = baseline.make_value_baseline(4, args)
     over = episode(5)._replace(terminated=True)
     for _ in range(10):
         weights = weigh([over, over])

@@ -1,7 +1,7 @@
 """Environment steps a second of PPO's training: ours, and Stable-Baselines3's.
 
     pip install -r requirements-benchmarks.txt
-    python -m benchmarks.chapter21_ppo
+    python -m benchmarks.chapter21_policy_gradient
 
 The whole loop is counted: acting, advantages, all gradient steps. Both have the same environments,
 networks of two hidden layers of 64 tanh, optimizer, steps, epochs and minibatches; neither logs or
@@ -14,10 +14,8 @@ from typing import Any
 
 from benchmarks import compare
 
-SETTINGS = {  # updates: in a call
-    "CartPole-v1, 8x32, 20 epochs of 256": {"preset": "ppo", "updates": 4},
-    "Pendulum-v1, 4x1024, 10 epochs of 64": {"preset": "pendulum", "updates": 1},
-}
+UPDATES = 4  # a call
+SETTINGS = {"CartPole-v1, 8×32 steps, 20 epochs": {"preset": "ppo"}}
 
 
 def flags_of(setting: dict[str, Any]) -> Any:
@@ -43,33 +41,31 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     numbers = itertools.count(1)
 
     def step() -> None:
-        for _ in range(setting["updates"]):
+        for _ in range(UPDATES):
             learn(next(numbers))
 
-    return step, setting["updates"] * args.num_envs * args.num_steps
+    return step, UPDATES * args.num_envs * args.num_steps
 
 
 def stable_baselines3(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
-    """Measures `PPO.learn`, on one thread as its authors advise for small networks."""
-    import torch
+    """Measures `PPO.learn`."""
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
 
-    torch.set_num_threads(1)
     args = flags_of(setting)
     model = PPO(
         "MlpPolicy", make_vec_env(args.env_name, args.num_envs, seed=0), device="cpu", seed=0,
         n_steps=args.num_steps, batch_size=args.minibatch_size, n_epochs=args.update_epochs,
         gamma=args.discount, gae_lambda=args.gae_lambda, learning_rate=args.learning_rate,
         clip_range=args.clip, ent_coef=args.entropy_coefficient)
-    items = setting["updates"] * args.num_envs * args.num_steps
+    items = UPDATES * args.num_envs * args.num_steps
     return lambda: model.learn(items, reset_num_timesteps=False), items
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Drives the rounds, or makes one measurement."""
     contenders = {"ours": ours, "stable_baselines3": stable_baselines3}
-    return compare.run("chapter21_ppo", "steps/s", contenders, SETTINGS, argv)
+    return compare.run("chapter21_policy_gradient", "steps/s", contenders, SETTINGS, argv)
 
 
 if __name__ == "__main__":
