@@ -4,8 +4,8 @@
     python -m benchmarks.chapter21_policy_gradient
 
 The whole loop is counted: acting, advantages, all gradient steps. Both have the same environments,
-networks of two hidden layers of 64 tanh, optimizer, steps, epochs and minibatches; neither logs or
-saves.
+networks of two hidden layers of 64 tanh, optimizer, steps, epochs and minibatches, and one thread,
+which is enough for these; neither logs or saves.
 """
 
 import itertools
@@ -29,9 +29,13 @@ def flags_of(setting: dict[str, Any]) -> Any:
 
 def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     """Measures the chapter's own update."""
+    import tensorflow as tf
+
     from chapter21_policy_gradient import data, ppo
     from chapter21_policy_gradient.rollout import Actors
 
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
     args = flags_of(setting)
     args.anneal_steps = None
     envs = [data.make_env(args.env_name, boxes=True) for _ in range(args.num_envs)]
@@ -49,9 +53,11 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
 
 def stable_baselines3(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     """Measures `PPO.learn`."""
+    import torch
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
 
+    torch.set_num_threads(1)
     args = flags_of(setting)
     model = PPO(
         "MlpPolicy", make_vec_env(args.env_name, args.num_envs, seed=0), device="cpu", seed=0,
