@@ -4,8 +4,8 @@
     python -m benchmarks.chapter21_policy_gradient
 
 The whole loop is counted: acting, advantages, all gradient steps. Both have the same environments,
-networks of two hidden layers of 64 tanh, optimizer, steps, epochs and minibatches, and one thread,
-which is enough for these; neither logs or saves.
+networks of two hidden layers of 64 tanh, optimizer, steps, epochs and minibatches, and one thread
+each; neither logs or saves.
 """
 
 import itertools
