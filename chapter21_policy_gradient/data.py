@@ -3,7 +3,8 @@
     python data.py                            # one episode of pushing left and right by chance
     python data.py --env_name Acrobot-v1
 
-Environments are Gymnasium's: observations are a row of numbers, actions are counted from 0.
+Environments are Gymnasium's: observations are a row of numbers, actions are counted from 0 or, for
+PPO, a row of numbers too.
 """
 
 import argparse
@@ -19,20 +20,23 @@ from common import cli, inputs, rundir
 from common.errors import UserError
 
 STEP_CAP = 1000  # for environments that would never end an episode
-TRAINING, VALIDATION, EVALUATION = range(1, 4)  # keys: no two uses see the same episodes
+TRAINING, VALIDATION, EVALUATION, UPDATES = range(1, 5)  # keys: no two uses draw the same numbers
 
 OFFLINE = {"CartPole-v0": "Gymnasium's cart with a pole, as any environment of `--env_name`"}
 SOURCES: dict[str, inputs.Source] = {}
 
-Choose = Callable[[np.ndarray], int]  # from an observation to an action
+Action = int | np.ndarray
+Choose = Callable[[np.ndarray], Action]  # from an observation to an action
 
 
 class Episode(NamedTuple):
-    """What happened: float32 (steps, observation_size), int64 (steps,), float64 (steps,)."""
+    """What happened until the episode was over or cut off."""
 
-    observations: np.ndarray
-    actions: np.ndarray
-    rewards: np.ndarray
+    observations: np.ndarray  # float32 (steps, observation_size), those that were acted on
+    actions: np.ndarray  # int64 (steps,), or float32 (steps, n)
+    rewards: np.ndarray  # float64 (steps,)
+    last_observation: np.ndarray  # float32 (observation_size,), after the last action
+    terminated: bool  # over for good; False: cut off
 
 
 def check_name(name: str) -> None:
@@ -44,7 +48,8 @@ def check_name(name: str) -> None:
 
 
 def make_env(
-    name: str, max_episode_steps: int | None = None, render_mode: str | None = None
+    name: str, max_episode_steps: int | None = None, render_mode: str | None = None,
+    boxes: bool = False,
 ) -> gym.Env:
     """Makes an environment whose episodes always end.
 
@@ -53,6 +58,7 @@ def make_env(
         max_episode_steps: after which an episode is cut off; None is the environment's own
             number, or STEP_CAP.
         render_mode: "rgb_array" for pictures from `env.render()`, "human" for a window.
+        boxes: actions may also be a row of numbers within bounds.
 
     Raises:
         UserError: there is no such environment, or a policy of this chapter cannot act in it.
@@ -66,12 +72,20 @@ def make_env(
     except (gym.error.Error, ModuleNotFoundError) as error:
         raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
     space, actions = env.observation_space, env.action_space
-    if not (isinstance(space, gym.spaces.Box) and len(space.shape) == 1
-            and isinstance(actions, gym.spaces.Discrete) and actions.start == 0):
+    row, number = is_row(space), isinstance(actions, gym.spaces.Discrete) and actions.start == 0
+    if not (row and (number or (is_row(actions) and boxes))):
+        hint = ("; PPO could, see --preset pendulum" if row and is_row(actions) else
+                " or a row of numbers" if boxes else "")
         raise UserError(f"{name} has observations {space} and actions {actions}",
                         "this policy takes a row of numbers, Box(...) of shape (n,), and gives "
-                        "one of some actions, Discrete(n)")
+                        f"one of some actions, Discrete(n){hint}")
     return env
+
+
+def is_row(space: gym.Space) -> bool:
+    """Says whether what lies in a space is a row of floating-point numbers."""
+    return (isinstance(space, gym.spaces.Box) and len(space.shape) == 1
+            and np.issubdtype(space.dtype, np.floating))
 
 
 def play_episode(
@@ -95,7 +109,8 @@ def play_episode(
         ended = terminated or truncated
         if frames is not None:
             frames.append(env.render())
-    return Episode(np.array(observations, np.float32), np.array(actions), np.array(rewards, float))
+    return Episode(np.array(observations, np.float32), np.array(actions), np.array(rewards, float),
+                   np.float32(observation), terminated)
 
 
 def play_episodes(
@@ -114,6 +129,14 @@ def play_episodes(
         rng = np.random.default_rng([*key, number])
         episodes.append(play_episode(env, policy(rng), rng))
     return episodes
+
+
+def by_chance(env: gym.Env, rng: np.random.Generator) -> Choose:
+    """Returns the policy that does anything, whatever it sees."""
+    space = env.action_space
+    if isinstance(space, gym.spaces.Discrete):
+        return lambda observation: int(rng.integers(space.n))
+    return lambda observation: rng.uniform(space.low, space.high).astype(space.dtype)
 
 
 def returns(episodes: Sequence[Episode]) -> np.ndarray:
@@ -148,10 +171,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        env = make_env(args.env_name, args.max_episode_steps)
+        env = make_env(args.env_name, args.max_episode_steps, boxes=True)
         rng = np.random.default_rng(args.seed)
-        episode = play_episode(env, lambda _: int(rng.integers(env.action_space.n)), rng)
-        for step, (observation, action, reward) in enumerate(zip(*episode, strict=True)):
+        episode = play_episode(env, by_chance(env, rng), rng)
+        steps = zip(episode.observations, episode.actions, episode.rewards, strict=True)
+        for step, (observation, action, reward) in enumerate(steps):
             print(f"{step:4}  observation {np.round(observation, 3)}  action {action}  "
                   f"reward {reward:g}")
         print(f"{args.env_name}: observations {env.observation_space}, actions "

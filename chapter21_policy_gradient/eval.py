@@ -1,25 +1,28 @@
-"""Plays a hundred episodes that no training saw, with the most probable actions and with chance.
+"""Plays a hundred episodes that no training saw: greedily, as in training, and by chance.
 
     python eval.py
     python eval.py --publish        # also into results/, where the README's numbers come from
 
-Draws the learning curve. Both policies are the newest weights; the training criterion, which is
-about the episodes of the training itself, stands beside them.
+Draws the learning curve. The policy has the newest weights, once with the most probable actions and
+once with its actions drawn as it trained. What the training took stands beside them.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import gymnasium as gym
 import keras
 import matplotlib.pyplot as plt
+import numpy as np
 import tensorflow as tf
 
 from chapter21_policy_gradient import data
+from chapter21_policy_gradient.actor_critic import build_actor, choosing
 from chapter21_policy_gradient.model import build_policy, greedy, sampling
-from common import checkpoint, cli, images, results
+from common import checkpoint, cli, images, results, rundir
 from common.monitor import read_curve
 
 CHAPTER = "chapter21_policy_gradient"
@@ -34,14 +37,32 @@ def verb_parser(doc: str, prog: str) -> cli.Parser:
     return cli.verb_parser(doc, prog, checkpoint="latest")
 
 
+class Trained(NamedTuple):
+    """A policy, where it acts, and two ways to act: from an episode's random numbers to choices."""
+
+    policy: keras.Model
+    env: gym.Env
+    greedy: Callable[[np.random.Generator], data.Choose]
+    sampled: Callable[[np.random.Generator], data.Choose]
+
+
 def load_run(
     args: argparse.Namespace, flags: argparse.Namespace, render_mode: str | None = None
-) -> tuple[keras.Model, gym.Env]:
-    """Returns the policy of a run and its environment."""
-    env = data.make_env(flags.env_name, flags.max_episode_steps, render_mode)
-    policy = build_policy(*env.observation_space.shape, int(env.action_space.n), flags.hidden_size)
+) -> Trained:
+    """Returns the policy of a run, whichever algorithm trained it, and its environment."""
+    by_ppo = flags.algorithm == "ppo"
+    env = data.make_env(flags.env_name, flags.max_episode_steps, render_mode, boxes=by_ppo)
+    (size,), space = env.observation_space.shape, env.action_space
+    if by_ppo:
+        policy = build_actor(size, space, flags.hidden_size, flags.seed)
+    else:
+        policy = build_policy(size, int(space.n), flags.hidden_size)
     checkpoint.load(args.run_dir, args.checkpoint, policy=policy)
-    return policy, env
+    weights = policy.get_weights()
+    if by_ppo:
+        return Trained(policy, env, lambda rng: choosing(weights, space),
+                       lambda rng: choosing(weights, space, rng))
+    return Trained(policy, env, partial(greedy, weights), partial(sampling, weights))
 
 
 def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> None:
@@ -51,7 +72,9 @@ def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> No
               "greedy, ten episodes": ("val", "episodic_return")}
     figure, axes = plt.subplots(figsize=(6, 3.5))
     for label, (split, name) in curves.items():
-        axes.plot(*read_curve(run_dir, split, name), label=label)
+        steps, values = read_curve(run_dir, split, name)
+        if len(steps):
+            axes.plot(steps, values, label=label)
     if threshold is not None:
         axes.axhline(threshold, color="gray", linestyle="--", label="solved")
     axes.set(xlabel="update", ylabel="mean return")
@@ -60,29 +83,32 @@ def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> No
     images.save_figure(png, figure)
 
 
-def training_scores(run_dir: Path, batch_size: int) -> dict[str, float]:
-    """Returns what the training took, and whether it ended by its own criterion."""
+def training_scores(run_dir: Path, flags: argparse.Namespace) -> dict[str, float]:
+    """Returns what the training took and, for REINFORCE, whether its own criterion ended it."""
+    if flags.algorithm == "ppo":
+        return {"env_steps": rundir.last_step(run_dir) * flags.num_envs * flags.num_steps}
     state = {"step": tf.Variable(0, dtype=tf.int64), "env_steps": tf.Variable(0, dtype=tf.int64),
              "solved": tf.Variable(False)}
     tf.train.Checkpoint(**state).restore(checkpoint.newest(run_dir, "latest")).expect_partial()
-    return {"episodes": int(state["step"]) * batch_size, "env_steps": int(state["env_steps"]),
-            "solved": int(state["solved"])}
+    return {"episodes": int(state["step"]) * flags.batch_size,
+            "env_steps": int(state["env_steps"]), "solved": int(state["solved"])}
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Plays, writes eval.json and draws the learning curve."""
-    policy, env = load_run(args, flags)
-    scores = {"training": training_scores(args.run_dir, flags.batch_size)}
-    for name, act in (("sampled", sampling), ("greedy", greedy)):
-        played = data.play_episodes(env, partial(act, policy.get_weights()), EPISODES, flags.seed,
-                                    data.EVALUATION)
+    run = load_run(args, flags)
+    policies = {"chance": partial(data.by_chance, run.env), "sampled": run.sampled,
+                "greedy": run.greedy}
+    scores = {"training": training_scores(args.run_dir, flags)}
+    for name, policy in policies.items():
+        played = data.play_episodes(run.env, policy, EPISODES, flags.seed, data.EVALUATION)
         returns = data.returns(played)
         scores[name] = {"mean_return": float(returns.mean()), "deviation": float(returns.std()),
                         "lowest_return": float(returns.min()), "episodes": EPISODES}
         print(f"{name:>7}: mean return {returns.mean():.1f} over {EPISODES} episodes, the worst "
               f"{returns.min():g}")
     curve = args.run_dir / "learning_curve.png"
-    draw_learning_curve(args.run_dir, env.spec.reward_threshold, curve)
+    draw_learning_curve(args.run_dir, run.env.spec.reward_threshold, curve)
     results.write(args, CHAPTER, flags.env_name, flags.preset, scores)
     print(f"the learning curve: {curve}")
     return scores["greedy"]

@@ -6,40 +6,54 @@ One signature:
 
 serving_default  observations: float32 (count, observation_size) -> actions: int64 (count,), the
                  most probable ones; probabilities: float32 (count, num_actions)
+
+Where actions are n numbers, actions: float32 (count, n), the means within their bounds; means and
+deviations: float32 (count, n), of the normal distribution that draws them
 """
 
 import argparse
 from collections.abc import Sequence
-from functools import partial
 
+import gymnasium as gym
+import keras
 import tensorflow as tf
 
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.eval import load_run, verb_parser
-from chapter21_policy_gradient.model import action_logits, greedy
+from chapter21_policy_gradient.model import action_logits
 from common import cli, export
 
 CHAPTER = "chapter21_policy_gradient"
 
 
+def answer(
+    policy: keras.Model, action_space: gym.Space, by_ppo: bool, observations: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Returns the signature's outputs."""
+    if isinstance(action_space, gym.spaces.Box):
+        means, log_deviations = tf.split(policy(observations), 2, axis=1)
+        bounded = tf.clip_by_value(means, action_space.low, action_space.high)
+        return {"actions": bounded, "means": means, "deviations": tf.exp(log_deviations)}
+    logits = policy(observations) if by_ppo else action_logits(policy, observations)
+    return {"actions": tf.argmax(logits, axis=1), "probabilities": tf.nn.softmax(logits)}
+
+
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
-    policy, env = load_run(args, flags)
+    run = load_run(args, flags)
 
     def act(observations: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = action_logits(policy, observations)
-        return {"actions": tf.argmax(logits, axis=1), "probabilities": tf.nn.softmax(logits)}
+        return answer(run.policy, run.env.action_space, flags.algorithm == "ppo", observations)
 
-    (episode,) = data.play_episodes(env, partial(greedy, policy.get_weights()), 1, flags.seed,
-                                    data.VALIDATION)
+    (episode,) = data.play_episodes(run.env, run.greedy, 1, flags.seed, data.VALIDATION)
     folder = export.write(
         args.run_dir,
-        policy,
+        run.policy,
         {"serving_default": (act, {
-            "observations": tf.TensorSpec((None, *policy.input_shape[1:]), tf.float32)})},
+            "observations": tf.TensorSpec((None, *run.policy.input_shape[1:]), tf.float32)})},
         {"serving_default": {"observations": episode.observations}},
-        {"environment": flags.env_name, "observations": str(env.observation_space),
-         "actions": str(env.action_space)},
+        {"environment": flags.env_name, "observations": str(run.env.observation_space),
+         "actions": str(run.env.action_space)},
     )
     print(f"{folder}: written, and agrees with the policy in a process of its own")
 

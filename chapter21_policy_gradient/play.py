@@ -11,7 +11,6 @@ Prints the steps and the return of each episode.
 import argparse
 import os
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,12 +18,18 @@ import numpy as np
 
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.eval import load_run, verb_parser
-from chapter21_policy_gradient.model import greedy, sampling
 from common import cli
 from common.errors import UserError
 
 CHAPTER = "chapter21_policy_gradient"
 FRAMES_PER_SECOND = 50  # where the environment names no other rate
+
+
+def check_video(path: Path) -> None:
+    """Raises UserError, before anything is played, where no video can be written."""
+    if path.suffix != ".mp4" or not path.parent.is_dir():
+        raise UserError(f"cannot write a video to {path}",
+                        "give a file in a folder that exists, whose name ends in .mp4")
 
 
 def write_video(path: Path, frames: Sequence[np.ndarray], rate: float) -> None:
@@ -43,7 +48,7 @@ def write_video(path: Path, frames: Sequence[np.ndarray], rate: float) -> None:
     writer = cv2.VideoWriter(str(part), cv2.VideoWriter.fourcc(*"mp4v"), rate, (width, height))
     if not writer.isOpened():
         raise UserError(f"OpenCV cannot write a video to {path}",
-                        "give a file in a folder that exists, whose name ends in .mp4")
+                        "give a folder that may be written to, in --record")
     for frame in frames:
         writer.write(frame[:, :, ::-1])
     writer.release()
@@ -54,20 +59,22 @@ def render_mode(args: argparse.Namespace) -> str | None:
     """Returns what Gymnasium calls the way in which `--display` or `--record` is done.
 
     Raises:
-        UserError: both are given, or there is no screen.
+        UserError: both are given, there is no screen, or no video can be written to that file.
     """
     if args.display and args.record:
         raise UserError("both --display and --record are given", "give one of them")
     if args.display and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise UserError("--display, but there is no screen (DISPLAY is not set)",
                         "take --record FILE.mp4")
+    if args.record:
+        check_video(Path(args.record))
     return "human" if args.display else "rgb_array" if args.record else None
 
 
 def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Plays episodes, shows or records them, and prints their returns."""
-    policy, env = load_run(args, flags, render_mode(args))
-    act = partial(sampling if args.sample else greedy, policy.get_weights())
+    run = load_run(args, flags, render_mode(args))
+    env, act = run.env, run.sampled if args.sample else run.greedy
     frames = [] if args.record else None
     for number in range(args.num_episodes):
         rng = np.random.default_rng([args.seed, number])

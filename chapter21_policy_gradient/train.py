@@ -3,6 +3,8 @@
     python train.py                                  # CartPole, under a minute
     python train.py --preset book                    # stops as the book does
     python train.py --env_name Acrobot-v1 --hidden_size 32
+    python train.py --preset best --baseline value   # an actor and a critic
+    python train.py --algorithm ppo                  # see ppo.py
 
 Nobody tells the policy what to do: it acts, and what was followed by more reward than usual
 becomes more probable. An update takes some whole episodes; CartPole-v0 counts as solved when the
@@ -11,6 +13,7 @@ last 100 have a mean return of 195, of at most 200.
 
 import argparse
 import itertools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -20,7 +23,8 @@ import numpy as np
 import tensorflow as tf
 from gymnasium.envs.registration import EnvSpec
 
-from chapter21_policy_gradient import data
+from chapter21_policy_gradient import data, ppo
+from chapter21_policy_gradient.baseline import make_value_baseline
 from chapter21_policy_gradient.model import (
     action_logits,
     build_policy,
@@ -42,6 +46,13 @@ PRESETS = {
     "demo": {"max_steps": 1000},
     "book": {"stop": "batch_at_cap"},
     "best": {"hidden_size": 32, "normalize_over": "batch", "max_steps": 1000},
+    # PPO with the settings of rl-baselines3-zoo.
+    "ppo": {"algorithm": "ppo", "env_name": "CartPole-v1", "hidden_size": 64, "discount": 0.98,
+            "gae_lambda": 0.8, "learning_rate": 1e-3, "update_epochs": 20, "max_steps": 390,
+            "anneal_steps": 390},
+    "pendulum": {"algorithm": "ppo", "env_name": "Pendulum-v1", "hidden_size": 64,
+                 "discount": 0.9, "learning_rate": 1e-3, "num_envs": 4, "num_steps": 1024,
+                 "minibatch_size": 64, "max_steps": 24, "log_every": 1, "eval_every": 4},
 }
 
 
@@ -49,28 +60,38 @@ def build_parser() -> cli.Parser:
     """Returns the parser; the book's script has no flags."""
     parser = cli.training_parser(__doc__, PRESETS)
     data.add_flags(parser)
-    group = parser.add_argument_group("model")
-    group.add_argument("--hidden_size", type=cli.positive_int, default=10,
-                       help="units of the hidden layer")
     group = parser.add_argument_group("training")
+    group.add_argument("--algorithm", choices=["reinforce", "ppo"], default="reinforce",
+                       help="ppo alone stands for --preset ppo")
+    group.add_argument("--hidden_size", type=cli.positive_int, default=10,
+                       help="units of a hidden layer")
     group.add_argument("--max_steps", type=cli.positive_int, default=2000, help="updates in all")
-    group.add_argument("--batch_size", type=cli.positive_int, default=5, help="episodes an update")
     group.add_argument("--discount", type=cli.fraction, default=0.99,
                        help="what a reward loses a step, looked at from before")
-    group.add_argument("--normalize_over", choices=["episode", "batch"], default="episode",
-                       help="returns are scaled to mean 0, deviation 1 over this")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.01, help="of Adam")
+    group.add_argument("--gae_lambda", type=cli.fraction, default=0.95,
+                       help="with a critic: 0 takes its word after a step, 1 at an episode's end")
+    group.add_argument("--update_epochs", type=cli.positive_int, default=10,
+                       help="with a critic: how often an update's steps are learnt from")
+    group.add_argument("--log_every", type=cli.positive_int, default=10,
+                       help="updates between two log lines")
+    group.add_argument("--eval_every", type=cli.positive_int, default=50,
+                       help="updates between two looks at the greedy policy")
+    group.add_argument("--save_every", type=cli.positive_int, default=200,
+                       help="updates between two checkpoints")
+    group = parser.add_argument_group("REINFORCE")
+    group.add_argument("--batch_size", type=cli.positive_int, default=5, help="episodes an update")
+    group.add_argument("--baseline", choices=["none", "value"], default="none",
+                       help="value: what a critic expects is taken from what followed an action")
+    group.add_argument("--normalize_over", choices=["episode", "batch"], default="episode",
+                       help="returns are scaled to mean 0, deviation 1 over this; with --baseline "
+                            "value it is always the batch")
     group.add_argument("--stop", choices=["mean_of_100", "batch_at_cap", "never"],
                        default="mean_of_100",
                        help="mean_of_100: when the last 100 episodes have the mean return at "
                             "which Gymnasium calls the environment solved; batch_at_cap: when all "
                             "episodes of an update had to be cut off, as in the book")
-    group.add_argument("--log_every", type=cli.positive_int, default=10,
-                       help="steps between two log lines")
-    group.add_argument("--eval_every", type=cli.positive_int, default=50,
-                       help="steps between two looks at the greedy policy")
-    group.add_argument("--save_every", type=cli.positive_int, default=200,
-                       help="steps between two checkpoints")
+    ppo.add_flags(parser)
     return parser
 
 
@@ -149,12 +170,17 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     policy = build_policy(observation_size, num_actions, args.hidden_size, args.seed)
     optimizer = keras.optimizers.Adam(args.learning_rate)
     train_step = make_train_step(policy, optimizer)
+    models = {"policy": policy}
+    optimizers = {"adam": (optimizer, policy.trainable_variables)}
+    weigh = partial(action_weights, discount=args.discount, normalize_over=args.normalize_over)
+    if args.baseline == "value":
+        models["critic"], critic_optimizer, weigh = make_value_baseline(observation_size, args)
+        optimizers["critic"] = critic_optimizer, models["critic"].trainable_variables
     window = tf.Variable(tf.zeros(WINDOW, tf.float64))  # the last returns
     env_steps, solved = tf.Variable(0, dtype=tf.int64), tf.Variable(False)
-    parameters = policy.count_params()
+    parameters = sum(model.count_params() for model in models.values())
     with rundir.open_run(args, dataset_sha256=data.digest(env), parameters=parameters) as run:
-        state = TrainState(run, {"policy": policy},
-                           {"adam": (optimizer, policy.trainable_variables)},
+        state = TrainState(run, models, optimizers,
                            window=window, env_steps=env_steps, solved=solved)
         if solved:
             raise UserError(f"nothing to do: {run} has reached --stop {args.stop}",
@@ -164,9 +190,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         batches = collect(env, policy, args.batch_size, args.seed, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, episodes in state.steps(batches, args.max_steps, args.save_every, monitor):
-            observations, actions, _ = map(np.concatenate, zip(*episodes, strict=True))
-            weights = action_weights(episodes, args.discount, args.normalize_over)
-            loss = train_step(observations, actions, weights)
+            observations = np.concatenate([episode.observations for episode in episodes])
+            actions = np.concatenate([episode.actions for episode in episodes])
+            loss = train_step(observations, actions, weigh(episodes))
             returns = data.returns(episodes)
             window.assign(tf.concat([window, returns], axis=0)[-WINDOW:])
             env_steps.assign_add(len(actions))
@@ -191,9 +217,27 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             "mean_of_100": float(recent.mean())}
 
 
+def choose_algorithm(args: argparse.Namespace) -> dict[str, float]:
+    """Trains by the algorithm that is asked for.
+
+    Raises:
+        UserError: the preset's settings are those of the other one.
+    """
+    meant = PRESETS[args.preset].get("algorithm", "reinforce")
+    if args.algorithm != meant:
+        presets = [n for n, p in PRESETS.items() if p.get("algorithm", "reinforce") != meant]
+        raise UserError(f"--algorithm {args.algorithm} with --preset {args.preset}, whose "
+                        f"settings are made for {meant}", f"give --preset {' or '.join(presets)}")
+    return ppo.train(args) if args.algorithm == "ppo" else train(args)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    argv = sys.argv[1:] if argv is None else argv
+    parser = build_parser()
+    if {"--algorithm=ppo"} & set(argv) or ("--algorithm", "ppo") in itertools.pairwise(argv):
+        parser.set_defaults(preset="ppo")
+    return cli.run_training(choose_algorithm, parser, PRESETS, CHAPTER, argv)
 
 
 if __name__ == "__main__":

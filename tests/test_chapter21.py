@@ -1,15 +1,18 @@
-"""Chapter 21: REINFORCE's loss and weights, episodes, when training ends, videos."""
+"""Chapter 21: REINFORCE, its critic, PPO, episodes and rollouts, when training ends, videos."""
 
+import re
 from functools import partial
 from types import SimpleNamespace
 
 import cv2
 import gymnasium as gym
+import keras
 import numpy as np
 import pytest
+import scipy.stats
 import tensorflow as tf
 
-from chapter21_policy_gradient import data, play, train
+from chapter21_policy_gradient import actor_critic, baseline, data, export, play, ppo, train
 from chapter21_policy_gradient import eval as evaluation
 from chapter21_policy_gradient.model import (
     action_logits,
@@ -21,6 +24,7 @@ from chapter21_policy_gradient.model import (
     policy_gradient_loss,
     sampling,
 )
+from chapter21_policy_gradient.rollout import Actors
 from common import rundir
 from common.errors import UserError
 
@@ -78,7 +82,8 @@ def test_a_probability_of_zero_is_no_nan():
 
 
 def episode(steps: int) -> data.Episode:
-    return data.Episode(np.zeros((steps, 4), np.float32), np.zeros(steps, np.int64), np.ones(steps))
+    return data.Episode(np.zeros((steps, 4), np.float32), np.zeros(steps, np.int64), np.ones(steps),
+                        np.ones(4, np.float32), terminated=False)
 
 
 def test_weights_of_actions():
@@ -109,6 +114,7 @@ def test_episodes_are_a_function_of_their_key():
     for one, two in zip(first, again, strict=True):
         for a, b in zip(one, two, strict=True):
             np.testing.assert_array_equal(a, b)
+        assert one.terminated and not np.array_equal(one.last_observation, one.observations[-1])
     assert not np.array_equal(first[0].observations[0], other[0].observations[0])
     assert not np.array_equal(first[0].observations[0], first[1].observations[0])
     np.testing.assert_array_equal(data.returns(first), [len(e.actions) for e in first])
@@ -120,6 +126,7 @@ def test_an_episode_ends_when_the_pole_falls_or_time_is_up():
     assert len(left.rewards) < 12  # fell
     upright = data.play_episode(env, lambda o: int(o[2] + o[3] > 0), np.random.default_rng(0))
     assert len(upright.rewards) == 12
+    assert left.terminated and not upright.terminated
     assert data.make_env("CartPole-v0").spec.max_episode_steps == 200
 
 
@@ -193,6 +200,272 @@ def test_what_cannot_be_shown(run, tmp_path, monkeypatch, capsys):
         monkeypatch.delenv(name, raising=False)
     for argv, says in ((["--display"], "no screen"),
                        (["--display", "--record", "a.mp4"], "both"),
-                       (["--record", str(tmp_path / "absent" / "a.mp4")], "cannot write a video")):
+                       (["--record", str(tmp_path / "absent" / "a.mp4")], "cannot write a video"),
+                       (["--record", str(tmp_path / "a.gif")], "cannot write a video")):
+        capsys.readouterr()
         assert play.main(argv) == 2
-        assert says in capsys.readouterr().err
+        printed = capsys.readouterr()
+        assert says in printed.err and "episode" not in printed.out
+
+
+BUTTONS = gym.spaces.Discrete(3)
+LEVERS = gym.spaces.Box(np.float32([-0.5, 0]), np.float32([0.5, 0.25]))
+
+
+def slow_advantages(rewards, values, next_values, terminated, ended, discount, gae_lambda):
+    """The definition, a sum for each step: what was unexpected from here to the episode's end."""
+    found = []
+    for t in range(len(rewards)):
+        total, weight = 0.0, 1.0
+        for k in range(t, len(rewards)):
+            after = 0.0 if terminated[k] else next_values[k]
+            total += weight * (rewards[k] + discount * after - values[k])
+            weight *= discount * gae_lambda
+            if ended[k]:
+                break
+        found.append(total)
+    return found
+
+
+def test_advantages_are_what_their_definition_says():
+    rng = np.random.default_rng(0)
+    rewards, values, next_values = rng.normal(size=(3, 40, 2))
+    terminated = rng.random((40, 2)) < 0.1
+    ended = terminated | (rng.random((40, 2)) < 0.1)
+    assert terminated.any() and (ended & ~terminated).any()
+    found = actor_critic.advantages(rewards, values, next_values, terminated, ended, 0.9, 0.8)
+    for env in range(2):
+        arrays = (a[:, env] for a in (rewards, values, next_values, terminated, ended))
+        np.testing.assert_allclose(found[:, env], slow_advantages(*arrays, 0.9, 0.8))
+
+
+def test_what_is_cut_off_has_a_future_what_is_over_has_none():
+    arrays = np.array([1.0]), np.array([3.0]), np.array([10.0])
+    ended = np.array([True])
+    over = actor_critic.advantages(*arrays, np.array([True]), ended, 0.5, 0.9)
+    cut = actor_critic.advantages(*arrays, np.array([False]), ended, 0.5, 0.9)
+    assert over == [1 - 3] and cut == [1 + 0.5 * 10 - 3]
+
+
+def test_the_critic_of_reinforce():
+    """Without a critic's opinion and with λ = 1, advantages are the discounted returns."""
+    critic = actor_critic.build_critic(4, 8, seed=0)
+    weights = critic.get_weights()
+    cut = episode(5)
+    found, targets = baseline.episode_advantages(cut, weights, 0.9, 1.0)
+    last = float(critic(cut.last_observation[None])[0, 0])
+    expected = discounted_returns(np.array([1, 1, 1, 1, 1 + 0.9 * last]), 0.9)
+    np.testing.assert_allclose(targets, expected, rtol=1e-5)
+    value = float(critic(cut.observations[:1])[0, 0])
+    np.testing.assert_allclose(found, expected - value, rtol=1e-5)
+    _, targets = baseline.episode_advantages(cut._replace(terminated=True), weights, 0.9, 1.0)
+    np.testing.assert_allclose(targets, discounted_returns(np.ones(5), 0.9), rtol=1e-5)
+
+
+def test_the_critic_of_reinforce_learns():
+    args = SimpleNamespace(discount=0.9, gae_lambda=1.0, update_epochs=50, learning_rate=0.01,
+                           seed=0)
+    critic, _, weigh = baseline.make_value_baseline(4, args)
+    over = episode(5)._replace(terminated=True)
+    for _ in range(10):
+        weights = weigh([over, over])
+    assert weights.shape == (10,) and weights.dtype == np.float32
+    np.testing.assert_allclose([weights.sum(), np.sum(weights**2) * 10], [0, 1], atol=1e-5)
+    mean = discounted_returns(np.ones(5), 0.9).mean()  # all observations are alike
+    np.testing.assert_allclose(critic(over.observations[:1]), [[mean]], rtol=0.01)
+
+
+def test_log_probabilities_and_entropies():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(size=(5, 3)).astype(np.float32)
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    actions = np.array([0, 2, 1, 1, 0])
+    np.testing.assert_allclose(
+        actor_critic.log_probability(tf.constant(logits), tf.constant(actions)),
+        np.log(p[range(5), actions]), rtol=1e-5)
+    np.testing.assert_allclose(actor_critic.entropy(tf.constant(logits), discrete=True),
+                               scipy.stats.entropy(p, axis=1), rtol=1e-5)
+    means, logs, actions = rng.normal(size=(3, 5, 2)).astype(np.float32)
+    outputs, normal = tf.concat([means, logs], axis=1), scipy.stats.norm(means, np.exp(logs))
+    np.testing.assert_allclose(actor_critic.log_probability(outputs, tf.constant(actions)),
+                               normal.logpdf(actions).sum(axis=1), rtol=1e-4)
+    np.testing.assert_allclose(actor_critic.entropy(outputs, discrete=False),
+                               normal.entropy().sum(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("space", [BUTTONS, LEVERS], ids=["discrete", "box"])
+def test_the_actor_in_numpy(space):
+    actor = actor_critic.build_actor(4, space, hidden_size=8, seed=3)
+    actor.set_weights([weight + 0.3 for weight in actor.get_weights()])
+    observations = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    outputs = actor(observations).numpy()
+    found = actor_critic.mlp_in_numpy(actor.get_weights(), observations)
+    np.testing.assert_allclose(found, outputs[:, :found.shape[1]], atol=1e-6)
+    greedy_actions = [actor_critic.choosing(actor.get_weights(), space)(o) for o in observations]
+    exported = export.answer(actor, space, True, observations)
+    np.testing.assert_allclose(greedy_actions, exported["actions"], atol=1e-6)
+    if space is LEVERS:
+        np.testing.assert_allclose(outputs[:, 2:], 0.3, rtol=1e-6)
+        np.testing.assert_allclose(exported["deviations"], np.exp(0.3) * np.ones((6, 2)), rtol=1e-6)
+        assert (np.abs(outputs[:, :2]) > 0.5).any()
+        assert all(LEVERS.contains(action) for action in greedy_actions)
+
+
+def test_draws_follow_the_policy():
+    rng, observations = np.random.default_rng(0), np.tile(np.float32([1, -2, 0.5, 3]), (4000, 1))
+    for space in (BUTTONS, LEVERS):
+        actor = actor_critic.build_actor(4, space, 8, seed=1)
+        actor.set_weights([weight + 0.3 for weight in actor.get_weights()])
+        noise = actor_critic.make_noise(rng, (4000,), space)
+        drawn = actor_critic.draw(actor.get_weights(), observations, noise, space)
+        (outputs,) = actor(observations[:1]).numpy()
+        if space is BUTTONS:
+            np.testing.assert_allclose(np.bincount(drawn, minlength=3) / 4000,
+                                       tf.nn.softmax(outputs), atol=0.03)
+        else:
+            np.testing.assert_allclose(drawn.mean(axis=0), outputs[:2], atol=0.08)
+            np.testing.assert_allclose(drawn.std(axis=0), np.exp(outputs[2:]), rtol=0.05)
+
+
+def test_the_clipped_loss_and_where_its_gradient_stops():
+    """Four actions: better and worse ones, each once beyond the bound and once on the way back."""
+    log_p = tf.Variable(np.log(np.float32([1.5, 0.5, 0.5, 1.5])))
+    gains = np.float32([2.0, 2.0, -1.0, -1.0])
+    with tf.GradientTape() as tape:
+        loss = ppo.clipped_loss(log_p, tf.zeros(4), gains, 0.2)
+    np.testing.assert_allclose(loss, -(1.2 * 2 + 0.5 * 2 - 0.8 - 1.5) / 4, rtol=1e-6)
+    np.testing.assert_allclose(tape.gradient(loss, log_p),
+                               [0, -0.5 * 2 / 4, 0, 1.5 / 4], rtol=1e-6)
+
+
+def test_an_epoch_takes_each_row_once():
+    rows = ppo.draw_minibatches(np.random.default_rng(0), 12, 4, 3)
+    assert rows.shape == (9, 4) and rows.dtype == np.int32
+    epochs = rows.reshape(3, 12)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(12), (3, 1)))
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+@pytest.mark.parametrize("space", [BUTTONS, LEVERS], ids=["discrete", "box"])
+def test_an_update(space):
+    """At the first step nothing has changed yet; after some, every weight has, within bounds."""
+    rng = np.random.default_rng(0)
+    policy = actor_critic.build_actor(4, space, 8, seed=0)
+    critic = actor_critic.build_critic(4, 8, seed=0)
+    optimizer = keras.optimizers.Adam(0.01)
+    optimizer.build([*policy.trainable_variables, *critic.trainable_variables])
+    update = ppo.make_update(policy, critic, optimizer, 0.0)
+    observations = rng.normal(size=(8, 4)).astype(np.float32)
+    actions = np.array([space.sample() for _ in range(8)])
+    gains = rng.normal(size=8).astype(np.float32)
+    targets = rng.normal(size=8).astype(np.float32)
+    before = [*policy.get_weights(), *critic.get_weights()]
+    errors = critic(observations)[:, 0] - targets
+    rows = np.arange(8, dtype=np.int32)[None]
+    once = update(observations, actions, gains, targets, rows, tf.constant(0.2)).numpy()
+    once = dict(zip(ppo.METRICS, once, strict=True))
+    np.testing.assert_allclose(once["policy_loss"], 0, atol=1e-6)  # advantages have mean 0
+    np.testing.assert_allclose(once["value_loss"], np.mean(errors**2), rtol=1e-5)
+    assert once["approximate_kl"] == once["clip_fraction"] == 0
+    later = update(observations, actions, gains, targets, np.tile(rows, (20, 1)),
+                   tf.constant(0.2)).numpy()
+    later = dict(zip(ppo.METRICS, later, strict=True))
+    assert later["policy_loss"] < 0 and later["value_loss"] < once["value_loss"]
+    assert later["approximate_kl"] > 0 and 0 < later["clip_fraction"] < 1
+    after = [*policy.get_weights(), *critic.get_weights()]
+    assert all((a != b).any() for a, b in zip(before, after, strict=True))
+
+
+def make_actors(name: str, cap: int) -> tuple[Actors, list[np.ndarray]]:
+    envs = [data.make_env(name, cap, boxes=True) for _ in range(3)]
+    policy, _ = ppo.build_networks(envs[0], 8, seed=0)
+    return Actors(envs, 7, data.TRAINING), policy.get_weights()
+
+
+@pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1"])
+def test_actors_go_on_where_a_checkpoint_left_them(name):
+    actors, weights = make_actors(name, 13)
+    actors.collect(weights, 30, np.random.default_rng(0))
+    saved = actors.serialize()
+    again, _ = make_actors(name, 13)
+    again.deserialize(saved)
+    assert again.serialize() == saved and len(actors.recent) > 3
+    assert any(actors.actions)  # an episode is under way
+    (one, returns), (two, same) = (some.collect(weights, 30, np.random.default_rng(1))
+                                   for some in (actors, again))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert returns == same and actors.serialize() == again.serialize()
+
+
+def test_a_rollout_tells_ends_from_cuts():
+    actors, weights = make_actors("CartPole-v1", 15)
+    rollout, returns = actors.collect(weights, 60, np.random.default_rng(0))
+    cut = rollout.ended & ~rollout.terminated
+    assert rollout.terminated.any() and cut.any() and rollout.ended[rollout.terminated].all()
+    fell = np.abs(rollout.next_observations[..., 2]) > 12 * np.pi / 180  # the pole
+    np.testing.assert_array_equal(rollout.terminated, fell)
+    here, there = rollout.observations[1:], rollout.next_observations[:-1]
+    on = ~rollout.ended[:-1]
+    np.testing.assert_array_equal(here[on], there[on])
+    assert (np.abs(here[~on]) <= 0.05).all()  # each new episode starts upright
+    assert len(returns) == rollout.ended.sum() and max(returns) == 15
+
+
+def test_actions_stay_within_bounds_only_in_the_environment():
+    actors, weights = make_actors("Pendulum-v1", 200)
+    rollout, _ = actors.collect(weights, 100, np.random.default_rng(0))
+    assert rollout.actions.dtype == np.float32 and np.abs(rollout.actions).max() > 2
+    assert np.abs(actors.actions).max() == 2
+
+
+PPO = ("--preset", "ppo", "--hidden_size", "8", "--num_envs", "2", "--num_steps", "8",
+       "--minibatch_size", "8", "--update_epochs", "2", "--anneal_steps", "9")
+CRITIC = ("--preset", "best", "--baseline", "value", "--batch_size", "2", "--update_epochs", "3",
+          "--max_episode_steps", "20")
+
+
+@pytest.mark.parametrize("flags", [PPO, CRITIC], ids=["ppo", "critic"])
+def test_a_run_in_two_parts_is_the_run(flags):
+    assert train.main(["--name", "whole", *flags, "--max_steps", "5"]) == 0
+    assert train.main(["--name", "parts", *flags, "--max_steps", "3"]) == 0
+    assert train.main(["--name", "parts", "--max_steps", "5"]) == 0
+    a, b = (tf.train.load_checkpoint(str(rundir.runs_dir() / train.CHAPTER / name / "checkpoints"))
+            for name in ("whole", "parts"))
+    names = [name for name in a.get_variable_to_shape_map()
+             if re.match("policy|critic|actors|adam|env_steps|window", name)]
+    assert len(names) > 12
+    for name in names:
+        np.testing.assert_array_equal(a.get_tensor(name), b.get_tensor(name))
+
+
+@pytest.mark.parametrize(("flags", "says"), [
+    (("--num_steps", "10"), "--minibatch_size 8 does not divide the 20 steps"),
+    (("--max_steps", "10"), "--max_steps 10 goes beyond --anneal_steps 9"),
+    (("--preset", "best", "--algorithm", "ppo"), "ppo with --preset best"),
+    (("--algorithm", "reinforce"), "reinforce with --preset ppo"),
+])
+def test_flags_that_do_not_fit_together(flags, says, capsys):
+    assert train.main([*PPO, "--max_steps", "5", *flags]) == 2
+    error, hint = capsys.readouterr().err.strip().splitlines()[-2:]
+    assert says in error and re.match("hint: (give|raise) ", hint)
+    assert not (rundir.runs_dir() / train.CHAPTER).exists()
+
+
+def test_algorithm_ppo_stands_for_its_preset():
+    for number, flags in enumerate((["--algorithm", "ppo"], ["--algorithm=ppo"])):
+        argv = ["--name", f"run{number}", *flags, *PPO[2:], "--max_steps", "1"]
+        assert train.main(argv) == 0
+        run = rundir.runs_dir() / train.CHAPTER / f"run{number}"
+        config = rundir.read_config(run, train.CHAPTER)
+        assert config["flags"]["preset"] == "ppo" and config["flags"]["discount"] == 0.98
+
+
+@pytest.mark.slow
+def test_ppo_learns_cartpole():
+    assert train.main(["--preset", "ppo", "--max_steps", "80", "--name", "run"]) == 0
+    assert evaluation.main(["--name", "run"]) == 0
+    run = rundir.runs_dir() / train.CHAPTER / "run"
+    scores = rundir.read_json(run / "eval.json")["metrics"]
+    assert scores["training"]["env_steps"] == 80 * 8 * 32
+    assert scores["chance"]["mean_return"] < 40 and scores["greedy"]["mean_return"] > 100

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -74,6 +75,11 @@ CHAPTERS = [
          verbs=(("data",), ("play", "--num_episodes", "1"))),
     tiny("chapter21_policy_gradient", "--batch_size", "2", "--max_episode_steps", "15",
          "--stop", "never", random=False, verbs=(("data",), ("play", "--num_episodes", "1"))),
+    tiny("chapter21_policy_gradient", "--preset", "pendulum", "--hidden_size", "8",
+         "--num_envs", "2", "--num_steps", "6", "--minibatch_size", "4", "--update_epochs", "2",
+         "--anneal_steps", "12", "--max_episode_steps", "15", random=False,
+         verbs=(("data", "--env_name", "Pendulum-v1"), ("play", "--num_episodes", "1"),
+                ("play", "--sample"))),
 ]
 STEPS = 10  # with batch k a pure function of (seed, k), where an epoch ends makes no difference
 
@@ -100,7 +106,7 @@ def state_of(run: Path) -> dict:
     """Everything in a run's newest checkpoint but the clocks."""
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
     names = [n for n in reader.get_variable_to_shape_map() if "_seconds" not in n]
-    return {n: reader.get_tensor(n) for n in names if n != "_CHECKPOINTABLE_OBJECT_GRAPH"
+    return {n: np.array(reader.get_tensor(n)) for n in names if n != "_CHECKPOINTABLE_OBJECT_GRAPH"
             and not n.startswith("save_counter")}
 
 

@@ -1,0 +1,113 @@
+"""Rollouts: several environments that act in turn, and what they saw.
+
+PPO learns from a fixed number of steps of each, wherever its episode may be by then.
+"""
+
+import json
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import gymnasium as gym
+import numpy as np
+import tensorflow as tf
+
+from chapter21_policy_gradient.actor_critic import draw, make_noise, within
+
+WINDOW = 100  # episodes over which the mean return is taken
+
+
+class Rollout(NamedTuple):
+    """What happened; all arrays begin with (num_steps, num_envs)."""
+
+    observations: np.ndarray  # float32 (..., observation_size)
+    actions: np.ndarray  # int64 (...) or float32 (..., n), as they were drawn
+    rewards: np.ndarray  # float64
+    next_observations: np.ndarray  # float32 (..., observation_size), of the same episode
+    terminated: np.ndarray  # bool: over for good
+    ended: np.ndarray  # bool: over, or cut off
+
+
+class Actors(tf.train.experimental.PythonState):
+    """Environments, each within an episode.
+
+    Episode n of an environment is a pure function of (key, environment, n) and the actions in it.
+    So a checkpoint holds these, and an interrupted episode is played again up to where it was.
+    """
+
+    def __init__(self, envs: Sequence[gym.Env], *key: int):
+        """Starts the first episode of each environment; the key decides the seeds of all."""
+        self.envs, self.key = envs, key
+        self.observations = np.zeros((len(envs), *envs[0].observation_space.shape), np.float32)
+        self.actions: list[list] = [[] for _ in envs]
+        self.scores = [0.0] * len(envs)
+        self.episodes = [0] * len(envs)
+        self.recent: deque[float] = deque(maxlen=WINDOW)  # returns
+        for index in range(len(envs)):
+            self._start(index, 0)
+
+    def _start(self, index: int, episode: int) -> None:
+        """Starts an episode of one environment."""
+        self.episodes[index], self.actions[index], self.scores[index] = episode, [], 0.0
+        seed = np.random.default_rng([*self.key, index, episode]).integers(2**31)
+        self.observations[index], _ = self.envs[index].reset(seed=int(seed))
+
+    def _act(self, index: int, action: int | np.ndarray) -> tuple[float, bool, bool]:
+        """Acts in one environment; returns reward, terminated, truncated."""
+        observation, reward, terminated, truncated, _ = self.envs[index].step(action)
+        self.observations[index] = observation
+        self.actions[index].append(action)
+        self.scores[index] += reward
+        return reward, terminated, truncated
+
+    def collect(
+        self, weights: list[np.ndarray], num_steps: int, rng: np.random.Generator
+    ) -> tuple[Rollout, list[float]]:
+        """Takes some steps in each environment.
+
+        Args:
+            weights: of the policy, `actor_critic.build_actor`.
+            num_steps: steps in each environment.
+            rng: draws the actions.
+
+        Returns:
+            What happened, and the returns of the episodes that ended.
+        """
+        space, shape = self.envs[0].action_space, (num_steps, len(self.envs))
+        noise = make_noise(rng, shape, space)
+        observations = np.zeros((*shape, self.observations.shape[1]), np.float32)
+        next_observations, actions = np.zeros_like(observations), []
+        rewards = np.zeros(shape)
+        terminated, ended = np.zeros(shape, bool), np.zeros(shape, bool)
+        returns: list[float] = []
+        for t in range(num_steps):
+            observations[t] = self.observations
+            actions.append(draw(weights, self.observations, noise[t], space))
+            for index, action in enumerate(actions[-1]):
+                reward, over, cut = self._act(index, within(action, space))
+                rewards[t, index], terminated[t, index], ended[t, index] = reward, over, over or cut
+            next_observations[t] = self.observations
+            for index in np.flatnonzero(ended[t]):
+                returns.append(self.scores[index])
+                self._start(index, self.episodes[index] + 1)
+        self.recent.extend(returns)
+        return Rollout(observations, np.array(actions), rewards, next_observations, terminated,
+                       ended), returns
+
+    def serialize(self) -> str:
+        """Returns what a checkpoint holds; floats come back to the last bit."""
+        actions = [np.array(row).tolist() for row in self.actions]
+        return json.dumps({"episodes": self.episodes, "actions": actions,
+                           "recent": list(self.recent)})
+
+    def deserialize(self, string_value: str) -> None:
+        """Gets each environment to where it was, by doing its episode again."""
+        saved = json.loads(string_value)
+        self.recent.clear()
+        self.recent.extend(saved["recent"])
+        space = self.envs[0].action_space
+        for index, (episode, actions) in enumerate(
+                zip(saved["episodes"], saved["actions"], strict=True)):
+            self._start(index, episode)
+            for action in actions:
+                self._act(index, within(np.array(action, space.dtype), space))
