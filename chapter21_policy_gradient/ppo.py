@@ -43,7 +43,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--num_envs", type=cli.positive_int, default=8, help="environments")
     group.add_argument("--num_steps", type=cli.positive_int, default=32,
                        help="steps of each environment an update")
-    group.add_argument("--minibatch_size", type=cli.positive_int, default=256,
+    group.add_argument("--minibatch_size", default=256,
+                       type=cli.number(int, 2, 2**31 - 1, "a whole number of at least 2"),
                        help="steps that a gradient is taken over")
     group.add_argument("--clip", type=cli.positive_float, default=0.2,
                        help="by which share an action's probability may change in an update")

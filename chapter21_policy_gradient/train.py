@@ -54,6 +54,10 @@ PRESETS = {
                  "discount": 0.9, "learning_rate": 1e-3, "num_envs": 4, "num_steps": 1024,
                  "minibatch_size": 64, "max_steps": 24, "log_every": 1, "eval_every": 4},
 }
+REINFORCE_FLAGS = ("batch_size", "baseline", "normalize_over", "stop")
+PPO_FLAGS = ("num_envs", "num_steps", "minibatch_size", "clip", "entropy_coefficient",
+             "anneal_steps")
+CRITIC_FLAGS = ("gae_lambda", "update_epochs")
 
 
 def build_parser() -> cli.Parser:
@@ -217,17 +221,26 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             "mean_of_100": float(recent.mean())}
 
 
-def choose_algorithm(args: argparse.Namespace) -> dict[str, float]:
-    """Trains by the algorithm that is asked for.
-
-    Raises:
-        UserError: the preset's settings are those of the other one.
-    """
+def check_flags(args: argparse.Namespace) -> None:
+    """Raises UserError where a preset or a flag means something that is not there."""
     meant = PRESETS[args.preset].get("algorithm", "reinforce")
     if args.algorithm != meant:
         presets = [n for n, p in PRESETS.items() if p.get("algorithm", "reinforce") != meant]
         raise UserError(f"--algorithm {args.algorithm} with --preset {args.preset}, whose "
                         f"settings are made for {meant}", f"give --preset {' or '.join(presets)}")
+    without = REINFORCE_FLAGS if args.algorithm == "ppo" else PPO_FLAGS
+    if args.algorithm == "reinforce" and args.baseline == "none":
+        without += CRITIC_FLAGS
+    defaults = vars(build_parser().parse_args([]))
+    for flag in without:
+        if (value := getattr(args, flag)) != defaults[flag]:
+            raise UserError(f"--{flag} {value} has no meaning for --algorithm {args.algorithm} "
+                            f"--baseline {args.baseline}", "leave it away")
+
+
+def choose_algorithm(args: argparse.Namespace) -> dict[str, float]:
+    """Trains by the algorithm that is asked for."""
+    check_flags(args)
     return ppo.train(args) if args.algorithm == "ppo" else train(args)
 
 

@@ -444,12 +444,19 @@ def test_a_run_in_two_parts_is_the_run(flags):
     (("--max_steps", "10"), "--max_steps 10 goes beyond --anneal_steps 9"),
     (("--preset", "best", "--algorithm", "ppo"), "ppo with --preset best"),
     (("--algorithm", "reinforce"), "reinforce with --preset ppo"),
+    (("--stop", "never"), "--stop never has no meaning for --algorithm ppo"),
 ])
 def test_flags_that_do_not_fit_together(flags, says, capsys):
     assert train.main([*PPO, "--max_steps", "5", *flags]) == 2
     error, hint = capsys.readouterr().err.strip().splitlines()[-2:]
-    assert says in error and re.match("hint: (give|raise) ", hint)
+    assert says in error and re.match("hint: (give|raise|leave) ", hint)
     assert not (rundir.runs_dir() / train.CHAPTER).exists()
+
+
+@pytest.mark.parametrize("flags", [("--clip", "0.1"), ("--gae_lambda", "0.5")])
+def test_plain_reinforce_refuses_what_it_would_not_heed(flags, capsys):
+    assert train.main([*flags]) == 2
+    assert f"{' '.join(flags)} has no meaning" in capsys.readouterr().err
 
 
 def test_algorithm_ppo_stands_for_its_preset():
