@@ -130,7 +130,8 @@ def rows_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
         if spec["where"].items() <= row.items():
             cells = [row[name] for name in spec["columns"]]
-            rows.append(["–".join(map(str, c)) if isinstance(c, list) else str(c) for c in cells])
+            pairs = [cell if isinstance(cell, list) else [cell] for cell in cells]
+            rows.append(["–".join(dict.fromkeys(map(str, pair))) for pair in pairs])
     return markdown(rows, chinese)
 
 
