@@ -35,6 +35,8 @@ from common.monitor import Monitor
 
 CHAPTER = "chapter14_word2vec"
 
+FIRST_SQUARE = 1e-9  # of Adagrad; gradients of the batch's mean loss are small
+
 PRESETS = {
     "demo": {"vocabulary_size": 3000, "skip_window": 5, "num_skips": 8, "embedding_size": 64,
              "batch_size": 256, "learning_rate": 2.0, "max_steps": 75000},
@@ -104,9 +106,14 @@ def make_loss(model: Word2Vec, corpus: data.Corpus, flags: argparse.Namespace) -
 
 
 def make_squares(model: Word2Vec) -> list[tf.Variable]:
-    """Returns what Adagrad remembers: a number for each row of what is trained, at first 0."""
+    """Returns what Adagrad remembers: a number for each row of what is trained.
+
+    Did they begin at 0, the first gradients, which come from random vectors, would be divided by
+    their own size alone, and move a row as far as any later ones.
+    """
     shapes = [model.embeddings.shape, model.nce_weights.shape, model.nce_biases.shape]
-    return [tf.Variable(tf.zeros([shape[0], *[1] * (shape.rank - 1)])) for shape in shapes]
+    return [tf.Variable(tf.fill([shape[0], *[1] * (shape.rank - 1)], FIRST_SQUARE))
+            for shape in shapes]
 
 
 def adagrad(gradient: tf.IndexedSlices, squares: tf.Variable) -> tf.Tensor:
