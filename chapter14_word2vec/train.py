@@ -108,8 +108,8 @@ def make_loss(model: Word2Vec, corpus: data.Corpus, flags: argparse.Namespace) -
 def make_squares(model: Word2Vec) -> list[tf.Variable]:
     """Returns what Adagrad remembers: a number for each row of what is trained.
 
-    Did they begin at 0, the first gradients, which come from random vectors, would be divided by
-    their own size alone, and move a row as far as any later ones.
+    It begins above 0: else the first gradients, which come from random vectors, would be divided
+    by their own size alone, and move a row as far as any later ones.
     """
     shapes = [model.embeddings.shape, model.nce_weights.shape, model.nce_biases.shape]
     return [tf.Variable(tf.fill([shape[0], *[1] * (shape.rank - 1)], FIRST_SQUARE))
