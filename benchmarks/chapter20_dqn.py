@@ -50,7 +50,6 @@ def ours(setting: dict[str, Any], jit_compile: bool = False) -> tuple[Callable[[
     env = data.make_env(args)
     online, target = train.build_networks(args, env)
     optimizer = train.make_optimizer(args)
-    optimizer.build(online.trainable_variables)
     update = train.make_update(online, target, optimizer, args)
     agent = train.make_agent(args, env)
     q_values, renew = make_q_function(online, args.network_header_type)

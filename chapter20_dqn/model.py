@@ -125,8 +125,9 @@ def make_q_function(
         when the network has changed.
     """
     if header != "mlp":
-        in_graph = tf.function(partial(network, training=False))
-        return lambda states: in_graph(states).numpy(), lambda: None
+        signature = tf.TensorSpec(network.input_shape, network.inputs[0].dtype)
+        in_graph = tf.function(partial(network, training=False)).get_concrete_function(signature)
+        return lambda states: in_graph(tf.constant(states)).numpy(), lambda: None
     layers: dict[str, list[np.ndarray]] = {}
     dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     activation = dense[0].activation.__name__

@@ -6,7 +6,7 @@ import numpy as np
 
 from chapter20_dqn.replay import Replay
 
-FIRST_PRIORITY = 1.0  # of the first rows; later ones begin with the greatest there is
+FIRST_PRIORITY = 1.0  # of rows that come before the first update
 MIN_PRIORITY = 1e-6  # ε of the paper: what was no surprise may yet be drawn
 
 
@@ -65,7 +65,8 @@ class SumTree:
 class PrioritizedReplay(Replay):
     """Draws a transition with a probability in proportion to its priority to the power of α.
 
-    A new transition has the greatest priority there is, so that each is soon drawn once.
+    A new transition has the greatest priority that any ever had (algorithm 1, line 6), so that
+    each is soon drawn once.
     """
 
     def __init__(self, *args: Any, alpha: float, **kwargs: Any):
@@ -73,6 +74,7 @@ class PrioritizedReplay(Replay):
         super().__init__(*args, **kwargs)
         self._alpha = alpha
         self._tree = SumTree(self.capacity)  # of priorities to the power of α
+        self._greatest = 0.0  # that any value in the tree ever was
 
     def add(
         self, observation: np.ndarray, action: int, reward: float, terminal: bool,
@@ -81,12 +83,11 @@ class PrioritizedReplay(Replay):
         """Stores a row, see `Replay.add`; one that will never be drawn has priority 0."""
         row = super().add(observation, action, reward, terminal, env, closing)
         drawable = not closing and self._rows["ages"][row] >= self.history_length - 1
-        greatest = self._tree.values.max() or FIRST_PRIORITY**self._alpha
-        self._tree.set(np.array([row]), np.array([drawable * greatest]))
+        self._tree.set(np.array([row]), np.array([drawable * (self._greatest or FIRST_PRIORITY)]))
         return row
 
     def _candidates(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws rows, (count,) or none, one of each of `count` equal parts of the line."""
+        """Draws `count` rows, or none, one of each of `count` equal parts of the line."""
         if not self._tree.total:
             return np.empty(0, np.int64)
         points = (np.arange(count) + rng.random(count)) / count
@@ -107,14 +108,18 @@ class PrioritizedReplay(Replay):
 
     def prioritise(self, rows: np.ndarray, errors: np.ndarray) -> None:
         """Sets the priorities |δ| + ε of rows that were learnt from, from δ, both (batch,)."""
-        self._tree.set(rows, (np.abs(errors).astype(float) + MIN_PRIORITY) ** self._alpha)
+        values = (np.abs(errors).astype(float) + MIN_PRIORITY) ** self._alpha
+        self._tree.set(rows, values)
+        self._greatest = max(self._greatest, float(values.max()))
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns all that `restore` needs, as views."""
-        return {**super().state(), "priorities": self._filled(self._tree.values)}
+        return {**super().state(), "priorities": self._filled(self._tree.values),
+                "greatest_priority": np.array(self._greatest)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Takes over what `state` returned."""
         super().restore(state)
         self._filled(self._tree.values)[:] = state["priorities"]
         self._tree.set(np.arange(len(self._tree.values)), self._tree.values)
+        self._greatest = float(state["greatest_priority"])

@@ -106,7 +106,7 @@ class Replay:
         drawn = np.empty(0, np.int64)
         for _ in range(1000):
             rows = self._candidates(batch_size - len(drawn), rng)
-            drawn = np.concatenate([drawn, rows[self._is_whole(rows)]])
+            drawn = np.concatenate([drawn, rows[self._is_whole(rows)]])[:batch_size]
             if len(drawn) == batch_size:
                 return drawn
         raise UserError(
@@ -114,13 +114,13 @@ class Replay:
             "lower --history_length or --n_step, or raise --t_learn_start or --memory_size")
 
     def _candidates(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws rows, (count,) or none, of which `draw` rejects some."""
+        """Draws at least `count` rows, or none, of which `draw` rejects some."""
         first = self._added - self._lengths() + self.history_length - 1  # (num_envs,)
         choices = np.maximum(self._added - self.n_step - first, 0)
         behind = np.cumsum(choices)
         if not behind[-1]:
             return np.empty(0, np.int64)
-        drawn = rng.integers(behind[-1], size=count)
+        drawn = rng.integers(behind[-1], size=count + count // 4)  # some more, to draw but once
         envs = np.searchsorted(behind, drawn, side="right")
         numbers = first[envs] + drawn - (behind - choices)[envs]  # of rows, from the first ever
         return envs * self._ring + numbers % self._ring

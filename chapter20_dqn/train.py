@@ -92,7 +92,8 @@ def make_optimizer(args: argparse.Namespace) -> keras.Optimizer:
 def make_update(
     online: keras.Model, target: keras.Model, optimizer: keras.Optimizer, args: argparse.Namespace
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Compiles one update: targets, gradients, new weights, what was off."""
+    """Compiles one update of a batch: targets, gradients, new weights, what was off."""
+    optimizer.build(online.trainable_variables)
 
     @tf.function(jit_compile=args.jit_compile)
     def update(
@@ -116,7 +117,10 @@ def make_update(
         optimizer.apply(gradients, online.trainable_variables)
         return loss, tf.reduce_mean(q), errors
 
-    return update
+    # To look up a graph takes a tf.function as long as to run it: there is one, so take that.
+    states = tf.TensorSpec((args.batch_size, *online.input_shape[1:]), online.inputs[0].dtype)
+    actions, numbers = (tf.TensorSpec(args.batch_size, kind) for kind in (tf.int64, tf.float32))
+    return update.get_concrete_function(states, actions, numbers, states, numbers, numbers)
 
 
 def log_window(

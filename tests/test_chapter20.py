@@ -92,14 +92,14 @@ class TestUpdate:
                   discounts=np.float32([0.99, 0.99, 0]))
 
     def run(self, *argv: str, weights=(1, 1, 1)):
-        args = flags("--optimizer", "rmsprop", "--learning_rate", "0.1", *argv)
+        args = flags("--optimizer", "rmsprop", "--learning_rate", "0.1", "--batch_size", "3", *argv)
         online, target = (keras.Sequential([keras.Input((1, 2)), keras.layers.Flatten(),
                                             keras.layers.Dense(2, use_bias=False)])
                           for _ in range(2))
         online.set_weights([np.float32([[1, 2], [3, 4]])])
         target.set_weights([np.float32([[1, 0.5], [0.2, 0.3]])])
         update = train.make_update(online, target, train.make_optimizer(args), args)
-        loss, q, errors = update(*self.BATCH, np.float32(weights))
+        loss, q, errors = update(*map(tf.constant, (*self.BATCH, np.float32(weights))))
         (moved,), (kept,) = online.get_weights(), target.get_weights()
         np.testing.assert_array_equal(kept, np.float32([[1, 0.5], [0.2, 0.3]]))
         return float(loss), float(q), errors.numpy(), moved - np.float32([[1, 2], [3, 4]])
@@ -309,6 +309,9 @@ def test_the_new_have_the_greatest_priority():
         memory.add(100 + number, 0, 0.0, False)
     np.testing.assert_allclose(memory.state()["priorities"][0],
                                [0.3, 0.2, 0.3, 0.2, 0.1, 0, 0.3, 0.3], atol=1e-5)
+    memory.prioritise(np.array([2, 6, 7]), np.array([0.1, 0.1, 0.1]))
+    assert memory.add(103, 0, 0.0, False) == 1  # 0.3 is gone, but it was the greatest
+    np.testing.assert_allclose(memory.state()["priorities"][0, 1], 0.3, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [Replay, functools.partial(PrioritizedReplay, alpha=0.6)])
