@@ -132,8 +132,11 @@ def make_q_function(
     dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     activation = dense[0].activation.__name__
 
+    def read(variable: tf.Variable) -> np.ndarray:  # as variable.numpy(), in a third of the time
+        return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype).numpy()
+
     def renew() -> None:
-        layers.update({layer.name: [w.numpy() for w in layer.weights] for layer in dense})
+        layers.update({layer.name: [read(w.value) for w in layer.weights] for layer in dense})
 
     renew()
     return partial(mlp_in_numpy, layers, activation), renew

@@ -1,0 +1,157 @@
+"""Trains with and without each addition to deep Q-learning, from some seeds each.
+
+    python compare.py                      # CartPole, five seeds each, a quarter of an hour
+    python compare.py --seeds 2
+    python compare.py --preset breakout --max_steps 250000 --seeds 1   # two hours
+    python compare.py --publish            # also into results/
+
+Every training is a run as `train.py` makes it, in runs/chapter20_dqn/compare/; one that is there
+already is not made again, and one that was broken off goes on. What is compared are evaluations:
+their mean over the whole training tells how soon it was good, and how steadily. Beside it stand
+the values at held-out states, at the end, which are too high where maxima of noise were learnt.
+Writes compare-ENVIRONMENT.json and .png into the same folder.
+"""
+
+import argparse
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import matplotlib.pyplot as plt
+import numpy as np
+from tqdm import tqdm
+
+from chapter20_dqn import data, train
+from common import cli, images, results, rundir
+from common.errors import UserError
+from common.monitor import read_curve
+
+CHAPTER = "chapter20_dqn"
+ADDITIONS = {
+    "none": [],
+    "double": ["--double_q"],
+    "dueling": ["--network_output_type", "dueling"],
+    "prioritized": ["--prioritized"],
+    "three steps": ["--n_step", "3"],
+}
+ADDITIONS["all four"] = sum(ADDITIONS.values(), [])
+
+
+def run_dir(args: argparse.Namespace, addition: str, seed: int) -> Path:
+    """Returns the folder of a training."""
+    name = f"{args.preset}-{addition.replace(' ', '_')}-{seed}"
+    return rundir.runs_dir() / CHAPTER / "compare" / name
+
+
+def learn(args: argparse.Namespace, addition: str, seed: int) -> None:
+    """Trains in a process of its own, unless that was done before.
+
+    Raises:
+        UserError: the training has failed.
+    """
+    folder = run_dir(args, addition, seed)
+    if rundir.last_step(folder) >= args.max_steps:
+        return
+    command = [sys.executable, "-m", "chapter20_dqn.train", "--preset", args.preset,
+               "--no-double_q", *ADDITIONS[addition], "--seed", str(seed), "--no-video",
+               "--max_steps", str(args.max_steps), "--run_dir", str(folder)]
+    done = subprocess.run(command, cwd=rundir.ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise UserError(f"the training in {folder} has failed:\n{done.stderr[-1000:]}",
+                        f"remove {folder} and start again")
+
+
+def score(
+    addition: str, evaluations: np.ndarray, steps: np.ndarray, q: np.ndarray,
+    threshold: float | None,
+) -> dict[str, Any]:
+    """Makes a row of the table.
+
+    Args:
+        addition: of `ADDITIONS`.
+        evaluations: mean returns, (seeds, evaluations).
+        steps: of the evaluations, (evaluations,).
+        q: values at the held-out states, (seeds, evaluations).
+        threshold: the return from which on the environment counts as solved, if there is one.
+    """
+    means = evaluations.mean(axis=1)
+    row = {"addition": addition, "seeds": len(means), "mean_return": round(means.mean(), 1),
+           "range": [round(means.min(), 1), round(means.max(), 1)],
+           "last_q": round(q[:, -1].mean(), 2)}
+    if threshold is not None:
+        reached = [int(steps[found][0]) for found in evaluations >= threshold if found.any()]
+        row |= {"solved": len(reached),
+                "median_steps": int(statistics.median(reached)) if reached else "–"}
+    return row
+
+
+def draw(curves: dict[str, np.ndarray], steps: np.ndarray, png: Path) -> None:
+    """Draws the evaluations of each addition: the mean over the seeds, and beside it all."""
+    figure, grid = plt.subplots(1, len(curves), figsize=(2.2 * len(curves), 2.6), sharey=True,
+                                layout="constrained")
+    for axes, (addition, evaluations) in zip(grid, curves.items(), strict=True):
+        axes.plot(steps, evaluations.T, color="tab:blue", alpha=0.25, linewidth=0.8)
+        axes.plot(steps, evaluations.mean(axis=0), color="tab:blue")
+        axes.set(title=addition, xlabel="step")
+        axes.grid(alpha=0.3)
+    grid[0].set_ylabel("return of the evaluations")
+    images.save_figure(png, figure)
+
+
+def compare(args: argparse.Namespace) -> dict[str, float]:
+    """Trains all; writes the rows and the picture."""
+    recipe = train.PRESETS[args.preset]
+    data.register()
+    args.max_steps = args.max_steps or recipe["max_steps"]
+    cases = [(addition, seed) for seed in range(args.seeds) for addition in ADDITIONS]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(tqdm(pool.map(lambda case: learn(args, *case), cases), total=len(cases), unit="run",
+                  disable=None))
+    threshold, rows, curves = gym.spec(recipe["env_name"]).reward_threshold, [], {}
+    for addition in ADDITIONS:
+        folders = [run_dir(args, addition, seed) for seed in range(args.seeds)]
+        steps, _ = read_curve(folders[0], "val", "episodic_return")
+        curves[addition], q = (
+            np.array([read_curve(folder, "val", name)[1] for folder in folders])
+            for name in ("episodic_return", "q"))
+        rows.append(score(addition, curves[addition], steps, q, threshold))
+        print("  ".join(f"{name} {value}" for name, value in rows[-1].items()))
+    folder = rundir.runs_dir() / CHAPTER / "compare"
+    file = folder / f"compare-{recipe['env_name'].replace('/', '-')}.json"
+    command = (f"python compare.py --preset {args.preset} --max_steps {args.max_steps} "
+               f"--seeds {args.seeds}")
+    rundir.write_json(file, {"command": command, "rows": rows} | results.provenance())
+    draw(curves, steps, file.with_suffix(".png"))
+    if args.publish:
+        shutil.copy(file, results.RESULTS / CHAPTER)
+    print(f"see {file.with_suffix('.png')}")
+    return {"runs": len(cases)}
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.build_parser(__doc__, "compare.py")
+    presets = [name for name in train.PRESETS if "max_steps" in train.PRESETS[name]]
+    parser.add_argument("--preset", choices=presets, default="best", help="of train.py")
+    parser.add_argument("--max_steps", type=cli.positive_int,
+                        help="steps of each training (default: the preset's)")
+    parser.add_argument("--seeds", type=cli.positive_int, default=5, help="trainings a row")
+    parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
+                        help="copy the rows to results/, where the README tables come from")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run(lambda: compare(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
