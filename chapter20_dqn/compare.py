@@ -41,7 +41,7 @@ ADDITIONS = {
     "prioritized": ["--prioritized"],
     "three steps": ["--n_step", "3"],
 }
-ADDITIONS["all four"] = sum(ADDITIONS.values(), [])
+ADDITIONS["all four"] = [flag for flags in ADDITIONS.values() for flag in flags]
 
 
 def run_dir(args: argparse.Namespace, addition: str, seed: int) -> Path:
@@ -82,9 +82,9 @@ def score(
         threshold: the return from which on the environment counts as solved, if there is one.
     """
     means = evaluations.mean(axis=1)
-    row = {"addition": addition, "seeds": len(means), "mean_return": round(means.mean(), 1),
-           "range": [round(means.min(), 1), round(means.max(), 1)],
-           "last_q": round(q[:, -1].mean(), 2)}
+    row = {"addition": addition, "seeds": len(means), "mean_return": round(float(means.mean()), 1),
+           "range": [round(float(means.min()), 1), round(float(means.max()), 1)],
+           "last_q": round(float(q[:, -1].mean()), 2)}
     if threshold is not None:
         reached = [int(steps[found][0]) for found in evaluations >= threshold if found.any()]
         row |= {"solved": len(reached),
