@@ -25,7 +25,7 @@ import tensorflow as tf
 
 from chapter15_time_series import data
 from chapter15_time_series.forecast import NUM_STEPS, draw, load_run, picture_steps, roll_out
-from chapter15_time_series.model import Forecaster
+from chapter15_time_series.forecaster import Forecaster
 from chapter15_time_series.scores import (
     BASELINES,
     cut,

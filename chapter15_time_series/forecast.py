@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from chapter15_time_series import data
-from chapter15_time_series.model import Forecaster, build_model, model_flags
+from chapter15_time_series.forecaster import Forecaster
+from chapter15_time_series.model import build_model, model_flags
 from chapter15_time_series.scores import BAND
 from common import checkpoint, cli, images, rundir
 from common.errors import UserError

@@ -21,7 +21,8 @@ import tensorflow as tf
 from chapter15_time_series import data
 from chapter15_time_series.eval import make_follow
 from chapter15_time_series.forecast import draw, picture_steps, roll_out
-from chapter15_time_series.model import LOSSES, Forecaster, build_model, model_flags
+from chapter15_time_series.forecaster import Forecaster
+from chapter15_time_series.model import LOSSES, build_model, model_flags
 from common import cli, inputs, rundir
 from common.checkpoint import FitCallback, TrainState
 from common.monitor import Monitor

@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 
 from chapter15_time_series import data, eval, export, forecast, scores, train
+from chapter15_time_series.forecaster import carry_forward
 from chapter15_time_series.model import (
     LOSSES,
     build_model,
-    carry_forward,
     moving_average,
     normal_likelihood,
     squared,
