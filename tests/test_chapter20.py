@@ -14,7 +14,7 @@ from gymnasium.utils.env_checker import check_env
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from chapter20_dqn import atari, data, episodes, play, replay, state, train, video
+from chapter20_dqn import atari, compare, data, episodes, play, replay, state, train, video
 from chapter20_dqn import eval as evaluation
 from chapter20_dqn.corridor import MAPS, Corridor
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
@@ -715,6 +715,46 @@ def test_an_evaluation_is_repeated_exactly():
     one, two = (episodes.play_episodes(player, q_values, 0.5, 4) for _ in range(2))
     np.testing.assert_array_equal(one.returns, two.returns)
     np.testing.assert_array_equal(one.returns, one.steps)
+
+
+def test_a_row_of_the_comparison_by_hand():
+    evaluations = np.array([[10.0, 480, 490], [20, 30, 40], [475, 100, 500]])
+    q = np.array([[0.1, 0.2, 1.0], [0.1, 0.2, 2.0], [0.1, 0.2, 2.25]])
+    row = compare.score("double", evaluations, np.array([100, 200, 300]), q, 475)
+    assert row == {"addition": "double", "seeds": 3, "mean_return": 238.3, "range": [30.0, 358.3],
+                   "last_q": 1.75, "solved": 2, "median_steps": 150}
+    row = compare.score("none", evaluations[1:2], np.array([100, 200, 300]), q[1:2], 475)
+    assert (row["solved"], row["median_steps"], row["range"]) == (0, "–", [30.0, 30.0])
+    assert "solved" not in compare.score("none", evaluations, np.array([1, 2, 3]), q, None)
+
+
+@pytest.mark.slow
+def test_the_comparison_trains_what_it_says_and_only_once(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(compare.results, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(compare, "ADDITIONS", {"none": [], "three steps": ["--n_step", "3"]})
+    (tmp_path / "results" / compare.CHAPTER).mkdir(parents=True)
+    argv = ["--preset", "demo", "--max_steps", "1024", "--seeds", "1"]
+    assert compare.main(argv) == 0
+    folder = rundir.runs_dir() / compare.CHAPTER / "compare"
+    steps = {}
+    for name in ("demo-none-0", "demo-three_steps-0"):
+        config = rundir.read_config(folder / name, compare.CHAPTER)
+        steps[name] = config["flags"]["n_step"]
+        assert not config["flags"]["double_q"] and len(config["history"]) == 1
+    assert steps == {"demo-none-0": 1, "demo-three_steps-0": 3}
+    monkeypatch.setattr(compare.subprocess, "run", None)
+    assert compare.main([*argv, "--publish"]) == 0
+    published = tmp_path / "results" / compare.CHAPTER / "compare-CartPole-v1.json"
+    rows = json.loads(published.read_text(encoding="utf-8"))["rows"]
+    assert [row["addition"] for row in rows] == ["none", "three steps"]
+    assert (folder / "compare-CartPole-v1.png").stat().st_size > 0
+
+
+def test_a_comparison_tells_of_a_training_that_failed(monkeypatch, capsys):
+    monkeypatch.setattr(compare, "ADDITIONS", {"none": ["--n_step", "0"]})
+    assert compare.main(["--preset", "demo", "--max_steps", "1024", "--seeds", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "has failed" in said and "--n_step" in said and "hint:" in said
 
 
 @pytest.mark.slow
