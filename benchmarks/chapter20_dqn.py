@@ -43,6 +43,7 @@ def settle(setting: dict[str, Any]) -> argparse.Namespace:
 def ours(setting: dict[str, Any], jit_compile: bool = False) -> tuple[Callable[[], Any], int]:
     """Measures chapter 20's own functions, in a loop like its own."""
     from chapter20_dqn import data, train
+    from chapter20_dqn.agent import make_agent
     from chapter20_dqn.model import make_q_function
 
     args = settle(setting)
@@ -51,7 +52,7 @@ def ours(setting: dict[str, Any], jit_compile: bool = False) -> tuple[Callable[[
     online, target = train.build_networks(args, env)
     optimizer = train.make_optimizer(args)
     update = train.make_update(online, target, optimizer, args)
-    agent = train.make_agent(args, env)
+    agent = make_agent(args, env)
     q_values, renew = make_q_function(online, args.network_header_type)
     done = 0
 

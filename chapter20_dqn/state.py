@@ -4,51 +4,17 @@ checkpoints/agent-<step>.npz holds the replay, the running episodes' actions, th
 state and the averages of the next log line. There is one such file, of the newest checkpoint.
 """
 
-import json
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chapter20_dqn.episodes import Player
-from chapter20_dqn.replay import Replay
+from chapter20_dqn.agent import Agent
 from common.checkpoint import TrainState
 from common.errors import UserError
 
 MAX_SAVED = 200_000  # observations; 1.3 GB of frames of 80 x 80
-
-
-def empty_window() -> dict[str, Any]:
-    """Returns what is gathered from one log line to the next."""
-    return {"reward": 0.0, "actions": [], "returns": [], "losses": [], "q": []}
-
-
-@dataclass
-class Agent:
-    """What acts: its episodes, its memory, its dice, and what the next log line will tell."""
-
-    players: list[Player]
-    replay: Replay
-    rng: np.random.Generator
-    chosen: list[int] = field(default_factory=list)  # what each player does in this round
-    window: dict[str, Any] = field(default_factory=empty_window)
-
-    def snapshot(self) -> str:
-        """Returns as JSON all but the replay. Floats come back to the last bit."""
-        return json.dumps({"players": [(p.episode, p.actions) for p in self.players],
-                           "chosen": self.chosen, "rng": self.rng.bit_generator.state,
-                           "window": self.window})
-
-    def restore(self, snapshot: str) -> None:
-        """Gets to where the agent was when `snapshot` was called."""
-        saved = json.loads(snapshot)
-        for player, (episode, actions) in zip(self.players, saved["players"], strict=True):
-            player.resume(episode, actions)
-        self.chosen = saved["chosen"]
-        self.rng.bit_generator.state = saved["rng"]
-        self.window = saved["window"]
 
 
 class AgentState(TrainState):

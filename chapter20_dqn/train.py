@@ -11,7 +11,6 @@ of the best action after it.
 """
 
 import argparse
-import functools
 import itertools
 import math
 from collections.abc import Callable, Sequence
@@ -23,11 +22,10 @@ import numpy as np
 import tensorflow as tf
 
 from chapter20_dqn import data, episodes, video
+from chapter20_dqn.agent import Agent, empty_window, make_agent
 from chapter20_dqn.flags import add_flags
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
-from chapter20_dqn.prioritized import PrioritizedReplay
-from chapter20_dqn.replay import Replay
-from chapter20_dqn.state import Agent, AgentState, empty_window
+from chapter20_dqn.state import AgentState
 from common import cli, rundir
 from common.errors import UserError
 from common.monitor import Monitor
@@ -132,7 +130,7 @@ def log_window(
     Args:
         monitor: of the run.
         step: now.
-        window: see `state.empty_window`.
+        window: see `agent.empty_window`.
         schedule: rates, logged as they are.
     """
     actions, returns = window["actions"], window["returns"]
@@ -179,26 +177,6 @@ def tell(args: argparse.Namespace, network: keras.Model) -> None:
           f"{args.memory_size * args.scale:,} observations")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book")
-
-
-def make_replay(args: argparse.Namespace, env: gym.Env) -> Replay:
-    """Allocates the replay; see `Replay`."""
-    space, capacity = env.observation_space, args.memory_size * args.scale
-    if args.num_envs > capacity:
-        raise UserError(f"{args.num_envs} environments share a replay of {capacity} observations",
-                        "lower --num_envs")
-    kind = (functools.partial(PrioritizedReplay, alpha=args.priority_alpha) if args.prioritized
-            else Replay)
-    return kind(capacity, space.shape, space.dtype, args.history_length, args.n_step,
-                args.discount_r, args.num_envs)
-
-
-def make_agent(args: argparse.Namespace, env: gym.Env) -> Agent:
-    """Makes an agent; of N environments number i plays episodes i, i + N, i + 2N ..."""
-    envs = [env, *(data.make_env(args) for _ in range(args.num_envs - 1))]
-    players = [episodes.Player(env, args.history_length, args.seed, episodes.TRAINING, first=n)
-               for n, env in enumerate(envs)]
-    return Agent(players, make_replay(args, env), np.random.default_rng(args.seed))
 
 
 def act(

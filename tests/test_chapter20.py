@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from chapter20_dqn import atari, compare, data, episodes, play, replay, state, train, video
 from chapter20_dqn import eval as evaluation
+from chapter20_dqn.agent import Agent, make_agent
 from chapter20_dqn.corridor import MAPS, Corridor
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
 from chapter20_dqn.prioritized import PrioritizedReplay, SumTree
@@ -555,7 +556,7 @@ def test_bad_flags(argv, says, capsys):
 def test_rewards_are_clipped_for_learning_alone():
     args = flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1")
     env = data.make_env(args)
-    agent = state.Agent([episodes.Player(env, 1, 0)], Replay(50, (16,), np.float32, 1),
+    agent = Agent([episodes.Player(env, 1, 0)], Replay(50, (16,), np.float32, 1),
                         np.random.default_rng(0))
     for step in (1, 2, 3):
         go_right = lambda states: np.float32([[0, 0, 1, 0, 0]])  # noqa: E731 - -1, 1, 10
@@ -568,7 +569,7 @@ def test_rewards_are_clipped_for_learning_alone():
 def test_environments_take_turns_and_share_a_call_of_the_network():
     args = flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1", "--num_envs", "3",
                  "--scale", "1", "--memory_size", "30", "--history_length", "1")
-    agent = train.make_agent(args, data.make_env(args))
+    agent = make_agent(args, data.make_env(args))
     calls = []
 
     def q_values(states):
