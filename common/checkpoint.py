@@ -25,6 +25,7 @@ from common.errors import Interrupted, UserError
 from common.monitor import Monitor
 
 KEEP = 5  # numbered checkpoints that stay; best/ is kept beside them
+READ_ERRORS = AssertionError, ValueError, IndexError, tf.errors.OpError
 
 
 def weights(model: Any) -> list[tf.Variable]:
@@ -123,11 +124,8 @@ class TrainState:
             return
         try:
             self._checkpoint.restore(path).assert_consumed()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
-            raise UserError(
-                f"{path} does not fit this model: {str(error).splitlines()[0]}",
-                "start a new run with another --name",
-            ) from error
+        except READ_ERRORS as error:
+            raise unusable(path, error, "start a new run with another --name") from error
 
     def save(self, best: bool = False) -> None:
         """Writes a checkpoint; it counts only once it is whole, see `rundir.newest_checkpoint`.
@@ -290,12 +288,24 @@ def load(run_dir: Path, which: str, **models: Any) -> str:
             saved = [key for key, _ in tf.train.list_variables(path) if key.startswith(f"{name}/")]
             if len(saved) != len(expected):
                 raise ValueError(f"{name} has {len(expected)} weights, {len(saved)} were saved")
-    except (AssertionError, ValueError, tf.errors.OpError) as error:
-        raise UserError(
-            f"{path} does not fit this model: {str(error).splitlines()[0]}",
-            "name a run of this model with --name or --run_dir",
-        ) from error
+    except READ_ERRORS as error:
+        hint = "name a run of this model with --name or --run_dir"
+        raise unusable(path, error, hint) from error
     return path
+
+
+def unusable(path: str, error: Exception, hint: str) -> UserError:
+    """Returns what to say of a checkpoint that cannot be restored; the hint is for another model's.
+
+    Of another model's checkpoint weights are left over or missing, or have other shapes; all else
+    comes of files that cannot be read.
+    """
+    reason = str(error).splitlines()[0]
+    misfits = AssertionError, ValueError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError
+    if not isinstance(error, misfits):
+        return UserError(f"{path} is damaged: {reason}",
+                         f"remove {path}.*: an older checkpoint is taken, if there is one")
+    return UserError(f"{path} does not fit this model: {reason}", hint)
 
 
 def usage(run_dir: Path, which: str) -> dict[str, Any]:
@@ -305,9 +315,12 @@ def usage(run_dir: Path, which: str) -> dict[str, Any]:
     """
 
     def read(path: str | None) -> dict[str, float]:
-        reader = tf.train.load_checkpoint(path)
         names = ("step", "cpu_seconds", "wall_seconds")
-        return {n: float(reader.get_tensor(f"{n}/.ATTRIBUTES/VARIABLE_VALUE")) for n in names}
+        try:
+            reader = tf.train.load_checkpoint(path)
+            return {n: float(reader.get_tensor(f"{n}/.ATTRIBUTES/VARIABLE_VALUE")) for n in names}
+        except READ_ERRORS as error:
+            raise unusable(path, error, "name another run with --name or --run_dir") from error
 
     chosen = newest(run_dir, which)
     last = read(newest(run_dir, "latest") or chosen)

@@ -26,8 +26,9 @@ Presets = dict[str, dict[str, Any]]
 
 # What a resumed run may change. Every other flag shapes the model or the data and stays fixed.
 FREE_FLAGS = {
-    "data_dir", "epochs", "eval_every", "input_file", "log_every", "max_steps", "name",
-    "patience", "render", "resume", "run_dir", "sample_every", "save_every", "speed", "strategy",
+    "data_dir", "epochs", "eval_episodes", "eval_every", "input_file", "log_every", "max_steps",
+    "name", "patience", "render", "resume", "run_dir", "sample_every", "save_every", "speed",
+    "strategy", "video",
 }
 
 
@@ -164,13 +165,7 @@ def resolve(
 
 def command(typed: dict[str, Any]) -> str:
     """Returns the command line that sets these flags; paths in it are absolute."""
-    words = []
-    for flag, value in typed.items():
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            words += [f"--{flag}", str(value)]
-    return shlex.join(["python", "train.py", *words])
+    return shlex.join(["python", "train.py", *rundir.flag_words(typed)])
 
 
 def run(action: Callable[[], dict[str, Any] | None]) -> int:

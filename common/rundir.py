@@ -114,6 +114,9 @@ def read_config(run_dir: Path, chapter: str) -> dict[str, Any]:
             f"{run_dir} is a run of {config.get('chapter')}, not of {chapter}",
             "name a run of this chapter with --name or --run_dir",
         )
+    if missing := {"flags", "history"} - config.keys():
+        raise UserError(f"{run_dir}/config.json lacks {' and '.join(sorted(missing))}",
+                        "start a new run")
     return config
 
 
@@ -177,6 +180,8 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
     Yields:
         The run folder. The lock is the kernel's: a killed process leaves none behind.
 
+    An error before the next checkpoint leaves the config.json of a resumed run as it was.
+
     Raises:
         UserError: the folder is in use by another process, or the data is not what it was.
     """
@@ -193,9 +198,16 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
             raise UserError(
                 f"{run} is in use by another process", "wait for it, or give another --name"
             ) from error
+        before = read_config(run, args.chapter) if exists(run) else None
+        step = last_step(run)
         _write_config(args, facts)
         print(f"watch it with: tensorboard --logdir {run}")
-        yield run
+        try:
+            yield run
+        except UserError:
+            if before and last_step(run) == step:  # nothing came of the new flags
+                write_json(run / "config.json", before)
+            raise
 
 
 def in_use(run_dir: Path) -> bool:
@@ -248,6 +260,17 @@ def portable_path(path: str | Path, chapter: str = "") -> str:
     return str(absolute)
 
 
+def flag_words(flags: dict[str, Any]) -> list[str]:
+    """Returns the words of a command line that set some flags."""
+    words: list[str] = []
+    for flag, value in flags.items():
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
 def portable_command(config: dict[str, Any]) -> str:
     """Returns the command that repeats a run from its chapter's folder, on another machine.
 
@@ -256,7 +279,7 @@ def portable_command(config: dict[str, Any]) -> str:
     first, *later = config["history"]
     words = shlex.split(first["command"])
     for entry in later:
-        words += [word for k, v in entry["changed"].items() for word in (f"--{k}", str(v))]
+        words += flag_words(entry["changed"])
     return " ".join(
         portable_path(word, config["chapter"]) if word.startswith("/") else word for word in words
     )

@@ -88,9 +88,11 @@ def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
             split, metric = name.split(".")
             cells.append(show(metric, [result["metrics"][split][metric] for result in results]))
         book = [show(metric, [value]) for metric, value in first["book"].items()]
+        steps = [result["steps"] for result in results]
         minutes = statistics.fmean(result["minutes_two_cores"] for result in results)
         rows.append(
-            [run, f"`{first['command']}`", first["dataset"], f"{first['steps']:,}",
+            [run, f"`{first['command']}`", first["dataset"],
+             f"{steps[0]:,}" if len(set(steps)) == 1 else show("steps", steps),
              str(len(results)), *cells, ", ".join(book) or "–",
              f"{minutes:.1f}" if minutes >= 1 else f"{minutes:.2f}"]
         )

@@ -256,6 +256,25 @@ def test_resume_takes_the_runs_flags_and_records_free_changes(capsys):
     assert resolve("--resume").max_steps == 20
 
 
+def test_an_error_before_the_next_checkpoint_leaves_the_config_as_it_was():
+    run = start("--name", "a")
+    before = rundir.read_config(run, CHAPTER)
+    again = resolve("--name", "a", "--max_steps", "20")
+
+    def refuse(step):
+        with pytest.raises(UserError), rundir.open_run(again, dataset_sha256="a" * 64):
+            if step:
+                state = checkpoint.TrainState(run, {"module": tf.Module()})
+                state.step.assign(step)
+                state.save()
+            raise UserError("nothing to do", "do something else")
+
+    refuse(0)
+    assert rundir.read_config(run, CHAPTER) == before
+    refuse(3)  # this checkpoint was made with the new flags
+    assert rundir.read_config(run, CHAPTER)["flags"]["max_steps"] == 20
+
+
 @pytest.mark.parametrize(("flag", "old", "new"), [
     ("size", "2", "5"), ("seed", "0", "1"), ("preset", "demo", "book"), ("rate", "0.1", "0.2"),
 ])
@@ -375,7 +394,8 @@ def test_run_of_another_chapter_is_refused(runs):
     assert f"{runs / CHAPTER / 'a'} is a run of chapter98, not of {CHAPTER}" in fails("--name", "a")
 
 
-@pytest.mark.parametrize("content", [b"", b'{"chapter": "chap', b"\xff\xfe\x00", b"[]"])
+@pytest.mark.parametrize("content", [b"", b'{"chapter": "chap', b"\xff\xfe\x00", b"[]",
+                                     b'{"chapter": "chapter99_test"}'])
 def test_damaged_config_is_named(runs, content):
     path = start("--name", "a") / "config.json"
     path.write_bytes(content)

@@ -390,6 +390,20 @@ def test_layers_in_a_plain_list_are_saved_and_restored(tmp_path):
         assert all((layer.kernel.numpy() == 0.5).all() for layer in model.stack)
 
 
+@pytest.mark.parametrize(("suffix", "kept"), [("index", 10), ("data-00000-of-00001", 10)])
+def test_a_damaged_checkpoint_is_called_so(tmp_path, suffix, kept):
+    save_first(TrainState(tmp_path, {"model": Stack(2, 0.5)}))
+    path = tmp_path / "checkpoints" / "ckpt-1"
+    file = path.with_name(f"{path.name}.{suffix}")
+    file.write_bytes(file.read_bytes()[:kept])
+    for read in (lambda: TrainState(tmp_path, {"model": Stack(2, 0.0)}),
+                 lambda: checkpoint.load(tmp_path, "latest", model=Stack(2, 0.0)),
+                 lambda: checkpoint.usage(tmp_path, "latest")):
+        with pytest.raises(UserError, match=f"{path} is damaged") as caught:
+            read()
+        assert caught.value.hint.startswith(f"remove {path}.*")
+
+
 @pytest.mark.parametrize("other", [(3, 0.0, 3), (1, 0.0, 3), (2, 0.0, 4)])
 def test_another_architecture_is_refused(tmp_path, other):
     save_first(TrainState(tmp_path, {"model": Stack(2, 0.5)}))
