@@ -101,7 +101,8 @@ def introduce(args: argparse.Namespace, maze: mazes.Maze) -> None:
           f"{args.max_episode_steps} steps an episode:")
     print(*maze.lines, sep="\n")
     if args.preset == "demo":
-        print("the book's run: python train.py --preset book --render")
+        preset = "book_traps" if args.map == "traps" else "book"
+        print(f"the book's run: python train.py --preset {preset} --render")
 
 
 def run(args: argparse.Namespace, play: Callable[..., None]) -> dict[str, float]:

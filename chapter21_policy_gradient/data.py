@@ -1,6 +1,6 @@
 """Episodes: what the policy learns from it makes itself, by acting.
 
-    python data.py                            # one episode of pushing left and right by chance
+    python data.py                            # one episode of pushing left and right at random
     python data.py --env_name Acrobot-v1
 
 Environments are Gymnasium's: observations are a row of numbers, actions are counted from 0 or, for
@@ -9,6 +9,7 @@ PPO, a row of numbers too.
 
 import argparse
 import difflib
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -64,6 +65,7 @@ def make_env(
         UserError: there is no such environment, or a policy of this chapter cannot act in it.
     """
     check_name(name)
+    hide_pictures(render_mode)
     cap = max_episode_steps or gym.spec(name).max_episode_steps or STEP_CAP
     try:
         with warnings.catch_warnings():  # CartPole-v0 is old, but it is the book's
@@ -80,6 +82,12 @@ def make_env(
                         "this policy takes a row of numbers, Box(...) of shape (n,), and gives "
                         f"one of some actions, Discrete(n){hint}")
     return env
+
+
+def hide_pictures(render_mode: str | None) -> None:
+    """Tells SDL that pictures are for no screen; else it complains on machines without one."""
+    if render_mode == "rgb_array":
+        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def is_row(space: gym.Space) -> bool:
@@ -167,7 +175,7 @@ def build_parser() -> cli.Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Plays one episode by chance and prints it."""
+    """Plays one episode at random and prints it."""
 
     def show() -> None:
         args = build_parser().parse_args(argv)

@@ -1,4 +1,4 @@
-"""Plays a hundred episodes that no training saw: greedily, as in training, and by chance.
+"""Plays a hundred episodes that no training saw: greedily, sampled as in training, and at random.
 
     python eval.py
     python eval.py --publish        # also into results/, where the README's numbers come from

@@ -3,7 +3,7 @@
     python play.py                         # three episodes, their returns
     python play.py --record pole.mp4
     python play.py --display               # a window
-    python play.py --sample                # by chance, as it trained
+    python play.py --sample                # drawing its actions, as it trained
 
 Prints the steps and the return of each episode.
 """
@@ -68,6 +68,9 @@ def render_mode(args: argparse.Namespace) -> str | None:
                         "take --record FILE.mp4")
     if args.record:
         check_video(Path(args.record))
+    if args.display:  # Mesa's software OpenGL crashes on the LLVM that TensorFlow brings: no OpenGL
+        os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
+        os.environ.setdefault("SDL_RENDER_DRIVER", "software")
     return "human" if args.display else "rgb_array" if args.record else None
 
 
