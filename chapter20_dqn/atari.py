@@ -17,7 +17,8 @@ class AtariFrames(gym.Wrapper):
     """Repeats actions, pools frames, shrinks them to grey, tells of lost lives.
 
     Chance enters by no-op starts and sticky actions alone, both drawn here: the emulator itself
-    is deterministic, so that a game is a pure function of its seed and the actions.
+    is deterministic, so that a game is a pure function of its seed and the actions. Every game
+    begins in the same state of the emulator, of which a reset alone leaves some (in Seaquest).
     """
 
     def __init__(
@@ -46,12 +47,14 @@ class AtariFrames(gym.Wrapper):
         self._ale = env.unwrapped.ale
         self._actions = self._ale.getMinimalActionSet()
         env.reset(seed=0)  # loads the game anew, which takes long: once is enough
+        self._start = self._ale.cloneState(include_rng=True)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict]:
         """Starts a game; its info tells the lives."""
         _, info = self.env.reset(options=options)
+        self._ale.restoreState(self._start)
         self._rng = np.random.default_rng(seed)
         self._executed = 0
         for _ in range(self._rng.integers(self._max_no_ops + 1)):

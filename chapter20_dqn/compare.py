@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from chapter20_dqn import data, train
 from common import cli, images, results, rundir
-from common.errors import UserError
+from common.errors import Interrupted, UserError
 from common.monitor import read_curve
 
 CHAPTER = "chapter20_dqn"
@@ -46,7 +46,7 @@ ADDITIONS["all four"] = [flag for flags in ADDITIONS.values() for flag in flags]
 
 def run_dir(args: argparse.Namespace, addition: str, seed: int) -> Path:
     """Returns the folder of a training."""
-    name = f"{args.preset}-{addition.replace(' ', '_')}-{seed}"
+    name = f"{args.preset}-{args.max_steps}-{addition.replace(' ', '_')}-{seed}"
     return rundir.runs_dir() / CHAPTER / "compare" / name
 
 
@@ -55,6 +55,7 @@ def learn(args: argparse.Namespace, addition: str, seed: int) -> None:
 
     Raises:
         UserError: the training has failed.
+        Interrupted: it was stopped.
     """
     folder = run_dir(args, addition, seed)
     if rundir.last_step(folder) >= args.max_steps:
@@ -63,6 +64,8 @@ def learn(args: argparse.Namespace, addition: str, seed: int) -> None:
                "--no-double_q", *ADDITIONS[addition], "--seed", str(seed), "--no-video",
                "--max_steps", str(args.max_steps), "--run_dir", str(folder)]
     done = subprocess.run(command, cwd=rundir.ROOT, capture_output=True, text=True, check=False)
+    if done.returncode == 130:
+        raise Interrupted("stopped and saved; the same command goes on from there")
     if done.returncode:
         raise UserError(f"the training in {folder} has failed:\n{done.stderr[-1000:]}",
                         f"remove {folder} and start again")

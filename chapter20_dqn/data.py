@@ -20,7 +20,7 @@ import numpy as np
 from chapter20_dqn import corridor
 from chapter20_dqn.atari import AtariFrames
 from chapter20_dqn.episodes import Player, play_episodes
-from chapter21_policy_gradient.data import STEP_CAP, check_name
+from chapter21_policy_gradient.data import STEP_CAP, check_name, hide_pictures
 from common import cli, images, inputs, rundir
 from common.errors import UserError
 
@@ -93,6 +93,7 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
     name = args.env_name
     atari = is_atari(name)
     check_name(name)
+    hide_pictures(render_mode)
     # The chances of a game are `AtariFrames`' own affair.
     options = {"frameskip": 1, "repeat_action_probability": 0.0} if atari else {}
     if render_mode:

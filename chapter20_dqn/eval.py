@@ -51,7 +51,7 @@ def draw_learning_curve(run_dir: Path, chance: float, png: Path) -> None:
     """Draws the evaluations of the training, and Q at the held-out states."""
     curves = (("train", "episode/avg reward", "episodes of the training"),
               ("val", "episodic_return", "evaluations"))
-    figure, (scores, values) = plt.subplots(1, 2, figsize=(10, 3.5))
+    figure, (scores, values) = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
     for split, name, label in curves:
         scores.plot(*read_curve(run_dir, split, name), label=label)
     scores.axhline(chance, color="gray", linestyle="--", label="by chance")

@@ -74,8 +74,8 @@ def add_learning_flags(group: argparse._ArgumentGroup) -> None:
                        help="adam has no use for --momentum and --decay")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.00025,
                        help="at first")
-    group.add_argument("--learning_rate_minimum", type=cli.positive_float, default=0.00025,
-                       help="the rate does not fall below")
+    group.add_argument("--learning_rate_minimum", type=cli.positive_float,
+                       help="the rate does not fall below (default: --learning_rate, it stays)")
     group.add_argument("--learning_rate_decay", type=cli.keep_prob, default=0.96,
                        help="factor on the rate")
     group.add_argument("--learning_rate_decay_step", type=cli.positive_int, default=5,

@@ -65,8 +65,8 @@ class SumTree:
 class PrioritizedReplay(Replay):
     """Draws a transition with a probability in proportion to its priority to the power of α.
 
-    A new transition has the greatest priority that any ever had (algorithm 1, line 6), so that
-    each is soon drawn once.
+    A new transition has the greatest priority that updates have found so far (algorithm 1, line 6),
+    so that each is soon drawn once.
     """
 
     def __init__(self, *args: Any, alpha: float, **kwargs: Any):
@@ -74,7 +74,7 @@ class PrioritizedReplay(Replay):
         super().__init__(*args, **kwargs)
         self._alpha = alpha
         self._tree = SumTree(self.capacity)  # of priorities to the power of α
-        self._greatest = 0.0  # that any value in the tree ever was
+        self._greatest = 0.0  # value that `prioritise` has set, 0 if it has not yet
 
     def add(
         self, observation: np.ndarray, action: int, reward: float, terminal: bool,

@@ -110,7 +110,8 @@ class Replay:
             if len(drawn) == batch_size:
                 return drawn
         raise UserError(
-            f"no episode in the replay has {self.history_length} steps",
+            f"no episode in the replay has {self.history_length} observations with {self.n_step} "
+            "more behind them",
             "lower --history_length or --n_step, or raise --t_learn_start or --memory_size")
 
     def _candidates(self, count: int, rng: np.random.Generator) -> np.ndarray:

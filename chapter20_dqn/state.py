@@ -5,6 +5,7 @@ state and the averages of the next log line. There is one such file, of the newe
 """
 
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class AgentState(TrainState):
                     print(f"a replay of more than {MAX_SAVED:,} observations is not saved: it is "
                           "filled anew before learning goes on, so that the run is not exactly "
                           "what it would have been without a stop", file=sys.stderr)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"{self._path()} cannot be read ({error})",
                             "start a new run with another --name") from error
 

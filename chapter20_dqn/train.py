@@ -39,8 +39,8 @@ CARTPOLE = {
     "scale": 1, "memory_size": 10_000, "t_learn_start": 500, "t_train_freq": 1,
     "t_target_q_update_freq": 200, "t_ep_end": 4000, "ep_end": 0.02, "t_beta_end": 20_000,
     "t_test": 1024, "t_train_max": 50_000_000, "batch_size": 128, "optimizer": "adam",
-    "learning_rate": 5e-4, "learning_rate_minimum": 5e-4, "max_r": 0.02, "ep_test": 0.0,
-    "eval_episodes": 20, "save_every": 10_240,
+    "learning_rate": 5e-4, "max_r": 0.02, "ep_test": 0.0, "eval_episodes": 20,
+    "save_every": 10_240,
 }
 PRESETS = {
     "demo": CARTPOLE | {"max_steps": 20_480},
@@ -50,7 +50,7 @@ PRESETS = {
                  "t_learn_start": 20, "t_ep_end": 180, "t_beta_end": 1000, "t_test": 10,
                  "double_q": True, "network_output_type": "dueling", "prioritized": True,
                  "n_step": 3, "num_envs": 4, "optimizer": "adam", "learning_rate": 1e-4,
-                 "learning_rate_minimum": 1e-4, "eval_every": 50_000, "max_steps": 1_000_000},
+                 "eval_every": 50_000, "max_steps": 1_000_000},
 }
 
 
@@ -69,7 +69,9 @@ def epsilon_at(step: int, args: argparse.Namespace) -> float:
 
 
 def learning_rate_at(step: int, args: argparse.Namespace) -> float:
-    """Returns the learning rate, which falls in stairs to its minimum."""
+    """Returns the learning rate, which falls in stairs to its minimum, if it is given one."""
+    if args.learning_rate_minimum is None:
+        return args.learning_rate
     stairs = step // (args.learning_rate_decay_step * args.scale)
     rate = args.learning_rate * args.learning_rate_decay**stairs
     return max(args.learning_rate_minimum, rate)
@@ -280,7 +282,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                     video.write(monitor, step, "game", frames)
         monitor.close()
     print(f"{total:,} steps, {max(player.episode for player in agent.players):,} episodes")
-    if math.isinf(best := -float(state.best)):
+    if math.isinf(best := 0.0 - float(state.best)):  # no -0.0
         return {"step": total}
     print(f"the best evaluation's mean return was {best:.1f}")
     return {"step": total, "best_return": best}

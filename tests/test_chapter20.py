@@ -26,7 +26,8 @@ from common.errors import UserError
 
 GAME = ["--preset", "breakout", "--scale", "1", "--memory_size", "500", "--t_learn_start", "8",
         "--batch_size", "4", "--eval_episodes", "1", "--max_episode_steps", "12",
-        "--log_every", "4", "--eval_every", "8"]
+        "--log_every", "4", "--eval_every", "8", "--num_envs", "1", "--n_step", "1",
+        "--no-prioritized"]
 
 
 def flags(*argv: str):
@@ -197,7 +198,7 @@ def test_the_newest_row_waits_for_its_next():
 
 
 def test_episodes_may_be_too_short_for_the_history():
-    with pytest.raises(UserError, match="no episode in the replay has 4 steps"):
+    with pytest.raises(UserError, match="has 4 observations with 1 more behind them"):
         draw(filled(100, [2, 2, 2], history_length=4), 1)
 
 
@@ -346,6 +347,8 @@ def test_schedules():
     args = flags("--learning_rate", "0.01", "--learning_rate_minimum", "0.009")
     found = [train.learning_rate_at(step, args) for step in (49_999, 50_000, 100_000, 150_000)]
     np.testing.assert_allclose(found, [0.01, 0.0096, 0.009216, 0.009])
+    args = flags("--learning_rate", "1e-5")
+    assert {train.learning_rate_at(step, args) for step in (0, 10**7)} == {1e-5}
     args = flags("--scale", "1", "--t_beta_end", "100")
     found = [train.beta_at(step, args) for step in (0, 50, 100, 200)]
     np.testing.assert_allclose(found, [0.4, 0.7, 1, 1])
@@ -367,10 +370,11 @@ def play_some(env, seed: int, steps: int = 60):
     return np.array(frames)
 
 
-def test_a_game_is_a_function_of_its_seed_and_actions():
-    one, two = game(), game()
+@pytest.mark.parametrize("name", ["ALE/Breakout-v5", "ALE/Seaquest-v5"])
+def test_a_game_is_a_function_of_its_seed_and_actions(name):
+    one, two = game("--env_name", name), game("--env_name", name)
     first = play_some(one, 5)
-    play_some(two, 6, 33)  # what came before leaves no trace
+    play_some(two, 6, 100)  # what came before leaves no trace; in Seaquest a reset alone does
     np.testing.assert_array_equal(play_some(two, 5), first)
     assert (play_some(two, 6) != first).any()
     assert first.shape == (61, 80, 80) and first.dtype == np.uint8 and first.max() > 60
@@ -386,6 +390,13 @@ class Emulator(gym.Env):
     def reset(self, **options):
         self.frame, self.acted = 0, []
         return None, {}
+
+    def cloneState(self, include_rng):  # noqa: N802
+        assert include_rng
+        return None
+
+    def restoreState(self, state):  # noqa: N802
+        pass
 
     def getMinimalActionSet(self):  # noqa: N802
         return [10, 11, 12, 13]
@@ -620,6 +631,18 @@ def test_a_large_replay_is_filled_anew(monkeypatch, capsys):
     assert learnt == [12, 24, 28, 32]  # not at 16 and 20: chance and the policy fill the replay
 
 
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", "half"])
+def test_a_damaged_agent_is_named(content, capsys):
+    assert train.main(["--name", "torn", "--max_steps", "2"]) == 0
+    path = rundir.runs_dir() / train.CHAPTER / "torn" / "checkpoints" / "agent-2.npz"
+    config = path.parent.parent / "config.json"
+    before = config.read_bytes()
+    path.write_bytes(path.read_bytes()[:2000] if content == "half" else content)
+    assert train.main(["--name", "torn", "--max_steps", "4"]) == 2
+    assert f"error: {path} cannot be read" in capsys.readouterr().err
+    assert config.read_bytes() == before
+
+
 @pytest.fixture
 def run():
     assert train.main(["--name", "run", "--max_steps", "2"]) == 0
@@ -738,11 +761,11 @@ def test_the_comparison_trains_what_it_says_and_only_once(monkeypatch, tmp_path,
     assert compare.main(argv) == 0
     folder = rundir.runs_dir() / compare.CHAPTER / "compare"
     steps = {}
-    for name in ("demo-none-0", "demo-three_steps-0"):
+    for name in ("demo-1024-none-0", "demo-1024-three_steps-0"):
         config = rundir.read_config(folder / name, compare.CHAPTER)
         steps[name] = config["flags"]["n_step"]
         assert not config["flags"]["double_q"] and len(config["history"]) == 1
-    assert steps == {"demo-none-0": 1, "demo-three_steps-0": 3}
+    assert list(steps.values()) == [1, 3]
     monkeypatch.setattr(compare.subprocess, "run", None)
     assert compare.main([*argv, "--publish"]) == 0
     published = tmp_path / "results" / compare.CHAPTER / "compare-CartPole-v1.json"
@@ -753,9 +776,14 @@ def test_the_comparison_trains_what_it_says_and_only_once(monkeypatch, tmp_path,
 
 def test_a_comparison_tells_of_a_training_that_failed(monkeypatch, capsys):
     monkeypatch.setattr(compare, "ADDITIONS", {"none": ["--n_step", "0"]})
-    assert compare.main(["--preset", "demo", "--max_steps", "1024", "--seeds", "1"]) == 2
+    argv = ["--preset", "demo", "--max_steps", "1024", "--seeds", "1"]
+    assert compare.main(argv) == 2
     said = capsys.readouterr().err
     assert "has failed" in said and "--n_step" in said and "hint:" in said
+    monkeypatch.setattr(compare.subprocess, "run",
+                        lambda *args, **options: compare.subprocess.CompletedProcess([], 130))
+    assert compare.main(argv) == 130
+    assert "stopped and saved" in capsys.readouterr().err
 
 
 @pytest.mark.slow
