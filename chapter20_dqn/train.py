@@ -118,7 +118,7 @@ def make_update(
         optimizer.apply(gradients, online.trainable_variables)
         return loss, tf.reduce_mean(q), errors
 
-    # To look up a graph takes a tf.function as long as to run it: there is one, so take that.
+    # Finding its graph takes a tf.function as long as running it: there is one, so call that.
     states = tf.TensorSpec((args.batch_size, *online.input_shape[1:]), online.inputs[0].dtype)
     actions, numbers = (tf.TensorSpec(args.batch_size, kind) for kind in (tf.int64, tf.float32))
     return update.get_concrete_function(states, actions, numbers, states, numbers, numbers)
