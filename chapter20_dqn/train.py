@@ -48,9 +48,8 @@ PRESETS = {
     "best": CARTPOLE | {"max_steps": 40_960},
     "breakout": {"env_name": "ALE/Breakout-v5", "scale": 1000, "memory_size": 200,
                  "t_learn_start": 20, "t_ep_end": 180, "t_beta_end": 1000, "t_test": 10,
-                 "double_q": True, "network_output_type": "dueling", "prioritized": True,
-                 "n_step": 3, "num_envs": 4, "optimizer": "adam", "learning_rate": 1e-4,
-                 "eval_every": 50_000, "max_steps": 1_000_000},
+                 "double_q": True, "n_step": 3, "num_envs": 4, "optimizer": "adam",
+                 "learning_rate": 1e-4, "eval_every": 50_000, "max_steps": 1_000_000},
 }
 
 
