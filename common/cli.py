@@ -8,9 +8,11 @@ import argparse
 import errno
 import json
 import math
+import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -174,16 +176,24 @@ def run(action: Callable[[], dict[str, Any] | None]) -> int:
     The returned metrics, if any, are printed as one line of JSON, the last line of stdout.
 
     Returns:
-        0 on success, 2 after a user's mistake (two lines on stderr), 130 after an interruption.
+        0 on success, 2 after a user's mistake (two lines on stderr), 130 after an interruption,
+        141 where nobody reads the output any more.
     """
     try:
         metrics = action()
+        if metrics is not None:
+            print(json.dumps(metrics, allow_nan=False))
+        sys.stdout.flush()
     except UserError as error:
         print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
         return 2
     except (Interrupted, KeyboardInterrupt) as stop:
         print(str(stop) or "interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # whoever read the output, such as `head`, has had enough
+        with suppress(OSError, ValueError):  # else Python complains once more as it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         if error.errno not in DISK_FULL | BAD_PATH:
             raise
@@ -192,8 +202,6 @@ def run(action: Callable[[], dict[str, Any] | None]) -> int:
         hint = "free some space" if error.errno in DISK_FULL else "give another place to write to"
         print(f"hint: {hint}", file=sys.stderr)
         return 2
-    if metrics is not None:
-        print(json.dumps(metrics, allow_nan=False))
     return 0
 
 

@@ -20,12 +20,28 @@ CONSOLE_SECONDS = 5.0  # a log that is not a terminal gets at most one line in t
 
 def read_curve(run_dir: Path, split: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns the steps at which a run has logged a metric of a split, and its values."""
-    path = run_dir / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    records = [record for record in map(json.loads, lines)
+    records = [record for _, record in _whole_lines(run_dir / "metrics.jsonl")
                if record["split"] == split and name in record]
     return (np.array([record["step"] for record in records], int),
             np.array([record[name] for record in records], float))
+
+
+def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Returns the lines of metrics.jsonl, and what they hold; the last may be torn by a kill.
+
+    Raises:
+        UserError: a whole line is damaged.
+    """
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    found = []
+    for number, line in enumerate(text.splitlines(keepends=True), 1):
+        if line.endswith("\n"):
+            try:
+                found.append((line, json.loads(line)))
+            except ValueError as error:
+                raise UserError(f"{path}, line {number} is not valid JSON ({error})",
+                                "delete that line") from error
+    return found
 
 
 class Monitor:
@@ -48,10 +64,9 @@ class Monitor:
 
     def _drop_after(self, step: int) -> None:
         """Forgets what a killed run logged after its last checkpoint."""
-        lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
-        lines = [line for line in lines if line.endswith("\n")]  # the last may be torn
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        if step == 0 and lines and (last := json.loads(lines[-1])["step"]) > 1:
+        lines = _whole_lines(self._path)
+        kept = [line for line, record in lines if record["step"] <= step]
+        if step == 0 and lines and (last := lines[-1][1]["step"]) > 1:
             raise UserError(
                 f"{self._path} goes to step {last}, but the run has no checkpoint any more",
                 "put its checkpoints back, or start a new run with another --name",

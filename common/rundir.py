@@ -88,8 +88,15 @@ def newest_checkpoint(folder: Path) -> str | None:
 
     TensorFlow enters a checkpoint into its list only when both files are written; a file that a
     kill left torn is not in it, one that was deleted is passed over.
+
+    Raises:
+        UserError: the list is damaged.
     """
-    state = tf.train.get_checkpoint_state(str(folder))
+    try:
+        state = tf.train.get_checkpoint_state(str(folder))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{folder / 'checkpoint'}, the list of checkpoints, is damaged",
+                        "start a new run with another --name") from error
     paths = reversed(state.all_model_checkpoint_paths if state else [])
     return next((path for path in paths if Path(f"{path}.index").is_file()), None)
 
@@ -114,7 +121,7 @@ def read_config(run_dir: Path, chapter: str) -> dict[str, Any]:
             f"{run_dir} is a run of {config.get('chapter')}, not of {chapter}",
             "name a run of this chapter with --name or --run_dir",
         )
-    if missing := {"flags", "history"} - config.keys():
+    if missing := {"dataset_sha256", "flags", "history"} - config.keys():
         raise UserError(f"{run_dir}/config.json lacks {' and '.join(sorted(missing))}",
                         "start a new run")
     return config

@@ -25,7 +25,7 @@ def read_vectors(path: Path, size: int) -> dict[str, np.ndarray]:
     hint = "give a file in the text format of word2vec, such as chapter 14's export/vectors.txt"
     try:
         head, *lines = path.read_text(encoding="utf-8").rstrip().split("\n")
-        _, found = map(int, head.split())
+        count, found = map(int, head.split())
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}", hint) from error
     except ValueError as error:  # no UTF-8, an empty file, or another first line
@@ -33,6 +33,8 @@ def read_vectors(path: Path, size: int) -> dict[str, np.ndarray]:
     if found != size:
         raise UserError(f"the vectors in {path} have {found} numbers, --embedding_size is {size}",
                         f"give --embedding_size {found}")
+    if count != len(lines):
+        raise UserError(f"{path} should hold {count:,} vectors and has {len(lines):,} lines", hint)
     vectors = {}
     for number, line in enumerate(lines, 2):
         word, *values = line.rstrip().split(" ")
@@ -40,7 +42,7 @@ def read_vectors(path: Path, size: int) -> dict[str, np.ndarray]:
             vectors[word] = np.array(values, np.float32)
         except ValueError:
             values = []
-        if len(values) != size:
+        if len(values) != size or not np.isfinite(vectors[word]).all():
             raise UserError(f"{path}, line {number}: not a word and {size} numbers", hint)
     return vectors
 

@@ -677,6 +677,32 @@ def test_monitor_drops_lines_after_the_restored_step(tmp_path, torn):
     assert path.read_text() == "".join(lines[:5])
 
 
+def test_a_damaged_line_of_the_metrics_is_named(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"step": 1, "split": "train", "loss": 2.5}\n{"step": 2, "spl')
+    assert read_curve(tmp_path, "train", "loss")[1].tolist() == [2.5]  # the last is torn
+    path.write_bytes(b'{"step": 1, "split": "train"}\n{"step\xff\n')
+    for read in (lambda: read_curve(tmp_path, "train", "loss"), lambda: Monitor(tmp_path, 1)):
+        with pytest.raises(UserError, match=f"{path}, line 2 is not valid JSON"):
+            read()
+
+
+def test_a_damaged_list_of_checkpoints_is_named(tmp_path):
+    (tmp_path / "checkpoint").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match=f"{tmp_path}/checkpoint, the list of checkpoints, is dama"):
+        rundir.newest_checkpoint(tmp_path)
+
+
+def test_nobody_reads_the_output_any_more():
+    code = "import sys; from common import cli; sys.exit(cli.run(lambda: print('line\\n' * 99999)))"
+    with subprocess.Popen([sys.executable, "-c", code], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline() == "line\n"
+        process.stdout.close()
+        said = process.stderr.read()
+    assert process.returncode == 141 and "Traceback" not in said and "BrokenPipe" not in said
+
+
 def test_monitor_refuses_to_drop_what_no_checkpoint_covers(tmp_path):
     monitor = Monitor(tmp_path, 0)
     monitor.scalars(1, {"loss": 1})
@@ -1076,7 +1102,8 @@ def test_word_vectors_of_a_file_are_taken_over(tmp_path, capsys):
     ("", "does not begin with two counts"), ("good 1 2\n", "does not begin with two counts"),
     ("1 3\ngood 1 2 3\n", "have 3 numbers, --embedding_size is 2"),
     ("2 2\ngood 1 2\nbad 1\n", "line 3: not a word and 2 numbers"),
-    ("1 2\ngood 1 two\n", "line 2: not a word"),
+    ("1 2\ngood 1 two\n", "line 2: not a word"), ("1 2\ngood 1 nan\n", "line 2: not a word"),
+    ("3 2\ngood 1 2\n", "should hold 3 vectors and has 1 lines"),
 ])
 def test_bad_vectors_are_named(text, says, tmp_path):
     with pytest.raises(UserError, match=says):
