@@ -26,6 +26,7 @@ from common import cli
 from common.errors import UserError
 
 CHAPTER = "chapter13_sequence_classification"
+BATCH_SIZE = 500
 NUM_SHOWN = 5  # classes, the likeliest; --json gives all
 
 
@@ -65,7 +66,7 @@ def read_lines(file: str) -> list[str]:
         raise UserError(f"{file} is not UTF-8 text", hint) from error
     if not text.strip():
         raise UserError(f"{'stdin' if file == '-' else file} is empty", hint)
-    return text.rstrip().splitlines()
+    return [line.rstrip("\r") for line in text.rstrip().split("\n")]  # see texts.lines_of
 
 
 def read_sequences(lines: Sequence[str], num_features: int, file: str | None) -> list[np.ndarray]:
@@ -131,7 +132,9 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         inputs = encode_texts(lines, flags, vocabulary)
         strange = ~np.any(inputs[0], axis=1)  # no word is known
         read = [{"text": line} for line in lines]
-    probabilities = tf.nn.softmax(model(inputs, training=False)).numpy()
+    probabilities = np.concatenate([
+        tf.nn.softmax(model(tuple(x[start : start + BATCH_SIZE] for x in inputs), training=False))
+        for start in range(0, len(lines), BATCH_SIZE)])
     for line, is_odd, shown, row in zip(lines, strange, read, probabilities, strict=True):
         if is_odd:
             print(f"unlike any training sequence: {line}", file=sys.stderr)

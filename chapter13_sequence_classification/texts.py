@@ -276,6 +276,7 @@ def table(path: Path, leave_out_empty: bool = False) -> Iterator[tuple[str, str,
     Raises:
         UserError: a row has not two fields, or an empty one.
     """
+    csv.field_size_limit(2**31 - 1)  # a text may be long
     rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         for number, row in enumerate(rows):

@@ -292,6 +292,12 @@ def test_predict_reads_numbers_from_the_line_a_file_and_stdin(tmp_path, capfd, m
     first, second = map(json.loads, from_file.out.splitlines())
     assert first["probabilities"] == pytest.approx(json.loads(alone.out)["probabilities"])
     assert second["sequence"] == [[528.0], [3.5], [961.0], [77.0], [1000.0]]
+    monkeypatch.setattr(predict, "BATCH_SIZE", 1)
+    _, apart = say(capfd, "--json", "--file", str(path))
+    for one, line in zip((first, second), apart.out.splitlines(), strict=True):
+        assert one["probabilities"] == pytest.approx(json.loads(line)["probabilities"])
+    path.write_bytes("7 8\u20289\r\n5 6\r\n".encode())  # a line separator that ends no line
+    assert predict.read_lines(str(path)) == ["7 8\u20289", "5 6"]
     assert sum(first["probabilities"].values()) == pytest.approx(1)
     assert first["label"] == max(first["probabilities"], key=first["probabilities"].get)
 
