@@ -156,7 +156,7 @@ def split(series: Series, flags: argparse.Namespace) -> Parts:
         flags: `part_steps`, or else `validation_share` and `test_share`.
 
     Raises:
-        UserError: it is shorter than the parts together.
+        UserError: it is shorter than the parts together, or one of them has no known step.
     """
     end = len(series.values)
     if flags.part_steps:
@@ -164,9 +164,15 @@ def split(series: Series, flags: argparse.Namespace) -> Parts:
         if sum(steps) > end:
             raise UserError(f"--part_steps {flags.part_steps} are {sum(steps):,} steps, the series "
                             f"has {end:,}", "make the parts shorter")
-        return Parts(steps[0], steps[0] + steps[1], sum(steps))
-    test = end - int(end * flags.test_share)
-    return Parts(test - int(test * flags.validation_share), test, end)
+        parts = Parts(steps[0], steps[0] + steps[1], sum(steps))
+    else:
+        test = end - int(end * flags.test_share)
+        parts = Parts(test - int(test * flags.validation_share), test, end)
+    for name, (start, stop) in parts.spans().items():
+        if not np.isfinite(series.values[start:stop]).all(axis=1).any():
+            raise UserError(f"no step of the {name} part, {start:,} to {stop:,}, is known",
+                            "cut the series otherwise, by --part_steps or the shares")
+    return parts
 
 
 def window_starts(values: np.ndarray, window_size: int) -> np.ndarray:

@@ -48,7 +48,8 @@ def make_follow(model: Forecaster) -> Callable[[data.Series, int, int], np.ndarr
 
     def follow(series: data.Series, stop: int, ahead: int = 1) -> np.ndarray:
         """Predicts the steps up to `stop`; see `WindowModel.follow`, also for what is returned."""
-        exogenous = model.normalise_exogenous(series.exogenous[None, :stop])[0]
+        outside = series.exogenous[: stop + model.num_outputs]
+        exogenous = model.normalise_exogenous(outside[None])[0]
         values = tf.convert_to_tensor(model.normalise(series.values[:stop]))
         return predict(tf.constant(series.times(0, stop)), exogenous, values, ahead).numpy()
 
@@ -64,9 +65,11 @@ def rolling(
         Mean and standard deviation, float32 of shape (origins, horizon, features).
     """
     predict, found = tf.function(model.forecast, reduce_retracing=True), []
+    ahead = -(-horizon // model.num_outputs) * model.num_outputs  # to the last window's end
+    last = len(series.exogenous) - 1
     for some in np.array_split(origins, math.ceil(len(origins) / ORIGINS)):
         times = series.first + some[:, None] + np.arange(-history, 0)
-        exogenous = cut(series.exogenous, some, -history, horizon)
+        exogenous = series.exogenous[np.minimum(some[:, None] + np.arange(-history, ahead), last)]
         values = cut(series.values, some, -history, 0)
         found.append([x.numpy() for x in predict(times, exogenous, values, tf.constant(horizon))])
     mean, sigma = zip(*found, strict=True)

@@ -59,8 +59,9 @@ def roll_out(
         Mean and standard deviation, float32 of shape (steps, features).
     """
     times, values = series.times(0, start)[None], series.values[None, :start]
-    exogenous = series.exogenous[: start + steps]
-    unknown = np.full((start + steps - len(exogenous), exogenous.shape[1]), np.nan, np.float32)
+    exogenous = series.exogenous[: start + steps + model.num_outputs]  # to the last window's end
+    missing = max(0, start + steps - len(exogenous))
+    unknown = np.full((missing, exogenous.shape[1]), np.nan, np.float32)
     exogenous = np.concatenate([exogenous, unknown])[None]
     mean, sigma = tf.function(model.forecast)(times, exogenous, values, tf.constant(steps))
     return mean[0].numpy(), sigma[0].numpy()

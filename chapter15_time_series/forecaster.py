@@ -131,7 +131,7 @@ class Forecaster(keras.Model):
 
         Args:
             times: int64 of shape (batch, history), each one more than the last.
-            exogenous: float32 of shape (batch, history + horizon, exogenous).
+            exogenous: float32 of shape (batch, history + horizon or more, exogenous).
             values: float32 of shape (batch, history, features), in the units of the series.
             horizon: how many steps to predict, an int32 scalar.
 

@@ -87,7 +87,8 @@ class WindowModel(Forecaster):
 
         Args:
             times: int64 of shape (steps,), each one more than the last.
-            exogenous: normalised, of shape (steps, exogenous).
+            exogenous: normalised, of shape (steps or more, exogenous): the last windows reach
+                beyond the series.
             values: normalised, of shape (steps, features).
             ahead: with 1 a window begins at every step and gives its first output; with
                 `num_outputs` windows do not overlap in what they predict, as in the book.
@@ -99,7 +100,7 @@ class WindowModel(Forecaster):
         starts = tf.range(0, num_predicted, ahead)[:, None]
         inputs = tf.gather(values, starts + tf.range(self.num_inputs))
         steps = starts + tf.range(self.window_size)  # may reach beyond the end
-        outside = tf.gather(exogenous, tf.minimum(steps, len(values) - 1))
+        outside = tf.gather(exogenous, tf.minimum(steps, len(exogenous) - 1))
         predictions = self((times[0] + tf.cast(steps, tf.int64), outside, inputs), training=False)
         predictions = tf.reshape(predictions[:, :ahead], (-1, 2 * self.num_features))
         padding = [[self.num_inputs, 0], [0, 0]]
@@ -112,7 +113,8 @@ class WindowModel(Forecaster):
 
         Args:
             times: of shape (batch, history).
-            exogenous: normalised, of shape (batch, history + horizon, exogenous).
+            exogenous: normalised, of shape (batch, history + horizon or more, exogenous): the last
+                window may reach beyond the horizon; where they are not known, the last row stays.
             values: normalised, of shape (batch, history, features).
             noise: of shape (batch * paths, horizon, features).
         """
@@ -120,7 +122,10 @@ class WindowModel(Forecaster):
         num_windows = -(-horizon // self.num_outputs)
         surplus = num_windows * self.num_outputs - horizon
         noise = tf.pad(noise, [[0, 0], [0, surplus], [0, 0]])
-        exogenous = tf.concat([exogenous, tf.repeat(exogenous[:, -1:], surplus, axis=1)], axis=1)
+        needed = tf.shape(values)[1] + horizon + surplus
+        exogenous = exogenous[:, :needed]
+        unknown = needed - tf.shape(exogenous)[1]
+        exogenous = tf.concat([exogenous, tf.repeat(exogenous[:, -1:], unknown, axis=1)], axis=1)
         outside = exogenous[:, tf.shape(values)[1] - self.num_inputs :]
         outside = tf.repeat(outside, paths, axis=0)
         history = tf.repeat(values[:, -self.num_inputs :], paths, axis=0)
@@ -327,6 +332,7 @@ class LSTMModel(Forecaster):
         self, times: tf.Tensor, exogenous: tf.Tensor, values: tf.Tensor, ahead: int = 1
     ) -> tf.Tensor:
         """Predicts each step from all true values before it; see `WindowModel.follow`."""
+        exogenous = exogenous[: len(values)]
         return self((times[None], exogenous[None], values[None]), training=False)[0]
 
     def roll_out(
@@ -338,7 +344,7 @@ class LSTMModel(Forecaster):
         _, *states = self.filter(history, training=False)
         states = [tf.repeat(state, paths, axis=0) for state in states]
         missing = tf.fill(tf.shape(noise), math.nan)
-        outside = tf.repeat(exogenous[:, end:], paths, axis=0)
+        outside = tf.repeat(exogenous[:, end : end + tf.shape(noise)[1]], paths, axis=0)
         future = tf.concat([missing, noise, outside], axis=-1)
         return self.filter(future, initial_state=states, training=False)[0]
 

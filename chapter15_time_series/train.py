@@ -57,6 +57,8 @@ PRESETS = {
 
 def whole_numbers(text: str) -> str:
     """Checks whole numbers with commas between (an argparse `type`)."""
+    if text == "none":
+        return ""
     for number in text.split(","):
         cli.positive_int(number)
     return text
@@ -81,7 +83,8 @@ def build_parser() -> cli.Parser:
     group.add_argument("--output_window_size", type=cli.positive_int, default=10,
                        help="steps that ar and dlinear predict at once")
     group.add_argument("--periodicities", type=whole_numbers,
-                       help="periods in steps, with commas between, that ar has time features for")
+                       help="periods in steps, with commas between, that ar has time features for; "
+                            "none: it has no such features")
     group.add_argument("--num_units", type=cli.positive_int, default=128, help="of lstm")
     group = parser.add_argument_group("training")
     group.add_argument("--loss", choices=list(LOSSES), default="normal_likelihood",
@@ -145,6 +148,8 @@ def make_validate(
 def introduce(args: argparse.Namespace, series: data.Series, parts: data.Parts) -> None:
     """Says what is trained on, and in the demo how to go on to the book's run."""
     outside = f"; knowing {args.exogenous_columns}" if args.exogenous_columns else ""
+    if args.model == "ar" and args.periodicities:
+        outside += f"; with periods of {args.periodicities} steps"
     print(f"training {args.model} on {parts.validation:,} of {len(series.values):,} steps of "
           f"{data.source(args)}: {', '.join(series.names)}{outside}")
     if args.preset == "demo":
@@ -156,6 +161,8 @@ def introduce(args: argparse.Namespace, series: data.Series, parts: data.Parts) 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
+    if args.input_file and args.dataset == PRESETS[args.preset].get("dataset"):
+        args.dataset = None  # the file takes the place of the preset's series
     series = data.load_flags(args)
     parts = data.split(series, args)
     model = build_model(len(series.names), series.exogenous.shape[1], **model_flags(args))

@@ -427,6 +427,7 @@ def test_bad_files_are_named_with_the_line_and_leave_nothing(content, argv, says
     (["--periodicities", "12,0"], "0 is not a whole number of at least 1"),
     (["--periodicities", "12,"], "is not a whole number of at least 1"),
     (["--test_share", "1"], "0 steps to train on"),
+    (["--preset", "book_csv", "--dataset", "airline", "--input_file", "a.csv"], "both --dataset"),
 ])
 def test_bad_flags(argv, says, capfd):
     assert train.main(argv) == 2
@@ -587,6 +588,30 @@ def test_rolling_forecasts_know_only_what_came_before(capfd):
     assert metrics["window"]["mse"] == pytest.approx((errors**2).mean(), rel=1e-4)
 
 
+@pytest.mark.parametrize(("gap", "part"), [((100, 160), "validation"), ((160, 200), "test")])
+def test_a_part_without_known_steps_is_refused(tmp_path, gap, part, capfd):
+    rows = [f"{i},{i % 7}" for i in range(260) if not gap[0] <= i < gap[1]]
+    path = write(tmp_path, "\n".join(["time,value", *rows]))
+    argv = ["--input_file", str(path), "--part_steps", "100,60,40", "--periodicities", "7"]
+    assert train.main(argv) == 2
+    said = f"error: no step of the {part} part, {gap[0]} to {gap[1]}, is known"
+    assert said in capfd.readouterr().err
+    assert not (rundir.runs_dir() / "chapter15_time_series").exists()
+
+
+def test_a_file_takes_the_place_of_the_presets_series_and_needs_no_periods(tmp_path, capfd):
+    path = write(tmp_path, "\n".join(f"{i},{i % 7}" for i in range(200)))
+    argv = ["--input_file", str(path), "--max_steps", "1"]
+    assert train.main(["--preset", "book_csv", *argv, "--name", "book"]) == 0
+    assert "with periods of 100 steps" in capfd.readouterr().out
+    assert train.main([*argv, "--periodicities", "none", "--name", "none"]) == 0
+    assert "periods" not in capfd.readouterr().out
+    for name, periods in (("book", "100"), ("none", "")):
+        flags = rundir.read_config(run_dir(name), "chapter15_time_series")["flags"]
+        assert flags["dataset"] is None and flags["periodicities"] == periods
+    assert eval.main(["--name", "none"]) == 0
+
+
 def test_exogenous_columns_from_file_to_forecast_and_export(tmp_path, capfd):
     """The value is the price two rows up: only who looks at the price can know it."""
     rng = np.random.default_rng(0)
@@ -603,6 +628,11 @@ def test_exogenous_columns_from_file_to_forecast_and_export(tmp_path, capfd):
         with (run_dir(kind) / "forecast.csv").open() as file:
             found = np.array([row["sold_mean"] for row in csv.DictReader(file)], float)
         assert np.corrcoef(found, price[120:])[0, 1] > 0.95, kind
+        assert forecast.main(["--name", kind, "--steps", "7"]) == 0  # ends within a window
+        with (run_dir(kind) / "forecast.csv").open() as file:
+            fewer = np.array([row["sold_mean"] for row in csv.DictReader(file)], float)
+        np.testing.assert_allclose(fewer, found[:7], rtol=1e-5)
+    assert forecast.main(["--name", "ar", "--steps", "10"]) == 0
     assert forecast.main(["--name", "ar", "--steps", "11"]) == 2
     assert "price are known for 10 steps only after 119" in capfd.readouterr().err
     assert eval.main(["--name", "ar"]) == 0
