@@ -152,6 +152,8 @@ def check_flags(args: argparse.Namespace) -> None:
     if args.freeze_embedding and not args.embedding_file:
         raise UserError("--freeze_embedding would keep vectors drawn at random",
                         "give those to keep: --embedding_file FILE")
+    if not args.use_embedding:
+        cli.refuse_idle(args, build_parser(), PRESETS, ["embedding_size"], "--no-use_embedding")
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:

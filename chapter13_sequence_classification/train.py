@@ -53,6 +53,9 @@ NUMBER_FLAGS = ("num_features", "num_classes", "max_stride", "fresh", "augment")
 TEXT_FLAGS = ("input_file", "data_dir", "language", "level", "vocabulary_size", "max_tokens",
               "model", "embedding_size", "embedding_file", "freeze_embedding", "num_buckets",
               "num_filters", "dropout")
+RECURRENT_FLAGS = ("cell", "lstm_size", "num_layers", "bidirectional", "pool")
+IDLE_FLAGS = {"recurrent": ("num_filters", "num_buckets"),
+              "conv": (*RECURRENT_FLAGS, "num_buckets"), "bag": (*RECURRENT_FLAGS, "num_filters")}
 
 
 def add_model_flags(parser: cli.Parser) -> None:
@@ -122,6 +125,9 @@ def check_flags(args: argparse.Namespace) -> None:
                 f"{given} is for {'numbers' if of_texts else 'texts'}, --dataset is {args.dataset}",
                 "give --preset texts, or that of the set" if of_texts else
                 "leave it away, or choose texts by --dataset and --preset")
+    if of_texts:
+        cli.refuse_idle(args, build_parser(), PRESETS, IDLE_FLAGS[args.model],
+                        f"--model {args.model}")
     if args.freeze_embedding and not args.embedding_file:
         raise UserError("--freeze_embedding would keep vectors drawn at random",
                         "give those to keep: --embedding_file FILE")

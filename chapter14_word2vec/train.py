@@ -203,6 +203,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     if args.loss == "nce" and args.num_sampled > len(vocabulary):
         raise UserError(f"--num_sampled {args.num_sampled} different words are more than the "
                         f"vocabulary's {len(vocabulary)}", "give a smaller --num_sampled")
+    if args.model == "cbow" or args.loss == "negative_sampling":
+        cli.refuse_idle(args, build_parser(), PRESETS, ["num_skips"],
+                        f"--model {args.model} --loss {args.loss}")
     introduce(args, corpus)
     small = args.loss == "negative_sampling"
     model = Word2Vec(len(vocabulary), args.embedding_size, args.seed, small)

@@ -54,6 +54,9 @@ PRESETS = {
     "etth1_univariate": ETTH1 | {"value_columns": "OT", "batch_size": 256},
 }
 
+IDLE_FLAGS = {"ar": ("num_units", "window_size"), "dlinear": ("num_units", "window_size"),
+              "lstm": ("input_window_size", "output_window_size", "l2")}
+
 
 def whole_numbers(text: str) -> str:
     """Checks whole numbers with commas between (an argparse `type`)."""
@@ -163,6 +166,11 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
     if args.input_file and args.dataset == PRESETS[args.preset].get("dataset"):
         args.dataset = None  # the file takes the place of the preset's series
+    cli.refuse_idle(args, build_parser(), PRESETS, IDLE_FLAGS[args.model],
+                    f"--model {args.model}")
+    if args.part_steps:
+        cli.refuse_idle(args, build_parser(), PRESETS, ("validation_share", "test_share"),
+                        f"--part_steps {args.part_steps}")
     series = data.load_flags(args)
     parts = data.split(series, args)
     model = build_model(len(series.names), series.exogenous.shape[1], **model_flags(args))

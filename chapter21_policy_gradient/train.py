@@ -231,11 +231,8 @@ def check_flags(args: argparse.Namespace) -> None:
     without = REINFORCE_FLAGS if args.algorithm == "ppo" else PPO_FLAGS
     if args.algorithm == "reinforce" and args.baseline == "none":
         without += CRITIC_FLAGS
-    defaults = vars(build_parser().parse_args([]))
-    for flag in without:
-        if (value := getattr(args, flag)) != defaults[flag]:
-            raise UserError(f"--{flag} {value} has no meaning for --algorithm {args.algorithm} "
-                            f"--baseline {args.baseline}", "leave it away")
+    cli.refuse_idle(args, build_parser(), PRESETS, without,
+                    f"--algorithm {args.algorithm} --baseline {args.baseline}")
 
 
 def choose_algorithm(args: argparse.Namespace) -> dict[str, float]:

@@ -165,6 +165,27 @@ def resolve(
     )
 
 
+def refuse_idle(
+    args: argparse.Namespace, parser: Parser, presets: Presets, flags: Sequence[str], beside: str
+) -> None:
+    """Raises UserError if a flag was given that has no meaning beside others.
+
+    Given is a value that is neither the parser's default nor the preset's.
+
+    Args:
+        args: what `resolve` returned.
+        parser: of the script.
+        presets: of the script.
+        flags: those without meaning.
+        beside: the others, for the message.
+    """
+    defaults = vars(parser.parse_args([]))
+    for flag in flags:
+        value, usual = getattr(args, flag), (defaults[flag], presets[args.preset].get(flag))
+        if value not in usual:
+            raise UserError(f"--{flag} {value} has no meaning for {beside}", "leave it away")
+
+
 def command(typed: dict[str, Any]) -> str:
     """Returns the command line that sets these flags; paths in it are absolute."""
     return shlex.join(["python", "train.py", *rundir.flag_words(typed)])

@@ -345,6 +345,7 @@ def test_word_vectors_of_a_file_are_a_start_or_stay(text_file, tmp_path, capfd):
     assert train.main(["--name", "trained", "--max_steps", "22"]) == 0
     for flags, says in ((options, f"cannot read {path}"),
                         (["--freeze_embedding"], "would keep vectors drawn at random"),
+                        (["--no-use_embedding"], "--embedding_size 4 has no meaning for --no-use"),
                         ([*options[-2:], "--no-use_embedding"], "without --use_emb")):
         assert train.main(["--input_file", str(text_file), *TINY, *flags]) == 2
         assert says in capfd.readouterr().err

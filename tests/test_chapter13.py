@@ -633,6 +633,7 @@ def test_damaged_published_files_are_named(tmp_path):
     (["--model", "conv"], "--model conv is for texts, --dataset is numbers"),
     (["--preset", "texts", "--dataset", "file"], "--dataset file and --input_file None"),
     (["--preset", "texts", "--input_file", "a.txt"], "--dataset modules and --input_file"),
+    (["--preset", "texts", "--lstm_size", "9"], "--lstm_size 9 has no meaning for --model conv"),
     (["--preset", "texts", "--freeze_embedding"], "would keep vectors drawn at random"),
     (["--preset", "texts", "--vocabulary_size", "1"], "--vocabulary_size: 1 is not at least 2"),
 ])

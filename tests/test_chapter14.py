@@ -487,6 +487,8 @@ def test_flags_that_do_not_fit_are_named(text_file, tmp_path, capfd):
         (["--num_sampled", "31"], "more than the vocabulary's 30"),
         (["--vocabulary_size", "2"], "2 is not a whole number of at least 3"),
         (["--loss", "negative_sampling", "--model", "cbow"], "trains skip-gram only, not cbow"),
+        (["--model", "cbow", "--skip_window", "2", "--num_skips", "4", "--batch_size", "8"],
+         "--num_skips 4 has no meaning for --model cbow"),
         (["--subsample", "0.001"], "--subsample 0.001 belongs to --loss negative_sampling"),
         ([*FAST, "--skip_window", "900"], "spans 1801"),
     ):

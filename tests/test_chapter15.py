@@ -408,9 +408,8 @@ GOOD = "".join(f"{i},{i % 7}\n" for i in range(60))
 ])
 def test_bad_files_are_named_with_the_line_and_leave_nothing(content, argv, says, tmp_path, capfd):
     path = write(tmp_path, content)
-    flags = ["--input_file", str(path), "--test_share", "0",
-             "--validation_share", "0", *argv]
-    assert train.main(flags) == 2
+    shares = [] if "--part_steps" in argv else ["--test_share", "0", "--validation_share", "0"]
+    assert train.main(["--input_file", str(path), *shares, *argv]) == 2
     error, hint = capfd.readouterr().err.strip().splitlines()[-2:]
     assert error.startswith("error: ") and hint.startswith("hint: ")
     assert says in error, error
@@ -427,6 +426,9 @@ def test_bad_files_are_named_with_the_line_and_leave_nothing(content, argv, says
     (["--periodicities", "12,0"], "0 is not a whole number of at least 1"),
     (["--periodicities", "12,"], "is not a whole number of at least 1"),
     (["--test_share", "1"], "0 steps to train on"),
+    (["--model", "lstm", "--l2", "3"], "--l2 3.0 has no meaning for --model lstm"),
+    (["--window_size", "7"], "--window_size 7 has no meaning for --model ar"),
+    (["--preset", "etth1", "--test_share", "0.5"], "--test_share 0.5 has no meaning for --part"),
     (["--preset", "book_csv", "--dataset", "airline", "--input_file", "a.csv"], "both --dataset"),
 ])
 def test_bad_flags(argv, says, capfd):
