@@ -8,7 +8,7 @@
     python analogy.py method
 
 Ends with the nearest words of some frequent ones. The loss of the book's run starts near 300 and
-falls below 5; two minutes on two cores.
+falls below 6; two minutes on two cores.
 """
 
 import argparse

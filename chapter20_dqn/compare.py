@@ -34,6 +34,7 @@ from common.errors import Interrupted, UserError
 from common.monitor import read_curve
 
 CHAPTER = "chapter20_dqn"
+PLAIN = ["--no-double_q", "--network_output_type", "normal", "--no-prioritized", "--n_step", "1"]
 ADDITIONS = {
     "none": [],
     "double": ["--double_q"],
@@ -61,7 +62,7 @@ def learn(args: argparse.Namespace, addition: str, seed: int) -> None:
     if rundir.last_step(folder) >= args.max_steps:
         return
     command = [sys.executable, "-m", "chapter20_dqn.train", "--preset", args.preset,
-               "--no-double_q", *ADDITIONS[addition], "--seed", str(seed), "--no-video",
+               *PLAIN, *ADDITIONS[addition], "--seed", str(seed), "--no-video",
                "--max_steps", str(args.max_steps), "--run_dir", str(folder)]
     done = subprocess.run(command, cwd=rundir.ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 130:

@@ -3,6 +3,8 @@
 import functools
 import io
 import json
+import subprocess
+from types import SimpleNamespace
 
 import cv2
 import gymnasium as gym
@@ -766,7 +768,7 @@ def test_the_comparison_trains_what_it_says_and_only_once(monkeypatch, tmp_path,
         steps[name] = config["flags"]["n_step"]
         assert not config["flags"]["double_q"] and len(config["history"]) == 1
     assert list(steps.values()) == [1, 3]
-    monkeypatch.setattr(compare.subprocess, "run", None)
+    monkeypatch.setattr(compare, "subprocess", None)
     assert compare.main([*argv, "--publish"]) == 0
     published = tmp_path / "results" / compare.CHAPTER / "compare-CartPole-v1.json"
     rows = json.loads(published.read_text(encoding="utf-8"))["rows"]
@@ -780,8 +782,8 @@ def test_a_comparison_tells_of_a_training_that_failed(monkeypatch, capsys):
     assert compare.main(argv) == 2
     said = capsys.readouterr().err
     assert "has failed" in said and "--n_step" in said and "hint:" in said
-    monkeypatch.setattr(compare.subprocess, "run",
-                        lambda *args, **options: compare.subprocess.CompletedProcess([], 130))
+    stopped = subprocess.CompletedProcess([], 130)
+    monkeypatch.setattr(compare, "subprocess", SimpleNamespace(run=lambda *_, **options: stopped))
     assert compare.main(argv) == 130
     assert "stopped and saved" in capsys.readouterr().err
 
