@@ -665,9 +665,9 @@ def test_the_baseline_tells_words_apart_and_is_scored_on_the_test_split():
         assert found["accuracy"] == 0.75 and found["examples"] == 4
 
 
-TINY_TEXTS = ["--preset", "texts", "--dataset", "file", "--embedding_size", "4", "--lstm_size", "4",
-              "--num_filters", "4", "--max_tokens", "6", "--batch_size", "8", "--log_every", "1",
-              "--eval_every", "4", "--learning_rate", "0.05"]
+TINY_TEXTS = ["--preset", "texts", "--dataset", "file", "--embedding_size", "4",
+              "--max_tokens", "6", "--batch_size", "8", "--log_every", "1", "--eval_every", "4",
+              "--learning_rate", "0.05", "--schedule", "constant"]
 
 
 @pytest.fixture
@@ -681,14 +681,15 @@ def fruits(tmp_path):
 
 
 @pytest.mark.parametrize("options", [
-    ["--model", "recurrent", "--bidirectional", "--pool", "max"],
+    ["--model", "recurrent", "--lstm_size", "4", "--bidirectional", "--pool", "max"],
     pytest.param(["--model", "bag", "--num_buckets", "16", "--level", "char", "--max_tokens", "30"],
                  marks=pytest.mark.slow),
 ])
 def test_texts_go_in_and_labels_come_out(options, fruits, tmp_path, capfd):
     vectors = write_vectors(tmp_path / "v.txt", "1 4\napple 1 0 0 1\n")
-    run = trained(*TINY_TEXTS, *fruits, *options, "--max_steps", "60", "--embedding_file",
-                  str(vectors))
+    assert train.main([*TINY_TEXTS, *fruits, *options, "--max_steps", "60", "--embedding_file",
+                       str(vectors), "--name", "run"]) == 0
+    run = rundir.runs_dir() / CHAPTER / "run"
     known = 0 if "char" in options else 1
     assert f"{known} of " in capfd.readouterr().out
     assert eval.main(["--name", "run"]) == 0
@@ -712,7 +713,7 @@ def test_texts_go_in_and_labels_come_out(options, fruits, tmp_path, capfd):
 
 
 def test_a_resumed_run_on_texts_equals_a_whole_one(fruits, tmp_path, capfd):
-    options = [*TINY_TEXTS, *fruits, "--model", "conv", "--embedding_file",
+    options = [*TINY_TEXTS, *fruits, "--model", "conv", "--num_filters", "4", "--embedding_file",
                str(write_vectors(tmp_path / "v.txt", "1 4\npear 1 0 0 1\n"))]
     assert train.main([*options, "--max_steps", "6", "--name", "whole"]) == 0
     assert train.main([*options, "--max_steps", "3", "--name", "parts"]) == 0

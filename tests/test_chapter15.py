@@ -621,10 +621,10 @@ def test_exogenous_columns_from_file_to_forecast_and_export(tmp_path, capfd):
     rows = [f"{i},{price[i] * 3 + 7 if i < 120 else ''},{price[i]}" for i in range(130)]
     path = write(tmp_path, "\n".join(["time,sold,price", *rows]))
     argv = ["--input_file", str(path), "--exogenous_columns", "price", "--loss", "squared",
-            "--input_window_size", "4", "--output_window_size", "2", "--learning_rate", ".05",
-            "--max_steps", "150", "--eval_every", "150"]
+            "--learning_rate", ".05", "--max_steps", "150", "--eval_every", "150"]
+    windows = ["--input_window_size", "4", "--output_window_size", "2"]
     for kind in ("ar", "lstm", "dlinear"):
-        window = ["--window_size", "12", "--num_units", "8"] if kind == "lstm" else []
+        window = ["--window_size", "12", "--num_units", "8"] if kind == "lstm" else windows
         assert train.main([*argv, *window, "--model", kind, "--name", kind]) == 0
         assert forecast.main(["--name", kind, "--steps", "10"]) == 0
         with (run_dir(kind) / "forecast.csv").open() as file:
