@@ -58,7 +58,7 @@ def draw_learning_curve(run_dir: Path, chance: float, png: Path) -> None:
     scores.set(xlabel="step", ylabel="mean return")
     scores.legend(fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
     values.plot(*read_curve(run_dir, "val", "q"))
-    values.set(xlabel="step", ylabel="greatest Q, mean over held-out states")
+    values.set(xlabel="step", ylabel="greatest Q at held-out states")
     for axes in (scores, values):
         axes.grid(alpha=0.3)
     images.save_figure(png, figure)
