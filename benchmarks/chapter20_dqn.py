@@ -34,7 +34,7 @@ def settle(setting: dict[str, Any]) -> argparse.Namespace:
     vars(args).update(
         train.PRESETS[setting["preset"]], scale=1, memory_size=CAPACITY, t_train_freq=TRAIN_FREQ,
         t_target_q_update_freq=TARGET_FREQ, ep_start=EPSILON, ep_end=EPSILON, double_q=False,
-        max_r=1.0)
+        n_step=1, num_envs=1, max_r=1.0)
     if setting["preset"] == "breakout":
         args.network_header_type = "nature"  # Stable-Baselines3 has no smaller one
     return args
