@@ -1,5 +1,6 @@
 """Chapter 21: REINFORCE, its critic, PPO, episodes and rollouts, when training ends, videos."""
 
+import os
 import re
 from functools import partial
 from types import SimpleNamespace
@@ -476,3 +477,14 @@ def test_ppo_learns_cartpole():
     scores = rundir.read_json(run / "eval.json")["metrics"]
     assert scores["training"]["env_steps"] == 80 * 8 * 32
     assert scores["chance"]["mean_return"] < 40 and scores["greedy"]["mean_return"] > 100
+
+
+def test_windows_need_no_opengl_and_pictures_no_screen(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"DISPLAY": ":0"})
+    assert play.render_mode(SimpleNamespace(display=True, record=None)) == "human"
+    assert os.environ["SDL_RENDER_DRIVER"] == "software"
+    assert os.environ["SDL_FRAMEBUFFER_ACCELERATION"] == "0"
+    data.hide_pictures("human")
+    assert "SDL_VIDEODRIVER" not in os.environ
+    data.hide_pictures("rgb_array")
+    assert os.environ["SDL_VIDEODRIVER"] == "dummy"

@@ -461,6 +461,9 @@ def test_command_for_another_machine_ends_with_what_resumes_changed(tmp_path, mo
     assert rundir.portable_command(rundir.read_config(run, CHAPTER)) == (
         "python train.py --name a --size 4 --max_steps 20 --data_dir $DL21_DATA/x --max_steps 30"
     )
+    config = {"chapter": CHAPTER, "history": [
+        {"command": "python train.py --video"}, {"changed": {"video": False, "render": True}}]}
+    assert rundir.portable_command(config) == "python train.py --video --no-video --render"
 
 
 def test_sha256_is_that_of_all_bytes():

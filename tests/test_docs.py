@@ -23,6 +23,15 @@ def test_nothing_generated_is_out_of_date(script, capsys):
     assert load(script).main(["--check"]) == 0, capsys.readouterr().out + "run: make results"
 
 
+def test_a_row_has_the_steps_of_all_its_seeds(monkeypatch):
+    tables = load("results/tables.py")
+    run = {"command": "python train.py", "dataset": "d", "book": {}, "metrics": {},
+           "minutes_two_cores": 1}
+    for steps, shown in (([100, 200, 300], "200 ± 100"), ([2000, 2000], "2,000")):
+        monkeypatch.setattr(tables, "load", lambda *_, s=steps: [run | {"steps": n} for n in s])
+        assert f"| {shown} |" in tables.results_table("c", {"metrics": {}, "runs": ["r"]}, False)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
