@@ -2,7 +2,7 @@
 
     python compare.py                      # CartPole, five seeds each, a quarter of an hour
     python compare.py --seeds 2
-    python compare.py --preset breakout --max_steps 250000 --seeds 1   # two hours
+    python compare.py --preset breakout --max_steps 250000 --seeds 1   # an hour
     python compare.py --publish            # also into results/
 
 Every training is a run as `train.py` makes it, in runs/chapter20_dqn/compare/; one that is there

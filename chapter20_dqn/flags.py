@@ -77,7 +77,7 @@ def add_learning_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--learning_rate_minimum", type=cli.positive_float,
                        help="the rate does not fall below (default: --learning_rate, it stays)")
     group.add_argument("--learning_rate_decay", type=cli.keep_prob, default=0.96,
-                       help="factor on the rate")
+                       help="factor on the rate, where there is a --learning_rate_minimum")
     group.add_argument("--learning_rate_decay_step", type=cli.positive_int, default=5,
                        help="steps between two times that the factor is applied, x")
     group.add_argument("--momentum", type=cli.fraction, default=0.95, help="of RMSProp")
