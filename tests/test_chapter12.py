@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from chapter12_char_rnn import compose_poetry, data, eval, export, sample, train, visualize
+from chapter12_char_rnn import data, eval, export, sample, train, visualize
 from chapter12_char_rnn.model import CELLS, build_model, filter_logits, token_losses
 from common import cli, rundir
+from tools import compose_poetry
 
 TINY = ["--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8", "--embedding_size", "4",
         "--sample_length", "5", "--eval_every", "10"]

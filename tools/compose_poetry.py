@@ -1,4 +1,4 @@
-"""Compose the corpus of the character RNN: classical Chinese couplets, season by season.
+"""Composes the corpus of the character RNN: classical Chinese couplets, season by season.
 
 Every line of ``poetry.txt`` is one couplet of two five-character verses::
 
@@ -10,11 +10,11 @@ from existing poems.  A small part is written by hand (``HANDWRITTEN``); the res
 couplet have the same pattern and parallel words, the first ends on an oblique tone (仄), the second
 on a level one (平).  Two consecutive couplets form a poem: one season, one scene, one rhyme.
 
-Run it from anywhere; the result is always the same, byte for byte::
+The result is always the same, byte for byte::
 
-    python compose_poetry.py            # rewrite poetry.txt next to this file
-    python compose_poetry.py --check    # exit with status 1 if poetry.txt differs
-    python compose_poetry.py --show 5   # print five poems and the statistics
+    python -m tools.compose_poetry            # write chapter12_char_rnn/poetry.txt
+    python -m tools.compose_poetry --check    # exit with status 1 if poetry.txt differs
+    python -m tools.compose_poetry --show 5   # print five poems and the statistics
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-POETRY_FILE = Path(__file__).resolve().with_name("poetry.txt")
+POETRY_FILE = Path(__file__).resolve().parent.parent / "chapter12_char_rnn" / "poetry.txt"
 SEED = 2
 NUM_POEMS = 2750  # two couplets each
 HELD_OUT = 0.1  # the share at the end of the file that chapter 12 keeps for validation
