@@ -9,7 +9,7 @@ help:
 	@echo "make test     install, run all tests (about ten minutes on two cores)"
 	@echo "make fast     the tests without the slow ones"
 	@echo "make lint     ruff"
-	@echo "make results  write the tables of all READMEs and docs/ anew from results/ and the code"
+	@echo "make results  update the tables of all READMEs and the generated parts of docs/"
 
 .venv/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -29,5 +29,6 @@ lint: .venv/.installed
 	$(BIN)/ruff check .
 
 results: .venv/.installed
-	$(BIN)/python results/tables.py
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m tools.readme_tables
+	$(BIN)/python -m tools.datasets_page
+	$(BIN)/python -m tools.code_links

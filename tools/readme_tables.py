@@ -1,7 +1,7 @@
-"""Writes the tables of all READMEs anew from the JSON files in this folder.
+"""Updates the tables of all READMEs from the JSON files in results/.
 
-    python results/tables.py           # what `make results` does
-    python results/tables.py --check   # exit 1 if a README is out of date
+    python -m tools.readme_tables           # `make results` runs this
+    python -m tools.readme_tables --check   # exit with status 1 if a README is out of date
 
 A table stands between two marks, the first of which says what it shows:
 
@@ -19,16 +19,16 @@ columns of the "rows" of `<chapter>/compare.json`, of those with the values name
 Names of columns and rows come from the README itself, in its language.
 """
 
-import argparse
 import json
 import re
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools import pages
+
 TABLE = re.compile(
     r"(<!-- (results|benchmark|quality|rows) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 PERCENT = ("accuracy", "form", "success")  # metrics in [0, 1] that are read as per cent
@@ -46,7 +46,7 @@ def load(chapter: str, run: str) -> list[dict[str, Any]]:
     Raises:
         FileNotFoundError: nothing was published under this name.
     """
-    paths = sorted((ROOT / "results" / chapter).glob(f"{run}-seed*.json"))
+    paths = sorted((pages.ROOT / "results" / chapter).glob(f"{run}-seed*.json"))
     if not paths:
         raise FileNotFoundError(f"results/{chapter}/{run}-seed*.json")
     return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
@@ -101,7 +101,7 @@ def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
 
 def benchmark_table(chapter: str, columns: dict[str, str], chinese: bool) -> str:
     """Returns the table of a benchmark, one setting a row."""
-    path = ROOT / "results" / "benchmarks" / f"{chapter}.json"
+    path = pages.ROOT / "results" / "benchmarks" / f"{chapter}.json"
     benchmark = json.loads(path.read_text(encoding="utf-8"))
     unit = CHINESE[benchmark["unit"]] if chinese else benchmark["unit"]
     *others, peer = columns
@@ -115,7 +115,7 @@ def benchmark_table(chapter: str, columns: dict[str, str], chinese: bool) -> str
 
 def quality_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     """Returns the scores of a benchmark, one contender on one data set a row."""
-    path = ROOT / "results" / "benchmarks" / f"{chapter}.json"
+    path = pages.ROOT / "results" / "benchmarks" / f"{chapter}.json"
     quality = json.loads(path.read_text(encoding="utf-8"))["quality"]
     rows = [["Data", "Program", *spec["metrics"].values()]]
     for dataset, scores in quality.items():
@@ -127,7 +127,7 @@ def quality_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
 
 def rows_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     """Returns the table of a file's rows; pairs of numbers are shown as from–to."""
-    path = ROOT / "results" / chapter / f"{spec['file']}.json"
+    path = pages.ROOT / "results" / chapter / f"{spec['file']}.json"
     rows = [list(spec["columns"].values())]
     for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
         if spec["where"].items() <= row.items():
@@ -137,9 +137,8 @@ def rows_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     return markdown(rows, chinese)
 
 
-def renew(readme: Path) -> tuple[str, str]:
-    """Returns a README's text as it is, and with all its tables made anew."""
-    text = readme.read_text(encoding="utf-8")
+def update(readme: Path) -> str:
+    """Returns the text of a README with all its tables updated."""
 
     def replace(match: re.Match[str]) -> str:
         start, kind, spec, end = match.groups()
@@ -147,23 +146,18 @@ def renew(readme: Path) -> tuple[str, str]:
                 "quality": quality_table, "rows": rows_table}[kind]
         return start + make(readme.parent.name, json.loads(spec), ".zh-CN" in readme.name) + end
 
-    return text, TABLE.sub(replace, text)
+    return TABLE.sub(replace, readme.read_text(encoding="utf-8"))
+
+
+def render() -> Iterator[tuple[Path, str]]:
+    """Yields each README and its updated text."""
+    for readme in [*sorted(pages.ROOT.glob("README*.md")), *pages.chapter_files("README*.md")]:
+        yield readme, update(readme)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Writes or checks all tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="only compare")
-    args = parser.parse_args(argv)
-    stale = False
-    for readme in sorted([*ROOT.glob("README*.md"), *ROOT.glob("*/README*.md")]):
-        old, new = renew(readme)
-        if old != new:
-            stale = True
-            print(f"{readme.relative_to(ROOT)}: {'out of date' if args.check else 'written'}")
-            if not args.check:
-                readme.write_text(new, encoding="utf-8")
-    return int(stale and args.check)
+    """Writes or checks the READMEs."""
+    return pages.run(__doc__, render, argv)
 
 
 if __name__ == "__main__":
