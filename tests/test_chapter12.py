@@ -5,7 +5,10 @@ import io
 import itertools
 import json
 import math
+import shlex
+import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,6 +20,7 @@ from chapter12_char_rnn.model import CELLS, build_model, filter_logits, token_lo
 from common import cli, rundir
 from tools import compose_poetry
 
+ROOT = Path(__file__).resolve().parent.parent
 TINY = ["--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8", "--embedding_size", "4",
         "--sample_length", "5", "--eval_every", "10"]
 
@@ -465,3 +469,13 @@ def test_the_best_preset_warms_up_and_ends_at_zero():
     assert float(rate(0)) == 0
     assert float(rate(train.WARMUP_STEPS)) == pytest.approx(args.learning_rate)
     assert float(rate(args.max_steps)) == pytest.approx(0, abs=1e-8)
+
+
+@pytest.mark.slow
+def test_the_best_known_command_works_as_typed(runs):
+    command = f"cd chapter12 && {shlex.quote(sys.executable)} train.py --input_file poetry.txt "
+    done = subprocess.run(command + shlex.join([*TINY, "--max_steps", "2"]), shell=True,
+                          cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["chars"] > 6000
+    assert list((runs / "chapter12_char_rnn").glob("*-demo/checkpoints/ckpt-2.index"))

@@ -233,7 +233,7 @@ def test_the_furniture_is_complete(chapter):
 
 
 def test_every_chapter_has_its_row():
-    folders = {path.parent.name for path in ROOT.glob("chapter*/train.py")}
+    folders = {path.parent.name for path in ROOT.glob("chapter??_*/train.py")}
     assert folders == {chapter.name for chapter in CHAPTERS}
 
 
