@@ -112,7 +112,7 @@ def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         raise UserError(f"there is no layer {args.layer}", f"the run has 1 to {flags.num_layers}")
     if args.unit is not None and not 0 <= args.unit < flags.lstm_size:
         raise UserError(f"there is no unit {args.unit}", f"a layer has 0 to {flags.lstm_size - 1}")
-    corpus = data.load_flags(flags)
+    corpus = data.load(flags)
     rundir.check_data(args.run_dir, CHAPTER, corpus.sha256)
     model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
     tokens = corpus.held_out[1 : args.length + 1]
