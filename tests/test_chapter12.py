@@ -394,6 +394,10 @@ def test_a_cell_is_shown(text_file, capfd):
     assert visualize.main(["--length", "50", "--layer", "2", "--unit", "3"]) == 0
     page = (run / "visualization.html").read_text(encoding="utf-8")
     assert page.count("<span") == 50 and "step 20" in page and "layer 2, unit 3" in page
+    named = run.rename(run.with_name("<img src=x onerror=alert(1)>"))
+    assert visualize.main(["--run_dir", str(named), "--length", "5"]) == 0
+    page = (named / "visualization.html").read_text(encoding="utf-8")
+    assert "<title>&lt;img src=x" in page and "<h1>&lt;img src=x" in page and "<img" not in page
     assert visualize.main(["--layer", "3"]) == 2 and visualize.main(["--unit", "8"]) == 2
     assert "there is no layer 3" in capfd.readouterr().err
 
