@@ -10,7 +10,6 @@ ended, and the network's state can be carried from one to the next.
 import argparse
 import sys
 import sysconfig
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -21,6 +20,7 @@ import tensorflow as tf
 
 from common import cli, inputs, rundir
 from common.errors import UserError
+from common.text import build_vocabulary, encode, read_text
 
 SAMPLE = Path(__file__).parent / "poetry.txt"
 HELD_OUT = 0.1
@@ -56,30 +56,10 @@ SOURCES = {
 class Corpus(NamedTuple):
     """A text made ready: its vocabulary, and its tokens as int32 of shape (tokens,)."""
 
-    vocabulary: list[str]
+    vocabulary: list[str]  # without an entry for unknown tokens: their number is its length
     tokens: np.ndarray  # to train on
     held_out: np.ndarray  # led by the last training token, from which the first one is predicted
     sha256: str
-
-
-def read_text(path: Path) -> str:
-    """Reads a UTF-8 text.
-
-    Raises:
-        UserError: no such file, not UTF-8, or nothing in it.
-    """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", "check --input_file") from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}",
-            f"convert it first, e.g. iconv -f GB18030 -t UTF-8 {path}",
-        ) from error
-    if not text:
-        raise UserError(f"{path} is empty", "give a text of some thousand characters")
-    return text.replace("\r\n", "\n")
 
 
 def standard_library() -> str:
@@ -92,7 +72,8 @@ def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str
     """Returns the text that the flags of the same names mean.
 
     Raises:
-        UserError: it cannot be read, or neither found nor fetched; or the flags name two texts.
+        UserError: it cannot be read, neither found nor fetched, or empty; or the flags name two
+            texts.
     """
     if input_file and dataset != "file":
         raise UserError(f"both --dataset {dataset} and --input_file {input_file}", "give one")
@@ -101,8 +82,12 @@ def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str
     if dataset in SOURCES:
         (file,) = SOURCES[dataset].files
         folder = Path(data_dir or inputs.default_dir(dataset))
-        return read_text(inputs.fetch(folder / file.name, file.urls, file.sha256))
-    return read_text(Path(input_file or SAMPLE))
+        path = inputs.fetch(folder / file.name, file.urls, file.sha256)
+    else:
+        path = Path(input_file or SAMPLE)
+    if not (text := read_text(path)):
+        raise UserError(f"{path} is empty", "give a text of some thousand characters")
+    return text.replace("\r\n", "\n")
 
 
 def tokenize(text: str, level: str) -> Sequence[str]:
@@ -125,19 +110,6 @@ def join(level: str) -> Callable[[str], str]:
     return lambda word: word if word == SENTENCE_END else f"{word} "
 
 
-def build_vocabulary(tokens: Sequence[str], max_vocab: int) -> list[str]:
-    """Returns the most frequent tokens, at most `max_vocab`, by descending count."""
-    counts = Counter(tokens)
-    return sorted(counts, key=lambda token: (-counts[token], token))[:max_vocab]
-
-
-def encode(tokens: Sequence[str], vocabulary: Sequence[str]) -> np.ndarray:
-    """Turns tokens into int32 numbers; len(vocabulary) stands for all unknown ones."""
-    numbers = {token: number for number, token in enumerate(vocabulary)}
-    unknown = len(vocabulary)
-    return np.fromiter((numbers.get(token, unknown) for token in tokens), np.int32, len(tokens))
-
-
 def prepare(text: str, level: str, max_vocab: int) -> Corpus:
     """Cuts a text into tokens, numbers them and holds the last tenth out.
 
@@ -145,8 +117,8 @@ def prepare(text: str, level: str, max_vocab: int) -> Corpus:
     """
     tokens = tokenize(text, level)
     border = len(tokens) - max(1, int(len(tokens) * HELD_OUT))
-    vocabulary = build_vocabulary(tokens[:border], max_vocab)
-    numbers = encode(tokens, vocabulary)
+    vocabulary = build_vocabulary(tokens[:border], max_vocab, special=())
+    numbers = encode(tokens, vocabulary, unknown=len(vocabulary))
     digest = rundir.sha256(text.encode())
     return Corpus(vocabulary, numbers[:border], numbers[max(0, border - 1) :], digest)
 
@@ -234,7 +206,7 @@ def evaluation_batches(tokens: np.ndarray, num_seqs: int, num_steps: int) -> tf.
     return inputs.finish(tf.data.Dataset.from_tensor_slices(tuple(map(rows, parts))))
 
 
-def load_flags(flags: argparse.Namespace) -> Corpus:
+def load(flags: argparse.Namespace) -> Corpus:
     """Loads what the flags of `add_flags` mean."""
     text = load_text(flags.dataset, flags.input_file, flags.data_dir)
     return prepare(text, flags.level, flags.max_vocab)
@@ -245,7 +217,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", choices=[*OFFLINE, *SOURCES], default="file",
                        help="file: --input_file; stdlib: Python's own sources; else fetched once")
-    group.add_argument("--input_file", type=cli.path, help="a UTF-8 text (default: poetry.txt)")
+    group.add_argument("--input_file", type=cli.path,
+                       help="a UTF-8 text, plain, gzipped or zipped (default: poetry.txt)")
     group.add_argument("--data_dir", type=cli.path, help="where a fetched text lies "
                        "(default: data/<dataset> in the repository)")
     group.add_argument("--level", choices=["char", "word"], default="char",
@@ -269,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        vocabulary, tokens, held_out, _ = load_flags(args)
+        vocabulary, tokens, held_out, _ = load(args)
         num_seqs = fit_num_seqs(len(tokens), args.num_seqs, args.num_steps)
         unknown = np.mean(held_out[1:] == len(vocabulary))
         print(f"{len(tokens):,} {args.level}s to train on, {len(held_out) - 1:,} held out")

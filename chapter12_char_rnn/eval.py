@@ -89,7 +89,7 @@ def plot(run_dir: Path, level: str, png: Path) -> None:
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the held-out text, writes eval.json and learning_curve.png."""
-    corpus = data.load_flags(flags)
+    corpus = data.load(flags)
     rundir.check_data(args.run_dir, CHAPTER, corpus.sha256)
     model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
     metrics = make_score(model, flags.level)(corpus.held_out, num_seqs=1, num_steps=flags.num_steps)

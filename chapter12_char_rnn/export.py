@@ -24,6 +24,7 @@ from chapter12_char_rnn import data
 from chapter12_char_rnn.model import CharRNN, State, filter_logits
 from chapter12_char_rnn.sample import load_run
 from common import cli, export
+from common.text import lookup_table
 
 CHAPTER = "chapter12_char_rnn"
 TOP_K = 5  # book, section 12.3: the rule its sampling follows
@@ -35,9 +36,7 @@ class Vocabulary(tf.Module):
     def __init__(self, tokens: Sequence[str], level: str):
         """Numbers the tokens in their order; the number after the last means unknown."""
         super().__init__()
-        numbers = tf.range(len(tokens), dtype=tf.int32)
-        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(tokens), numbers)
-        self.table = tf.lookup.StaticHashTable(entries, default_value=len(tokens))
+        self.table = lookup_table(tokens, unknown=len(tokens))
         self.written = tf.constant([data.join(level)(token) for token in (*tokens, data.UNKNOWN)])
         self.new_line = tokens.index("\n") if "\n" in tokens else None
         self.level = level

@@ -21,6 +21,7 @@ from chapter12_char_rnn import data
 from chapter12_char_rnn.model import CharRNN, State, build_model, filter_logits, model_flags
 from common import checkpoint, cli, rundir
 from common.errors import UserError
+from common.text import encode
 
 CHAPTER = "chapter12_char_rnn"
 VERSE_ENDS = "，。"  # of the first and the second verse of a couplet
@@ -104,7 +105,7 @@ def encode_start(start_string: str, vocabulary: Sequence[str], level: str = "cha
         )
     if "\n" in vocabulary:
         tokens = ["\n", *tokens]
-    return data.encode(tokens or vocabulary[:1], vocabulary)
+    return encode(tokens or vocabulary[:1], vocabulary)
 
 
 def build_parser() -> cli.Parser:

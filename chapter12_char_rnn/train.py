@@ -159,7 +159,7 @@ def check_flags(args: argparse.Namespace) -> None:
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the held-out scores."""
     check_flags(args)
-    corpus = data.load_flags(args)
+    corpus = data.load(args)
     num_seqs = data.fit_num_seqs(len(corpus.tokens), args.num_seqs, args.num_steps)
     introduce(args, corpus)
     model = build_model(**model_flags(args, len(corpus.vocabulary)), seed=args.seed,

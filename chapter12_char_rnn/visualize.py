@@ -20,32 +20,27 @@ from tqdm import tqdm
 from chapter12_char_rnn import data
 from chapter12_char_rnn.model import CharRNN, State
 from chapter12_char_rnn.sample import load_run
-from common import cli, rundir
+from common import cli, page, rundir
 from common.errors import UserError
 
 CHAPTER = "chapter12_char_rnn"
 NUM_EXPECTED = 5
 NUM_COLUMNS = 6  # of samples side by side
 
-PAGE = """<!DOCTYPE html>
-<meta charset="utf-8">
-<title>{title}</title>
-<style>
-  body {{ font: 15px/1.4 sans-serif; margin: 2em auto; max-width: 75em; padding: 0 1em; }}
-  .text span {{ display: inline-block; text-align: center; vertical-align: top;
-                font: 16px monospace; min-width: 1.1em; margin-bottom: .6em; }}
-  .text b {{ display: block; font-weight: normal; }}
-  .text small {{ display: block; font: 10px/1.15 monospace; color: #777; }}
-  .samples {{ display: flex; gap: 1em; overflow-x: auto; }}
-  .samples pre {{ flex: 1; white-space: pre-wrap; background: #f5f5f5; padding: .7em; margin: 0; }}
-</style>
-<h1>{title}</h1>
+STYLE = """\
+  .text span { display: inline-block; text-align: center; vertical-align: top;
+               font: 16px monospace; min-width: 1.1em; margin-bottom: .6em; }
+  .text b { display: block; font-weight: normal; }
+  .text small { display: block; font: 10px/1.15 monospace; color: #777; }
+  .samples { display: flex; gap: 1em; overflow-x: auto; }
+  .samples pre { flex: 1; white-space: pre-wrap; background: #f5f5f5; padding: .7em; margin: 0; }"""
+
+BODY = """\
 <p>Blue: the cell's output is near 1; red: near −1. Under each character, what the network expected
 to come next, most probable first.</p>
 <div class="text">{text}</div>
 <h2>Samples by step</h2>
-<div class="samples">{samples}</div>
-"""
+<div class="samples">{samples}</div>"""
 
 
 def observe(model: CharRNN, tokens: np.ndarray, layer: int) -> tuple[np.ndarray, np.ndarray]:
@@ -112,20 +107,19 @@ def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         raise UserError(f"there is no layer {args.layer}", f"the run has 1 to {flags.num_layers}")
     if args.unit is not None and not 0 <= args.unit < flags.lstm_size:
         raise UserError(f"there is no unit {args.unit}", f"a layer has 0 to {flags.lstm_size - 1}")
-    corpus = data.load_flags(flags)
+    corpus = data.load(flags)
     rundir.check_data(args.run_dir, CHAPTER, corpus.sha256)
     model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
     tokens = corpus.held_out[1 : args.length + 1]
     outputs, expected = observe(model, tokens, args.layer - 1)
     unit = int(outputs.std(axis=0).argmax()) if args.unit is None else args.unit
     names = np.array([*vocabulary, data.UNKNOWN])
-    page = PAGE.format(
-        title=f"{args.run_dir.name}: layer {args.layer}, unit {unit}",
+    body = BODY.format(
         text=render_text(names[tokens], outputs[:, unit], names[expected].tolist()),
         samples=render_samples(args.run_dir / "samples"),
     )
     path = args.run_dir / "visualization.html"
-    path.write_text(page, encoding="utf-8")
+    page.write(path, f"{args.run_dir.name}: layer {args.layer}, unit {unit}", body, STYLE)
     print(path)
 
 

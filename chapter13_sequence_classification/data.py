@@ -19,6 +19,7 @@ import tensorflow as tf
 from chapter13_sequence_classification import laws, texts, words
 from common import cli, inputs, rundir
 from common.errors import UserError
+from common.text import build_vocabulary
 
 # The book has 1,000 to train on and 500 to test. Here the 500 choose the checkpoint.
 SIZES = {"train": 1000, "validation": 500, "test": 5000}
@@ -56,7 +57,7 @@ class Task(NamedTuple):
     texts: dict[str, list[str]] | None = None
 
 
-def load_flags(flags: argparse.Namespace) -> Task:
+def load(flags: argparse.Namespace) -> Task:
     """Draws or reads the splits "train", "validation" and "test" that a run's flags mean.
 
     Raises:
@@ -81,7 +82,8 @@ def load_texts(flags: argparse.Namespace) -> Task:
     corpus = texts.load(flags.dataset, flags.input_file, flags.data_dir)
     spaced = {name: words.segment(split, flags.language, flags.level)
               for name, split in corpus.texts.items()}
-    vocabulary = words.build_vocabulary(spaced["train"], flags.level, flags.vocabulary_size)
+    counts = words.count_tokens(spaced["train"], flags.level)
+    vocabulary = build_vocabulary(counts, flags.vocabulary_size)
     if len(vocabulary) == 1:
         raise UserError("the texts to train on hold no words", "give texts of letters or digits")
     encoder = words.Encoder(vocabulary, flags.level, flags.max_tokens)
@@ -157,7 +159,13 @@ def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that say which sequences are drawn or read."""
-    texts.add_flags(parser, NUMBERS, [NUMBERS])
+    group = parser.add_argument_group("data")
+    group.add_argument("--dataset", choices=[NUMBERS, *texts.READERS], default=NUMBERS,
+                       help="what is classified; docs/datasets.md tells of each")
+    group.add_argument("--input_file", type=cli.path,
+                       help="labelled texts of one's own, for --dataset file")
+    group.add_argument("--data_dir", type=cli.path,
+                       help="folder of a published set (default: data/<dataset>)")
     group = parser.add_argument_group("numbers")
     group.add_argument("--num_features", type=cli.positive_int, default=1, help="numbers a step")
     known = len(laws.LAWS)
@@ -193,7 +201,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def tell() -> None:
         args = build_parser().parse_args(argv)
-        splits, class_names, vocabulary, _ = load_flags(args)
+        splits, class_names, vocabulary, _ = load(args)
         for name, split in splits.items():
             print(f"{name}: sequences {split.sequences.shape} {split.sequences.dtype}, "
                   f"of each class {np.bincount(split.labels)}")

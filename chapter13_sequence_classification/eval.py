@@ -120,7 +120,7 @@ def describe(flags: argparse.Namespace) -> tuple[str, str]:
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the splits, writes eval.json and the pictures."""
-    task = data.load_flags(flags)
+    task = data.load(flags)
     rundir.check_data(args.run_dir, CHAPTER, data.digest(task))
     model, names, _ = load_run(args, flags)
     predict, test, details = make_predict(model), task.splits["test"], {}

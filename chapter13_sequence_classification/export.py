@@ -70,7 +70,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         held, classify = model, make_classify(model, names)
         specs = {"sequences": tf.TensorSpec((None, None, flags.num_features), tf.float32),
                  "lengths": tf.TensorSpec((None,), tf.int64)}
-        test = data.load_flags(flags).splits["test"]
+        test = data.load(flags).splits["test"]
         examples = {"sequences": test.sequences[:50] * laws.MAX_VALUE, "lengths": test.lengths[:50]}
         about["sequences"] = f"numbers in [0, {laws.MAX_VALUE}]"
     else:

@@ -24,6 +24,7 @@ from chapter13_sequence_classification import data, laws, words
 from chapter13_sequence_classification.eval import load_run
 from common import cli
 from common.errors import UserError
+from common.text import decode, read_text
 
 CHAPTER = "chapter13_sequence_classification"
 BATCH_SIZE = 500
@@ -56,16 +57,11 @@ def read_lines(file: str) -> list[str]:
     Raises:
         UserError: it cannot be read, is not UTF-8, or holds nothing.
     """
-    hint = "give a text file with one sequence a line"
-    try:
-        raw = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-        text = raw.decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}", hint) from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is not UTF-8 text", hint) from error
+    from_stdin = file == "-"
+    text = decode(sys.stdin.buffer.read(), "stdin") if from_stdin else read_text(Path(file))
     if not text.strip():
-        raise UserError(f"{'stdin' if file == '-' else file} is empty", hint)
+        raise UserError(f"{'stdin' if from_stdin else file} is empty",
+                        "give a text file with one sequence a line")
     return [line.rstrip("\r") for line in text.rstrip().split("\n")]  # see texts.lines_of
 
 

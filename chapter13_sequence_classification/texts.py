@@ -1,17 +1,10 @@
 """Labelled texts: where they come from, in which form, and how they are split.
 
-    python texts.py                                    # docstrings of Python's library by topic
-    python texts.py --dataset newsgroups
-    python texts.py --dataset file --input_file FILE   # lines of one's own: label and text
-
 A set that comes without a test split gives a tenth of its texts, drawn once and for all; one that
 comes without a validation split does the same.
 """
 
-import argparse
-import ast
 import csv
-import gzip
 import io
 import sysconfig
 import tarfile
@@ -21,8 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common import cli, inputs
+from common import inputs
 from common.errors import UserError
+from common.text import docstrings, read_text
 
 HELD_OUT = 0.1  # of a set, for a split that it lacks
 SPLIT_KEY = 13  # of the drawing; the same for every seed, so that seeds share their splits
@@ -56,13 +50,6 @@ class Corpus(NamedTuple):
     texts: dict[str, list[str]]
     labels: dict[str, np.ndarray]
     class_names: list[str]
-
-
-def docstrings(path: Path) -> Iterator[str]:
-    """Yields all docstrings of a Python source."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            yield ast.get_docstring(node) or ""
 
 
 def read_modules(folder: Path) -> Examples:
@@ -221,24 +208,6 @@ def find(dataset: str, folder: Path) -> list[Path]:
             for file in SOURCES[dataset].files]
 
 
-def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
-    """Reads a text, gzipped or not.
-
-    Raises:
-        UserError: it cannot be read or decoded.
-    """
-    try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode(encoding)
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}",
-            f"convert it first, e.g. iconv -f GB18030 -t UTF-8 {path}") from error
-    except (OSError, EOFError) as error:  # a damaged gzip is an OSError too
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}",
-                        "check the path") from error
-
-
 def lines_of(path: Path, encoding: str = "utf-8-sig") -> Iterator[tuple[str, str]]:
     """Yields the lines of a text that hold something, each with where it stands."""
     # Not splitlines: latin-1 texts hold 0x85, which it would take for the end of a line.
@@ -347,41 +316,3 @@ def load(dataset: str, input_file: str | None, data_dir: str | None) -> Corpus:
         {name: np.array([numbers[label] for label, _ in split]) for name, split in splits.items()},
         names,
     )
-
-
-def add_flags(parser: argparse.ArgumentParser, default: str, others: Sequence[str] = ()) -> None:
-    """Adds the flags that say which texts are read; `others` are sets that are no texts."""
-    group = parser.add_argument_group("data")
-    group.add_argument("--dataset", choices=[*others, *READERS], default=default,
-                       help="what is classified; docs/datasets.md tells of each")
-    group.add_argument("--input_file", type=cli.path,
-                       help="labelled texts of one's own, for --dataset file")
-    group.add_argument("--data_dir", type=cli.path,
-                       help="folder of a published set (default: data/<dataset>)")
-
-
-def build_parser() -> cli.Parser:
-    """Returns the parser."""
-    parser = cli.build_parser(__doc__, "texts.py")
-    add_flags(parser, "modules")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Shows the splits, and a text of each class."""
-
-    def tell() -> None:
-        args = build_parser().parse_args(argv)
-        corpus = load(args.dataset, args.input_file, args.data_dir)
-        for name in ("train", "validation", "test"):
-            print(f"{name}: {len(corpus.texts[name]):,} texts, "
-                  f"of each class {np.bincount(corpus.labels[name])}")
-        for label, name in enumerate(corpus.class_names):
-            first = int(np.argmax(corpus.labels["train"] == label))
-            print(f"{name}: {' '.join(corpus.texts['train'][first].split())[:70]}")
-
-    return cli.run(tell)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

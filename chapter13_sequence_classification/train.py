@@ -202,7 +202,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     if args.dataset != data.NUMBERS:
         # Else the gradients of words differ from run to run in the last digit, as threads add them.
         tf.config.experimental.enable_op_determinism()
-    task = data.load_flags(args)
+    task = data.load(args)
     introduce(args, task)
     model = build_for(args, len(task.class_names), len(task.vocabulary or []))
     if args.embedding_file and rundir.last_step(args.run_dir) == 0:

@@ -1,4 +1,4 @@
-"""Texts as numbers: cutting them into words, and the vocabulary.
+"""Texts as numbers: cutting them into words, counting and encoding these.
 
 One function cuts, in training and inside the export: runs of letters and digits in lower case, or
 single characters. Only Chinese words need more: jieba puts spaces between them beforehand.
@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from common.errors import UserError
+from common.text import lookup_table
 
-UNKNOWN = "UNK"  # word 0, which also fills up; no word is written in capitals
 BLOCK = 1000  # texts that are cut at once
 
 
@@ -48,13 +48,12 @@ def cut(texts: tf.Tensor, level: str) -> tf.RaggedTensor:
     return tf.strings.unicode_split(texts, "UTF-8") if level == "char" else tf.strings.split(texts)
 
 
-def build_vocabulary(texts: Sequence[str], level: str, vocabulary_size: int) -> list[str]:
-    """Returns `UNKNOWN` and the most frequent tokens, at most `vocabulary_size` in all."""
+def count_tokens(texts: Sequence[str], level: str) -> dict[str, int]:
+    """Returns how often texts have each token."""
     counts = Counter()
     for i in range(0, len(texts), BLOCK):
         counts.update(cut(tf.constant(texts[i : i + BLOCK]), level).flat_values.numpy())
-    ranked = sorted(counts, key=lambda token: (-counts[token], token))
-    return [UNKNOWN, *(token.decode() for token in ranked[: vocabulary_size - 1])]
+    return {token.decode(): count for token, count in counts.items()}
 
 
 class Encoder(tf.Module):
@@ -64,14 +63,12 @@ class Encoder(tf.Module):
         """Takes the words in the order of their numbers; texts end after `max_tokens`."""
         super().__init__()
         self.level, self.max_tokens = level, max_tokens
-        numbers = tf.range(len(vocabulary), dtype=tf.int32)
-        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(vocabulary), numbers)
-        self.table = tf.lookup.StaticHashTable(entries, default_value=0)
+        self.table = lookup_table(vocabulary)
 
     def encode(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Turns string (count,) into int32 (count, max_tokens) and lengths, int64 (count,).
 
-        Unknown words are 0. So is the one word of a text that has none: no length is 0.
+        Unknown words are 0, and so is the padding. A text without words has length 1, not 0.
         """
         tokens = cut(texts, self.level)[:, : self.max_tokens]
         numbers = tf.ragged.map_flat_values(self.table.lookup, tokens)

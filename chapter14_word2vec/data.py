@@ -10,15 +10,12 @@ the order of their counts; 0, `UNK`, stands for all others.
 """
 
 import argparse
-import ast
 import functools
 import itertools
 import re
 import sysconfig
-import zipfile
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from pydoc_data.topics import topics
 from typing import NamedTuple
@@ -30,13 +27,11 @@ from chapter14_word2vec.examples import Examples, cbow_examples, passages, skipg
 from chapter14_word2vec.negative_sampling import keep_probability
 from common import cli, inputs, rundir
 from common.errors import UserError
+from common.text import UNKNOWN, build_vocabulary, docstrings, encode, read_text
 
-UNKNOWN = "UNK"  # the book's name for word 0; no word is written in capitals
 WORD = re.compile(r"[^\W\d_]+")
 TEXT8 = "http://mattmahoney.net/dc/text8.zip"
-ZIP_MAGIC = {b"PK\x03\x04", b"PK\x05\x06"}  # of a zip with files, of an empty one
 LEFT_OUT = {"idlelib", "lib2to3", "site-packages", "test", "tests"}  # of the standard library
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 OFFLINE = {
     "stdlib": "the English in Python's own documentation and docstrings, 300,000 words",
@@ -72,48 +67,6 @@ def standard_library() -> str:
     return "\n".join(line for line in lines if not line.lstrip().startswith((">>>", "...")))
 
 
-def docstrings(path: Path) -> Iterator[str]:
-    """Yields all docstrings of a Python source."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, DOCUMENTED) and (text := ast.get_docstring(node)):
-            yield text
-
-
-def read_zip(path: Path) -> bytes:
-    """Returns what the one file in a zip holds.
-
-    Raises:
-        UserError: the zip is damaged or encrypted, or holds no file or several.
-    """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
-            if len(names) != 1:
-                raise UserError(f"{path} holds {len(names)} files", "give a zip of one text")
-            return archive.read(names[0])
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise UserError(f"{path} is a damaged zip ({error})", "get or make it once more") from error
-
-
-def read_text(path: Path) -> str:
-    """Reads a UTF-8 text, plain or the only file of a zip.
-
-    Raises:
-        UserError: no such file, a damaged zip, or not UTF-8.
-    """
-    try:
-        with path.open("rb") as file:
-            zipped = file.read(4) in ZIP_MAGIC
-        return (read_zip(path) if zipped else path.read_bytes()).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{path} is not UTF-8: byte {error.object[error.start]:#04x} at offset {error.start}",
-            f"convert it first, e.g. iconv -f GB18030 -t UTF-8 {path}",
-        ) from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", "check the path") from error
-
-
 def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str:
     """Returns the text that the flags of the same names mean.
 
@@ -145,12 +98,8 @@ def prepare(text: str, vocabulary_size: int) -> Corpus:
             f"a vocabulary of {vocabulary_size} is too large for {len(counts)} different words",
             f"give --vocabulary_size {len(counts) + 1} or less ({UNKNOWN} is one of them)",
         )
-    ranked = sorted(counts, key=lambda word: (-counts[word], word))[: vocabulary_size - 1]
-    vocabulary = [UNKNOWN, *ranked]
-    numbers = dict(zip(vocabulary, itertools.count(), strict=False))
-    # map, get and fromiter are loops in C: text8 has 17 million words.
-    tokens = np.fromiter(map(numbers.get, words, itertools.repeat(0)), np.int32, len(words))
-    return Corpus(vocabulary, tokens, rundir.sha256(text.encode()))
+    vocabulary = build_vocabulary(counts, vocabulary_size)
+    return Corpus(vocabulary, encode(words, vocabulary), rundir.sha256(text.encode()))
 
 
 def check_windows(
@@ -208,7 +157,7 @@ def stream(examples: Examples, start_step: int) -> tf.data.Dataset:
     return inputs.finish(tf.data.Dataset.counter(start_step, dtype=tf.int64).map(examples))
 
 
-def load_flags(flags: argparse.Namespace) -> Corpus:
+def load(flags: argparse.Namespace) -> Corpus:
     """Loads what the flags of `add_flags` mean; checks that they fit each other.
 
     Raises:
@@ -284,7 +233,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        corpus = load_flags(args)
+        corpus = load(args)
         names = np.array(corpus.vocabulary)
         print(f"{len(corpus.tokens):,} words, {len(names):,} of them in the vocabulary, "
               f"{np.mean(corpus.tokens == 0):.1%} of the text is {UNKNOWN}")

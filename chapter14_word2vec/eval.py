@@ -20,6 +20,7 @@ import sklearn.manifold
 from chapter14_word2vec import data, vectors
 from common import cli, images, results
 from common.errors import UserError
+from common.text import read_text
 
 CHAPTER = "chapter14_word2vec"
 QUESTIONS = Path(__file__).parent / "questions-python.txt"
@@ -43,7 +44,7 @@ class Pair(NamedTuple):
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Yields the lines of a text that hold something, with their numbers from 1."""
-    for number, line in enumerate(data.read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
             yield number, line.strip().lower()
 

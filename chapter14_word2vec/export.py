@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from chapter14_word2vec import vectors
 from common import cli, export
+from common.text import lookup_table
 
 CHAPTER = "chapter14_word2vec"
 
@@ -29,9 +30,7 @@ class WordTable(tf.Module):
     def __init__(self, matrix: np.ndarray, vocabulary: Sequence[str]):
         """Takes float32 of shape (words, size), and the words; the first stands for all unknown."""
         super().__init__()
-        numbers = tf.range(len(vocabulary), dtype=tf.int32)
-        entries = tf.lookup.KeyValueTensorInitializer(tf.constant(vocabulary), numbers)
-        self.table = tf.lookup.StaticHashTable(entries, default_value=0)
+        self.table = lookup_table(vocabulary)
         self.words = tf.constant(vocabulary)
         self.vectors = tf.Variable(matrix, trainable=False)
 

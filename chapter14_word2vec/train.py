@@ -198,7 +198,7 @@ def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the last mean loss."""
-    corpus = data.load_flags(args)
+    corpus = data.load(args)
     vocabulary = corpus.vocabulary
     if args.loss == "nce" and args.num_sampled > len(vocabulary):
         raise UserError(f"--num_sampled {args.num_sampled} different words are more than the "

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from common.errors import UserError
+from common.text import read_text
 
 
 def read_vectors(path: Path, size: int) -> dict[str, np.ndarray]:
@@ -23,12 +24,10 @@ def read_vectors(path: Path, size: int) -> dict[str, np.ndarray]:
         UserError: the file cannot be read, is of another form, or its vectors of another length.
     """
     hint = "give a file in the text format of word2vec, such as chapter 14's export/vectors.txt"
+    head, *lines = read_text(path).rstrip().split("\n")
     try:
-        head, *lines = path.read_text(encoding="utf-8").rstrip().split("\n")
         count, found = map(int, head.split())
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", hint) from error
-    except ValueError as error:  # no UTF-8, an empty file, or another first line
+    except ValueError as error:  # an empty file, or another first line
         raise UserError(f"{path} does not begin with two counts", hint) from error
     if found != size:
         raise UserError(f"the vectors in {path} have {found} numbers, --embedding_size is {size}",

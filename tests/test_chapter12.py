@@ -18,6 +18,7 @@ import tensorflow as tf
 from chapter12_char_rnn import data, eval, export, sample, train, visualize
 from chapter12_char_rnn.model import CELLS, build_model, filter_logits, token_losses
 from common import cli, rundir
+from common.text import build_vocabulary, encode, read_text
 from tools import compose_poetry
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -197,10 +198,10 @@ def test_scoring_does_not_depend_on_the_window():
         assert found["bits_per_char"] == pytest.approx(expected / math.log(2), rel=1e-5)
 
 
-def test_vocabulary_by_count_with_one_number_for_the_rest():
-    vocabulary = data.build_vocabulary("abracadabra!", 3)
-    assert vocabulary == ["a", "b", "r"]
-    assert data.encode("bar𝒳!", vocabulary).tolist() == [1, 0, 2, 3, 3]
+def test_the_number_after_the_vocabulary_is_that_of_unknown_characters():
+    corpus = data.prepare("abracadabra" * 9 + "bar𝒳!", "char", 3)
+    assert corpus.vocabulary == ["a", "b", "r"]
+    assert corpus.held_out[-5:].tolist() == [1, 0, 2, 3, 3]
 
 
 def test_the_held_out_tenth_shapes_no_vocabulary():
@@ -398,6 +399,10 @@ def test_a_cell_is_shown(text_file, capfd):
     assert visualize.main(["--length", "50", "--layer", "2", "--unit", "3"]) == 0
     page = (run / "visualization.html").read_text(encoding="utf-8")
     assert page.count("<span") == 50 and "step 20" in page and "layer 2, unit 3" in page
+    named = run.rename(run.with_name("<img src=x onerror=alert(1)>"))
+    assert visualize.main(["--run_dir", str(named), "--length", "5"]) == 0
+    page = (named / "visualization.html").read_text(encoding="utf-8")
+    assert "<title>&lt;img src=x" in page and "<h1>&lt;img src=x" in page and "<img" not in page
     assert visualize.main(["--layer", "3"]) == 2 and visualize.main(["--unit", "8"]) == 2
     assert "there is no layer 3" in capfd.readouterr().err
 
@@ -420,7 +425,7 @@ def test_a_learnt_text_is_written_from_memory(tmp_path, capfd):
 
 
 def test_the_shipped_poems_are_the_composers():
-    text = data.read_text(data.SAMPLE)
+    text = read_text(data.SAMPLE)
     lines = text.splitlines()
     assert len(text) >= 60_000 and len(set(text)) <= 900 and len(set(lines)) == len(lines)
     assert all(eval.COUPLET.fullmatch(line) for line in lines)
@@ -428,15 +433,15 @@ def test_the_shipped_poems_are_the_composers():
 
 
 def test_real_texts_have_their_published_sizes(real_data):
-    shakespeare = data.read_text(real_data("char_rnn/shakespeare.txt"))
+    shakespeare = read_text(real_data("char_rnn/shakespeare.txt"))
     assert (len(shakespeare), len(set(shakespeare))) == (1_115_394, 65)
     digest = rundir.sha256(shakespeare.encode())
     assert digest == data.SOURCES["shakespeare"].files[0].sha256
-    tang = data.read_text(real_data("book/chapter_12/data/poetry.txt"))
+    tang = read_text(real_data("book/chapter_12/data/poetry.txt"))
     assert (len(tang), len(set(tang))) == (942_681, 5_387)
     assert rundir.sha256(tang.encode()) == data.SOURCES["tang"].files[0].sha256
-    vocabulary = data.build_vocabulary(tang, 3500)
-    known = np.mean(data.encode(tang, vocabulary) < 3500)
+    vocabulary = build_vocabulary(tang, 3500, special=())
+    known = np.mean(encode(tang, vocabulary, unknown=3500) < 3500)
     assert known == pytest.approx(0.99525, abs=1e-5)
 
 

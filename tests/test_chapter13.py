@@ -31,6 +31,7 @@ from chapter13_sequence_classification.model import (
 )
 from common import rundir
 from common.errors import UserError
+from common.text import build_vocabulary
 
 CHAPTER = "chapter13_sequence_classification"
 TINY = ["--lstm_size", "8", "--batch_size", "8", "--schedule", "constant", "--log_every", "1",
@@ -92,22 +93,22 @@ def test_every_law_holds_in_every_feature():
 
 
 def test_splits_have_their_sizes_and_share_nothing_but_chance():
-    splits = data.load_flags(flags()).splits
+    splits = data.load(flags()).splits
     assert {name: len(s.labels) for name, s in splits.items()} == {
         "train": 1000, "validation": 500, "test": 5000}
     random = {name: {x.tobytes() for x in split.sequences[split.labels == 1]}
               for name, split in splits.items()}
     assert not random["train"] & random["test"] and not random["train"] & random["validation"]
-    whole = data.digest(data.load_flags(flags()))
-    assert whole == data.digest(data.load_flags(flags()))
-    assert whole != data.digest(data.load_flags(flags(seed=4)))
+    whole = data.digest(data.load(flags()))
+    assert whole == data.digest(data.load(flags()))
+    assert whole != data.digest(data.load(flags(seed=4)))
 
 
 @pytest.mark.parametrize("options", [{}, {"augment": True}, {"fresh": True},
                                      {"fresh": True, "augment": True, "num_features": 2}])
 def test_the_training_stream_starts_anywhere(options):
     args = flags(**options)
-    split = data.load_flags(args).splits["train"]
+    split = data.load(args).splits["train"]
     whole = list(data.training_batches(args, split).take(6))
     late = list(data.training_batches(args, split, start_step=4).take(2))
     for expected, found in zip(whole[4:], late, strict=True):
@@ -123,7 +124,7 @@ def test_the_training_stream_starts_anywhere(options):
 
 def test_fresh_sequences_are_of_the_same_kind_and_not_the_splits_own():
     args = flags(fresh=True, batch_size=1000)
-    splits = data.load_flags(args).splits
+    splits = data.load(args).splits
     (sequences, lengths), labels = next(iter(data.training_batches(args, splits["train"])))
     fresh = data.Split(sequences.numpy(), lengths.numpy(), labels.numpy())
     assert all((np.diff(x, axis=0) == 1).all() == (label == 0)
@@ -317,7 +318,7 @@ BAD_LINES = {
     b"7 8 9\n\n7 8 9\n": "line 2 is empty",
     b"": "is empty",
     b" \n\n": "is empty",
-    b"7 8 \xff\n": "is not UTF-8 text",
+    b"7 8 \xff\n": "is not UTF-8: byte 0xff",
 }
 
 
@@ -488,7 +489,9 @@ def test_texts_are_cut_into_words_or_characters():
 
 
 def test_words_are_numbered_by_frequency_and_the_rest_is_one():
-    vocabulary = words.build_vocabulary(["b a a", "a c b d"], "word", 4)
+    counts = words.count_tokens(["b a a", "a c b d"], "word")
+    assert counts == {"a": 3, "b": 2, "c": 1, "d": 1}
+    vocabulary = build_vocabulary(counts, 4)
     assert vocabulary == ["UNK", "a", "b", "c"]
     encoder = words.Encoder(vocabulary, "word", 3)
     tokens, lengths = encoder.encode_all(["b A zzz", "!", "c c c a"])
