@@ -476,6 +476,16 @@ def test_pictures_are_turned_to_all_four_sides():
     assert min(np.bincount(sides, minlength=4)) > 3
 
 
+@pytest.mark.parametrize("start_step", [0, 5])
+def test_each_example_has_a_key_of_its_own(start_step):
+    indices, keys = zip(*inputs.example_indices(7, 4, 2**32 - 1, start_step).take(9), strict=True)
+    batches = inputs.index_batches(7, 4, 2**32 - 1, start_step).take(3)
+    expected = np.concatenate([indices for _, indices in batches])[:9]
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_array_equal(keys, [(2**32 - 1, 4 * start_step + i) for i in range(9)])
+    assert indices[0].dtype == keys[0].dtype == tf.int64
+
+
 @pytest.mark.parametrize("augment", ["fast", "full", "none"])
 def test_a_batch_is_a_function_of_seed_and_step(augment):
     split = split_of(7)
