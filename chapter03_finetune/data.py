@@ -289,16 +289,11 @@ def training_batches(
     """
     encoded, labels = tf.constant(split.encoded), tf.constant(split.labels)
 
-    def positions(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return step * batch_size + tf.range(batch_size, dtype=tf.int64), indices
-
-    def example(position: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        key = tf.stack([tf.cast(seed, tf.int64), position])
+    def example(index: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return distort(encoded[index], size, key, augment, min_area, quarter_turns), labels[index]
 
-    indices = inputs.index_batches(len(split.labels), batch_size, seed, start_step)
-    examples = indices.map(positions).unbatch()
-    examples = examples.map(example, num_parallel_calls=tf.data.AUTOTUNE)
+    indices = inputs.example_indices(len(split.labels), batch_size, seed, start_step)
+    examples = indices.map(example, num_parallel_calls=tf.data.AUTOTUNE)
     return inputs.finish(examples.batch(batch_size, drop_remainder=True))
 
 

@@ -18,7 +18,8 @@ import numpy as np
 import tensorflow as tf
 
 from chapter03_finetune import data
-from chapter03_finetune.model import build_model, compile_logits
+from chapter03_finetune.inference import build_classifier
+from chapter03_finetune.model import compile_logits
 from common import checkpoint, cli, images, results, rundir
 from common.errors import UserError
 
@@ -65,7 +66,7 @@ def load_run(
 ) -> tuple[keras.Model, tuple[str, ...]]:
     """Rebuilds the classifier of a run with its trained weights; also returns its labels."""
     names = tuple(rundir.read_config(args.run_dir, CHAPTER)["class_names"])
-    model = build_model(flags.model_name, len(names), flags.image_size, flags.alpha)
+    model = build_classifier(flags, len(names))
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
     return model, names
 

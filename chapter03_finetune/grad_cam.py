@@ -18,7 +18,6 @@ import tensorflow as tf
 
 from chapter03_finetune import data
 from chapter03_finetune.eval import load_run
-from chapter03_finetune.model import NETWORKS
 from common import cli, images
 
 CHAPTER = "chapter03_finetune"
@@ -41,7 +40,7 @@ def grad_cam(model: keras.Model, pictures: tf.Tensor) -> tuple[np.ndarray, np.nd
     """
     backbone, head = model.get_layer("backbone"), model.get_layer("logits")
     last_maps = keras.Model(backbone.inputs, backbone.layers[-1].input)  # before the mean
-    maps = last_maps(NETWORKS[model.name].preprocess(pictures), training=False)
+    maps = last_maps(pictures, training=False)
     places = maps.shape[1] * maps.shape[2]
     heat = tf.nn.relu(tf.einsum("nhwc,ck->nhwk", maps, head.kernel / places))
     probabilities = tf.nn.softmax(head(tf.reduce_mean(maps, axis=(1, 2))))

@@ -1,108 +1,30 @@
-"""The networks of keras.applications, each with a new head for the classes at hand.
+"""A network of keras.applications with a new head for the classes at hand.
 
 All take float32 pictures of shape (batch, size, size, 3), red, green, blue in [0, 255], and return
-logits of shape (batch, num_classes). What a network wants done to pixel values is inside.
+logits of shape (batch, num_classes).
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import keras
-import numpy as np
 import tensorflow as tf
-
-applications = keras.applications
-
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of red, green, blue in [0, 1]
-IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
-
-
-class Network(NamedTuple):
-    """A network: its function in keras.applications, what pixels go through, its usual size."""
-
-    build: Callable[..., keras.Model]
-    preprocess: Callable[[keras.KerasTensor], keras.KerasTensor]
-    size: int
-
-
-def normalize(pictures: keras.KerasTensor) -> keras.KerasTensor:
-    """Gives EfficientNet pixels of ImageNet's mean 0 and deviation 1, times 255.
-
-    Its first layer divides by 255. The one behind it would normalize, but by numbers that only
-    reading a file puts to use: `set_weights` and checkpoints do not. Here it stays the identity.
-    """
-    return (pictures - 255 * IMAGENET_MEAN) / IMAGENET_DEVIATION
-
-
-NETWORKS = {
-    "InceptionV3": Network(
-        applications.InceptionV3, applications.inception_v3.preprocess_input, 299),
-    "InceptionResNetV2": Network(
-        applications.InceptionResNetV2, applications.inception_resnet_v2.preprocess_input, 299),
-    "VGG16": Network(applications.VGG16, applications.vgg16.preprocess_input, 224),
-    "VGG19": Network(applications.VGG19, applications.vgg19.preprocess_input, 224),
-    "ResNet50": Network(applications.ResNet50, applications.resnet.preprocess_input, 224),
-    "ResNet101": Network(applications.ResNet101, applications.resnet.preprocess_input, 224),
-    "ResNet152": Network(applications.ResNet152, applications.resnet.preprocess_input, 224),
-    "ResNet50V2": Network(applications.ResNet50V2, applications.resnet_v2.preprocess_input, 224),
-    "ResNet101V2": Network(applications.ResNet101V2, applications.resnet_v2.preprocess_input, 224),
-    "ResNet152V2": Network(applications.ResNet152V2, applications.resnet_v2.preprocess_input, 224),
-    "MobileNet": Network(applications.MobileNet, applications.mobilenet.preprocess_input, 224),
-    "MobileNetV2": Network(
-        applications.MobileNetV2, applications.mobilenet_v2.preprocess_input, 224),
-    "EfficientNetB0": Network(applications.EfficientNetB0, normalize, 224),
-}
-
-
-def build_backbone(
-    name: str, size: int, alpha: float | None = None, weights: str | None = None
-) -> keras.Model:
-    """Builds a network without its classifier, up to the mean over all places.
-
-    Args:
-        name: one of NETWORKS.
-        size: pixels along either side of its pictures.
-        alpha: multiplies the channels of a MobileNet; None is 1.
-        weights: "imagenet", or None for random ones.
-
-    Raises:
-        ValueError: the network has no such size, or no `alpha` but 1.
-    """
-    options: dict[str, Any] = {}
-    if name.startswith("MobileNet"):
-        options["alpha"] = alpha or 1.0
-    elif alpha not in (None, 1):
-        raise ValueError(f"--alpha {alpha} is for a MobileNet; {name} needs --alpha 1")
-    if weights is None:  # some networks make the address of their weights from their name
-        options["name"] = "backbone"
-    return NETWORKS[name].build(include_top=False, weights=weights, input_shape=(size, size, 3),
-                                pooling="avg", **options)
 
 
 def build_model(
-    name: str, num_classes: int, size: int | None = None, alpha: float | None = None,
-    keep_prob: float = 1.0, seed: int = 0,
+    backbone: keras.Model, num_classes: int, keep_prob: float = 1.0, seed: int = 0
 ) -> keras.Model:
-    """Builds a classifier with random weights: `backbone`, dropout, and a new layer `logits`.
+    """Builds a classifier: a network called "backbone", dropout, and a new layer `logits`.
 
     Args:
-        name: one of NETWORKS.
+        backbone: takes pictures, returns features of shape (batch, channels).
         num_classes: logits.
-        size: pixels along either side of its pictures; None is the network's own.
-        alpha: multiplies the channels of a MobileNet; None is 1.
         keep_prob: share of the features that dropout keeps.
-        seed: of the random weights and of dropout.
-
-    Raises:
-        ValueError: see `build_backbone`.
+        seed: of dropout; the new layer's weights come from Keras' own random numbers.
     """
-    keras.utils.set_random_seed(seed)
-    size = size or NETWORKS[name].size
-    pictures = keras.Input((size, size, 3))
-    features = build_backbone(name, size, alpha)(NETWORKS[name].preprocess(pictures))
-    features = keras.layers.Dropout(1 - keep_prob, seed=seed)(features)
+    pictures = keras.Input(backbone.input_shape[1:])
+    features = keras.layers.Dropout(1 - keep_prob, seed=seed)(backbone(pictures))
     logits = keras.layers.Dense(num_classes, name="logits")(features)
-    return keras.Model(pictures, logits, name=name)
+    return keras.Model(pictures, logits)
 
 
 def compile_logits(model: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -138,7 +60,7 @@ def set_trainable(model: keras.Model, scopes: str, freeze_batch_norm: bool = Fal
     for scope in set(wanted) - {"head", "all"}:
         if not any(within(layer, scope) for layer in layers):
             last = ", ".join(layer.name for layer in layers[-4:])
-            raise ValueError(f"no layer of {model.name} that has weights is called {scope!r}; "
+            raise ValueError(f"no layer of the network that has weights is called {scope!r}; "
                              f"the last ones are {last}")
     model.get_layer("logits").trainable = "all" in wanted or "head" in wanted
     for layer in layers:

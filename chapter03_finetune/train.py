@@ -17,15 +17,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter03_finetune import data, pretrained, train_flags
+from chapter03_finetune import data, train_flags
 from chapter03_finetune.eval import draw_mistakes, make_predict, score
-from chapter03_finetune.model import (
-    add_weight_decay,
-    build_model,
-    set_batch_norm_decay,
-    set_trainable,
-)
-from common import cli, inputs, rundir
+from chapter03_finetune.inference import build_classifier
+from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
+from common import cli, inputs, pretrained, rundir
 from common.checkpoint import FitCallback, TrainState
 from common.errors import UserError
 from common.monitor import Monitor
@@ -102,8 +98,7 @@ def make_model(args: argparse.Namespace, num_classes: int, new: bool) -> keras.M
         UserError: the network cannot be built so, or the weights do not fit.
     """
     try:
-        model = build_model(args.model_name, num_classes, args.image_size, args.alpha,
-                            args.keep_prob, args.seed)
+        model = build_classifier(args, num_classes)
         set_trainable(model, args.trainable_scopes, args.freeze_batch_norm)
     except ValueError as error:  # Keras' own words on sizes, ours on scopes
         raise UserError(str(error), "see --image_size, --alpha and --trainable_scopes in "

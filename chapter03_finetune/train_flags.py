@@ -4,8 +4,7 @@ import argparse
 import sys
 
 from chapter03_finetune import data
-from chapter03_finetune.model import NETWORKS
-from common import cli
+from common import cli, pretrained
 
 OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum", "adagrad", "adadelta", "ftrl")
 MAX = sys.float_info.max
@@ -13,17 +12,12 @@ not_negative = cli.number(float, 0, MAX, "a number of at least 0")
 not_positive = cli.number(float, -MAX, 0, "a number of at most 0")
 
 
-def weights(text: str) -> str:
-    """Makes a path absolute and leaves the two words as they are (an argparse `type`)."""
-    return text if text in ("imagenet", "none") else cli.path(text)
-
-
 def add_model_flags(parser: cli.Parser) -> None:
     """Adds the flags that shape the network and say what of it is trained."""
     group = parser.add_argument_group("model")
-    group.add_argument("--model_name", choices=list(NETWORKS), default="InceptionV3",
+    group.add_argument("--model_name", choices=list(pretrained.NETWORKS), default="InceptionV3",
                        help="network of keras.applications")
-    group.add_argument("--weights", type=weights, default="imagenet",
+    group.add_argument("--weights", type=pretrained.weights, default="imagenet",
                        help="to begin with: imagenet (downloaded once), none (random), or the path "
                             "of a Keras file (.h5) of this network, with its classifier or without")
     group.add_argument("--alpha", type=cli.positive_float,

@@ -78,6 +78,32 @@ def index_batches(
     return steps.map(indices, num_parallel_calls=tf.data.AUTOTUNE)
 
 
+def example_indices(
+    num_examples: int, batch_size: int, seed: int, start_step: int = 0
+) -> tf.data.Dataset:
+    """Makes the stream of `index_batches` one example at a time, each with a key of its own.
+
+    For what is random per example and cannot be drawn for a whole batch at once. The key is a pure
+    function of the seed and of the example's position in the stream.
+
+    Args:
+        num_examples: size of the training set.
+        batch_size: examples that `start_step` counts as one step.
+        seed: decides all permutations, and the keys.
+        start_step: how many batches to leave out: the restored step.
+
+    Returns:
+        Elements `(index, key)`: int64 scalar in [0, num_examples), int64 of shape (2,).
+    """
+
+    def keyed(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        positions = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+        seeds = tf.fill([batch_size], tf.cast(seed, tf.int64))
+        return indices, tf.stack([seeds, positions], axis=1)  # (batch_size, 2)
+
+    return index_batches(num_examples, batch_size, seed, start_step).map(keyed).unbatch()
+
+
 def finish(dataset: tf.data.Dataset, batch_size: int | None = None) -> tf.data.Dataset:
     """Ends every pipeline: batches it if told to (the last batch may be short) and prefetches.
 

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import cv2
-import h5py
 import keras
 import numpy as np
 import pytest
@@ -22,19 +21,12 @@ from chapter03_finetune import (
     grad_cam,
     predict,
     prepare,
-    pretrained,
     textures,
     train,
     train_flags,
 )
-from chapter03_finetune.model import (
-    NETWORKS,
-    add_weight_decay,
-    build_backbone,
-    build_model,
-    set_batch_norm_decay,
-    set_trainable,
-)
+from chapter03_finetune.inference import build_classifier
+from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
 from common import checkpoint, cli, images, inputs, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
@@ -73,6 +65,13 @@ def split_of(count: int) -> data.Split:
 
 def arguments(*argv: str):
     return train.build_parser().parse_args(argv)
+
+
+def build_model(num_classes: int, size: int, seed: int = 0) -> keras.Model:
+    """Builds a MobileNet of a quarter of the channels, without dropout."""
+    return build_classifier(arguments("--model_name", "MobileNet", "--alpha", "0.25", "--keep_prob",
+                                      "1", "--image_size", str(size), "--seed", str(seed)),
+                            num_classes)
 
 
 # Textures
@@ -477,6 +476,16 @@ def test_pictures_are_turned_to_all_four_sides():
     assert min(np.bincount(sides, minlength=4)) > 3
 
 
+@pytest.mark.parametrize("start_step", [0, 5])
+def test_each_example_has_a_key_of_its_own(start_step):
+    indices, keys = zip(*inputs.example_indices(7, 4, 2**32 - 1, start_step).take(9), strict=True)
+    batches = inputs.index_batches(7, 4, 2**32 - 1, start_step).take(3)
+    expected = np.concatenate([indices for _, indices in batches])[:9]
+    np.testing.assert_array_equal(indices, expected)
+    np.testing.assert_array_equal(keys, [(2**32 - 1, 4 * start_step + i) for i in range(9)])
+    assert indices[0].dtype == keys[0].dtype == tf.int64
+
+
 @pytest.mark.parametrize("augment", ["fast", "full", "none"])
 def test_a_batch_is_a_function_of_seed_and_step(augment):
     split = split_of(7)
@@ -506,31 +515,6 @@ def test_evaluation_shows_each_picture_once():
 # The networks
 
 
-def test_pixels_are_prepared_inside_the_networks():
-    black_white = np.array([0.0, 255.0], np.float32).reshape(1, 1, 2, 1) * np.ones(3, np.float32)
-    for name in ("InceptionV3", "InceptionResNetV2", "ResNet50V2", "MobileNet", "MobileNetV2"):
-        np.testing.assert_allclose(NETWORKS[name].preprocess(black_white.copy())[0, 0, :, 0],
-                                   [-1, 1])
-    colour = np.array([200.0, 100.0, 50.0], np.float32)
-    for name in ("VGG16", "VGG19", "ResNet50", "ResNet101", "ResNet152"):
-        seen = NETWORKS[name].preprocess(colour.reshape(1, 1, 1, 3).copy())[0, 0, 0]
-        blue_first = [50 - 103.939, 100 - 116.779, 200 - 123.68]
-        np.testing.assert_allclose(seen, blue_first, rtol=1e-5)
-    for name in ("ResNet101V2", "ResNet152V2"):
-        np.testing.assert_allclose(NETWORKS[name].preprocess(colour.copy()), colour / 127.5 - 1)
-    seen = NETWORKS["EfficientNetB0"].preprocess(colour) / 255  # its first layer divides
-    expected = (colour / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    np.testing.assert_allclose(seen, expected, rtol=1e-5)
-
-
-def test_a_networks_own_preparation_is_part_of_the_model():
-    model = build_model("MobileNet", 3, 32, alpha=0.25)
-    pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
-    features = model.get_layer("backbone")(pictures / 127.5 - 1, training=False)
-    logits = model.get_layer("logits")(features)
-    np.testing.assert_allclose(model(pictures, training=False), logits, atol=1e-5)
-
-
 @pytest.mark.parametrize("flags", [
     {},
     {"label_smoothing": 0.3},
@@ -552,7 +536,7 @@ def test_flags_act_on_the_first_step(monkeypatch, tmp_path, flags):
     argv += cli.command(settled).split()[2:]
     assert train.main(argv) == 0
 
-    model = build_model("MobileNet", 6, size, 0.25)
+    model = build_model(6, size)
     pictures, labels = next(iter(data.training_batches(
         split, 12, size, 0, 0, settled["augment"], settled["min_area"],
         settled.get("quarter_turns", False))))
@@ -571,7 +555,7 @@ def test_flags_act_on_the_first_step(monkeypatch, tmp_path, flags):
     logged = json.loads(lines[0])
     assert logged["split"] == "train" and logged["step"] == 1
     np.testing.assert_allclose(logged["loss"], expected, rtol=1e-4)
-    after = build_model("MobileNet", 6, size, 0.25)
+    after = build_model(6, size)
     checkpoint.load(tmp_path / "run", "latest", model=after)
     moved = after.get_layer("backbone").get_layer("conv1_bn").moving_mean.numpy()
     decay = flags.get("batch_norm_decay", train.PRESETS["demo"]["batch_norm_decay"])
@@ -638,7 +622,7 @@ def test_every_optimizer_goes_downhill(name):
 
 
 def test_weight_decay_counts_trained_kernels_but_no_depthwise_ones():
-    model = build_model("MobileNet", 3, 32, alpha=0.25)
+    model = build_model(3, 32)
     add_weight_decay(model, 0.01)
     kernels = [layer.kernel for layer in model.get_layer("backbone").layers
                if type(layer) is keras.layers.Conv2D] + [model.get_layer("logits").kernel]
@@ -652,7 +636,7 @@ def test_weight_decay_counts_trained_kernels_but_no_depthwise_ones():
 
 @pytest.mark.parametrize("scopes", ["head", "all", "head,conv_pw_13,conv_dw_13"])
 def test_only_what_is_meant_is_trained(scopes):
-    model = build_model("MobileNet", 6, 32, alpha=0.25)
+    model = build_model(6, 32)
     pictures, labels = next(iter(data.training_batches(split_of(12), 12, 32, 0)))
     set_batch_norm_decay(model, 0)
     model(pictures, training=True)  # statistics as of a trained network: features are not near 0
@@ -677,7 +661,7 @@ def test_only_what_is_meant_is_trained(scopes):
 
 
 def test_batch_normalization_stays_as_it_came_in_trained_layers_too():
-    model = build_model("MobileNet", 3, 32, alpha=0.25)
+    model = build_model(3, 32)
     pictures, labels = next(iter(data.training_batches(split_of(12), 12, 32, 0)))
     set_batch_norm_decay(model, 0)
     model(pictures, training=True)  # statistics as of a trained network: features are not near 0
@@ -692,14 +676,14 @@ def test_batch_normalization_stays_as_it_came_in_trained_layers_too():
 
 
 def test_scopes_that_name_nothing():
-    model = build_model("MobileNet", 3, 32, alpha=0.25)
+    model = build_model(3, 32)
     for scope in ("Mixed_9", "conv_pw_14", "conv_pw_13_relu", "conv_p", ""):  # relu has no weights
         with pytest.raises(ValueError, match=f"called '{scope}'; the last .*, conv_pw_13_bn$"):
             set_trainable(model, f"head,{scope}")
 
 
 def test_a_scope_is_no_longer_number():
-    model = build_model("MobileNet", 3, 32, alpha=0.25)
+    model = build_model(3, 32)
     set_trainable(model, "conv_pw_1")
     trained = {v.path.split("/")[-2] for v in model.trainable_variables}
     assert trained == {"conv_pw_1", "conv_pw_1_bn"}
@@ -707,144 +691,13 @@ def test_a_scope_is_no_longer_number():
 
 @pytest.mark.slow
 def test_few_pictures_are_learnt_by_heart():
-    model = build_model("MobileNet", 6, 64, alpha=0.25)
+    model = build_model(6, 64)
     split = split_of(12)
     pictures, labels = next(iter(data.evaluation_batches(split, 64)))
     model.compile(keras.optimizers.Adam(0.003), keras.losses.CategoricalCrossentropy(True),
                   metrics=["accuracy"])
     history = model.fit(pictures, tf.one_hot(labels, 6), epochs=40, batch_size=12, verbose=0)
     assert history.history["loss"][-1] < 0.1 and history.history["accuracy"][-1] == 1
-
-
-# First weights
-
-
-def write_keras_2(model: keras.Model, path: Path) -> None:
-    """Writes a file as Keras 2 laid it out."""
-    with h5py.File(path, "w") as file:
-        layers = [layer for layer in model.layers if not isinstance(layer, keras.Model)]
-        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
-        for layer in layers:
-            group = file.create_group(layer.name)
-            names = [f"{layer.name}/{i}:0".encode() for i in range(len(layer.weights))]
-            group.attrs["weight_names"] = names
-            for name, value in zip(names, layer.get_weights(), strict=True):
-                group[name.decode()] = value
-
-
-@pytest.mark.parametrize(("name", "whole", "keras_2"), [
-    *[("MobileNet", whole, keras_2) for whole in (True, False) for keras_2 in (True, False)],
-    ("EfficientNetB0", True, False),
-    *[pytest.param("InceptionV3", True, keras_2, marks=pytest.mark.slow)
-      for keras_2 in (True, False)],
-])
-def test_weights_of_whole_networks_and_of_backbones_fit(tmp_path, name, whole, keras_2):
-    size = 75 if name == "InceptionV3" else 32
-    options = {"alpha": 0.25} if name == "MobileNet" else {}
-    source = NETWORKS[name].build(weights=None, include_top=whole, classes=7,
-                                  input_shape=(size, size, 3), **options)
-    path = tmp_path / ("a.h5" if keras_2 else "a.weights.h5")
-    write_keras_2(source, path) if keras_2 else source.save_weights(path)
-    backbone = build_backbone(name, size, **options)
-    pretrained.load(backbone, str(path), name, 0.25)
-    for found, expected in zip(backbone.get_weights(), source.get_weights(), strict=False):
-        np.testing.assert_array_equal(found, expected)
-
-
-@pytest.mark.parametrize("way", ["imagenet", "file"])
-def test_efficientnet_sees_what_keras_imagenet_network_sees(tmp_path, monkeypatch, way):
-    source = NETWORKS["EfficientNetB0"].build(weights=None, include_top=False,
-                                              input_shape=(32, 32, 3), pooling="avg")
-    statistics = [np.array(values, np.float32) for values in (
-        (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0)]  # as in the file that Keras publishes
-    source.layers[2].set_weights(statistics)
-    write_keras_2(source, path := tmp_path / "a.h5")
-    asked = []
-    monkeypatch.setattr(keras.src.utils.file_utils, "get_file",
-                        lambda name, url, **kwargs: asked.append(url) or str(path))
-    theirs = NETWORKS["EfficientNetB0"].build(weights="imagenet", include_top=False,
-                                              input_shape=(32, 32, 3), pooling="avg")
-    monkeypatch.setattr(inputs, "reachable", lambda url: True)
-    model = build_model("EfficientNetB0", 2, 32)
-    pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
-
-    def features(model: keras.Model) -> tf.Tensor:
-        prepared = NETWORKS["EfficientNetB0"].preprocess(pictures)
-        found = model.get_layer("backbone")(prepared, training=False)
-        np.testing.assert_allclose(model(pictures, training=False),
-                                   model.get_layer("logits")(found), rtol=1e-4, atol=1e-6)
-        return found
-
-    expected = theirs(pictures, training=False).numpy()
-    assert np.abs(features(model) - expected).max() > 0.1 * np.abs(expected).max()
-    pretrained.load(model.get_layer("backbone"),
-                    "imagenet" if way == "imagenet" else str(path), "EfficientNetB0", 1.0)
-    assert all(url.endswith("/efficientnetb0_notop.h5") for url in asked)
-    np.testing.assert_allclose(features(model), expected, rtol=1e-3, atol=1e-6)
-    TrainState(tmp_path, {"model": model}).save()
-    again = build_model("EfficientNetB0", 2, 32, seed=1)
-    checkpoint.load(tmp_path, "latest", model=again)
-    np.testing.assert_allclose(features(again), expected, rtol=1e-3, atol=1e-6)
-
-
-def test_weights_that_do_not_fit_name_the_first_layer(tmp_path):
-    path = tmp_path / "a.weights.h5"
-    build_backbone("MobileNet", 32, 0.5).save_weights(path)
-    backbone = build_backbone("MobileNet", 32, 0.25)
-    before = backbone.get_weights()
-    with pytest.raises(UserError, match=r"layer conv1 needs .*\(3, 3, 3, 8\).*\(3, 3, 3, 16\)"):
-        pretrained.load(backbone, str(path), "MobileNet", 0.25)
-    assert all(np.array_equal(a, b) for a, b in zip(before, backbone.get_weights(), strict=True))
-    with h5py.File(path, "a") as file:
-        del file["layers/depthwise_conv2d_3"]
-    with pytest.raises(UserError, match=r"layer conv_dw_4 needs .* has none"):
-        pretrained.load(build_backbone("MobileNet", 32, 0.5), str(path), "MobileNet", 0.5)
-    path.write_bytes(b"no weights")
-    with pytest.raises(UserError, match="holds no weights that can be read") as error:
-        pretrained.load(backbone, str(path), "MobileNet", 0.25)
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.filterwarnings("ignore:`input_shape` is undefined")
-@pytest.mark.parametrize(("name", "size", "alpha"), [
-    *[pytest.param(name, 224, None, marks=[] if "MobileNet" in name else pytest.mark.slow)
-      for name in NETWORKS],
-    *[("MobileNet", 100, alpha) for alpha in (0.25, 0.5, 0.75, 1.0)],
-    ("MobileNet", 128, 0.75), ("MobileNet", 96, 0.25), ("MobileNetV2", 96, 0.35),
-    ("MobileNetV2", 97, 1.0),
-])
-def test_keras_file_of_imagenet_weights_is_known_by_name(monkeypatch, name, size, alpha):
-    def get_file(file_name: str, url: str, **kwargs) -> str:
-        assert url.endswith(f"/{file_name}")
-        raise LookupError(file_name)
-
-    monkeypatch.setattr(keras.src.utils.file_utils, "get_file", get_file)
-    with pytest.raises(LookupError) as error:
-        build_backbone(name, size, alpha, "imagenet")
-    assert error.value.args == (pretrained.imagenet_file(name, size, alpha),)
-
-
-def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(inputs, "reachable", lambda url: False)
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    backbone = build_backbone("MobileNet", 128, 0.75)
-    (tmp_path / "models").mkdir()
-    (tmp_path / "models" / "mobilenet_2_5_128_tf_no_top.h5").write_bytes(b"of another alpha")
-    with pytest.raises(UserError, match="no network") as error:
-        pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
-    assert "--weights none" in error.value.hint
-    assert f"about 7 MB, will go to {tmp_path}" in capsys.readouterr().out
-
-
-def test_a_failed_download_is_told_in_one_line(monkeypatch):
-    def build(*args) -> None:
-        raise Exception("URL fetch failure\non two\nlines")
-
-    backbone = build_backbone("MobileNet", 128, 0.75)
-    monkeypatch.setattr(inputs, "reachable", lambda url: True)
-    monkeypatch.setattr(pretrained, "build_backbone", build)
-    with pytest.raises(UserError, match=r"^MobileNet has no .* here: URL fetch failure$"):
-        pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
 
 
 # The verbs
@@ -872,24 +725,15 @@ def test_the_majority_of_frames_wins():
     assert predict.majority(np.array([[0.6, 0.4], [0.1, 0.9]]))[0] == 1  # a tie
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_network_ends_in_a_mean_over_places(name):
-    backbone = build_model(name, 2, 96).get_layer("backbone")
-    last = backbone.layers[-1]
-    assert isinstance(last, keras.layers.GlobalAveragePooling2D) and not last.keepdims
-    assert len(last.input.shape) == 4
-
-
 def test_grad_cam_is_the_gradients_mean_times_the_maps():
-    model = build_model("MobileNet", 3, 64, 0.25, seed=1)
+    model = build_model(3, 64, seed=1)
     pictures = 255 * tf.random.stateless_uniform((2, 64, 64, 3), (0, 1))
     heat, probabilities = grad_cam.grad_cam(model, pictures)
     np.testing.assert_allclose(probabilities, tf.nn.softmax(model(pictures)), atol=1e-5)
     backbone = model.get_layer("backbone")
     last_maps = keras.Model(backbone.inputs, backbone.layers[-1].input)
     with tf.GradientTape() as tape:
-        maps = last_maps(NETWORKS["MobileNet"].preprocess(pictures))
+        maps = last_maps(pictures)
         tape.watch(maps)
         logit = tf.reduce_sum(model.get_layer("logits")(tf.reduce_mean(maps, (1, 2)))[:, 2])
     weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
@@ -915,7 +759,7 @@ def run(trained, tmp_path_factory) -> Path:
 def sharp(run) -> Path:
     """Returns a run whose answers differ by much from picture to picture."""
     config = rundir.read_json(run / "config.json")
-    model = build_model("MobileNet", len(config["class_names"]), 32, config["flags"]["alpha"])
+    model = build_model(len(config["class_names"]), 32)
     state = TrainState(run / "sharp", {"model": model})
     checkpoint.load(run, "best", model=model)
     set_batch_norm_decay(model, 0)

@@ -1,21 +1,96 @@
-"""Weights to begin with: those of keras.applications, downloaded once, or a file of one's own."""
+"""Networks of keras.applications without their classifier, and their weights.
+
+All take float32 images of shape (batch, size, size, 3), red, green, blue in [0, 255]. What a
+network expects of pixel values is inside: the first operations of its graph.
+"""
 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import keras
 import numpy as np
 
-from chapter03_finetune.model import build_backbone
-from common import inputs
+from common import cli, inputs
 from common.errors import UserError
+
+applications = keras.applications
 
 HOST = "https://storage.googleapis.com"  # where Keras keeps the weights of keras.applications
 HINT = "work offline with --weights FILE.h5, or without them: --weights none"
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of red, green, blue in [0, 1]
+IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+class Network(NamedTuple):
+    """A network: its function in keras.applications, what pixels go through, its usual size."""
+
+    build: Callable[..., keras.Model]
+    preprocess: Callable[[keras.KerasTensor], keras.KerasTensor]
+    size: int
+
+
+def normalize(pictures: keras.KerasTensor) -> keras.KerasTensor:
+    """Gives EfficientNet pixels of ImageNet's mean 0 and deviation 1, times 255.
+
+    Its first layer divides by 255. The one behind it would normalize, but by numbers that only
+    reading a file puts to use: `set_weights` and checkpoints do not. Here it stays the identity.
+    """
+    return (pictures - 255 * IMAGENET_MEAN) / IMAGENET_DEVIATION
+
+
+NETWORKS = {
+    "InceptionV3": Network(
+        applications.InceptionV3, applications.inception_v3.preprocess_input, 299),
+    "InceptionResNetV2": Network(
+        applications.InceptionResNetV2, applications.inception_resnet_v2.preprocess_input, 299),
+    "VGG16": Network(applications.VGG16, applications.vgg16.preprocess_input, 224),
+    "VGG19": Network(applications.VGG19, applications.vgg19.preprocess_input, 224),
+    "ResNet50": Network(applications.ResNet50, applications.resnet.preprocess_input, 224),
+    "ResNet101": Network(applications.ResNet101, applications.resnet.preprocess_input, 224),
+    "ResNet152": Network(applications.ResNet152, applications.resnet.preprocess_input, 224),
+    "ResNet50V2": Network(applications.ResNet50V2, applications.resnet_v2.preprocess_input, 224),
+    "ResNet101V2": Network(applications.ResNet101V2, applications.resnet_v2.preprocess_input, 224),
+    "ResNet152V2": Network(applications.ResNet152V2, applications.resnet_v2.preprocess_input, 224),
+    "MobileNet": Network(applications.MobileNet, applications.mobilenet.preprocess_input, 224),
+    "MobileNetV2": Network(
+        applications.MobileNetV2, applications.mobilenet_v2.preprocess_input, 224),
+    "EfficientNetB0": Network(applications.EfficientNetB0, normalize, 224),
+}
+
+
+def build_backbone(
+    name: str, size: int | None = None, alpha: float | None = None, weights: str | None = None
+) -> keras.Model:
+    """Builds a network without its classifier, up to the mean over all places.
+
+    Args:
+        name: one of NETWORKS.
+        size: height and width of its images in pixels; None is the network's own.
+        alpha: multiplies the channels of a MobileNet; None is 1.
+        weights: "imagenet", or None for random ones.
+
+    Raises:
+        ValueError: the network has no such size, or no `alpha` but 1.
+    """
+    entry, options = NETWORKS[name], {}
+    images = keras.Input((size or entry.size, size or entry.size, 3))
+    if name.startswith("MobileNet"):
+        options["alpha"] = alpha or 1.0
+    elif alpha not in (None, 1):
+        raise ValueError(f"--alpha {alpha} is for a MobileNet; {name} needs --alpha 1")
+    network = entry.build(include_top=False, weights=weights, input_shape=images.shape[1:],
+                          input_tensor=entry.preprocess(images), pooling="avg", **options)
+    return keras.Model(images, network.output, name="backbone")
+
+
+def weights(text: str) -> str:
+    """Makes the path of a file absolute; leaves other values as they are (an argparse `type`)."""
+    return text if text in ("imagenet", "none") else cli.path(text)
 
 
 def first_line(error: Exception) -> str:
@@ -111,7 +186,7 @@ def load_file(backbone: keras.Model, path: Path) -> None:
     Raises:
         UserError: there is no such file, or a layer does not fit; tells the first.
     """
-    hint = "give the Keras weights (.h5) of this --model_name and --alpha; TF-slim's do not fit"
+    hint = "give the Keras weights (.h5) of this network, of the same --alpha; TF-slim's do not fit"
     if not path.is_file():
         raise UserError(f"there is no file {path}", hint)
     try:
@@ -128,4 +203,4 @@ def load_file(backbone: keras.Model, path: Path) -> None:
                 f"{path} does not fit: layer {layer.name} needs weights of shapes {expected}, the "
                 f"file has {found or 'none'}", hint)
     for layer, values in zip(backbone.layers, stored, strict=True):
-        layer.set_weights(values)  # not `load_own_variables`: see `model.normalize`
+        layer.set_weights(values)  # not `load_own_variables`: see `normalize`

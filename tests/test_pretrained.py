@@ -1,0 +1,194 @@
+"""Networks of keras.applications: what is done to pixels, and weights from files of all kinds."""
+
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from common import checkpoint, inputs, pretrained
+from common.checkpoint import TrainState
+from common.errors import UserError
+from common.pretrained import NETWORKS, build_backbone
+
+
+def test_pixels_are_prepared_inside_the_networks():
+    black_white = np.array([0.0, 255.0], np.float32).reshape(1, 1, 2, 1) * np.ones(3, np.float32)
+    for name in ("InceptionV3", "InceptionResNetV2", "ResNet50V2", "MobileNet", "MobileNetV2"):
+        np.testing.assert_allclose(NETWORKS[name].preprocess(black_white.copy())[0, 0, :, 0],
+                                   [-1, 1])
+    colour = np.array([200.0, 100.0, 50.0], np.float32)
+    for name in ("VGG16", "VGG19", "ResNet50", "ResNet101", "ResNet152"):
+        seen = NETWORKS[name].preprocess(colour.reshape(1, 1, 1, 3).copy())[0, 0, 0]
+        blue_first = [50 - 103.939, 100 - 116.779, 200 - 123.68]
+        np.testing.assert_allclose(seen, blue_first, rtol=1e-5)
+    for name in ("ResNet101V2", "ResNet152V2"):
+        np.testing.assert_allclose(NETWORKS[name].preprocess(colour.copy()), colour / 127.5 - 1)
+    seen = NETWORKS["EfficientNetB0"].preprocess(colour) / 255  # its first layer divides
+    expected = (colour / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(seen, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", [
+    "MobileNet", pytest.param("ResNet50", marks=pytest.mark.slow)])
+def test_a_networks_own_preparation_is_inside_its_graph(name):
+    options = {"alpha": 0.25} if name == "MobileNet" else {}
+    backbone = build_backbone(name, 32, **options)
+    plain = NETWORKS[name].build(weights=None, include_top=False, input_shape=(32, 32, 3),
+                                 pooling="avg", **options)
+    plain.set_weights(backbone.get_weights())
+    pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    features = plain(NETWORKS[name].preprocess(pictures.copy()), training=False)
+    np.testing.assert_allclose(backbone(pictures, training=False), features, rtol=1e-4, atol=1e-5)
+
+
+def test_the_size_is_the_networks_own_unless_given():
+    assert build_backbone("MobileNet", alpha=0.25).input_shape == (None, 224, 224, 3)
+    assert build_backbone("MobileNet", 64, 0.25).input_shape == (None, 64, 64, 3)
+    with pytest.raises(ValueError, match=r"--alpha 0\.25 is for a MobileNet; VGG16"):
+        build_backbone("VGG16", 32, 0.25)
+    with pytest.raises(ValueError, match="75"):
+        build_backbone("InceptionV3", 32)
+
+
+def test_only_a_files_path_is_made_absolute():
+    assert [pretrained.weights(text) for text in ("imagenet", "none")] == ["imagenet", "none"]
+    assert pretrained.weights("a.h5") == str(Path("a.h5").resolve())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_ends_in_a_mean_over_places(name):
+    last = build_backbone(name, 96).layers[-1]
+    assert isinstance(last, keras.layers.GlobalAveragePooling2D) and not last.keepdims
+    assert len(last.input.shape) == 4
+
+
+# First weights
+
+
+def write_keras_2(model: keras.Model, path: Path) -> None:
+    """Writes a file as Keras 2 laid it out."""
+    with h5py.File(path, "w") as file:
+        layers = [layer for layer in model.layers if not isinstance(layer, keras.Model)]
+        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
+        for layer in layers:
+            group = file.create_group(layer.name)
+            names = [f"{layer.name}/{i}:0".encode() for i in range(len(layer.weights))]
+            group.attrs["weight_names"] = names
+            for name, value in zip(names, layer.get_weights(), strict=True):
+                group[name.decode()] = value
+
+
+@pytest.mark.parametrize(("name", "whole", "keras_2"), [
+    *[("MobileNet", whole, keras_2) for whole in (True, False) for keras_2 in (True, False)],
+    ("EfficientNetB0", True, False),
+    *[pytest.param("InceptionV3", True, keras_2, marks=pytest.mark.slow)
+      for keras_2 in (True, False)],
+])
+def test_weights_of_whole_networks_and_of_backbones_fit(tmp_path, name, whole, keras_2):
+    size = 75 if name == "InceptionV3" else 32
+    options = {"alpha": 0.25} if name == "MobileNet" else {}
+    source = NETWORKS[name].build(weights=None, include_top=whole, classes=7,
+                                  input_shape=(size, size, 3), **options)
+    path = tmp_path / ("a.h5" if keras_2 else "a.weights.h5")
+    write_keras_2(source, path) if keras_2 else source.save_weights(path)
+    backbone = build_backbone(name, size, **options)
+    pretrained.load(backbone, str(path), name, 0.25)
+    for found, expected in zip(backbone.get_weights(), source.get_weights(), strict=False):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("way", ["imagenet", "file"])
+def test_efficientnet_sees_what_keras_imagenet_network_sees(tmp_path, monkeypatch, way):
+    source = NETWORKS["EfficientNetB0"].build(weights=None, include_top=False,
+                                              input_shape=(32, 32, 3), pooling="avg")
+    statistics = [np.array(values, np.float32) for values in (
+        (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 0)]  # as in the file that Keras publishes
+    source.layers[2].set_weights(statistics)
+    write_keras_2(source, path := tmp_path / "a.h5")
+    asked = []
+    monkeypatch.setattr(keras.src.utils.file_utils, "get_file",
+                        lambda name, url, **kwargs: asked.append(url) or str(path))
+    theirs = NETWORKS["EfficientNetB0"].build(weights="imagenet", include_top=False,
+                                              input_shape=(32, 32, 3), pooling="avg")
+    monkeypatch.setattr(inputs, "reachable", lambda url: True)
+    backbone = build_backbone("EfficientNetB0", 32)
+    pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
+    expected = theirs(pictures, training=False).numpy()
+
+    def difference(found: keras.Model) -> float:
+        return float(tf.reduce_max(abs(found(pictures, training=False) - expected)))
+
+    assert difference(backbone) > 0.1 * np.abs(expected).max()
+    pretrained.load(backbone, "imagenet" if way == "imagenet" else str(path), "EfficientNetB0", 1.0)
+    assert all(url.endswith("/efficientnetb0_notop.h5") for url in asked)
+    assert difference(backbone) < 1e-3 * np.abs(expected).max()
+    TrainState(tmp_path, {"model": backbone}).save()
+    again = build_backbone("EfficientNetB0", 32)
+    checkpoint.load(tmp_path, "latest", model=again)
+    assert difference(again) < 1e-3 * np.abs(expected).max()
+
+
+def test_weights_that_do_not_fit_name_the_first_layer(tmp_path):
+    path = tmp_path / "a.weights.h5"
+    build_backbone("MobileNet", 32, 0.5).save_weights(path)
+    backbone = build_backbone("MobileNet", 32, 0.25)
+    before = backbone.get_weights()
+    with pytest.raises(UserError, match=r"layer conv1 needs .*\(3, 3, 3, 8\).*\(3, 3, 3, 16\)"):
+        pretrained.load(backbone, str(path), "MobileNet", 0.25)
+    assert all(np.array_equal(a, b) for a, b in zip(before, backbone.get_weights(), strict=True))
+    with h5py.File(path, "a") as file:
+        del file["layers/depthwise_conv2d_3"]
+    with pytest.raises(UserError, match=r"layer conv_dw_4 needs .* has none"):
+        pretrained.load(build_backbone("MobileNet", 32, 0.5), str(path), "MobileNet", 0.5)
+    path.write_bytes(b"no weights")
+    with pytest.raises(UserError, match="holds no weights that can be read") as error:
+        pretrained.load(backbone, str(path), "MobileNet", 0.25)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.filterwarnings("ignore:`input_shape` is undefined")
+@pytest.mark.parametrize(("name", "size", "alpha"), [
+    *[pytest.param(name, 224, None, marks=[] if "MobileNet" in name else pytest.mark.slow)
+      for name in NETWORKS],
+    *[("MobileNet", 100, alpha) for alpha in (0.25, 0.5, 0.75, 1.0)],
+    ("MobileNet", 128, 0.75), ("MobileNet", 96, 0.25), ("MobileNetV2", 96, 0.35),
+    ("MobileNetV2", 97, 1.0),
+])
+def test_keras_file_of_imagenet_weights_is_known_by_name(monkeypatch, name, size, alpha):
+    def get_file(file_name: str, url: str, **kwargs) -> str:
+        assert url.endswith(f"/{file_name}")
+        raise LookupError(file_name)
+
+    monkeypatch.setattr(keras.src.utils.file_utils, "get_file", get_file)
+    with pytest.raises(LookupError) as error:
+        build_backbone(name, size, alpha, "imagenet")
+    assert error.value.args == (pretrained.imagenet_file(name, size, alpha),)
+
+
+def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(inputs, "reachable", lambda url: False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    backbone = build_backbone("MobileNet", 128, 0.75)
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "mobilenet_2_5_128_tf_no_top.h5").write_bytes(b"of another alpha")
+    with pytest.raises(UserError, match="no network") as error:
+        pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
+    assert "--weights none" in error.value.hint
+    assert f"about 7 MB, will go to {tmp_path}" in capsys.readouterr().out
+
+
+def test_a_failed_download_is_told_in_one_line(monkeypatch):
+    def build(*args) -> None:
+        raise Exception("URL fetch failure\non two\nlines")
+
+    backbone = build_backbone("MobileNet", 128, 0.75)
+    monkeypatch.setattr(inputs, "reachable", lambda url: True)
+    monkeypatch.setattr(pretrained, "build_backbone", build)
+    with pytest.raises(UserError, match=r"^MobileNet has no .* here: URL fetch failure$"):
+        pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
+
+
