@@ -21,12 +21,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter20_dqn import data, episodes, video
+from chapter20_dqn import data, episodes, film
 from chapter20_dqn.agent import Agent, empty_window, make_agent
 from chapter20_dqn.flags import add_flags
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
 from chapter20_dqn.state import AgentState
-from common import cli, rundir
+from common import cli, rundir, video
 from common.errors import UserError
 from common.monitor import Monitor
 
@@ -277,8 +277,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             if step % (args.eval_every or every) == 0:
                 mean_return = evaluate(monitor, step, judge, q_values, online, held_out, args)
                 if state.save_if_best(-mean_return) and args.video:
-                    frames = video.film_game(judge, q_values, args.ep_test)
-                    video.write(monitor, step, "game", frames)
+                    frames = film.film_game(judge, q_values, args.ep_test)
+                    video.log_gif(monitor.writer("val"), step, "game", frames,
+                                  film.FRAMES_PER_SECOND)
         monitor.close()
     print(f"{total:,} steps, {max(player.episode for player in agent.players):,} episodes")
     if math.isinf(best := 0.0 - float(state.best)):  # no -0.0
