@@ -12,7 +12,7 @@ import argparse
 from collections.abc import Sequence
 
 from chapter20_dqn import data, episodes
-from chapter20_dqn.eval import load_run
+from chapter20_dqn.inference import load_run
 from chapter20_dqn.model import make_q_function
 from common import cli, environments
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chapter21_policy_gradient import data
-from chapter21_policy_gradient.eval import load_run, verb_parser
+from chapter21_policy_gradient.inference import load_run
 from common import cli, environments
 
 CHAPTER = "chapter21_policy_gradient"
@@ -36,7 +36,7 @@ def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = verb_parser(__doc__, "play.py")
+    parser = cli.verb_parser(__doc__, "play.py", checkpoint="latest")
     environments.add_play_flags(parser)
     parser.add_argument("--sample", action=argparse.BooleanOptionalAction, default=False,
                         help="draw actions by their probabilities, as in training")
