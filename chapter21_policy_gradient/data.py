@@ -56,7 +56,7 @@ def make_env(
     space, actions = env.observation_space, env.action_space
     row, number = is_row(space), isinstance(actions, gym.spaces.Discrete) and actions.start == 0
     if not (row and (number or (is_row(actions) and boxes))):
-        hint = ("; PPO could, see --preset pendulum" if row and is_row(actions) else
+        hint = ("; PPO could: python train_ppo.py --preset pendulum" if row and is_row(actions) else
                 " or a row of numbers" if boxes else "")
         raise UserError(f"{name} has observations {space} and actions {actions}",
                         "this policy takes a row of numbers, Box(...) of shape (n,), and gives "

@@ -68,7 +68,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
               f"{returns.min():g}")
     curve = args.run_dir / "learning_curve.png"
     draw_learning_curve(args.run_dir, run.env.spec.reward_threshold, curve)
-    results.write(args, CHAPTER, flags.env_name, flags.preset, scores)
+    by_ppo = flags.algorithm == "ppo" and flags.preset == "demo"  # REINFORCE has a demo too
+    results.write(args, CHAPTER, flags.env_name, "ppo" if by_ppo else flags.preset, scores)
     print(f"the learning curve: {curve}")
     return scores["greedy"]
 
