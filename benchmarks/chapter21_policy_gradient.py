@@ -15,15 +15,15 @@ from typing import Any
 from benchmarks import compare
 
 UPDATES = 4  # a call
-SETTINGS = {"CartPole-v1, 8×32 steps, 20 epochs": {"preset": "ppo"}}
+SETTINGS = {"CartPole-v1, 8×32 steps, 20 epochs": {"preset": "demo"}}
 
 
 def flags_of(setting: dict[str, Any]) -> Any:
     """Returns the flags of a preset."""
-    from chapter21_policy_gradient import train
+    from chapter21_policy_gradient import train_ppo
 
-    preset = train.PRESETS[setting["preset"]]
-    return train.build_parser().parse_args(
+    preset = train_ppo.PRESETS[setting["preset"]]
+    return train_ppo.build_parser().parse_args(
         [word for flag, value in preset.items() for word in (f"--{flag}", str(value))])
 
 
@@ -31,7 +31,8 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     """Measures the chapter's own update."""
     import tensorflow as tf
 
-    from chapter21_policy_gradient import data, ppo
+    from chapter21_policy_gradient import data, train_ppo
+    from chapter21_policy_gradient.actor_critic import build_networks
     from chapter21_policy_gradient.rollout import Actors
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -39,9 +40,10 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     args = flags_of(setting)
     args.anneal_steps = None
     envs = [data.make_env(args.env_name, boxes=True) for _ in range(args.num_envs)]
-    policy, critic = ppo.build_networks(envs[0], args.hidden_size, args.seed)
-    learn = ppo.make_learner(Actors(envs, args.seed), policy, critic,
-                             ppo.make_optimizer(policy, critic, args.learning_rate), args)
+    policy, critic = build_networks(envs[0], args.hidden_size, args.seed)
+    learn = train_ppo.make_learner(
+        Actors(envs, args.seed), policy, critic,
+        train_ppo.make_optimizer(policy, critic, args.learning_rate), args)
     numbers = itertools.count(1)
 
     def step() -> None:

@@ -124,7 +124,7 @@ def is_formula(flags: argparse.Namespace) -> bool:
     return not flags.input_file and source(flags) in FORMULAS
 
 
-def load_flags(flags: argparse.Namespace) -> Series:
+def load_series(flags: argparse.Namespace) -> Series:
     """Loads what the flags of `add_flags` mean.
 
     Raises:
@@ -265,7 +265,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        series = load_flags(args)
+        series = load_series(args)
         times = series.times(0, len(series.values))
         known = ~np.isnan(series.values).any(axis=-1)
         batches = training_batches(times, series.exogenous[: len(times)], series.values,

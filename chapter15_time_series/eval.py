@@ -18,14 +18,21 @@ without noise. Writes eval.json and predict_result.png into the run folder.
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from chapter15_time_series import data
-from chapter15_time_series.forecast import NUM_STEPS, draw, load_run, picture_steps, roll_out
-from chapter15_time_series.forecaster import Forecaster
+from chapter15_time_series.base_model import Forecaster
+from chapter15_time_series.inference import (
+    NUM_STEPS,
+    draw_forecast,
+    forecast_series,
+    load_run,
+    make_follow,
+    picture_steps,
+)
 from chapter15_time_series.scores import (
     BASELINES,
     cut,
@@ -40,20 +47,6 @@ from common import cli, results
 CHAPTER = "chapter15_time_series"
 NUM_DRAWS, FIRST_DRAW = 20, 1_000_000  # seeds of the fresh noise, far from those of runs
 ORIGINS = 16  # forecasts at a time: each may have hundreds of sampled paths
-
-
-def make_follow(model: Forecaster) -> Callable[[data.Series, int, int], np.ndarray]:
-    """Returns a function that predicts a series from true values; its graph is traced once."""
-    predict = tf.function(model.follow)
-
-    def follow(series: data.Series, stop: int, ahead: int = 1) -> np.ndarray:
-        """Predicts the steps up to `stop`; see `WindowModel.follow`, also for what is returned."""
-        outside = series.exogenous[: stop + model.num_outputs]
-        exogenous = model.normalise_exogenous(outside[None])[0]
-        values = tf.convert_to_tensor(model.normalise(series.values[:stop]))
-        return predict(tf.constant(series.times(0, stop)), exogenous, values, ahead).numpy()
-
-    return follow
 
 
 def rolling(
@@ -154,9 +147,9 @@ def score_noise(
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores all parts, writes eval.json and the picture."""
-    model, series = load_run(args.run_dir, flags, args.checkpoint)
+    model, series = load_run(args, flags)
     parts = data.split(series, flags)
-    rolled_out = roll_out(model, series, parts.test, picture_steps(parts, flags))
+    rolled_out = forecast_series(model, series, parts.test, picture_steps(parts, flags))
     name, metrics = data.source(flags), {}
     if data.is_formula(flags):
         metrics = score_noise(model, name, parts, rolled_out[0])
@@ -164,7 +157,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     metrics |= score_parts(model, series, parts, rolled_out[0])
     followed, _ = model.restore(make_follow(model)(series, parts.end))
     png = args.run_dir / "predict_result.png"
-    draw(png, series, parts.test, rolled_out, parts.test, followed.numpy())
+    draw_forecast(png, series, parts.test, rolled_out, parts.test, followed.numpy())
     results.write(args, CHAPTER, name, f"{flags.model}-{flags.preset}", metrics)
     part, scores = list(metrics.items())[-1]
     shown = ", ".join(f"{key} {value:.4g}" for key, value in scores.items())

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from chapter15_time_series.forecast import load_run
+from chapter15_time_series.inference import load_run
 from common import cli, export
 
 CHAPTER = "chapter15_time_series"
@@ -27,9 +27,9 @@ HORIZON = 25
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
-    model, series = load_run(args.run_dir, flags, args.checkpoint)
+    model, series = load_run(args, flags)
 
-    def forecast(
+    def serve(
         times: tf.Tensor, values: tf.Tensor, horizon: tf.Tensor, exogenous: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         if exogenous is None:
@@ -51,7 +51,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         example["exogenous"] = np.concatenate([known, np.repeat(known[-1:], HORIZON, axis=0)])[None]
     first = series.labels(0, 1)[0]
     folder = export.write(
-        args.run_dir, model, {"serving_default": (forecast, specs)}, {"serving_default": example},
+        args.run_dir, model, {"serving_default": (serve, specs)}, {"serving_default": example},
         {"features": series.names, "history": f"at least {max(1, model.num_inputs)} steps",
          "times": f"{series.first} is {first}, the first step of the series trained on"},
     )

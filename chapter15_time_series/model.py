@@ -1,16 +1,14 @@
 """Models that forecast time series: the book's linear autoregressive one and its LSTM, and DLinear.
 
-What they take and give is told in forecaster.py.
+What they take and give is told in base_model.py.
 """
 
-import argparse
 import math
-from typing import Any
 
 import keras
 import tensorflow as tf
 
-from chapter15_time_series.forecaster import Forecaster, carry_forward, draw
+from chapter15_time_series.base_model import Forecaster, carry_forward, sample
 
 NUM_TIME_BUCKETS = 10  # book, section 15.2: the original model's default
 TREND_STEPS = 25  # over which DLinear averages to find the trend: Zeng et al., 2023
@@ -138,7 +136,7 @@ class WindowModel(Forecaster):
             steps = first + tf.cast(tf.range(start, stop), tf.int64)
             predictions = self((steps, outside[:, start:stop], history), training=False)
             windows = windows.write(number, predictions)
-            drawn = draw(predictions, noise[:, start : start + self.num_outputs])
+            drawn = sample(predictions, noise[:, start : start + self.num_outputs])
             known = carry_forward(history)
             history = tf.concat([known, drawn], axis=1)[:, -self.num_inputs :]
             history = tf.ensure_shape(history, (None, self.num_inputs, self.num_features))
@@ -300,7 +298,7 @@ class FilterCell(keras.layers.Layer):
         output, lstm_states = self.lstm(seen, lstm_states, training=training)
         prediction = self.complete(self.linear(output))
         known = tf.reduce_all(tf.math.is_finite(values), axis=-1, keepdims=True)
-        last = tf.where(known, values, draw(prediction, noise))
+        last = tf.where(known, values, sample(prediction, noise))
         return prediction, [last, *lstm_states]
 
 
@@ -384,10 +382,3 @@ def build_model(
         return DLinearModel(*columns, *sizes, loss, l2)
     periods = [int(period) for period in (periodicities or "").split(",") if period]
     return ARModel(*columns, *sizes, periods, loss, l2)
-
-
-def model_flags(flags: argparse.Namespace) -> dict[str, Any]:
-    """Returns what `build_model` needs to know of a run's flags."""
-    names = ("model", "input_window_size", "output_window_size", "periodicities", "num_units",
-             "loss", "l2", "seed")
-    return {name: getattr(flags, name) for name in names}

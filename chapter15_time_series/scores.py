@@ -57,7 +57,7 @@ def seasonal_naive(
     return last[:, np.arange(horizon) % season]
 
 
-def moving_average(
+def season_mean(
     values: np.ndarray, origins: np.ndarray, horizon: int, season: int
 ) -> np.ndarray:
     """Goes on with the mean of the last season before each origin."""
@@ -65,7 +65,7 @@ def moving_average(
     return np.repeat(mean, horizon, axis=1)
 
 
-BASELINES = {"seasonal_naive": seasonal_naive, "moving_average": moving_average}
+BASELINES = {"seasonal_naive": seasonal_naive, "moving_average": season_mean}
 
 
 def season_errors(training: np.ndarray, season: int) -> np.ndarray:

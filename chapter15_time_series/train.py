@@ -19,10 +19,15 @@ import numpy as np
 import tensorflow as tf
 
 from chapter15_time_series import data
-from chapter15_time_series.eval import make_follow
-from chapter15_time_series.forecast import draw, picture_steps, roll_out
-from chapter15_time_series.forecaster import Forecaster
-from chapter15_time_series.model import LOSSES, build_model, model_flags
+from chapter15_time_series.base_model import Forecaster
+from chapter15_time_series.inference import (
+    build_forecaster,
+    draw_forecast,
+    forecast_series,
+    make_follow,
+    picture_steps,
+)
+from chapter15_time_series.model import LOSSES
 from common import cli, inputs, rundir
 from common.checkpoint import FitCallback, TrainState
 from common.monitor import Monitor
@@ -171,9 +176,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     if args.part_steps:
         cli.refuse_idle(args, build_parser(), PRESETS, ("validation_share", "test_share"),
                         f"--part_steps {args.part_steps}")
-    series = data.load_flags(args)
+    series = data.load_series(args)
     parts = data.split(series, args)
-    model = build_model(len(series.names), series.exogenous.shape[1], **model_flags(args))
+    model = build_forecaster(args, series)
     known, outside = series.values[: parts.validation], series.exogenous[: parts.validation]
     window_size = args.window_size if args.model == "lstm" else model.window_size
     data.window_starts(known, window_size)  # a series that is too short leaves no folder behind
@@ -210,8 +215,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         callback.fit(model, batches)
         monitor.close()
         picture = run / "samples" / "forecast.png"
-        rolled_out = roll_out(model, series, parts.test, picture_steps(parts, args))
-        draw(picture, series, parts.test, rolled_out, parts.test)
+        rolled_out = forecast_series(model, series, parts.test, picture_steps(parts, args))
+        draw_forecast(picture, series, parts.test, rolled_out, parts.test)
     print(f"error after {args.max_steps} steps {scores['rmse']:.4g}; what it forecasts: {picture}")
     return {"step": int(state.step), **scores}
 

@@ -8,12 +8,12 @@ import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
 from chapter18_q_learning import env as mazes
 from chapter18_q_learning.draw import draw_learning_curve, draw_policies, show_policy
+from chapter18_q_learning.inference import outcome, play_greedily
 from chapter18_q_learning.model import QTable, num_tables
 from common import cli, rundir
 from common.checkpoint import TrainState
@@ -53,33 +53,6 @@ def build_parser(
     group.add_argument("--save_every", type=cli.positive_int, default=100,
                        help="episodes between two checkpoints")
     return parser
-
-
-def outcome(maze: mazes.Maze) -> dict[str, float]:
-    """Returns what is logged of an episode that has just ended."""
-    return {"episode_steps": maze.num_steps, "return": maze.total_reward,
-            "success": int(maze.found)}
-
-
-def play_greedily(env: gym.Env[int, int], values: np.ndarray, gamma: float) -> dict[str, float]:
-    """Plays one episode by the best actions alone, the first one of equals.
-
-    Args:
-        env: the maze.
-        values: of shape (states, actions).
-        gamma: of the discounted return.
-
-    Returns:
-        The return, discounted and not, the steps, and whether the treasure was reached (1 or 0).
-    """
-    actions = values.argmax(axis=1)  # (states,)
-    (state, _), ended, discounted, discount = env.reset(), False, 0.0, 1.0
-    while not ended:
-        state, reward, terminated, truncated, _ = env.step(int(actions[state]))
-        discounted += discount * reward
-        discount *= gamma
-        ended = terminated or truncated
-    return {"discounted_return": discounted, **outcome(env.unwrapped)}
 
 
 def state_of(rng: np.random.RandomState) -> np.ndarray:

@@ -14,25 +14,13 @@ from pathlib import Path
 
 from chapter18_q_learning import env as mazes
 from chapter18_q_learning.draw import draw_policies
-from chapter18_q_learning.episodes import play_greedily
-from chapter18_q_learning.model import QTable, num_tables
+from chapter18_q_learning.inference import load_run, play_greedily
 from chapter18_q_learning.planning import find_optimum
-from common import checkpoint, cli, results, rundir
+from common import cli, results
 from common.monitor import read_curve
 
 CHAPTER = "chapter18_q_learning"
 LAST = 50  # episodes
-
-
-def load_run(
-    args: argparse.Namespace, flags: argparse.Namespace, chapter: str
-) -> tuple[mazes.Maze, QTable]:
-    """Rebuilds the maze of a run, and its table as it was learnt."""
-    maze = mazes.make_env(flags).unwrapped
-    rundir.check_data(args.run_dir, chapter, maze.digest())
-    table = QTable(maze.observation_space.n, maze.action_space.n, num_tables(flags.algorithm))
-    checkpoint.load(args.run_dir, args.checkpoint, table=table)
-    return maze, table
 
 
 def evaluate(

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from chapter18_q_learning.env import ACTIONS
-from chapter18_q_learning.eval import load_run
+from chapter18_q_learning.inference import load_run
 from common import cli, export
 
 CHAPTER = "chapter18_q_learning"

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from chapter18_q_learning import env as mazes
 from chapter18_q_learning import train as chapter18
-from chapter18_q_learning.episodes import play_greedily
+from chapter18_q_learning.inference import play_greedily
 from chapter18_q_learning.model import num_tables
 from chapter18_q_learning.planning import find_optimum
 from chapter19_sarsa import train as chapter19

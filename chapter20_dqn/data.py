@@ -10,7 +10,6 @@ shows it a row of numbers or the number of a state.
 
 import argparse
 import json
-import warnings
 from pathlib import Path
 
 import ale_py
@@ -20,8 +19,7 @@ import numpy as np
 from chapter20_dqn import corridor
 from chapter20_dqn.atari import AtariFrames
 from chapter20_dqn.episodes import Player, play_episodes
-from chapter21_policy_gradient.data import STEP_CAP, check_name, hide_pictures
-from common import cli, images, inputs, rundir
+from common import cli, environments, images, inputs, rundir
 from common.errors import UserError
 
 OFFLINE = {
@@ -92,18 +90,9 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
     """
     name = args.env_name
     atari = is_atari(name)
-    check_name(name)
-    hide_pictures(render_mode)
     # The chances of a game are `AtariFrames`' own affair.
     options = {"frameskip": 1, "repeat_action_probability": 0.0} if atari else {}
-    if render_mode:
-        options["render_mode"] = render_mode
-    try:
-        with warnings.catch_warnings():  # an old environment may be the book's
-            warnings.filterwarnings("ignore", "(?s).*out of date", DeprecationWarning)
-            env = gym.make(name, max_episode_steps=-1, **options)
-    except (gym.error.Error, ModuleNotFoundError) as error:
-        raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
+    env = environments.make(name, render_mode, -1, **options)
     if render_mode and "rgb_array" not in env.metadata.get("render_modes", []):
         raise UserError(f"{name} draws no pictures",
                         "leave --display and --record away, and train with --no-video")
@@ -114,7 +103,7 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
                           args.repeat_action_probability, args.use_cumulated_reward)
     else:
         _check_spaces(name, env)
-        cap = cap or STEP_CAP
+        cap = cap or environments.STEP_CAP
         if isinstance(env.observation_space, gym.spaces.Discrete):
             env = OneHot(env)
         if args.n_action_repeat > 1:
@@ -169,7 +158,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="the rewards of the repetitions are added up; else the last one counts")
     group.add_argument("--max_episode_steps", type=cli.positive_int,
                        help="steps after which an episode is cut off (default: the environment's "
-                            f"own number, half an hour of a game, else {STEP_CAP})")
+                            f"own number, half an hour of a game, else {environments.STEP_CAP})")
     group.add_argument("--observation_dims", type=frame_size, default=[80, 80],
                        help="height and width of a game's frames")
     group.add_argument("--random_start", action=switch, default=True,

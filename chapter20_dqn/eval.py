@@ -11,30 +11,18 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import gymnasium as gym
-import keras
 import matplotlib.pyplot as plt
 import numpy as np
 
 from chapter20_dqn import data, episodes
+from chapter20_dqn.inference import load_run
 from chapter20_dqn.model import make_q_function
-from chapter20_dqn.train import build_networks
-from common import checkpoint, cli, images, results
+from common import cli, images, results
 from common.monitor import read_curve
 
 CHAPTER = "chapter20_dqn"
 ATARI_EPISODES, EPISODES = 30, 100
 BOOK_GAME = "ALE/Breakout-v5"  # "Best reward : 82" after 38.6 million steps (figure 20-6)
-
-
-def load_run(
-    args: argparse.Namespace, flags: argparse.Namespace, render_mode: str | None = None
-) -> tuple[keras.Model, gym.Env]:
-    """Returns the network of a run and its environment."""
-    env = data.make_env(flags, render_mode)
-    network, _ = build_networks(flags, env)
-    checkpoint.load(args.run_dir, args.checkpoint, online=network)
-    return network, env
 
 
 def summary(played: episodes.Played) -> dict[str, float]:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from chapter20_dqn import episodes
-from chapter20_dqn.eval import load_run
+from chapter20_dqn.inference import load_run
 from common import cli, export
 
 CHAPTER = "chapter20_dqn"

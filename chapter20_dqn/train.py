@@ -16,17 +16,17 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import gymnasium as gym
 import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter20_dqn import data, episodes, video
+from chapter20_dqn import data, episodes, film
 from chapter20_dqn.agent import Agent, empty_window, make_agent
 from chapter20_dqn.flags import add_flags
-from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
+from chapter20_dqn.inference import build_network
+from chapter20_dqn.model import huber, make_q_function, td_targets
 from chapter20_dqn.state import AgentState
-from common import cli, rundir
+from common import cli, rundir, video
 from common.errors import UserError
 from common.monitor import Monitor
 
@@ -158,18 +158,6 @@ def check_header(args: argparse.Namespace) -> None:
         )
 
 
-def build_networks(args: argparse.Namespace, env: gym.Env) -> tuple[keras.Model, keras.Model]:
-    """Builds the online and the target network, which begin as equals."""
-    space = env.observation_space
-    online, target = (
-        build_q_network((args.history_length, *space.shape), space.dtype.name,
-                        int(env.action_space.n), args.network_header_type,
-                        args.network_output_type, args.mlp_units, args.mlp_activation, args.seed)
-        for _ in range(2)
-    )
-    return online, target
-
-
 def tell(args: argparse.Namespace, network: keras.Model) -> None:
     """Says what is trained, on what."""
     _, *shape = network.input_shape
@@ -244,7 +232,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                                 (args.t_learn_start, args.t_target_q_update_freq))
     env, judged = data.make_env(args), data.make_env(args, "rgb_array" if args.video else None)
     check_header(args)
-    online, target = build_networks(args, env)
+    online, target = build_network(args, env), build_network(args, env)
     tell(args, online)
     optimizer = make_optimizer(args)
     update = make_update(online, target, optimizer, args)
@@ -277,8 +265,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             if step % (args.eval_every or every) == 0:
                 mean_return = evaluate(monitor, step, judge, q_values, online, held_out, args)
                 if state.save_if_best(-mean_return) and args.video:
-                    frames = video.film_game(judge, q_values, args.ep_test)
-                    video.write(monitor, step, "game", frames)
+                    frames = film.film_game(judge, q_values, args.ep_test)
+                    video.log_gif(monitor.writer("val"), step, "game", frames,
+                                  film.FRAMES_PER_SECOND)
         monitor.close()
     print(f"{total:,} steps, {max(player.episode for player in agent.players):,} episodes")
     if math.isinf(best := 0.0 - float(state.best)):  # no -0.0

@@ -79,6 +79,15 @@ def build_critic(observation_size: int, hidden_size: int, seed: int) -> keras.Se
     return build_mlp(observation_size, 1, hidden_size, 1.0, seed + 3, "critic")
 
 
+def build_networks(
+    env: gym.Env, hidden_size: int, seed: int
+) -> tuple[keras.Sequential, keras.Sequential]:
+    """Returns the policy and the critic of an environment."""
+    (size,) = env.observation_space.shape
+    return (build_actor(size, env.action_space, hidden_size, seed),
+            build_critic(size, hidden_size, seed))
+
+
 def log_probability(outputs: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
     """Returns log π(action), float32 of shape (batch,); a density where actions are numbers.
 

@@ -8,19 +8,15 @@ PPO, a row of numbers too.
 """
 
 import argparse
-import difflib
-import os
-import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 
-from common import cli, inputs, rundir
+from common import cli, environments, inputs, rundir
 from common.errors import UserError
 
-STEP_CAP = 1000  # for environments that would never end an episode
 TRAINING, VALIDATION, EVALUATION, UPDATES = range(1, 5)  # keys: no two uses draw the same numbers
 
 OFFLINE = {"CartPole-v0": "Gymnasium's cart with a pole, as any environment of `--env_name`"}
@@ -40,14 +36,6 @@ class Episode(NamedTuple):
     terminated: bool  # over for good; False: cut off
 
 
-def check_name(name: str) -> None:
-    """Raises UserError, with names that look alike, where Gymnasium knows no environment."""
-    if name not in gym.registry:
-        near = difflib.get_close_matches(name, gym.registry, 4, cutoff=0.4)
-        raise UserError(f"Gymnasium knows no environment {name}",
-                        f"try {', '.join(near) or 'CartPole-v1'}")
-
-
 def make_env(
     name: str, max_episode_steps: int | None = None, render_mode: str | None = None,
     boxes: bool = False,
@@ -57,37 +45,23 @@ def make_env(
     Args:
         name: as Gymnasium knows it.
         max_episode_steps: after which an episode is cut off; None is the environment's own
-            number, or STEP_CAP.
+            number, or environments.STEP_CAP.
         render_mode: "rgb_array" for pictures from `env.render()`, "human" for a window.
         boxes: actions may also be a row of numbers within bounds.
 
     Raises:
         UserError: there is no such environment, or a policy of this chapter cannot act in it.
     """
-    check_name(name)
-    hide_pictures(render_mode)
-    cap = max_episode_steps or gym.spec(name).max_episode_steps or STEP_CAP
-    try:
-        with warnings.catch_warnings():  # CartPole-v0 is old, but it is the book's
-            warnings.filterwarnings("ignore", "(?s).*out of date", DeprecationWarning)
-            env = gym.make(name, max_episode_steps=cap, render_mode=render_mode)
-    except (gym.error.Error, ModuleNotFoundError) as error:
-        raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
+    env = environments.make(name, render_mode, max_episode_steps)
     space, actions = env.observation_space, env.action_space
     row, number = is_row(space), isinstance(actions, gym.spaces.Discrete) and actions.start == 0
     if not (row and (number or (is_row(actions) and boxes))):
-        hint = ("; PPO could, see --preset pendulum" if row and is_row(actions) else
+        hint = ("; PPO could: python train_ppo.py --preset pendulum" if row and is_row(actions) else
                 " or a row of numbers" if boxes else "")
         raise UserError(f"{name} has observations {space} and actions {actions}",
                         "this policy takes a row of numbers, Box(...) of shape (n,), and gives "
                         f"one of some actions, Discrete(n){hint}")
     return env
-
-
-def hide_pictures(render_mode: str | None) -> None:
-    """Tells SDL that pictures are for no screen; else it complains on machines without one."""
-    if render_mode == "rgb_array":
-        os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 def is_row(space: gym.Space) -> bool:
@@ -97,7 +71,7 @@ def is_row(space: gym.Space) -> bool:
 
 
 def play_episode(
-    env: gym.Env, choose: Choose, rng: np.random.Generator, frames: list[np.ndarray] | None = None
+    env: gym.Env, choose: Choose, rng: np.random.Generator, look: Callable[[], None] = lambda: None
 ) -> Episode:
     """Acts until the episode ends, or is cut off.
 
@@ -105,7 +79,7 @@ def play_episode(
         env: from `make_env`.
         choose: the policy.
         rng: draws the seed of the environment.
-        frames: gets a picture of each step, uint8 (height, width, 3), if it is a list.
+        look: is called after each step.
     """
     observation, _ = env.reset(seed=int(rng.integers(2**31)))
     observations, actions, rewards, ended = [], [], [], False
@@ -115,8 +89,7 @@ def play_episode(
         observation, reward, terminated, truncated, _ = env.step(actions[-1])
         rewards.append(reward)
         ended = terminated or truncated
-        if frames is not None:
-            frames.append(env.render())
+        look()
     return Episode(np.array(observations, np.float32), np.array(actions), np.array(rewards, float),
                    np.float32(observation), terminated)
 
@@ -163,7 +136,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--env_name", default="CartPole-v0", help="name in Gymnasium")
     group.add_argument("--max_episode_steps", type=cli.positive_int,
                        help="steps after which an episode is cut off (default: the "
-                            f"environment's own number, else {STEP_CAP})")
+                            f"environment's own number, else {environments.STEP_CAP})")
 
 
 def build_parser() -> cli.Parser:

@@ -8,61 +8,20 @@ once with its actions drawn as it trained. What the training took stands beside 
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
-import gymnasium as gym
-import keras
 import matplotlib.pyplot as plt
-import numpy as np
 import tensorflow as tf
 
 from chapter21_policy_gradient import data
-from chapter21_policy_gradient.actor_critic import build_actor, choosing
-from chapter21_policy_gradient.model import build_policy, greedy, sampling
+from chapter21_policy_gradient.inference import load_run
 from common import checkpoint, cli, images, results, rundir
 from common.monitor import read_curve
 
 CHAPTER = "chapter21_policy_gradient"
 EPISODES = 100
-
-
-def verb_parser(doc: str, prog: str) -> cli.Parser:
-    """Returns the parser of a script on a finished run.
-
-    Training ends when it has succeeded, so that the newest weights are the ones that are meant.
-    """
-    return cli.verb_parser(doc, prog, checkpoint="latest")
-
-
-class Trained(NamedTuple):
-    """A policy, where it acts, and two ways to act: from an episode's random numbers to choices."""
-
-    policy: keras.Model
-    env: gym.Env
-    greedy: Callable[[np.random.Generator], data.Choose]
-    sampled: Callable[[np.random.Generator], data.Choose]
-
-
-def load_run(
-    args: argparse.Namespace, flags: argparse.Namespace, render_mode: str | None = None
-) -> Trained:
-    """Returns the policy of a run, whichever algorithm trained it, and its environment."""
-    by_ppo = flags.algorithm == "ppo"
-    env = data.make_env(flags.env_name, flags.max_episode_steps, render_mode, boxes=by_ppo)
-    (size,), space = env.observation_space.shape, env.action_space
-    if by_ppo:
-        policy = build_actor(size, space, flags.hidden_size, flags.seed)
-    else:
-        policy = build_policy(size, int(space.n), flags.hidden_size)
-    checkpoint.load(args.run_dir, args.checkpoint, policy=policy)
-    weights = policy.get_weights()
-    if by_ppo:
-        return Trained(policy, env, lambda rng: choosing(weights, space),
-                       lambda rng: choosing(weights, space, rng))
-    return Trained(policy, env, partial(greedy, weights), partial(sampling, weights))
 
 
 def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> None:
@@ -109,14 +68,15 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
               f"{returns.min():g}")
     curve = args.run_dir / "learning_curve.png"
     draw_learning_curve(args.run_dir, run.env.spec.reward_threshold, curve)
-    results.write(args, CHAPTER, flags.env_name, flags.preset, scores)
+    by_ppo = flags.algorithm == "ppo" and flags.preset == "demo"  # REINFORCE has a demo too
+    results.write(args, CHAPTER, flags.env_name, "ppo" if by_ppo else flags.preset, scores)
     print(f"the learning curve: {curve}")
     return scores["greedy"]
 
 
 def build_parser() -> cli.Parser:
-    """Returns the parser."""
-    parser = verb_parser(__doc__, "eval.py")
+    """Returns the parser; a training ends when it has succeeded: the newest weights are meant."""
+    parser = cli.verb_parser(__doc__, "eval.py", checkpoint="latest")
     results.add_publish_flag(parser)
     return parser
 

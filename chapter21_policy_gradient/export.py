@@ -19,7 +19,7 @@ import keras
 import tensorflow as tf
 
 from chapter21_policy_gradient import data
-from chapter21_policy_gradient.eval import load_run, verb_parser
+from chapter21_policy_gradient.inference import load_run
 from chapter21_policy_gradient.model import action_logits
 from common import cli, export
 
@@ -60,7 +60,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return verb_parser(__doc__, "export.py")
+    return cli.verb_parser(__doc__, "export.py", checkpoint="latest")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

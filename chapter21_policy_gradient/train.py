@@ -4,7 +4,7 @@
     python train.py --preset book                    # stops as the book does
     python train.py --env_name Acrobot-v1 --hidden_size 32
     python train.py --preset best --baseline value   # an actor and a critic
-    python train.py --algorithm ppo                  # see ppo.py
+    python train_ppo.py                              # PPO, see there
 
 Nobody tells the policy what to do: it acts, and what was followed by more reward than usual
 becomes more probable. An update takes some whole episodes; CartPole-v0 counts as solved when the
@@ -13,7 +13,6 @@ last 100 have a mean return of 195, of at most 200.
 
 import argparse
 import itertools
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
@@ -23,8 +22,9 @@ import numpy as np
 import tensorflow as tf
 from gymnasium.envs.registration import EnvSpec
 
-from chapter21_policy_gradient import data, ppo
+from chapter21_policy_gradient import data
 from chapter21_policy_gradient.baseline import make_value_baseline
+from chapter21_policy_gradient.flags import add_flags, check_algorithm
 from chapter21_policy_gradient.model import (
     action_logits,
     build_policy,
@@ -46,43 +46,13 @@ PRESETS = {
     "demo": {"max_steps": 1000},
     "book": {"stop": "batch_at_cap"},
     "best": {"hidden_size": 32, "normalize_over": "batch", "max_steps": 1000},
-    # PPO with the settings of rl-baselines3-zoo.
-    "ppo": {"algorithm": "ppo", "env_name": "CartPole-v1", "hidden_size": 64, "discount": 0.98,
-            "gae_lambda": 0.8, "learning_rate": 1e-3, "update_epochs": 20, "max_steps": 390,
-            "anneal_steps": 390},
-    "pendulum": {"algorithm": "ppo", "env_name": "Pendulum-v1", "hidden_size": 64,
-                 "discount": 0.9, "learning_rate": 1e-3, "num_envs": 4, "num_steps": 1024,
-                 "minibatch_size": 64, "max_steps": 24, "log_every": 1, "eval_every": 4},
 }
-REINFORCE_FLAGS = ("batch_size", "baseline", "normalize_over", "stop")
-PPO_FLAGS = ("num_envs", "num_steps", "minibatch_size", "clip", "entropy_coefficient",
-             "anneal_steps")
-CRITIC_FLAGS = ("gae_lambda", "update_epochs")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser; the book's script has no flags."""
     parser = cli.training_parser(__doc__, PRESETS)
-    data.add_flags(parser)
-    group = parser.add_argument_group("training")
-    group.add_argument("--algorithm", choices=["reinforce", "ppo"], default="reinforce",
-                       help="ppo alone stands for --preset ppo")
-    group.add_argument("--hidden_size", type=cli.positive_int, default=10,
-                       help="units of a hidden layer")
-    group.add_argument("--max_steps", type=cli.positive_int, default=2000, help="updates in all")
-    group.add_argument("--discount", type=cli.fraction, default=0.99,
-                       help="what a reward loses a step, looked at from before")
-    group.add_argument("--learning_rate", type=cli.positive_float, default=0.01, help="of Adam")
-    group.add_argument("--gae_lambda", type=cli.fraction, default=0.95,
-                       help="with a critic: 0 takes its word after a step, 1 at an episode's end")
-    group.add_argument("--update_epochs", type=cli.positive_int, default=10,
-                       help="with a critic: how often an update's steps are learnt from")
-    group.add_argument("--log_every", type=cli.positive_int, default=10,
-                       help="updates between two log lines")
-    group.add_argument("--eval_every", type=cli.positive_int, default=50,
-                       help="updates between two looks at the greedy policy")
-    group.add_argument("--save_every", type=cli.positive_int, default=200,
-                       help="updates between two checkpoints")
+    add_flags(parser, "reinforce")
     group = parser.add_argument_group("REINFORCE")
     group.add_argument("--batch_size", type=cli.positive_int, default=5, help="episodes an update")
     group.add_argument("--baseline", choices=["none", "value"], default="none",
@@ -95,7 +65,6 @@ def build_parser() -> cli.Parser:
                        help="mean_of_100: when the last 100 episodes have the mean return at "
                             "which Gymnasium calls the environment solved; batch_at_cap: when all "
                             "episodes of an update had to be cut off, as in the book")
-    ppo.add_flags(parser)
     return parser
 
 
@@ -159,18 +128,31 @@ def is_solved(
             and len(recent) == WINDOW and recent.mean() >= spec.reward_threshold)
 
 
+def check_flags(args: argparse.Namespace) -> None:
+    """Raises UserError if the resumed run is one of PPO, or a flag has no effect."""
+    check_algorithm(args, "reinforce")
+    idle = ("gae_lambda", "update_epochs") if args.baseline == "none" else ("normalize_over",)
+    cli.refuse_idle(args, build_parser(), PRESETS, idle, f"--baseline {args.baseline}")
+
+
+def introduce(args: argparse.Namespace, env: gym.Env) -> None:
+    """Prints what is trained, and in the demo the command of the book's run."""
+    print(f"training on {args.env_name}: {env.observation_space.shape[0]} numbers an observation, "
+          f"{env.action_space.n} actions, at most {env.spec.max_episode_steps} steps an episode")
+    if args.preset == "demo":
+        print("the book's run: python train.py --preset book")
+
+
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until the environment is solved or `--max_steps`.
 
     Returns:
         Updates, episodes and environment steps, and the mean return of the last episodes.
     """
+    check_flags(args)
     env = data.make_env(args.env_name, args.max_episode_steps)
     (observation_size,), num_actions = env.observation_space.shape, int(env.action_space.n)
-    print(f"training on {args.env_name}: {observation_size} numbers an observation, "
-          f"{num_actions} actions, at most {env.spec.max_episode_steps} steps an episode")
-    if args.preset == "demo":
-        print("the book's run: python train.py --preset book")
+    introduce(args, env)
     policy = build_policy(observation_size, num_actions, args.hidden_size, args.seed)
     optimizer = keras.optimizers.Adam(args.learning_rate)
     train_step = make_train_step(policy, optimizer)
@@ -194,9 +176,11 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         batches = collect(env, policy, args.batch_size, args.seed, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, episodes in state.steps(batches, args.max_steps, args.save_every, monitor):
+            # Update: each action becomes more probable by the weight of what followed it.
             observations = np.concatenate([episode.observations for episode in episodes])
             actions = np.concatenate([episode.actions for episode in episodes])
             loss = train_step(observations, actions, weigh(episodes))
+            # Log, with the mean return of the last hundred episodes.
             returns = data.returns(episodes)
             window.assign(tf.concat([window, returns], axis=0)[-WINDOW:])
             env_steps.assign_add(len(actions))
@@ -204,10 +188,12 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             if step % args.log_every == 0:
                 monitor.scalars(step, {"loss": loss, "episodic_return": returns.mean(),
                                        "mean_of_100": recent.mean(), "env_steps": env_steps})
+            # Evaluate the greedy policy.
             if step % args.eval_every == 0:
                 act = partial(greedy, policy.get_weights())
                 played = data.play_episodes(env, act, 10, args.seed, data.VALIDATION)
                 monitor.scalars(step, {"episodic_return": data.returns(played).mean()}, "val")
+            # Stop once the environment is solved.
             if is_solved(args.stop, env.spec, episodes, recent):
                 solved.assign(True)
                 state.save()
@@ -221,33 +207,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             "mean_of_100": float(recent.mean())}
 
 
-def check_flags(args: argparse.Namespace) -> None:
-    """Raises UserError where a preset or a flag means something that is not there."""
-    meant = PRESETS[args.preset].get("algorithm", "reinforce")
-    if args.algorithm != meant:
-        presets = [n for n, p in PRESETS.items() if p.get("algorithm", "reinforce") != meant]
-        raise UserError(f"--algorithm {args.algorithm} with --preset {args.preset}, whose "
-                        f"settings are made for {meant}", f"give --preset {' or '.join(presets)}")
-    without = REINFORCE_FLAGS if args.algorithm == "ppo" else PPO_FLAGS
-    if args.algorithm == "reinforce" and args.baseline == "none":
-        without += CRITIC_FLAGS
-    cli.refuse_idle(args, build_parser(), PRESETS, without,
-                    f"--algorithm {args.algorithm} --baseline {args.baseline}")
-
-
-def choose_algorithm(args: argparse.Namespace) -> dict[str, float]:
-    """Trains by the algorithm that is asked for."""
-    check_flags(args)
-    return ppo.train(args) if args.algorithm == "ppo" else train(args)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    argv = sys.argv[1:] if argv is None else argv
-    parser = build_parser()
-    if {"--algorithm=ppo"} & set(argv) or ("--algorithm", "ppo") in itertools.pairwise(argv):
-        parser.set_defaults(preset="ppo")
-    return cli.run_training(choose_algorithm, parser, PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,14 @@ import json
 import math
 import os
 import signal
+from argparse import Namespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from chapter15_time_series import data, eval, export, forecast, scores, train
-from chapter15_time_series.forecaster import carry_forward
+from chapter15_time_series import data, eval, export, forecast, inference, scores, train
+from chapter15_time_series.base_model import carry_forward
 from chapter15_time_series.model import (
     LOSSES,
     build_model,
@@ -440,6 +441,10 @@ def run_dir(name):
     return rundir.runs_dir() / "chapter15_time_series" / name
 
 
+def load_run(name, flags, which="best"):
+    return inference.load_run(Namespace(run_dir=run_dir(name), checkpoint=which), flags)
+
+
 def checkpoint_of(run):
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()
@@ -508,8 +513,8 @@ def test_eval_scores_each_part_from_its_own_past(capfd):
     counts = {"train": 720 - 30, "validation": 80, "test": 200}
     assert {name: metrics[name]["steps"] for name in counts} == counts
     flags = train.build_parser().parse_args(["--periodicities", "200"])
-    model, series = forecast.load_run(run_dir("ar"), flags, "best")
-    mean, _ = forecast.roll_out(model, series, 800, 250)
+    model, series = load_run("ar", flags)
+    mean, _ = inference.forecast_series(model, series, 800, 250)
     assert metrics["test"]["rolled_out_rmse"] == pytest.approx(
         eval.rmse(series.values[800:], mean[:200]))
     truth = data.sine_trend(np.arange(800, 1050))[:, None]
@@ -517,7 +522,7 @@ def test_eval_scores_each_part_from_its_own_past(capfd):
     assert metrics["fresh"]["noise_ratio"] == pytest.approx(
         metrics["fresh"]["one_step_rmse"] / 0.11547, rel=1e-4)
     later = series._replace(values=np.concatenate([series.values[:800], 0 * series.values[800:]]))
-    np.testing.assert_array_equal(forecast.roll_out(model, later, 800, 20)[0], mean[:20])
+    np.testing.assert_array_equal(inference.forecast_series(model, later, 800, 20)[0], mean[:20])
 
 
 def test_squared_loss_measures_its_residuals_on_the_validation_part(capfd):
@@ -525,9 +530,8 @@ def test_squared_loss_measures_its_residuals_on_the_validation_part(capfd):
     for name, part, *shares in (("held", slice(720, 800)),
                                 ("all", slice(30, 800), "--validation_share", "0")):
         assert train.main([*argv, *shares, "--name", name]) == 0
-        model, series = forecast.load_run(
-            run_dir(name), train.build_parser().parse_args(argv), "latest")
-        predictions = eval.make_follow(model)(series, 800, 10)[part, :1]
+        model, series = load_run(name, train.build_parser().parse_args(argv), "latest")
+        predictions = inference.make_follow(model)(series, 800, 10)[part, :1]
         errors = (np.asarray(model.normalise(series.values[part])) - predictions) ** 2
         windows = errors.reshape(-1, 10)
         expected = (windows.sum(axis=0) + errors.mean()) / (len(windows) + 1)
@@ -541,7 +545,7 @@ def test_simple_forecasts_and_scores_by_hand():
     np.testing.assert_array_equal(
         scores.seasonal_naive(filled, origins, 3, 2)[..., 0], [[1, 2, 1], [3, 5, 3]])
     np.testing.assert_array_equal(
-        scores.moving_average(filled, origins, 3, 2)[..., 0], [[1.5] * 3, [4] * 3])
+        scores.season_mean(filled, origins, 3, 2)[..., 0], [[1.5] * 3, [4] * 3])
     unit = scores.season_errors(values[:5], 2)  # |3-1|, |5-2|, |8-3|
     np.testing.assert_allclose(unit, [10 / 3])
     targets, means = scores.cut(values, origins, 0, 3), np.zeros((2, 3, 1))
@@ -573,14 +577,14 @@ def test_rolling_forecasts_know_only_what_came_before(capfd):
     assert eval.main(["--name", "rolling"]) == 0
     metrics = json.loads((run_dir("rolling") / "eval.json").read_text())["metrics"]
     flags = train.build_parser().parse_args(["--dataset", "three_waves", "--periodicities", "50"])
-    model, series = forecast.load_run(run_dir("rolling"), flags, "best")
+    model, series = load_run("rolling", flags)
     assert metrics["season"]["origins"] == 151 and metrics["window"]["windows"] == 191
     origins = np.arange(800, 951)
     mean, _ = eval.rolling(model, series, origins, 50, 30)
     for i in (0, 150):
         start = origins[i]
         alone = series._replace(values=series.values[:start], exogenous=nothing(start))
-        expected, _ = forecast.roll_out(model, alone, int(start), 50)
+        expected, _ = inference.forecast_series(model, alone, int(start), 50)
         np.testing.assert_allclose(mean[i], expected, atol=1e-5)
     error = np.abs(scores.cut(series.values, origins, 0, 50) - mean).mean()
     unit = np.abs(series.values[50:720] - series.values[:670]).mean()

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from gymnasium.utils.env_checker import check_env
 
-from chapter18_q_learning import draw, env, episodes, eval, export, planning, train
+from chapter18_q_learning import draw, env, episodes, eval, export, inference, planning, train
 from chapter18_q_learning.model import QTable, choose_action
 from common import rundir
 from common.errors import UserError
@@ -49,7 +49,7 @@ def play(args, num_episodes=None, algorithm=train.q_learning, num_tables=1):
     tables = np.full(shape, args.initial_value).tolist()
     for _ in range(num_episodes or args.max_steps):
         algorithm(maze, tables, rng, args)
-        log.append(episodes.outcome(maze.unwrapped))
+        log.append(inference.outcome(maze.unwrapped))
     return maze, tables, log
 
 
@@ -251,7 +251,7 @@ def test_best_finds_the_true_optimum_through_one_trap():
     for seed in range(3):
         args.seed = seed
         maze, tables, _ = play(args)
-        greedy = episodes.play_greedily(maze, np.array(tables[0]), args.gamma)
+        greedy = inference.play_greedily(maze, np.array(tables[0]), args.gamma)
         assert greedy == {"discounted_return": pytest.approx(55.404, abs=5e-4), "return": 95,
                           "episode_steps": 6, "success": 1}
 
@@ -303,7 +303,7 @@ def test_the_optimum_of_the_books_maps(options, discounted, total, steps):
     best = planning.find_optimum(env.make_env(args).unwrapped, args.gamma, 30)
     assert best.discounted_return == pytest.approx(discounted, abs=5e-4)
     assert (best.total_reward, best.num_steps) == (total, steps)
-    greedy = episodes.play_greedily(env.make_env(args), best.values, args.gamma)
+    greedy = inference.play_greedily(env.make_env(args), best.values, args.gamma)
     assert greedy["discounted_return"] == pytest.approx(discounted, abs=5e-4)
 
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from chapter18_q_learning import env, episodes
+from chapter18_q_learning import env, inference
 from chapter19_sarsa import compare, train
 from common import results
 from tests.test_chapter18 import Draws, play
@@ -102,7 +102,7 @@ def test_the_books_agent_hides_in_a_corner():
     args = flags("--seed", "1", "--map", "traps", "--tie_breaking", "random",
                  "--initial_value", "60")
     maze, tables, _ = play(args, algorithm=train.sarsa)
-    greedy = episodes.play_greedily(maze, np.array(tables[0]), args.gamma)
+    greedy = inference.play_greedily(maze, np.array(tables[0]), args.gamma)
     assert greedy["discounted_return"] == pytest.approx(55.404, abs=5e-4)
 
 

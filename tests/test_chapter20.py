@@ -16,7 +16,7 @@ from gymnasium.utils.env_checker import check_env
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from chapter20_dqn import atari, compare, data, episodes, play, replay, state, train, video
+from chapter20_dqn import atari, compare, data, episodes, film, play, replay, state, train
 from chapter20_dqn import eval as evaluation
 from chapter20_dqn.agent import Agent, make_agent
 from chapter20_dqn.corridor import MAPS, Corridor
@@ -662,15 +662,6 @@ def test_a_video_shows_each_step(run, tmp_path, capsys):
     assert frames == steps > 0
 
 
-def test_what_cannot_be_shown(run, tmp_path, monkeypatch, capsys):
-    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
-        monkeypatch.delenv(name, raising=False)
-    for argv, says in ((["--display"], "no screen"),
-                       (["--record", str(tmp_path / "absent" / "a.mp4")], "cannot write a video")):
-        assert play.main(argv) == 2
-        assert says in capsys.readouterr().err
-
-
 def test_a_picture_of_the_corridor():
     env = data.make_env(flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1"),
                         "rgb_array")
@@ -679,11 +670,6 @@ def test_a_picture_of_the_corridor():
     env.step(3)
     changed = (env.render() != before).any(axis=-1)[20::40, 20::40]  # one pixel a field
     np.testing.assert_array_equal(np.argwhere(changed), [[2, 0], [3, 0]])
-
-
-def test_small_pictures_are_doubled():
-    assert play.picture(np.zeros((210, 160, 3), np.uint8)).shape == (420, 320, 3)
-    assert play.picture(np.zeros((400, 600, 3), np.uint8)).shape == (400, 600, 3)
 
 
 def test_what_an_evaluation_says():
@@ -722,13 +708,13 @@ def test_a_film_shows_the_game_that_was_judged():
     q_values = lambda states: states[:, -1, 60:64, 40].astype(float)  # noqa: E731
     seen = []
     episodes.play_episodes(player, q_values, 0.5, 1, lambda p: seen.append(p.state[-1].copy()))
-    frames = video.film_game(player, q_values, 0.5)
-    assert len(frames) == min(video.MAX_FRAMES, (len(seen) + 1) // 2)
+    frames = film.film_game(player, q_values, 0.5)
+    assert len(frames) == min(film.MAX_FRAMES, (len(seen) + 1) // 2)
     np.testing.assert_array_equal(frames, seen[::2][: len(frames)])
 
 
 def test_no_video(monkeypatch):
-    monkeypatch.setattr(video, "film_game", None)
+    monkeypatch.setattr(film, "film_game", None)
     argv = ["--name", "blind", "--no-video", "--eval_every", "2", "--max_steps", "2"]
     assert train.main(argv) == 0
 

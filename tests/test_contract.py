@@ -33,6 +33,7 @@ class Chapter:
     needs: tuple[str, ...] = field(default=())  # chapters it imports
     random: bool = True  # a checkpoint holds a state of random numbers (dropout, an agent's)
     furniture: frozenset[str] = FURNITURE  # a maze takes the place of data, in chapters 18 and 19
+    script: str = "train"  # that trains it
 
     def module(self, script: str):
         return importlib.import_module(f"{self.name}.{script}")
@@ -71,13 +72,12 @@ CHAPTERS = [
          needs=("chapter18_q_learning",), verbs=(("compare", "--seeds", "1"),)),
     tiny("chapter20_dqn", "--t_learn_start", "2", "--t_train_freq", "1", "--batch_size", "4",
          "--gradient_steps", "2", "--mlp_units", "[8]", "--max_episode_steps", "15",
-         needs=("chapter21_policy_gradient",), random=False,
-         verbs=(("data",), ("play", "--num_episodes", "1"))),
+         random=False, verbs=(("data",), ("play", "--num_episodes", "1"))),
     tiny("chapter21_policy_gradient", "--batch_size", "2", "--max_episode_steps", "15",
          "--stop", "never", random=False, verbs=(("data",), ("play", "--num_episodes", "1"))),
     tiny("chapter21_policy_gradient", "--preset", "pendulum", "--hidden_size", "8",
          "--num_envs", "2", "--num_steps", "6", "--minibatch_size", "4", "--update_epochs", "2",
-         "--anneal_steps", "12", "--max_episode_steps", "15", random=False,
+         "--anneal_steps", "12", "--max_episode_steps", "15", script="train_ppo", random=False,
          verbs=(("data", "--env_name", "Pendulum-v1"), ("play", "--num_episodes", "1"),
                 ("play", "--sample"))),
 ]
@@ -95,7 +95,8 @@ def deterministic():
 
 
 def train(chapter: Chapter, name: str, steps: int = STEPS, *argv: str) -> int:
-    return chapter.main("train", *chapter.train, "--max_steps", str(steps), "--name", name, *argv)
+    return chapter.main(chapter.script, *chapter.train, "--max_steps", str(steps), "--name", name,
+                        *argv)
 
 
 def run_dir(chapter: Chapter, name: str) -> Path:
@@ -128,7 +129,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(chapter, monkeypatch, capf
         interrupt_after(patch, 5)
         assert train(chapter, "parts") == 130
     assert "step 5" in capfd.readouterr().err
-    assert chapter.main("train", "--resume") == 0
+    assert chapter.main(chapter.script, "--resume") == 0
     whole, parts = run_dir(chapter, "whole"), run_dir(chapter, "parts")
     a, b = state_of(whole), state_of(parts)
     assert a.keys() == b.keys()
@@ -140,13 +141,13 @@ def test_interrupted_and_resumed_equals_uninterrupted(chapter, monkeypatch, capf
 def test_a_finished_run_can_be_lengthened(chapter):
     assert train(chapter, "short", 4) == 0
     assert train(chapter, "long", STEPS) == 0
-    assert chapter.main("train", "--name", "short", "--max_steps", str(STEPS)) == 0
+    assert chapter.main(chapter.script, "--name", "short", "--max_steps", str(STEPS)) == 0
     short, long = (run_dir(chapter, name) / "metrics.jsonl" for name in ("short", "long"))
     assert short.read_bytes() == long.read_bytes()
 
 
 def test_presets_set_flags_that_exist(chapter):
-    module = chapter.module("train")
+    module = chapter.module(chapter.script)
     for name, flags in module.PRESETS.items():
         args = vars(module.build_parser().parse_args(["--preset", name]))
         assert flags.keys() <= args.keys()
@@ -192,15 +193,15 @@ def test_bad_use_ends_with_two_lines_and_status_2(chapter, capfd):
         assert error.startswith("error: ") and hint.startswith("hint: ")
         assert says in error, error
 
-    fails("train", "--no_such_flag", says="--no_such_flag")
-    fails("train", "--max_steps", "0", says="0 is not a whole number")
-    fails("train", "--resume", says="no run")
+    fails(chapter.script, "--no_such_flag", says="--no_such_flag")
+    fails(chapter.script, "--max_steps", "0", says="0 is not a whole number")
+    fails(chapter.script, "--resume", says="no run")
     fails("eval", says="no run")
     fails("export", "--name", "absent", says="absent")
     assert train(chapter, "run", 2) == 0
     capfd.readouterr()
-    fails("train", "--name", "run", says="nothing to do")
-    fails("train", "--name", "run", "--seed", "7", says="--seed 7 contradicts")
+    fails(chapter.script, "--name", "run", says="nothing to do")
+    fails(chapter.script, "--name", "run", "--seed", "7", says="--seed 7 contradicts")
     config = run_dir(chapter, "run") / "config.json"
     other = json.loads(config.read_text(encoding="utf-8")) | {"chapter": "chapter99_other"}
     config.write_text(json.dumps(other), encoding="utf-8")
@@ -242,7 +243,8 @@ def test_a_copied_chapter_trains_from_the_first_command_of_its_readme(chapter, t
     for folder in (chapter.name, "common", *chapter.needs):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     environment = {k: v for k, v in os.environ.items() if k != "DL21_RUNS"}
-    command = [sys.executable, "-m", f"{chapter.name}.train", *chapter.train, "--max_steps", "2"]
+    command = [sys.executable, "-m", f"{chapter.name}.{chapter.script}", *chapter.train,
+               "--max_steps", "2"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     json.loads(done.stdout.splitlines()[-1])

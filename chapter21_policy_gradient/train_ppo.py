@@ -1,7 +1,7 @@
-"""Proximal policy optimization (Schulman et al. 2017): the loop and the loss.
+"""Trains a policy by proximal policy optimization, PPO (Schulman et al. 2017).
 
-    python train.py --preset ppo                     # CartPole-v1, a minute
-    python train.py --preset pendulum                # actions that are numbers
+    python train_ppo.py                              # CartPole-v1, a minute
+    python train_ppo.py --preset pendulum            # actions that are numbers
 
 REINFORCE throws its episodes away after one step of the optimizer. PPO makes many steps with the
 same ones; an action whose probability has already changed by more than `--clip` no longer counts.
@@ -9,9 +9,8 @@ same ones; an action whose probability has already changed by more than `--clip`
 
 import argparse
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-import gymnasium as gym
 import keras
 import numpy as np
 import tensorflow as tf
@@ -19,26 +18,52 @@ import tensorflow as tf
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.actor_critic import (
     advantages,
-    build_actor,
-    build_critic,
+    build_networks,
     choosing,
     entropy,
     log_probability,
     mlp_in_numpy,
 )
+from chapter21_policy_gradient.flags import add_flags, check_algorithm
 from chapter21_policy_gradient.rollout import Actors, Rollout
 from common import cli, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
 
+CHAPTER = "chapter21_policy_gradient"
+
+# With the settings of rl-baselines3-zoo.
+PRESETS = {
+    "demo": {
+        "env_name": "CartPole-v1",
+        "discount": 0.98,
+        "gae_lambda": 0.8,
+        "update_epochs": 20,
+        "max_steps": 390,
+        "anneal_steps": 390,
+    },
+    "pendulum": {
+        "env_name": "Pendulum-v1",
+        "discount": 0.9,
+        "num_envs": 4,
+        "num_steps": 1024,
+        "minibatch_size": 64,
+        "max_steps": 24,
+        "log_every": 1,
+        "eval_every": 4,
+    },
+}
 VALUE_COEFFICIENT = 0.5  # weight of the critic's loss; both networks share a gradient's norm
 MAX_GRADIENT_NORM = 0.5
 METRICS = ("policy_loss", "value_loss", "entropy", "approximate_kl", "clip_fraction")
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of PPO alone."""
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.training_parser(__doc__, PRESETS)
+    add_flags(parser, "ppo")
+    parser.set_defaults(hidden_size=64, learning_rate=0.001)
     group = parser.add_argument_group("PPO")
     group.add_argument("--num_envs", type=cli.positive_int, default=8, help="environments")
     group.add_argument("--num_steps", type=cli.positive_int, default=32,
@@ -53,6 +78,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--anneal_steps", type=cli.positive_int,
                        help="updates in which --learning_rate and --clip fall evenly to 0 "
                             "(default: they stay)")
+    return parser
 
 
 def clipped_loss(
@@ -88,9 +114,11 @@ def make_update(
         old_log_p = log_probability(policy(observations, training=False), actions)
         totals = tf.zeros(len(METRICS))
         for rows in minibatches:
+            # Normalize the advantages over the minibatch.
             here, old = tf.gather(actions, rows), tf.gather(old_log_p, rows)
             gains = tf.gather(advantages, rows)
             gains = (gains - tf.reduce_mean(gains)) / (tf.math.reduce_std(gains) + 1e-8)
+            # Step the optimizer on the losses of policy and critic, less the entropy bonus.
             with tf.GradientTape() as tape:
                 seen = tf.gather(observations, rows)
                 outputs = policy(seen, training=True)
@@ -102,6 +130,7 @@ def make_update(
                 loss = (policy_loss + VALUE_COEFFICIENT * value_loss
                         - entropy_coefficient * undecided)
             optimizer.apply(tape.gradient(loss, variables), variables)
+            # Sum up how far the policy has moved.
             log_ratios = log_p - old
             # (r - 1) - log r, whose mean is KL(old, new) without bias, is never below 0.
             kl = tf.reduce_mean(tf.exp(log_ratios) - 1 - log_ratios)
@@ -153,11 +182,15 @@ def make_learner(
 
     def learn(step: int) -> dict[str, float]:
         rng = np.random.default_rng([args.seed, data.UPDATES, step])
+        # Anneal the learning rate and the clip range.
         left = 1 - (step - 1) / args.anneal_steps if args.anneal_steps else 1.0
         optimizer.learning_rate = args.learning_rate * left
+        # Act in all environments with the policy as it is now.
         rollout, returns = actors.collect(policy.get_weights(), args.num_steps, rng)
+        # Estimate each action's advantage, and the critic's targets.
         gains, values = estimate(rollout, critic.get_weights(), args.discount, args.gae_lambda)
         targets = gains + values
+        # Learn from the same steps for several epochs of minibatches.
         rows = draw_minibatches(rng, num_rows, args.minibatch_size, args.update_epochs)
         flat = [array.reshape(num_rows, *array.shape[2:]) for array in
                 (rollout.observations, rollout.actions, gains.astype(np.float32),
@@ -173,7 +206,7 @@ def make_learner(
     return learn
 
 
-def check(args: argparse.Namespace) -> None:
+def check_sizes(args: argparse.Namespace) -> None:
     """Raises UserError where flags of PPO do not fit together."""
     num_rows = args.num_envs * args.num_steps
     if num_rows % args.minibatch_size:
@@ -185,15 +218,6 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(
             f"--max_steps {args.max_steps} goes beyond --anneal_steps {args.anneal_steps}, where "
             "the learning rate is 0", "raise --anneal_steps, in a new run, or lower --max_steps")
-
-
-def build_networks(
-    env: gym.Env, hidden_size: int, seed: int
-) -> tuple[keras.Sequential, keras.Sequential]:
-    """Returns the policy and the critic of an environment."""
-    (size,) = env.observation_space.shape
-    return (build_actor(size, env.action_space, hidden_size, seed),
-            build_critic(size, hidden_size, seed))
 
 
 def make_optimizer(
@@ -212,7 +236,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     Returns:
         Updates and environment steps, and the mean return of the last episodes if one has ended.
     """
-    check(args)
+    check_algorithm(args, "ppo")
+    check_sizes(args)
     envs = [data.make_env(args.env_name, args.max_episode_steps, boxes=True)
             for _ in range(args.num_envs + 1)]
     judged = envs.pop()
@@ -233,6 +258,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         updates = itertools.repeat(None)
         for step, _ in state.steps(updates, args.max_steps, args.save_every, monitor):
             metrics = learn(step)
+            # Log; evaluate the greedy policy.
             if step % args.log_every == 0:
                 monitor.scalars(step, metrics)
             if step % args.eval_every == 0:
@@ -248,3 +274,12 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         print(f"the last {len(actors.recent)} episodes had a mean return of "
               f"{scores['mean_of_100']:.1f}")
     return scores
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

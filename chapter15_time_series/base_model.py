@@ -153,7 +153,7 @@ class Forecaster(keras.Model):
         return mean, tf.sqrt(variances) * self.scale
 
 
-def draw(predictions: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-    """Returns values from predicted distributions: the means where the noise is 0."""
+def sample(predictions: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
+    """Returns values sampled from predicted distributions: the means where the noise is 0."""
     means, log_variances = tf.split(predictions, 2, axis=-1)
     return means + tf.exp(0.5 * log_variances) * noise

@@ -1,20 +1,13 @@
-"""A game as a moving picture in TensorBoard, which shows an animated GIF as it shows a picture."""
-
-import io
-from collections.abc import Sequence
+"""The beginning of an evaluation's first game, filmed for TensorBoard."""
 
 import cv2
 import numpy as np
-import tensorflow as tf
-from PIL import Image
-from tensorboard.plugins.image import metadata
 
 from chapter20_dqn.episodes import Player, QValues, play_episodes
-from common.monitor import Monitor
 
 MAX_WIDTH = 160  # pixels
 EVERY, MAX_FRAMES = 2, 120  # steps from one frame to the next; frames, the first of the game
-MILLISECONDS = 60  # that a frame is shown
+FRAMES_PER_SECOND = 1000 / 60  # in TensorBoard
 
 
 def film_game(player: Player, q_values: QValues, epsilon: float) -> list[np.ndarray]:
@@ -50,23 +43,3 @@ def shrink(picture: np.ndarray) -> np.ndarray:
         return picture
     size = MAX_WIDTH, height * MAX_WIDTH // width
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
-def encode_gif(frames: Sequence[np.ndarray]) -> bytes:
-    """Returns an animated GIF of uint8 pictures, (height, width) or (height, width, 3)."""
-    first, *others = map(Image.fromarray, frames)
-    file = io.BytesIO()
-    first.save(file, "GIF", save_all=True, append_images=others, duration=MILLISECONDS, loop=0)
-    return file.getvalue()
-
-
-def write(monitor: Monitor, step: int, name: str, frames: Sequence[np.ndarray]) -> None:
-    """Writes a video to tb/val.
-
-    `tf.summary.image` encodes single pictures. This writes the record that it would, with a GIF.
-    """
-    height, width, *_ = frames[0].shape
-    record = [str(width).encode(), str(height).encode(), encode_gif(frames)]
-    kind = metadata.create_summary_metadata(display_name=None, description=None)
-    with monitor.writer("val").as_default(step):
-        tf.summary.write(name, tf.constant(record), metadata=kind)

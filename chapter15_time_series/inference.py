@@ -1,0 +1,124 @@
+"""What scripts on a trained forecaster share: predictions of whole series, and their picture."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import tensorflow as tf
+
+from chapter15_time_series import data
+from chapter15_time_series.base_model import Forecaster
+from chapter15_time_series.model import build_model
+from chapter15_time_series.scores import BAND
+from common import checkpoint, images, rundir
+
+CHAPTER = "chapter15_time_series"
+NUM_STEPS = 250  # book, sections 15.2 and 15.3
+PANEL = 9, 3  # inches of the picture of one feature
+
+
+def build_forecaster(flags: argparse.Namespace, series: data.Series) -> Forecaster:
+    """Builds the model that flags describe, for a series."""
+    return build_model(
+        len(series.names), series.exogenous.shape[1], flags.model, flags.input_window_size,
+        flags.output_window_size, flags.periodicities, flags.num_units, flags.loss, flags.l2,
+        flags.seed)
+
+
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace
+) -> tuple[Forecaster, data.Series]:
+    """Returns the trained model of a run, and its series.
+
+    Args:
+        args: of a script, with `run_dir` and `checkpoint`.
+        flags: that the run was trained with.
+    """
+    series = data.load_series(flags)
+    rundir.check_data(args.run_dir, CHAPTER, series.digest())
+    model = build_forecaster(flags, series)
+    checkpoint.load(args.run_dir, args.checkpoint, model=model)
+    return model, series
+
+
+def make_follow(model: Forecaster) -> Callable[[data.Series, int, int], np.ndarray]:
+    """Returns a function that predicts a series from true values; its graph is traced once."""
+    predict = tf.function(model.follow)
+
+    def follow(series: data.Series, stop: int, ahead: int = 1) -> np.ndarray:
+        """Predicts the steps up to `stop`; see `WindowModel.follow`, also for what is returned."""
+        outside = series.exogenous[: stop + model.num_outputs]
+        exogenous = model.normalise_exogenous(outside[None])[0]
+        values = tf.convert_to_tensor(model.normalise(series.values[:stop]))
+        return predict(tf.constant(series.times(0, stop)), exogenous, values, ahead).numpy()
+
+    return follow
+
+
+def picture_steps(parts: data.Parts, flags: argparse.Namespace) -> int:
+    """Returns how far to roll out: over the test part; as far as the book where there is none.
+
+    A formula, which has no end, is rolled out as far as in the book at least.
+    """
+    test = parts.end - parts.test
+    return test if test and not data.is_formula(flags) else max(NUM_STEPS, test)
+
+
+def forecast_series(
+    model: Forecaster, series: data.Series, start: int, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Predicts the steps from `start` on from all before it, feeding predictions back.
+
+    Where exogenous values are not known so far ahead, the last ones stay.
+
+    Returns:
+        Mean and standard deviation, float32 of shape (steps, features).
+    """
+    times, values = series.times(0, start)[None], series.values[None, :start]
+    exogenous = series.exogenous[: start + steps + model.num_outputs]  # to the last window's end
+    missing = max(0, start + steps - len(exogenous))
+    unknown = np.full((missing, exogenous.shape[1]), np.nan, np.float32)
+    exogenous = np.concatenate([exogenous, unknown])[None]
+    mean, sigma = tf.function(model.forecast)(times, exogenous, values, tf.constant(steps))
+    return mean[0].numpy(), sigma[0].numpy()
+
+
+def draw_forecast(
+    png: Path,
+    series: data.Series,
+    start: int,
+    rolled_out: tuple[np.ndarray, np.ndarray],
+    history: int,
+    followed: np.ndarray | None = None,
+) -> None:
+    """Draws a series and what a model makes of it, one panel for each feature.
+
+    Args:
+        png: where to.
+        series: the series.
+        start: the first step that was rolled out.
+        rolled_out: mean and standard deviation, of shape (steps, features).
+        history: how many steps before `start` to show.
+        followed: what was predicted from true values, of shape (steps, features), from step 0 on.
+    """
+    mean, sigma = rolled_out
+    first, end = max(0, start - history), len(series.values)
+    width, height = PANEL
+    count = len(series.names)
+    figure, axes = plt.subplots(count, 1, figsize=(width, height * count), sharex=True,
+                                squeeze=False)
+    seen, future = series.labels(first, end), series.labels(start, start + len(mean))
+    for i, (axis, name) in enumerate(zip(axes[:, 0], series.names, strict=True)):
+        axis.plot(seen, series.values[first:, i], "k-", linewidth=0.8, label="observed")
+        if followed is not None:
+            axis.plot(seen[: len(followed) - first], followed[first:, i], "C0-", linewidth=0.8,
+                      label="one step ahead")
+        axis.plot(future, mean[:, i], "C1-", label="rolled out")
+        axis.fill_between(future, mean[:, i] - BAND * sigma[:, i], mean[:, i] + BAND * sigma[:, i],
+                          color="C1", alpha=0.25, linewidth=0, label="90 %")
+        axis.axvline(future[0], color="0.6", linestyle=":")
+        axis.set_ylabel(name)
+    axes[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False)
+    images.save_figure(png, figure)

@@ -1,0 +1,56 @@
+"""What scripts on a finished run share: its maze and table, and an episode without chance."""
+
+import argparse
+
+import gymnasium as gym
+import numpy as np
+
+from chapter18_q_learning import env as mazes
+from chapter18_q_learning.model import QTable, num_tables
+from common import checkpoint, rundir
+
+CHAPTER = "chapter18_q_learning"
+
+
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace, chapter: str = CHAPTER
+) -> tuple[mazes.Maze, QTable]:
+    """Returns the maze of a run, and its table as it was learnt.
+
+    Args:
+        args: of a script, with `run_dir` and `checkpoint`.
+        flags: that the run was trained with.
+        chapter: 18 or 19, whose run it is.
+    """
+    maze = mazes.make_env(flags).unwrapped
+    rundir.check_data(args.run_dir, chapter, maze.digest())
+    table = QTable(maze.observation_space.n, maze.action_space.n, num_tables(flags.algorithm))
+    checkpoint.load(args.run_dir, args.checkpoint, table=table)
+    return maze, table
+
+
+def outcome(maze: mazes.Maze) -> dict[str, float]:
+    """Returns what is logged of an episode that has just ended."""
+    return {"episode_steps": maze.num_steps, "return": maze.total_reward,
+            "success": int(maze.found)}
+
+
+def play_greedily(env: gym.Env[int, int], values: np.ndarray, gamma: float) -> dict[str, float]:
+    """Plays one episode by the best actions alone, the first one of equals.
+
+    Args:
+        env: the maze.
+        values: of shape (states, actions).
+        gamma: of the discounted return.
+
+    Returns:
+        The return, discounted and not, the steps, and whether the treasure was reached (1 or 0).
+    """
+    actions = values.argmax(axis=1)  # (states,)
+    (state, _), ended, discounted, discount = env.reset(), False, 0.0, 1.0
+    while not ended:
+        state, reward, terminated, truncated, _ = env.step(int(actions[state]))
+        discounted += discount * reward
+        discount *= gamma
+        ended = terminated or truncated
+    return {"discounted_return": discounted, **outcome(env.unwrapped)}

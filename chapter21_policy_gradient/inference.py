@@ -1,0 +1,49 @@
+"""What scripts on a finished run share: its policy, its environment, and two ways to act."""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import gymnasium as gym
+import keras
+import numpy as np
+
+from chapter21_policy_gradient import data
+from chapter21_policy_gradient.actor_critic import build_actor, choosing
+from chapter21_policy_gradient.model import build_policy, greedy, sampling
+from common import checkpoint
+
+
+class Trained(NamedTuple):
+    """A policy, where it acts, and two ways to act: from an episode's random numbers to choices."""
+
+    policy: keras.Model
+    env: gym.Env
+    greedy: Callable[[np.random.Generator], data.Choose]
+    sampled: Callable[[np.random.Generator], data.Choose]
+
+
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace, render_mode: str | None = None
+) -> Trained:
+    """Returns the policy of a run, whichever algorithm trained it, and its environment.
+
+    Args:
+        args: of a script, with `run_dir` and `checkpoint`.
+        flags: that the run was trained with.
+        render_mode: of the environment, see `make_env`.
+    """
+    by_ppo = flags.algorithm == "ppo"
+    env = data.make_env(flags.env_name, flags.max_episode_steps, render_mode, boxes=by_ppo)
+    (size,), space = env.observation_space.shape, env.action_space
+    if by_ppo:
+        policy = build_actor(size, space, flags.hidden_size, flags.seed)
+    else:
+        policy = build_policy(size, int(space.n), flags.hidden_size)
+    checkpoint.load(args.run_dir, args.checkpoint, policy=policy)
+    weights = policy.get_weights()
+    if by_ppo:
+        return Trained(policy, env, lambda rng: choosing(weights, space),
+                       lambda rng: choosing(weights, space, rng))
+    return Trained(policy, env, partial(greedy, weights), partial(sampling, weights))

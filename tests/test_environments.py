@@ -1,0 +1,90 @@
+"""Environments: names, caps, windows and recordings."""
+
+import os
+from types import SimpleNamespace
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from common import environments
+from common.errors import UserError
+from tests.test_video import read_gif
+
+
+def play_flags(**changes) -> SimpleNamespace:
+    return SimpleNamespace(**{"display": False, "record": None} | changes)
+
+
+def test_names_that_look_alike_are_offered():
+    environments.check_name("CartPole-v1")
+    with pytest.raises(UserError, match="knows no environment CartPol-v0") as error:
+        environments.make("CartPol-v0")
+    assert "CartPole-v0" in error.value.hint
+
+
+def test_what_cannot_be_made_is_told():
+    gym.register("Broken-v0", "absent_package:Env")
+    try:
+        with pytest.raises(UserError, match="cannot make Broken-v0"):
+            environments.make("Broken-v0")
+    finally:
+        del gym.registry["Broken-v0"]
+
+
+def test_what_has_no_cap_gets_one():
+    gym.register("Endless-v0", gym.spec("CartPole-v1").entry_point)
+    try:
+        for cap, expected in ((None, environments.STEP_CAP), (7, 7), (-1, None)):
+            env = environments.make("Endless-v0", None, cap)
+            assert env.spec.max_episode_steps == expected
+    finally:
+        del gym.registry["Endless-v0"]
+    assert environments.make("CartPole-v0").spec.max_episode_steps == 200
+
+
+def test_windows_need_no_opengl_and_pictures_no_screen(monkeypatch):
+    monkeypatch.setattr(os, "environ", {"DISPLAY": ":0"})
+    assert environments.render_mode(play_flags(display=True)) == "human"
+    assert os.environ["SDL_RENDER_DRIVER"] == "software"
+    assert os.environ["SDL_FRAMEBUFFER_ACCELERATION"] == "0"
+    environments.hide_pictures("human")
+    assert "SDL_VIDEODRIVER" not in os.environ
+    environments.hide_pictures("rgb_array")
+    assert os.environ["SDL_VIDEODRIVER"] == "dummy"
+
+
+def test_what_cannot_be_shown(tmp_path, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    for changes, says in (({"display": True}, "no screen"),
+                          ({"display": True, "record": "a.mp4"}, "both"),
+                          ({"record": str(tmp_path / "absent" / "a.mp4")}, "cannot write a video"),
+                          ({"record": str(tmp_path / "a.avi")}, "cannot write a video")):
+        with pytest.raises(UserError, match=says):
+            environments.render_mode(play_flags(**changes))
+    record = play_flags(record=str(tmp_path / "a.mp4"))
+    assert environments.render_mode(record) == "rgb_array"
+    assert environments.render_mode(play_flags()) is None
+
+
+def test_a_recording_has_a_frame_a_step(tmp_path, capsys):
+    env = environments.make("CartPole-v1", "rgb_array")
+    env.reset(seed=0)
+    path, seen = tmp_path / "pole.gif", []
+    rate = environments.frame_rate(env)
+    with environments.recorder(play_flags(record=str(path)), env, rate) as look:
+        for action in (0, 1, 1):
+            env.step(action)
+            look()
+            seen.append(env.render())
+    np.testing.assert_array_equal(read_gif(path), seen)
+    assert capsys.readouterr().out == f"{path}: 3 frames\n"
+    with environments.recorder(play_flags(), env, rate) as look:
+        look()
+    assert capsys.readouterr().out == ""
+
+
+def test_small_frames_are_doubled():
+    for shape, expected in (((210, 160, 3), (420, 320, 3)), ((400, 600, 3), (400, 600, 3))):
+        assert environments.enlarge(np.zeros(shape, np.uint8)).shape == expected
