@@ -1,19 +1,17 @@
-"""Exact resume: everything a run needs to go on, saved and restored as one.
+"""Exact resume: everything a run needs to continue, saved and restored as one.
 
-`TrainState` holds weights, optimizer slots, random-number state and the step. Explicit loops go
-through `TrainState.steps`, `fit` through `FitCallback`; both leave at a step's end when the user
-presses Ctrl-C, and both resume to the last bit.
+`TrainState` holds weights, optimizer slots, the state of random numbers, and the step. A training
+loop iterates over `TrainState.steps`, `model.fit` goes through `common.fit`. Both leave at the end
+of a step on Ctrl-C, and both resume bit for bit.
 """
 
 import itertools
-import signal
+import math
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import keras
@@ -21,54 +19,30 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from common import rundir
-from common.errors import Interrupted, UserError
+from common.errors import Interrupted, UserError, stop_signals
 from common.monitor import Monitor
 
-KEEP = 5  # numbered checkpoints that stay; best/ is kept beside them
+KEEP = 5  # numbered checkpoints to keep; best/ is kept beside them
 READ_ERRORS = AssertionError, ValueError, IndexError, tf.errors.OpError
 
 
 def weights(model: Any) -> list[tf.Variable]:
-    """Returns the variables of a model that a checkpoint must hold, in their fixed order.
+    """Returns the variables of a model that a checkpoint must hold, in a fixed order.
 
-    A Keras model itself is no safe thing to hand to `tf.train.Checkpoint`: layers in a plain
-    Python list are not followed, and nothing says so.
+    `tf.train.Checkpoint` is not safe on a Keras model itself: it does not follow layers in a plain
+    Python list, without a warning.
     """
     if isinstance(model, keras.Layer):
         return [variable.value for variable in model.weights]
     return list(model.variables)
 
 
-@contextmanager
-def stop_signals() -> Iterator[threading.Event]:
-    """Turns SIGINT and SIGTERM into a flag for the length of a training run.
-
-    A second signal acts as it did before, so that a hanging run can still be killed.
-    """
-    stop = threading.Event()
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        stop.set()
-        signal.signal(number, previous[number])
-        with suppress(OSError, RuntimeError):  # stderr may be gone (`| tee`), or in use just now
-            print("stopping after this step; once more to stop at once", file=sys.stderr)
-
-    for number in previous:
-        signal.signal(number, handle)
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
 class TrainState:
-    """A run's whole state, in `checkpoints/` of its folder.
+    """The whole state of a run, in `checkpoints/` of its folder.
 
-    Optimizer slots are built before anything is restored (slots that come into being later are
-    silently lost), and the states of all seed generators are saved by hand (no Keras format
-    does). With both, a resumed run equals an uninterrupted one to the last bit.
+    Optimizer slots are built before anything is restored (slots built later are silently lost),
+    and the states of all seed generators are saved explicitly (no Keras format does that). With
+    both, a resumed run equals an uninterrupted one bit for bit.
     """
 
     def __init__(
@@ -78,13 +52,13 @@ class TrainState:
         optimizers: dict[str, tuple[keras.Optimizer, list[Any]]] | None = None,
         **extra: Any,
     ):
-        """Restores the newest checkpoint of the run, if it has one.
+        """Restores the latest checkpoint of the run, if it has one.
 
         Args:
             run_dir: the run folder.
-            models: built Keras models or `tf.Module`s, by name; what `load` restores.
-            optimizers: by name, each with the variables it trains.
-            **extra: other trackable objects (carried LSTM states, metrics ...).
+            models: built Keras models or `tf.Module`s, by name, as for `load`.
+            optimizers: by name, each with the variables that it updates.
+            **extra: other trackable objects (carried LSTM states, running means ...).
         """
         optimizers = optimizers or {}
         for optimizer, variables in optimizers.values():
@@ -99,7 +73,7 @@ class TrainState:
         self._run_dir = run_dir
         self._weights = {name: weights(model) for name, model in models.items()}
         self.step = tf.Variable(0, dtype=tf.int64)
-        self.best = tf.Variable(float("inf"), dtype=tf.float64)
+        self.best = tf.Variable(math.inf, dtype=tf.float64)  # infinite: no best one yet
         self.cpu_seconds = tf.Variable(0.0, dtype=tf.float64)
         self.wall_seconds = tf.Variable(0.0, dtype=tf.float64)
         self._checkpoint = tf.train.Checkpoint(
@@ -109,18 +83,18 @@ class TrainState:
             **{f"{name}_optimizer": optimizer for name, (optimizer, _) in optimizers.items()},
         )
         folder = run_dir / "checkpoints"
-        self._newest = tf.train.CheckpointManager(self._checkpoint, str(folder), KEEP)
+        self._latest = tf.train.CheckpointManager(self._checkpoint, str(folder), KEEP)
         self._best = tf.train.CheckpointManager(self._checkpoint, str(folder / "best"), 1)
         self._clock = time.process_time(), time.monotonic()
         self.restore()
 
     def restore(self) -> None:
-        """Reads the newest checkpoint, if there is one.
+        """Reads the latest checkpoint, if there is one.
 
         Raises:
             UserError: the checkpoint does not fit the model.
         """
-        if (path := newest(self._run_dir, "latest")) is None:
+        if (path := choose(self._run_dir, "latest")) is None:
             return
         try:
             self._checkpoint.restore(path).assert_consumed()
@@ -128,14 +102,14 @@ class TrainState:
             raise unusable(path, error, "start a new run with another --name") from error
 
     def save(self, best: bool = False) -> None:
-        """Writes a checkpoint; it counts only once it is whole, see `rundir.newest_checkpoint`.
+        """Writes a checkpoint; only a whole one counts, see `rundir.latest_checkpoint`.
 
         Args:
-            best: write `checkpoints/best/`, which holds one, instead of the numbered series.
+            best: write `checkpoints/best/`, which holds one, instead of a numbered one.
 
         Raises:
-            UserError: the disk is full or not writable, or a weight is not finite; the earlier
-                checkpoints stay.
+            UserError: the disk is full or not writable, or a weight is not finite; earlier
+                checkpoints are kept.
         """
         for variable in itertools.chain.from_iterable(self._weights.values()):
             if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
@@ -147,18 +121,24 @@ class TrainState:
         self.cpu_seconds.assign_add(cpu - self._clock[0])
         self.wall_seconds.assign_add(wall - self._clock[1])
         self._clock = cpu, wall
-        manager = self._best if best else self._newest
+        manager = self._best if best else self._latest
         try:
             manager.save(checkpoint_number=self.step)
         except (OSError, tf.errors.OpError) as error:
             raise UserError(
                 f"cannot save step {int(self.step)}: {str(error).splitlines()[0]}",
-                f"free some space; the newest whole checkpoint is {manager.latest_checkpoint}",
+                f"free some space; the latest whole checkpoint is {manager.latest_checkpoint}",
             ) from error
 
-    def save_if_best(self, value: float) -> bool:
-        """Saves to best/ if `value`, a validation loss, is the lowest so far."""
-        if value >= float(self.best):
+    def save_if_best(self, value: float, highest: bool = False) -> bool:
+        """Saves to best/ if a validation score is the best so far, and returns whether it is.
+
+        Args:
+            value: the score, finite.
+            highest: whether the highest is the best (accuracy, return), not the lowest (a loss).
+        """
+        best = float(self.best)
+        if math.isfinite(best) and (value <= best if highest else value >= best):
             return False
         self.best.assign(value)
         self.save(best=True)
@@ -167,18 +147,17 @@ class TrainState:
     def steps(
         self, batches: Iterable[Any], max_steps: int, save_every: int, monitor: Monitor
     ) -> Iterator[tuple[int, Any]]:
-        """Yields `(step, batch)` up to `max_steps`, saving as it goes.
+        """Yields `(step, batch)` up to `max_steps`, with a progress bar, and saves checkpoints.
 
         The stream must begin at the batch after the restored step. `step` counts from 1: it is
-        the number of optimizer updates once the loop's body has run.
+        the number of optimizer updates after the body of the loop has run.
 
         Raises:
-            Interrupted: after saving, when SIGINT or SIGTERM came.
+            Interrupted: after saving, on SIGINT or SIGTERM.
         """
         first = int(self.step) + 1
         bar = tqdm(total=max_steps, initial=first - 1, unit="step", disable=None)
-        with stop_signals() as stop, bar:
-            monitor.bar = bar
+        with stop_signals() as stop, bar, monitor.showing(bar):
             for step, batch in zip(range(first, max_steps + 1), batches, strict=False):
                 self.step.assign(step)
                 yield step, batch
@@ -186,100 +165,42 @@ class TrainState:
                 self.end_step(max_steps, save_every, stop)
 
     def end_step(self, max_steps: int, save_every: int, stop: threading.Event) -> None:
-        """Saves after the first, every `save_every`-th and the last step, and on a stop."""
+        """Saves after the first, every `save_every`-th and the last step, and when stopping."""
         step, stopping = int(self.step), stop.is_set()
         if step in (1, max_steps) or step % save_every == 0 or stopping:
             self.save()
         if stopping and step < max_steps:
-            raise Interrupted(f"stopped and saved at step {step}; --resume goes on from there")
+            raise Interrupted(f"stopped and saved at step {step}; --resume continues from there")
 
 
-class FitCallback(keras.callbacks.Callback):
-    """Gives `model.fit` what `TrainState.steps` gives a loop.
-
-    One `fit` of `steps_per_epoch=max_steps - step` batches is one training run: the unit is the
-    optimizer step, so a run can stop and resume anywhere, not only where an epoch ends.
-    """
-
-    def __init__(
-        self,
-        state: TrainState,
-        monitor: Monitor,
-        max_steps: int,
-        save_every: int,
-        log_every: int,
-        eval_every: int,
-        evaluate: Callable[[int], bool],
-    ):
-        """Logs every `log_every` steps; calls `evaluate(step)` every `eval_every` and at the end.
-
-        Training ends early where `evaluate`, which must leave the model's metrics alone, returns
-        True.
-
-        Build `state` with the metrics of the model among its `extra`, so that the means of a
-        logged window survive a stop inside it.
-        """
-        super().__init__()
-        self.state, self.monitor, self.evaluate = state, monitor, evaluate
-        self.max_steps, self.save_every = max_steps, save_every
-        self.log_every, self.eval_every = log_every, eval_every
-        self._stop = threading.Event()
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Restores once more, because `fit` has just reset the metrics."""
-        self.state.restore()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Logs, evaluates, saves, and leaves if asked to."""
-        step = int(self.state.step.assign_add(1))
-        if step % self.log_every == 0:
-            rate = self.model.optimizer.learning_rate
-            self.monitor.scalars(step, {**logs, "learning_rate": rate})
-            self.model.reset_metrics()
-        if step % self.eval_every == 0 or step == self.max_steps:
-            self.model.stop_training = self.evaluate(step)
-        self.monitor.bar.update()
-        last = step if self.model.stop_training else self.max_steps
-        self.state.end_step(last, self.save_every, self._stop)
-
-    def fit(self, model: keras.Model, batches: tf.data.Dataset) -> None:
-        """Runs `model.fit` over an endless stream from the restored step to `max_steps`."""
-        done = int(self.state.step)
-        bar = tqdm(total=self.max_steps, initial=done, unit="step", disable=None)
-        with stop_signals() as self._stop, bar:
-            self.monitor.bar = bar
-            model.fit(batches, steps_per_epoch=self.max_steps - done, callbacks=[self],
-                      shuffle=False, verbose=0)
-
-
-def newest(run_dir: Path, which: str) -> str | None:
-    """Returns the path of a run's checkpoint, None where it has none.
+def choose(run_dir: Path, which: str) -> str | None:
+    """Returns the path of a checkpoint of a run, None if it has none.
 
     Args:
         run_dir: the run folder.
-        which: "latest", or "best": the newest where no best one was kept.
+        which: "latest", or "best": the latest if no best one was kept.
     """
-    best = rundir.newest_checkpoint(run_dir / "checkpoints" / "best") if which == "best" else None
-    return best or rundir.newest_checkpoint(run_dir / "checkpoints")
+    best = rundir.latest_checkpoint(run_dir / "checkpoints" / "best") if which == "best" else None
+    return best or rundir.latest_checkpoint(run_dir / "checkpoints")
 
 
 def load(run_dir: Path, which: str, **models: Any) -> str:
-    """Restores trained weights into models built by the caller; returns the checkpoint's path.
+    """Restores trained weights into built models, and returns the path of the checkpoint.
 
-    Says so where the newest is taken because no best one was kept.
+    Tells on stderr if it takes the latest because no best one was kept.
 
     Args:
         run_dir: the run folder.
-        which: see `newest`.
-        **models: under the names that `TrainState` got.
+        which: see `choose`.
+        **models: by the names that `TrainState` got.
 
     Raises:
         UserError: there is no checkpoint, or it holds another architecture.
     """
-    if (path := newest(run_dir, which)) is None:
+    if (path := choose(run_dir, which)) is None:
         raise UserError(f"{run_dir} has no {which} checkpoint", "train first: python train.py")
-    if which == "best" and path == newest(run_dir, "latest"):
-        print(f"no best checkpoint was kept: taking the newest, {path}", file=sys.stderr)
+    if which == "best" and path == choose(run_dir, "latest"):
+        print(f"no best checkpoint was kept: taking the latest, {path}", file=sys.stderr)
     try:
         values = {name: weights(model) for name, model in models.items()}
         status = tf.train.Checkpoint(**values).restore(path)
@@ -295,39 +216,14 @@ def load(run_dir: Path, which: str, **models: Any) -> str:
 
 
 def unusable(path: str, error: Exception, hint: str) -> UserError:
-    """Returns what to say of a checkpoint that cannot be restored; the hint is for another model's.
+    """Returns the error of a checkpoint that cannot be restored; `hint` is for a wrong model.
 
-    Of another model's checkpoint weights are left over or missing, or have other shapes; all else
-    comes of files that cannot be read.
+    With the checkpoint of another model, weights are left over, missing, or of other shapes; any
+    other error comes from files that cannot be read.
     """
     reason = str(error).splitlines()[0]
     misfits = AssertionError, ValueError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError
     if not isinstance(error, misfits):
         return UserError(f"{path} is damaged: {reason}",
-                         f"remove {path}.*: an older checkpoint is taken, if there is one")
+                         f"remove {path}.*: an older checkpoint is used, if there is one")
     return UserError(f"{path} does not fit this model: {reason}", hint)
-
-
-def usage(run_dir: Path, which: str) -> dict[str, Any]:
-    """Returns what a run took: steps, minutes, and its `which` checkpoint with its steps.
-
-    That checkpoint is called "best" only where a best one was kept.
-    """
-
-    def read(path: str | None) -> dict[str, float]:
-        names = ("step", "cpu_seconds", "wall_seconds")
-        try:
-            reader = tf.train.load_checkpoint(path)
-            return {n: float(reader.get_tensor(f"{n}/.ATTRIBUTES/VARIABLE_VALUE")) for n in names}
-        except READ_ERRORS as error:
-            raise unusable(path, error, "name another run with --name or --run_dir") from error
-
-    chosen = newest(run_dir, which)
-    last = read(newest(run_dir, "latest") or chosen)
-    return {
-        "steps": int(last["step"]),
-        "checkpoint": "best" if Path(chosen).parent.name == "best" else "latest",
-        "checkpoint_step": int(read(chosen)["step"]),
-        "minutes_two_cores": round(last["cpu_seconds"] / 2 / 60, 2),
-        "wall_minutes": round(last["wall_seconds"] / 60, 2),
-    }

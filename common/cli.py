@@ -1,94 +1,109 @@
-"""Command lines: the shared flags, presets, what a resume may change, and how errors end.
+"""Command lines: shared flags, presets, what a resumed run may change, and how errors end.
 
-A script's `main` is one call: `run_training` for `train.py`, `run_verb` for everything that works
-on a finished run (`eval.py`, `export.py`, `sample.py` ...).
+The `main` of a script is one call: `run_training` for a training script, `run_verb` for a script
+that uses a finished run (`eval.py`, `export.py`, `sample.py` ...).
 """
 
 import argparse
-import errno
-import json
 import math
-import os
 import shlex
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 import keras
 
 from common import rundir
-from common.errors import Interrupted, UserError
+from common.errors import UserError, exit_status
 
-DISK_FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
-BAD_PATH = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EROFS}
+RUN_FLAGS = {"name", "resume", "run_dir"}  # they choose the run and are no part of it
 
-Presets = dict[str, dict[str, Any]]
-
-# What a resumed run may change. Every other flag shapes the model or the data and stays fixed.
-FREE_FLAGS = {
-    "data_dir", "epochs", "eval_episodes", "eval_every", "input_file", "log_every", "max_steps",
-    "name", "patience", "render", "resume", "run_dir", "sample_every", "save_every", "speed",
-    "strategy", "video",
-}
+# Of the flags that all chapters have: what a resume may change, and what can differ between two
+# runs of one recipe. A chapter declares its own.
+FREE = {"data_dir", "eval_every", "log_every", "max_steps", "save_every"}
+NEUTRAL = {"data_dir", "dataset", "log_every", "preset", "save_every", "seed"}
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors look like all our errors."""
+    """An argument parser that knows its script.
+
+    Attributes:
+        chapter: name of the script's folder.
+        presets: default values of flags, by the name of the preset.
+        free: flags that a resumed run may change.
+        neutral: flags that do not change what a preset stands for.
+    """
+
+    def __init__(
+        self, file: str, doc: str, presets: Mapping[str, dict[str, Any]] | None = None,
+        free: Collection[str] = (), neutral: Collection[str] = (),
+    ):
+        """Makes a parser without flags for the script `file`, whose docstring the help shows."""
+        path = Path(file).resolve()
+        super().__init__(prog=path.name, description=doc, formatter_class=Formatter,
+                         allow_abbrev=False)
+        self.chapter, self.presets = path.parent.name, presets or {}
+        self.free, self.neutral = FREE | set(free), NEUTRAL | set(neutral)
 
     def error(self, message: str) -> NoReturn:
-        """Raises UserError in place of argparse's usage dump."""
+        """Raises UserError instead of printing argparse's usage."""
         raise UserError(message, f"python {self.prog} --help lists the flags")
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    """Keeps a docstring's line breaks, and tells each default that tells something."""
+    """Keeps the line breaks of a docstring and shows the defaults that say something."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         silent = action.default in (None, False, "")
         return action.help if silent else super()._get_help_string(action)
 
 
-def build_parser(doc: str, prog: str) -> Parser:
-    """Returns a parser that shows a script's docstring."""
-    return Parser(prog=prog, description=doc, formatter_class=Formatter, allow_abbrev=False)
+def training_parser(
+    file: str, doc: str, presets: Mapping[str, dict[str, Any]],
+    free: Collection[str] = (), neutral: Collection[str] = (),
+) -> Parser:
+    """Returns a parser with the flags that every training script has.
 
-
-def training_parser(doc: str, presets: Presets) -> Parser:
-    """Returns a parser with the flags that every `train.py` has."""
-    parser = build_parser(doc, "train.py")
+    Args:
+        file: `__file__` of the script.
+        doc: its docstring.
+        presets: default values by the name of the preset; the first is the default.
+        free: the chapter's own flags that a resumed run may change. All others are fixed.
+        neutral: the chapter's own flags that do not change what a preset stands for.
+    """
+    parser = Parser(file, doc, presets, free, neutral)
     rows = (f"  {name}: " + " ".join(f"--{k} {v}" for k, v in flags.items())
             for name, flags in presets.items())
-    parser.epilog = "\n".join(["presets, what they set in place of the defaults above:", *rows])
+    parser.epilog = "\n".join(["presets, and the flags that they set:", *rows])
     group = parser.add_argument_group("run")
     group.add_argument("--preset", choices=list(presets), default=next(iter(presets)),
-                       help="named set of defaults; flags that are typed win over it")
+                       help="named set of defaults; typed flags override it")
     group.add_argument("--name", help="run folder runs/<chapter>/<name>; resumed if it exists")
-    group.add_argument("--run_dir", help="run folder anywhere; resumed if it exists")
-    group.add_argument("--resume", action="store_true", help="go on with the newest run")
-    group.add_argument("--seed", type=seed, default=0, help="seed of all randomness")
+    group.add_argument("--run_dir", help="path of the run folder; resumed if it exists")
+    group.add_argument("--resume", action="store_true", help="resume the latest run")
+    group.add_argument("--seed", type=seed, default=0, help="seed of all random numbers")
     return parser
 
 
-def verb_parser(doc: str, prog: str, checkpoint: str = "best") -> Parser:
-    """Returns a parser with the flags of every script that works on a finished run.
+def verb_parser(file: str, doc: str, checkpoint: str = "best") -> Parser:
+    """Returns a parser with the flags of every script that uses a finished run.
 
     Args:
-        doc: docstring of the script.
-        prog: its name.
+        file: `__file__` of the script.
+        doc: its docstring.
         checkpoint: the default; "latest" where no validation chooses a best one.
     """
-    parser = build_parser(doc, prog)
-    parser.add_argument("--name", help="the run runs/<chapter>/<name> (default: the newest run)")
-    parser.add_argument("--run_dir", help="the run folder itself")
+    parser = Parser(file, doc)
+    parser.add_argument("--name", help="the run runs/<chapter>/<name> (default: the latest run)")
+    parser.add_argument("--run_dir", help="path of the run folder")
     parser.add_argument("--checkpoint", choices=["best", "latest"], default=checkpoint,
-                        help="which weights: the best on validation, or the newest")
+                        help="which weights: the best on validation data, or the latest")
     return parser
 
 
 def number(kind: type, low: float, high: float, what: str) -> Callable[[str], float]:
-    """Makes an argparse `type` that accepts numbers from `low` to `high`."""
+    """Returns an argparse `type` that accepts numbers in [low, high], described as `what`."""
 
     def parse(text: str) -> float:
         try:
@@ -102,159 +117,129 @@ def number(kind: type, low: float, high: float, what: str) -> Callable[[str], fl
     return parse
 
 
-TINY = sys.float_info.min
+TINY, HUGE = sys.float_info.min, sys.float_info.max
 positive_int = number(int, 1, math.inf, "a whole number of at least 1")
 non_negative_int = number(int, 0, math.inf, "a whole number of at least 0")
-positive_float = number(float, TINY, sys.float_info.max, "a number above 0")
-fraction = number(float, 0, 1, "between 0 and 1")
-keep_prob = number(float, TINY, 1, "above 0 and at most 1")
-share = number(float, TINY, math.nextafter(1, 0), "above 0 and below 1")
+positive_float = number(float, TINY, HUGE, "a number above 0")
+non_negative_float = number(float, 0, HUGE, "a number of at least 0")
+from_0_to_1 = number(float, 0, 1, "a number from 0 to 1")
+above_0_to_1 = number(float, TINY, 1, "a number above 0 and at most 1")
+between_0_and_1 = number(float, TINY, math.nextafter(1, 0), "a number above 0 and below 1")
 seed = number(int, 0, 2**32 - 1, "a whole number from 0 to 4294967295")
 
 
 def path(text: str) -> str:
-    """Makes a path absolute, so that a run can be resumed from any folder (an argparse `type`)."""
+    """Returns an absolute path, so that a run can be resumed from any folder (argparse `type`)."""
     return str(Path(text).expanduser().resolve())
 
 
-def resolve(
-    parser: Parser, presets: Presets, chapter: str, argv: Sequence[str] | None
-) -> argparse.Namespace:
-    """Settles every flag of a training run: default < preset < the resumed run < typed.
+def flag_words(flags: Mapping[str, Any]) -> list[str]:
+    """Returns the words of a command line that set some flags."""
+    words: list[str] = []
+    for flag, value in flags.items():
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
 
-    The result also carries `chapter`, `command`, `run_dir` (a Path) and `changed`, the free flags
-    that this command gives another value than the run had.
+
+def resolve(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Returns the value of every flag of a training run: default < preset < resumed run < typed.
+
+    Beside the flags, the result has `run_dir` (a Path), what the parser knows (`chapter`, `script`,
+    `neutral`), `command`, `unnamed` (the run folder's name is ours to choose), `typed` (the flags
+    of this command line, by name), and `changed`: those of them that differ from the resumed run.
 
     Raises:
-        UserError: a typed flag contradicts the run that is resumed.
+        UserError: a typed flag contradicts the run that is to be resumed.
     """
     defaults = vars(parser.parse_args([]))
     unset = object()
     blank = argparse.Namespace(**dict.fromkeys(defaults, unset))
     typed = {k: v for k, v in vars(parser.parse_args(argv, blank)).items() if v is not unset}
     args = argparse.Namespace(**{**defaults, **typed})
-    run_dir = rundir.locate(chapter, args)
-    config = rundir.read_config(run_dir, chapter) if rundir.exists(run_dir) else None
-    if config is None:
-        settled, changed = {**vars(args), **presets[args.preset], **typed}, {}
-    else:
-        old = config["flags"]
-        changed = {k: v for k, v in typed.items() if k not in ("name", "run_dir", "resume")
-                   and k in old and v != old[k]}
-        if fixed := sorted(changed.keys() - FREE_FLAGS):
-            flag = fixed[0]
-            raise UserError(
-                f"--{flag} {changed[flag]} contradicts {run_dir}, made with --{flag} {old[flag]}",
-                "leave the flag away to go on with that run, or start another with a new --name",
-            )
-        settled = {**vars(args), **old, **typed}
-        if (step := rundir.last_step(run_dir)) >= settled.get("max_steps", math.inf):
-            raise UserError(
-                f"nothing to do: {run_dir} is at step {step} of {settled['max_steps']}",
-                "raise --max_steps to train on, or start another run with a new --name",
-            )
-        print(f"resuming {run_dir} at step {step}", file=sys.stderr)
-        for flag, value in changed.items():
-            print(f"{flag}: {old[flag]} -> {value}", file=sys.stderr)
+    run_dir, changed = rundir.folder_to_train(parser.chapter, args), {}
+    settled = {**vars(args), **parser.presets[args.preset], **typed}
+    if rundir.exists(run_dir):
+        settled, changed = _resume(parser, run_dir, typed)
     return argparse.Namespace(
         **{**settled, "run_dir": run_dir},
-        chapter=chapter,
-        changed=changed,
+        chapter=parser.chapter, script=parser.prog, neutral=sorted(parser.neutral),
+        command=shlex.join(["python", parser.prog, *flag_words(typed)]),
         unnamed=not (args.run_dir or args.name or args.resume),
-        command=command(typed),
+        typed=typed, changed=changed,
     )
 
 
-def refuse_idle(
-    args: argparse.Namespace, parser: Parser, presets: Presets, flags: Sequence[str], beside: str
-) -> None:
-    """Raises UserError if a flag was given that has no meaning beside others.
+def _resume(
+    parser: Parser, run_dir: Path, typed: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the flags of a run to resume, and those that this command line changes."""
+    config = rundir.read_config(run_dir, parser.chapter)
+    if (script := config.get("script", parser.prog)) != parser.prog:
+        raise UserError(f"{run_dir} was made by {script}, not by {parser.prog}",
+                        f"python {script} --run_dir {run_dir}")
+    old = config["flags"]
+    changed = {k: v for k, v in typed.items() if k in old and v != old[k]}
+    if fixed := sorted(changed.keys() - parser.free):
+        flag = fixed[0]
+        raise UserError(
+            f"--{flag} {changed[flag]} contradicts {run_dir}, made with --{flag} {old[flag]}",
+            "omit the flag to resume that run, or start another with a new --name",
+        )
+    settled = {**vars(parser.parse_args([])), **old, **typed}
+    if (step := rundir.last_step(run_dir)) >= settled.get("max_steps", math.inf):
+        raise UserError(
+            f"nothing to do: {run_dir} is at step {step} of {settled['max_steps']}",
+            "raise --max_steps to train on, or start another run with a new --name",
+        )
+    print(f"resuming {run_dir} at step {step}", file=sys.stderr)
+    for flag, value in changed.items():
+        print(f"{flag}: {old[flag]} -> {value}", file=sys.stderr)
+    return settled, changed
 
-    Given is a value that is neither the parser's default nor the preset's.
+
+def refuse_idle(args: argparse.Namespace, flags: Collection[str], beside: str) -> None:
+    """Raises UserError if a flag was typed that has no effect beside others.
 
     Args:
         args: what `resolve` returned.
-        parser: of the script.
-        presets: of the script.
-        flags: those without meaning.
-        beside: the others, for the message.
+        flags: names of flags without effect.
+        beside: the flags that make them so, as typed; for the message.
     """
-    defaults = vars(parser.parse_args([]))
     for flag in flags:
-        value, usual = getattr(args, flag), (defaults[flag], presets[args.preset].get(flag))
-        if value not in usual:
-            raise UserError(f"--{flag} {value} has no meaning for {beside}", "leave it away")
-
-
-def command(typed: dict[str, Any]) -> str:
-    """Returns the command line that sets these flags; paths in it are absolute."""
-    return shlex.join(["python", "train.py", *rundir.flag_words(typed)])
-
-
-def run(action: Callable[[], dict[str, Any] | None]) -> int:
-    """Runs a script's work and turns its outcome into an exit status.
-
-    The returned metrics, if any, are printed as one line of JSON, the last line of stdout.
-
-    Returns:
-        0 on success, 2 after a user's mistake (two lines on stderr), 130 after an interruption,
-        141 where nobody reads the output any more.
-    """
-    try:
-        metrics = action()
-        if metrics is not None:
-            print(json.dumps(metrics, allow_nan=False))
-        sys.stdout.flush()
-    except UserError as error:
-        print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
-        return 2
-    except (Interrupted, KeyboardInterrupt) as stop:
-        print(str(stop) or "interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # whoever read the output, such as `head`, has had enough
-        with suppress(OSError, ValueError):  # else Python complains once more as it ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except OSError as error:
-        if error.errno not in DISK_FULL | BAD_PATH:
-            raise
-        where = f" {error.filename}" if error.filename else ""
-        print(f"error: cannot write{where}: {error.strerror}", file=sys.stderr)
-        hint = "free some space" if error.errno in DISK_FULL else "give another place to write to"
-        print(f"hint: {hint}", file=sys.stderr)
-        return 2
-    return 0
+        if flag in args.typed:
+            raise UserError(f"--{flag} {args.typed[flag]} has no effect with {beside}", "omit it")
 
 
 def run_training(
     train: Callable[[argparse.Namespace], dict[str, float]],
     parser: Parser,
-    presets: Presets,
-    chapter: str,
     argv: Sequence[str] | None,
 ) -> int:
-    """Is the `main` of every `train.py`; see `resolve` and `run`."""
-    # Keras counts on in the names of layers, by which TensorFlow orders sums: a second training in
-    # one process would differ from the first in the last bit.
+    """Runs a training script's `train` on resolved flags; see `resolve`."""
+    # Keras numbers the names of layers, by which TensorFlow orders sums: without this, a second
+    # training in one process would differ from the first in the last bit.
     keras.utils.clear_session()
-    return run(lambda: train(resolve(parser, presets, chapter, argv)))
+    return exit_status(lambda: train(resolve(parser, argv)))
 
 
 def run_verb(
     verb: Callable[[argparse.Namespace, argparse.Namespace], dict[str, Any] | None],
     parser: Parser,
-    chapter: str,
     argv: Sequence[str] | None,
 ) -> int:
-    """Is the `main` of every script that works on a finished run.
+    """Runs the work of a script that uses a finished run.
 
-    `verb` gets the script's own arguments (its `run_dir` a Path) and the flags the run was
-    trained with.
+    `verb` gets the script's own arguments (with `chapter`, and `run_dir` as a Path) and the flags
+    that the run was trained with.
     """
     def action() -> dict[str, Any] | None:
         args = parser.parse_args(argv)
-        args.run_dir = rundir.find(chapter, args)
-        config = rundir.read_config(args.run_dir, chapter)
+        args.chapter = parser.chapter
+        args.run_dir = rundir.finished_run(parser.chapter, args)
+        config = rundir.read_config(args.run_dir, parser.chapter)
         return verb(args, argparse.Namespace(**config["flags"]))
 
-    return run(action)
+    return exit_status(action)

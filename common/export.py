@@ -1,7 +1,7 @@
-"""SavedModels that another process can call, proved right before they are put in place.
+"""SavedModels that another process can call, verified before they are put in place.
 
-`export/1/` is the layout of TensorFlow Serving. `signature.json` beside it tells what goes in and
-comes out.
+`export/1/` is the layout of TensorFlow Serving; `signature.json` in it describes inputs and
+outputs.
 """
 
 import json
@@ -18,11 +18,11 @@ import numpy as np
 import tensorflow as tf
 
 from common.errors import UserError
-from common.rundir import write_json
+from common.files import write_json
 
 TOLERANCE = 1e-5
 
-# Runs in a process of its own that has neither Keras nor any module of ours.
+# Runs in a fresh process without Keras and without the modules of this repository.
 CLIENT = """
 import sys
 sys.modules["keras"] = None
@@ -46,22 +46,21 @@ def write(
     signatures: Mapping[str, tuple[Callable[..., dict[str, Any]], dict[str, tf.TensorSpec]]],
     examples: Mapping[str, dict[str, Any]],
     about: dict[str, Any],
-) -> Path:
+) -> None:
     """Writes `export/1/`, calls it in a fresh process, and keeps it only if the outputs agree.
+
+    Prints the folder on success.
 
     Args:
         run_dir: the run folder.
-        model: a Keras model or any trackable that holds what the functions read.
+        model: a Keras model or any trackable that holds the variables of the functions.
         signatures: by name, a function of keyword tensors that returns a dict of tensors, and
             the specs of its inputs.
-        examples: by signature, inputs that it is tried with, deterministic ones.
-        about: what signature.json should tell a caller besides names, shapes and types.
-
-    Returns:
-        The folder of the SavedModel.
+        examples: by signature, inputs to compare with; the outputs must be deterministic.
+        about: entries of signature.json besides names, shapes and types.
 
     Raises:
-        UserError: the disk is full, or the export does not give what the model gives.
+        UserError: the disk is full, or the outputs of the export and the model differ.
     """
     folder = run_dir / "export" / "1"
     part = folder.with_name("1.part")
@@ -81,11 +80,30 @@ def write(
     _verify(part, live, examples)
     write_json(part / "signature.json", about | {"signatures": _describe(part)})
     shutil.rmtree(folder, ignore_errors=True)
-    return part.replace(folder)
+    part.replace(folder)
+    print(f"{folder}: written; a fresh process gets the same outputs as the model")
+
+
+def encoded_images(
+    function: Callable[[tf.Tensor], dict[str, tf.Tensor]],
+    decode: Callable[[tf.Tensor], tf.Tensor],
+    image: tf.TensorSpec,
+) -> tuple[Callable[..., dict[str, tf.Tensor]], dict[str, tf.TensorSpec]]:
+    """Returns a signature that takes encoded images: `encoded`, a string vector.
+
+    Args:
+        function: from a batch of images to outputs.
+        decode: from the bytes of one image to an image of the size that `function` takes.
+        image: shape and type of a decoded image.
+    """
+    def call(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
+        return function(tf.map_fn(decode, encoded, fn_output_signature=image))
+
+    return call, {"encoded": tf.TensorSpec((None,), tf.string)}
 
 
 def _describe(folder: Path) -> dict[str, Any]:
-    """Lists names, types and shapes of all inputs and outputs of a SavedModel."""
+    """Returns names, types and shapes of all inputs and outputs of a SavedModel."""
     described = {}
     for name, function in tf.saved_model.load(str(folder)).signatures.items():
         inputs = function.structured_input_signature[1]
@@ -99,7 +117,7 @@ def _describe(folder: Path) -> dict[str, Any]:
 def _verify(
     folder: Path, live: Mapping[str, dict[str, Any]], examples: Mapping[str, dict[str, Any]]
 ) -> None:
-    """Compares what a SavedModel gives in a fresh process with the live model's outputs."""
+    """Raises UserError unless a SavedModel in a fresh process gives the outputs of the model."""
     calls = {
         name: {key: tf.convert_to_tensor(value) for key, value in inputs.items()}
         for name, inputs in examples.items()
@@ -125,7 +143,7 @@ def _verify(
 
 
 def _compare(what: str, expected: Any, found: Any) -> None:
-    """Raises UserError unless two arrays agree: numbers to 1e-5, all else exactly."""
+    """Raises UserError unless two arrays agree: floats to 1e-5, all else exactly."""
     expected, found = np.asarray(expected), np.asarray(found)
     if np.issubdtype(expected.dtype, np.floating):
         same = expected.shape == found.shape and np.allclose(

@@ -1,10 +1,11 @@
-"""One call writes a metric everywhere: TensorBoard, metrics.jsonl and the console."""
+"""Writes a metric to TensorBoard, metrics.jsonl and the console in one call."""
 
 import json
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,11 @@ from tqdm import tqdm
 
 from common.errors import UserError
 
-CONSOLE_SECONDS = 5.0  # a log that is not a terminal gets at most one line in this time
+CONSOLE_SECONDS = 5.0  # output that is not a terminal gets at most one line in this time
 
 
 def read_curve(run_dir: Path, split: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the steps at which a run has logged a metric of a split, and its values."""
+    """Returns the steps at which a run logged a metric of a split, and the values."""
     records = [record for _, record in _whole_lines(run_dir / "metrics.jsonl")
                if record["split"] == split and name in record]
     return (np.array([record["step"] for record in records], int),
@@ -27,7 +28,7 @@ def read_curve(run_dir: Path, split: str, name: str) -> tuple[np.ndarray, np.nda
 
 
 def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Returns the lines of metrics.jsonl, and what they hold; the last may be torn by a kill.
+    """Returns the lines of metrics.jsonl and their records; a kill may have torn the last line.
 
     Raises:
         UserError: a whole line is damaged.
@@ -45,15 +46,15 @@ def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
 
 
 class Monitor:
-    """Writes a run's metrics, pictures and texts by optimizer step.
+    """Writes the metrics, images and texts of a run by optimizer step.
 
-    metrics.jsonl holds what a repetition of the run reproduces to the last bit; speeds, which it
-    does not, go to TensorBoard alone.
+    metrics.jsonl holds what a repetition of the run reproduces bit for bit; speeds, which differ,
+    go to TensorBoard alone.
     """
 
     def __init__(self, run_dir: Path, step: int):
-        """Opens the writers; lines and points after `step`, the restored one, are dropped."""
-        self.bar: tqdm | None = None
+        """Drops all lines and points after `step`, the restored one."""
+        self._bar: tqdm | None = None
         self._path = run_dir / "metrics.jsonl"
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
         self._folder = run_dir / "tb"
@@ -63,12 +64,12 @@ class Monitor:
             self._drop_after(step)
 
     def _drop_after(self, step: int) -> None:
-        """Forgets what a killed run logged after its last checkpoint."""
+        """Removes what a killed run logged after its last checkpoint."""
         lines = _whole_lines(self._path)
         kept = [line for line, record in lines if record["step"] <= step]
         if step == 0 and lines and (last := lines[-1][1]["step"]) > 1:
             raise UserError(
-                f"{self._path} goes to step {last}, but the run has no checkpoint any more",
+                f"{self._path} goes to step {last}, but the run has no checkpoint",
                 "put its checkpoints back, or start a new run with another --name",
             )
         part = self._path.with_name(self._path.name + ".part")
@@ -86,7 +87,7 @@ class Monitor:
                     writer.write(event.SerializeToString())
 
     def writer(self, split: str) -> tf.summary.SummaryWriter:
-        """Returns the TensorBoard writer of tb/<split>, for what has no method here."""
+        """Returns the TensorBoard writer of tb/<split>, for summaries without a method here."""
         if split not in self._writers:
             self._writers[split] = tf.summary.create_file_writer(str(self._folder / split))
         return self._writers[split]
@@ -95,7 +96,7 @@ class Monitor:
         """Writes named numbers.
 
         Raises:
-            UserError: a number is not finite; training on would only ruin what was learnt.
+            UserError: a number is not finite.
         """
         values = {name: float(value) for name, value in metrics.items()}
         for name, value in values.items():
@@ -121,25 +122,31 @@ class Monitor:
         return steps / max(seconds, 1e-9)
 
     def _show(self, step: int, values: dict[str, float], split: str) -> None:
-        """Shows numbers on stderr: beside the bar on a terminal, else a line now and then."""
+        """Shows numbers on stderr: beside the bar on a terminal, else as a line now and then."""
         text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-        if split == "train" and self.bar is not None and not self.bar.disable:
-            self.bar.set_postfix_str(text, refresh=False)
+        if split == "train" and self._bar is not None and not self._bar.disable:
+            self._bar.set_postfix_str(text, refresh=False)
         elif split != "train" or time.monotonic() - self._printed > CONSOLE_SECONDS:
             self._printed = time.monotonic()
             tqdm.write(f"step {step}  {split}  {text}", file=sys.stderr)
 
     def images(self, step: int, name: str, images: Any, split: str = "train") -> None:
-        """Writes pictures: uint8, or float in [0, 1], of shape (count, height, width, channels)."""
+        """Writes images: uint8, or float in [0, 1], of shape (count, height, width, channels)."""
         with self.writer(split).as_default(step):
             tf.summary.image(name, images, max_outputs=len(images))
 
     def text(self, step: int, name: str, text: str, split: str = "train") -> None:
-        """Writes a text, shown line by line as it is (TensorBoard would read it as Markdown)."""
+        """Writes a text as it is, line by line (TensorBoard would read it as Markdown)."""
         with self.writer(split).as_default(step):
             tf.summary.text(name, "\n".join("    " + line for line in text.splitlines()))
 
-    def close(self) -> None:
-        """Flushes all writers."""
-        for writer in self._writers.values():
-            writer.close()
+    @contextmanager
+    def showing(self, bar: tqdm) -> Iterator[None]:
+        """Shows metrics beside a progress bar while training runs; then closes all writers."""
+        self._bar = bar
+        try:
+            yield
+        finally:
+            self._bar = None
+            while self._writers:
+                self._writers.popitem()[1].close()

@@ -1,31 +1,34 @@
-"""Measured numbers: eval.json in a run's folder, and results/ for what a README claims."""
+"""Measured numbers: eval.json in a run folder, and results/ for the numbers of the READMEs."""
 
 import argparse
 import datetime
+import os
 import re
+import shlex
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
-from common import checkpoint, rundir
-from common.errors import UserError
+import tensorflow as tf
 
-RESULTS = rundir.ROOT / "results"
-# Flags that do not change what a preset stands for.
-NOT_RECIPE = {"data_dir", "dataset", "input_file", "log_every", "name", "preset", "run_dir",
-              "save_every", "seed", "tfds"}
+from common import cli, rundir
+from common.checkpoint import READ_ERRORS, choose, unusable
+from common.errors import UserError
+from common.files import ROOT, write_json
+
+RESULTS = ROOT / "results"
 
 
 def add_publish_flag(parser: argparse.ArgumentParser) -> None:
     """Adds `--publish` to the parser of an eval.py."""
     parser.add_argument("--publish", nargs="?", const="", metavar="SUFFIX",
-                        help="copy eval.json to results/, where the README tables come from; a "
-                             "run whose flags differ from its preset needs a suffix to its name")
+                        help="copy eval.json to results/, from which the README tables are made; "
+                             "a run whose flags differ from its preset needs a suffix")
 
 
 def write(
     args: argparse.Namespace,
-    chapter: str,
     dataset: str,
     model: str,
     metrics: dict[str, dict[str, float]],
@@ -35,29 +38,29 @@ def write(
     """Writes eval.json into the run folder and, with `--publish`, into results/.
 
     Args:
-        args: eval.py's arguments (`run_dir`, `checkpoint`, `publish`).
-        chapter: the chapter's folder name.
-        dataset: what was trained on.
+        args: arguments of eval.py (`chapter`, `run_dir`, `checkpoint`, `publish`).
+        dataset: name of the training data.
         model: the model and its recipe ("conv-best").
-        metrics: by split, the field's names and values.
-        book: the numbers the book gives for this run, by the same names.
-        details: what else was measured, in any form.
+        metrics: names and values by split, or by baseline.
+        book: the book's numbers for this run, by the same names.
+        details: other measurements, in any form.
 
     Raises:
-        UserError: a published name would not tell how the run differs from its preset.
+        UserError: the run differs from its preset, and the published name would not tell.
     """
-    config = rundir.read_config(args.run_dir, chapter)
-    flags, command = config["flags"], rundir.portable_command(config)
+    config = rundir.read_config(args.run_dir)
+    flags, command = config["flags"], portable_command(config)
     if args.publish and not re.fullmatch(r"[\w.-]+", args.publish):
         raise UserError(f"--publish {args.publish} is no suffix", "use letters, digits and . _ -")
-    changed = {w[2:] for w in command.split() if w.startswith("--")} - NOT_RECIPE
+    changed = {w[2:] for w in command.split() if w.startswith("--")}
+    changed -= cli.RUN_FLAGS.union(config["neutral"])
     if args.publish == "" and changed:
         raise UserError(
             f"{args.run_dir} differs from its preset by --{' --'.join(sorted(changed))}",
             "publish it under another name: --publish SUFFIX",
         )
     result: dict[str, Any] = {
-        "chapter": chapter,
+        "chapter": args.chapter,
         "dataset": dataset,
         "model": model,
         "preset": flags["preset"],
@@ -66,21 +69,22 @@ def write(
         "metrics": metrics,
         "book": book or {},
         "details": details or {},
-        **checkpoint.usage(args.run_dir, args.checkpoint),
+        **usage(args.run_dir, args.checkpoint),
         "parameters": config["parameters"],
         "dataset_sha256": config["dataset_sha256"],
         "versions": config["versions"],
         **provenance(),
     }
-    rundir.write_json(args.run_dir / "eval.json", result)
+    write_json(args.run_dir / "eval.json", result)
     if args.publish is not None:
         name = "-".join(filter(None, (dataset, model, args.publish, f"seed{flags['seed']}")))
-        (RESULTS / chapter).mkdir(parents=True, exist_ok=True)
-        rundir.write_json(RESULTS / chapter / f"{name}.json", result)
+        folder = RESULTS / args.chapter
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / f"{name}.json", result)
 
 
 def provenance() -> dict[str, Any]:
-    """Returns the commit a result comes from, whether files differ from it, and the date."""
+    """Returns the commit of the code, whether files differ from it, and the date."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", ".", ":!results")),
@@ -89,8 +93,57 @@ def provenance() -> dict[str, Any]:
 
 
 def _git(*words: str) -> str | None:
-    """Returns what git prints in this repository, None without git."""
+    """Returns the output of git in this repository, None without git."""
     if not shutil.which("git"):
         return None
-    command = ["git", "-C", str(rundir.ROOT), *words]
+    command = ["git", "-C", str(ROOT), *words]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def portable_path(path: str | Path, chapter: str = "") -> str:
+    """Returns a path as it reads on another machine, from the folder of a chapter."""
+    absolute = Path(path).expanduser().resolve()
+    for folder, name in ((os.environ.get("DL21_DATA"), "$DL21_DATA"), (ROOT / chapter, ""),
+                         (ROOT, "..")):
+        if folder and absolute.is_relative_to(folder := Path(folder).resolve()):
+            return str(Path(name) / absolute.relative_to(folder))
+    return str(absolute)
+
+
+def portable_command(config: dict[str, Any]) -> str:
+    """Returns the command that repeats a run on another machine, from the folder of its chapter.
+
+    Flags that a resume changed come last, where they override.
+    """
+    first, *later = config["history"]
+    words = shlex.split(first["command"])
+    for entry in later:
+        words += cli.flag_words(entry["changed"])
+    return " ".join(
+        portable_path(word, config["chapter"]) if word.startswith("/") else word for word in words
+    )
+
+
+def usage(run_dir: Path, which: str) -> dict[str, Any]:
+    """Returns the steps and minutes of a run, and the step of its `which` checkpoint.
+
+    The checkpoint is called "best" only if a best one was kept.
+    """
+
+    def read(path: str | None) -> dict[str, float]:
+        names = ("step", "cpu_seconds", "wall_seconds")
+        try:
+            reader = tf.train.load_checkpoint(path)
+            return {n: float(reader.get_tensor(f"{n}/.ATTRIBUTES/VARIABLE_VALUE")) for n in names}
+        except READ_ERRORS as error:
+            raise unusable(path, error, "name another run with --name or --run_dir") from error
+
+    chosen = choose(run_dir, which)
+    last = read(choose(run_dir, "latest") or chosen)
+    return {
+        "steps": int(last["step"]),
+        "checkpoint": "best" if Path(chosen).parent.name == "best" else "latest",
+        "checkpoint_step": int(read(chosen)["step"]),
+        "minutes_two_cores": round(last["cpu_seconds"] / 2 / 60, 2),
+        "wall_minutes": round(last["wall_seconds"] / 60, 2),
+    }

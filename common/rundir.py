@@ -1,4 +1,4 @@
-"""Run folders: where a run lives, its lock, and config.json with all that made it.
+"""Run folders: where a run is kept, its lock, and config.json with all that made it.
 
 runs/<chapter>/<name>/
     config.json  metrics.jsonl  tb/  checkpoints/  samples/  eval.json  export/1/
@@ -7,13 +7,10 @@ runs/<chapter>/<name>/
 import argparse
 import datetime
 import fcntl
-import hashlib
 import importlib.metadata
 import itertools
-import json
 import os
 import re
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,9 +20,11 @@ from typing import Any
 import tensorflow as tf
 
 from common.errors import UserError
+from common.files import ROOT, read_json, write_json
 
-ROOT = Path(__file__).resolve().parent.parent
-NOT_FLAGS = {"chapter", "changed", "command", "name", "resume", "run_dir", "unnamed"}
+# What `cli.resolve` returns beside the flags that make a run what it is.
+NOT_FLAGS = {"chapter", "changed", "command", "name", "neutral", "resume", "run_dir", "script",
+             "typed", "unnamed"}
 
 
 def runs_dir() -> Path:
@@ -34,18 +33,18 @@ def runs_dir() -> Path:
 
 
 def exists(run_dir: Path) -> bool:
-    """Says whether a folder holds a run."""
+    """Returns whether a folder holds a run."""
     return (run_dir / "config.json").is_file()
 
 
-def newest(chapter: str) -> Path | None:
-    """Returns the run of a chapter that was started or resumed last, if there is one."""
+def latest_run(chapter: str) -> Path | None:
+    """Returns the run of a chapter that was started or resumed last, None without any."""
     runs = [path.parent for path in (runs_dir() / chapter).glob("*/config.json")]
     return max(runs, key=lambda run: (run / "config.json").stat().st_mtime_ns, default=None)
 
 
-def locate(chapter: str, args: argparse.Namespace) -> Path:
-    """Returns the folder that a training command means; it need not exist yet.
+def folder_to_train(chapter: str, args: argparse.Namespace) -> Path:
+    """Returns the run folder of a training command; it need not exist yet.
 
     Raises:
         UserError: `--resume` where there is nothing to resume, or two places at once.
@@ -57,37 +56,37 @@ def locate(chapter: str, args: argparse.Namespace) -> Path:
     if args.run_dir or args.name:
         path = Path(args.run_dir or runs_dir() / chapter / args.name).expanduser().resolve()
         if args.resume and not exists(path):
-            raise UserError(f"there is no run in {path} to resume", "leave --resume away to start")
+            raise UserError(f"there is no run in {path} to resume", "omit --resume to start a run")
         return path
     if args.resume:
-        if (run := newest(chapter)) is None:
-            raise UserError(f"no run of {chapter} in {runs_dir()}", "leave --resume away to start")
+        if (run := latest_run(chapter)) is None:
+            raise UserError(f"no run of {chapter} in {runs_dir()}", "omit --resume to start a run")
         return run
     stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{args.preset}"
     return runs_dir() / chapter / stamp
 
 
-def find(chapter: str, args: argparse.Namespace) -> Path:
-    """Returns the finished run that a verb means: --run_dir, --name, or the newest.
+def finished_run(chapter: str, args: argparse.Namespace) -> Path:
+    """Returns the run that a script uses: --run_dir, --name, or the latest.
 
     Raises:
         UserError: there is no such run.
     """
     if not (args.run_dir or args.name):
-        if (run := newest(chapter)) is None:
+        if (run := latest_run(chapter)) is None:
             raise UserError(f"no run of {chapter} in {runs_dir()}", "train first: python train.py")
         return run
-    path = locate(chapter, argparse.Namespace(**{**vars(args), "resume": False}))
+    path = folder_to_train(chapter, argparse.Namespace(**{**vars(args), "resume": False}))
     if not exists(path):
         raise UserError(f"no run in {path} (no config.json)", "train first: python train.py")
     return path
 
 
-def newest_checkpoint(folder: Path) -> str | None:
-    """Returns the newest whole checkpoint in a folder, None where there is none.
+def latest_checkpoint(folder: Path) -> str | None:
+    """Returns the latest whole checkpoint in a folder, None without any.
 
-    TensorFlow enters a checkpoint into its list only when both files are written; a file that a
-    kill left torn is not in it, one that was deleted is passed over.
+    TensorFlow lists a checkpoint only once both of its files are written: one that a kill left
+    torn is not in the list, one that was deleted is skipped.
 
     Raises:
         UserError: the list is damaged.
@@ -102,13 +101,13 @@ def newest_checkpoint(folder: Path) -> str | None:
 
 
 def last_step(run_dir: Path) -> int:
-    """Returns the step of a run's newest checkpoint, 0 where it has none."""
-    path = newest_checkpoint(run_dir / "checkpoints")
+    """Returns the step of a run's latest checkpoint, 0 without any."""
+    path = latest_checkpoint(run_dir / "checkpoints")
     return int(path.rpartition("-")[2]) if path else 0
 
 
-def read_config(run_dir: Path, chapter: str) -> dict[str, Any]:
-    """Reads a run's config.json.
+def read_config(run_dir: Path, chapter: str | None = None) -> dict[str, Any]:
+    """Reads the config.json of a run, which must be of a chapter if one is given.
 
     Raises:
         UserError: the file is damaged, or the run belongs to another chapter.
@@ -116,7 +115,7 @@ def read_config(run_dir: Path, chapter: str) -> dict[str, Any]:
     config = read_json(run_dir / "config.json")
     if not isinstance(config, dict):
         raise UserError(f"{run_dir}/config.json is not valid JSON (no object)", "start a new run")
-    if config.get("chapter") != chapter:
+    if chapter and config.get("chapter") != chapter:
         raise UserError(
             f"{run_dir} is a run of {config.get('chapter')}, not of {chapter}",
             "name a run of this chapter with --name or --run_dir",
@@ -127,36 +126,6 @@ def read_config(run_dir: Path, chapter: str) -> dict[str, Any]:
     return config
 
 
-def read_json(path: Path) -> Any:
-    """Reads a JSON file of a run.
-
-    Raises:
-        UserError: it is missing or damaged.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", "start a new run") from error
-    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
-        raise UserError(f"{path} is not valid JSON ({error})", "start a new run") from error
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically: whoever reads finds the old file or the new one, never a half."""
-    part = path.with_name(path.name + ".part")
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(path)
-
-
-def sha256(*arrays: Any) -> str:
-    """Returns the hex digest of arrays or bytes: what a run was trained on, in one line."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(array if isinstance(array, bytes) else array.tobytes())
-    return digest.hexdigest()
-
-
 def versions() -> dict[str, str]:
     """Returns the versions a result depends on."""
     python = ".".join(map(str, sys.version_info[:3]))
@@ -165,9 +134,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def check_data(run_dir: Path, chapter: str, found: str) -> None:
+def check_data(run_dir: Path, found: str) -> None:
     """Raises UserError unless data has the sha256 that a run was trained on."""
-    if (expected := read_config(run_dir, chapter)["dataset_sha256"]) != found:
+    if (expected := read_config(run_dir)["dataset_sha256"]) != found:
         raise UserError(
             f"the data of {run_dir} has changed: sha256 {found[:12]}, it was {expected[:12]}",
             "put the old data back, or start a new run with another --name",
@@ -176,13 +145,13 @@ def check_data(run_dir: Path, chapter: str, found: str) -> None:
 
 @contextmanager
 def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
-    """Makes or reopens a run's folder, locks it and writes config.json, before the first step.
+    """Makes or reopens a run folder, locks it and writes config.json, before the first step.
 
-    Call it when data and model stand, so that a mistake in either leaves no folder behind.
+    Call it once data and model are built, so that a mistake in either leaves no folder behind.
 
     Args:
         args: what `cli.resolve` returned.
-        **facts: what else config.json should tell, at least `dataset_sha256` and `parameters`.
+        **facts: further entries of config.json, at least `dataset_sha256` and `parameters`.
 
     Yields:
         The run folder. The lock is the kernel's: a killed process leaves none behind.
@@ -205,7 +174,7 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
             raise UserError(
                 f"{run} is in use by another process", "wait for it, or give another --name"
             ) from error
-        before = read_config(run, args.chapter) if exists(run) else None
+        before = read_config(run) if exists(run) else None
         step = last_step(run)
         _write_config(args, facts)
         print(f"watch it with: tensorboard --logdir {run}")
@@ -218,7 +187,7 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
 
 
 def in_use(run_dir: Path) -> bool:
-    """Says whether a process is training in a run folder right now."""
+    """Returns whether a process is training in a run folder right now."""
     with (run_dir / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -228,7 +197,7 @@ def in_use(run_dir: Path) -> bool:
 
 
 def _make(args: argparse.Namespace) -> Path:
-    """Makes a run's folder; of unnamed starts in one second, each gets its own."""
+    """Makes a run folder; unnamed runs that start in the same second get one each."""
     if not args.unnamed:
         args.run_dir.mkdir(parents=True, exist_ok=True)
         return args.run_dir
@@ -242,51 +211,16 @@ def _make(args: argparse.Namespace) -> Path:
 
 
 def _write_config(args: argparse.Namespace, facts: dict[str, Any]) -> None:
-    """Writes a new run's config.json, or adds this command to the history of an old one."""
+    """Writes the config.json of a new run, or adds this command to the history of an old one."""
     now = datetime.datetime.now().isoformat(timespec="seconds")
     entry = {"started": now, "command": args.command}
     flags = {k: v for k, v in sorted(vars(args).items()) if k not in NOT_FLAGS}
     if not exists(args.run_dir):
-        config = {"chapter": args.chapter, "flags": flags, **facts,
-                  "versions": versions(), "history": [entry]}
+        config = {"chapter": args.chapter, "script": args.script, "flags": flags,
+                  "neutral": args.neutral, **facts, "versions": versions(), "history": [entry]}
     else:
-        check_data(args.run_dir, args.chapter, facts["dataset_sha256"])
+        check_data(args.run_dir, facts["dataset_sha256"])
         config = read_config(args.run_dir, args.chapter)
         config["flags"] = flags
         config["history"].append(entry | {"changed": args.changed})
     write_json(args.run_dir / "config.json", config)
-
-
-def portable_path(path: str | Path, chapter: str = "") -> str:
-    """Returns a path as another machine can read it from a chapter's folder."""
-    absolute = Path(path).expanduser().resolve()
-    for folder, name in ((os.environ.get("DL21_DATA"), "$DL21_DATA"), (ROOT / chapter, ""),
-                         (ROOT, "..")):
-        if folder and absolute.is_relative_to(folder := Path(folder).resolve()):
-            return str(Path(name) / absolute.relative_to(folder))
-    return str(absolute)
-
-
-def flag_words(flags: dict[str, Any]) -> list[str]:
-    """Returns the words of a command line that set some flags."""
-    words: list[str] = []
-    for flag, value in flags.items():
-        if isinstance(value, bool):
-            words.append(f"--{flag}" if value else f"--no-{flag}")
-        else:
-            words += [f"--{flag}", str(value)]
-    return words
-
-
-def portable_command(config: dict[str, Any]) -> str:
-    """Returns the command that repeats a run from its chapter's folder, on another machine.
-
-    Flags that a resume changed come last, where they win.
-    """
-    first, *later = config["history"]
-    words = shlex.split(first["command"])
-    for entry in later:
-        words += flag_words(entry["changed"])
-    return " ".join(
-        portable_path(word, config["chapter"]) if word.startswith("/") else word for word in words
-    )

@@ -1,0 +1,178 @@
+"""Files: JSON, checksums, and published data sets that are downloaded once and checked."""
+
+import hashlib
+import http.client
+import json
+import socket
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from common.errors import UserError
+
+ROOT = Path(__file__).resolve().parent.parent
+REACHABLE_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class File:
+    """A published file: its name in `--data_dir`, sha256, and addresses."""
+
+    name: str
+    sha256: str
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published data set: what docs/datasets.md tells of it, and its files."""
+
+    about: str
+    files: tuple[File, ...]
+
+
+def default_dir(dataset: str) -> Path:
+    """Returns where a set is looked for, and fetched to, without `--data_dir`."""
+    return ROOT / "data" / dataset
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file of a run.
+
+    Raises:
+        UserError: it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", "start a new run") from error
+    except ValueError as error:  # JSONDecodeError, UnicodeDecodeError
+        raise UserError(f"{path} is not valid JSON ({error})", "start a new run") from error
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON atomically: whoever reads finds the old file or the new one, never a half."""
+    part = path.with_name(path.name + ".part")
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def sha256(*arrays: Any) -> str:
+    """Returns the hex digest of arrays or bytes: what a run was trained on, in one line."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(array if isinstance(array, bytes) else array.tobytes())
+    return digest.hexdigest()
+
+
+def check_files(folder: Path, names: Sequence[str], hint: str) -> list[Path]:
+    """Returns the paths of files in a folder.
+
+    Raises:
+        UserError: some are missing; tells which, and what lies there instead.
+    """
+    if missing := [name for name in names if not (folder / name).is_file()]:
+        found = sorted(path.name for path in folder.glob("*"))[:8] if folder.is_dir() else None
+        there = "the folder does not exist" if found is None else f"it holds {found or 'nothing'}"
+        raise UserError(f"{folder} has no {', '.join(missing)}; {there}", hint)
+    return [folder / name for name in names]
+
+
+def reachable(url: str) -> bool:
+    """Says within three seconds whether a URL's host, or the proxy to it, answers at all."""
+    proxies = urllib.request.getproxies()
+    parts = urllib.parse.urlparse(proxies.get(url.partition(":")[0], url))
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), REACHABLE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
+    """Downloads a file unless it is there, from the first mirror that answers.
+
+    Writes to `<path>.part`, goes on with a part that an interruption left, and renames only what
+    has the right sha256.
+
+    Raises:
+        UserError: no mirror answers, or what came is not the file.
+    """
+    if path.is_file():
+        return path
+    part = path.with_name(path.name + ".part")
+    by_hand = f"or place it by hand: {path}, sha256 {sha256}, from {' or '.join(urls)}"
+    refused: list[str] = []
+    for url in filter(reachable, urls):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _download(url, part)
+        except urllib.error.HTTPError as error:
+            refused.append(f"{url}: {error}")
+            continue
+        except (OSError, http.client.HTTPException) as error:
+            raise UserError(
+                f"the download of {url} broke off: {error}", f"start again to go on, {by_hand}"
+            ) from error
+        with part.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != sha256:
+            part.unlink()
+            raise UserError(f"{url} has sha256 {found}, expected {sha256}", by_hand)
+        return part.replace(path)
+    if refused:
+        raise UserError(f"no mirror has {path.name}: {'; '.join(refused)}", by_hand)
+    hosts = ", ".join(urllib.parse.urlparse(url).netloc for url in urls)
+    raise UserError(f"no network: {hosts} cannot be reached", f"work offline {by_hand}")
+
+
+def _download(url: str, part: Path) -> None:
+    """Appends to `part` what it lacks of a URL's content."""
+    done = part.stat().st_size if part.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
+    try:
+        response = urllib.request.urlopen(request, timeout=30)
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # nothing is left to send: the part is complete
+            return
+        raise
+    with response:
+        resumed = response.status == 206
+        left = int(response.headers.get("Content-Length") or 0)
+        total = left + done * resumed or None
+        with (
+            part.open("ab" if resumed else "wb") as file,
+            tqdm(total=total, initial=done * resumed, unit="B", unit_scale=True) as bar,
+        ):
+            received = 0
+            while chunk := response.read(1 << 16):
+                file.write(chunk)
+                received += len(chunk)
+                bar.update(len(chunk))
+        if received < left:
+            raise OSError(f"{received} of {left} bytes came")
+
+
+def load_tfds(name: str, split: str, data_dir: str | None, hint: str) -> Any:
+    """Loads a whole split through tensorflow-datasets as one dict of arrays.
+
+    Raises:
+        UserError: the set is neither prepared here nor can the network be reached
+            (tensorflow-datasets alone would try for minutes).
+    """
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder(name, data_dir=data_dir)
+    if not Path(builder.data_dir).exists():
+        if not reachable("https://storage.googleapis.com"):
+            raise UserError(f"no network: {name} is not in {builder.data_dir} yet", hint)
+        builder.download_and_prepare()
+    return tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))
