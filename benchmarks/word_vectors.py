@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from common import results, rundir
+from common import files, results
 from common.monitor import read_curve
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -115,7 +115,7 @@ def main() -> int:
     for row in rows:
         print(row)
     path = results.RESULTS / "chapter14_word2vec" / "transfer.json"
-    rundir.write_json(path, {"command": "python -m benchmarks.word_vectors", "rows": rows}
+    files.write_json(path, {"command": "python -m benchmarks.word_vectors", "rows": rows}
                       | results.provenance())
     return 0
 

@@ -9,60 +9,22 @@ keep the form of two five-character verses.
 """
 
 import argparse
-import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from chapter12_char_rnn import data
-from chapter12_char_rnn.model import CharRNN, State, token_losses
-from chapter12_char_rnn.sample import load_run, make_generator
+from chapter12_char_rnn.inference import load_run, make_generator, make_score
 from common import cli, images, results, rundir
 from common.monitor import read_curve
 
 CHAPTER = "chapter12_char_rnn"
 COUPLET = re.compile(r"[㐀-鿿]{5}，[㐀-鿿]{5}。")
 NUM_SAMPLES, SAMPLE_LENGTH = 20, 26 * 13  # 26 whole couplets each, 520 lines in all
-
-
-def make_score(model: CharRNN, level: str = "char") -> Callable[..., dict[str, float]]:
-    """Returns a function that scores tokens with a model; its graph is traced once per shape."""
-
-    @tf.function
-    def score_window(
-        inputs: tf.Tensor, targets: tf.Tensor, weights: tf.Tensor, states: list[State]
-    ) -> tuple[tf.Tensor, list[State]]:
-        logits, states = model(inputs, states, training=False)
-        return tf.reduce_sum(weights * token_losses(logits, targets)), states
-
-    def score(tokens: np.ndarray, num_seqs: int, num_steps: int) -> dict[str, float]:
-        """Scores each of tokens[1:] once, in nats and bits a character (or word).
-
-        Args:
-            tokens: int32 of shape (characters,).
-            num_seqs: rows read side by side, each beginning with an empty state. 1 is exact;
-                more are faster and a little too pessimistic.
-            num_steps: characters a window.
-        """
-        states, nats, count = model.initial_states(num_seqs), 0.0, 0
-        batches = data.evaluation_batches(tokens, num_seqs, num_steps)
-        for inputs, targets, weights in tqdm(batches, unit="window", leave=False, disable=None):
-            window_nats, states = score_window(inputs, targets, weights, states)
-            nats += float(window_nats)
-            count += int(tf.reduce_sum(weights))
-        return {
-            f"nats_per_{level}": nats / count,
-            f"bits_per_{level}": nats / count / math.log(2),
-            "perplexity": float(np.exp(nats / count)),
-            f"{level}s": count,
-        }
-
-    return score
 
 
 def couplet_form(samples: Sequence[str]) -> dict[str, float]:
@@ -91,7 +53,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     """Scores the held-out text, writes eval.json and learning_curve.png."""
     corpus = data.load(flags)
     rundir.check_data(args.run_dir, CHAPTER, corpus.sha256)
-    model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
+    model, vocabulary = load_run(args, flags)
     metrics = make_score(model, flags.level)(corpus.held_out, num_seqs=1, num_steps=flags.num_steps)
     metrics["unknown_share"] = float(np.mean(corpus.held_out[1:] == len(vocabulary)))
     if {"，", "。", "\n"} <= set(vocabulary):

@@ -21,8 +21,8 @@ from typing import Any
 import tensorflow as tf
 
 from chapter12_char_rnn import data
+from chapter12_char_rnn.inference import load_run
 from chapter12_char_rnn.model import CharRNN, State, filter_logits
-from chapter12_char_rnn.sample import load_run
 from common import cli, export
 from common.text import lookup_table
 
@@ -110,7 +110,7 @@ def make_step(model: CharRNN) -> tuple[Callable[..., dict[str, tf.Tensor]], dict
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
-    model, tokens = load_run(args.run_dir, flags, args.checkpoint)
+    model, tokens = load_run(args, flags)
     vocabulary = Vocabulary(tokens, flags.level)
     holder = tf.Module()
     holder.model, holder.vocabulary = model, vocabulary

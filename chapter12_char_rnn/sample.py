@@ -12,100 +12,14 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
-import numpy as np
-import tensorflow as tf
-
-from chapter12_char_rnn import data
-from chapter12_char_rnn.model import CharRNN, State, build_model, filter_logits, model_flags
-from common import checkpoint, cli, rundir
+from chapter12_char_rnn.inference import load_run, make_generator
+from common import cli
 from common.errors import UserError
-from common.text import encode
 
 CHAPTER = "chapter12_char_rnn"
 VERSE_ENDS = "，。"  # of the first and the second verse of a couplet
 MAX_VERSE = 12  # characters after which an acrostic goes on, whatever the model wrote
-
-
-def load_run(run_dir: Path, flags: argparse.Namespace, which: str) -> tuple[CharRNN, list[str]]:
-    """Rebuilds the network of a run with its trained weights; returns it and its vocabulary."""
-    vocabulary = rundir.read_json(run_dir / "vocabulary.json")
-    model = build_model(**model_flags(flags, len(vocabulary)))
-    checkpoint.load(run_dir, which, model=model)
-    return model, vocabulary
-
-
-def make_generator(
-    model: CharRNN, vocabulary: Sequence[str], level: str = "char"
-) -> Callable[..., Iterator[str]]:
-    """Returns a function that writes text with a model; its graph is traced once."""
-    written = [data.join(level)(token) for token in vocabulary]
-
-    @tf.function(reduce_retracing=True)
-    def next_token(
-        token: tf.Tensor, states: list[State], draw: tf.Tensor, settings: list[tf.Tensor]
-    ) -> tuple[tf.Tensor, list[State]]:
-        logits, states = model(token[None, None], states, training=False)
-        logits = filter_logits(logits[:, 0], *settings)
-        return tf.random.stateless_categorical(logits, 1, draw, tf.int32)[0, 0], states
-
-    def generate(
-        start_string: str,
-        length: int,
-        temperature: float = 1.0,
-        top_k: int = 5,
-        top_p: float = 1.0,
-        seed: int = 0,
-    ) -> Iterator[str]:
-        """Returns the characters that follow `start_string`, drawn as they are asked for.
-
-        Args:
-            start_string: what the text begins with, after a new line.
-            length: how many characters to draw.
-            temperature: see `filter_logits`.
-            top_k: see `filter_logits`; 1 is greedy.
-            top_p: see `filter_logits`.
-            seed: the same seed gives the same text.
-
-        Raises:
-            UserError: characters of `start_string` are not in the vocabulary.
-        """
-        tokens = encode_start(start_string, vocabulary, level)
-        settings = [tf.constant(value) for value in (temperature, top_k, top_p)]
-        return draw_tokens(tokens, length, settings, seed)
-
-    def draw_tokens(
-        tokens: np.ndarray, length: int, settings: list[tf.Tensor], seed: int
-    ) -> Iterator[str]:
-        states = model.initial_states(1)
-        for position, token in enumerate(tokens):
-            draw = tf.constant([seed, position])
-            drawn, states = next_token(tf.constant(token), states, draw, settings)
-        for position in range(len(tokens), len(tokens) + length):
-            yield written[int(drawn)]
-            drawn, states = next_token(drawn, states, tf.constant([seed, position]), settings)
-
-    return generate
-
-
-def encode_start(start_string: str, vocabulary: Sequence[str], level: str = "char") -> np.ndarray:
-    """Returns the tokens a text begins with, at least one: a new line, then `start_string`.
-
-    The new line puts the network where texts begin; without it a first verse may lack a character.
-
-    Raises:
-        UserError: tokens that the network has never seen.
-    """
-    tokens = start_string if level == "char" else data.tokenize(start_string, level)[:-1]
-    if unknown := sorted(set(tokens) - set(vocabulary)):
-        raise UserError(
-            f"the model does not know {' '.join(map(repr, unknown))}",
-            f"use {level}s of its text, such as {' '.join(map(repr, vocabulary[:20]))}",
-        )
-    if "\n" in vocabulary:
-        tokens = ["\n", *tokens]
-    return encode(tokens or vocabulary[:1], vocabulary)
 
 
 def build_parser() -> cli.Parser:
@@ -136,7 +50,7 @@ def sample(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     if (args.interactive and args.json) or (args.acrostic and args.start_string):
         raise UserError("--interactive with --json, or --acrostic with --start_string",
                         "give one of the two")
-    model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
+    model, vocabulary = load_run(args, flags)
     generate = make_generator(model, vocabulary, flags.level)
     top_k = 1 if args.greedy else args.top_k
 

@@ -18,9 +18,8 @@ import keras
 import tensorflow as tf
 
 from chapter12_char_rnn import data
-from chapter12_char_rnn.eval import make_score
+from chapter12_char_rnn.inference import make_generator, make_score
 from chapter12_char_rnn.model import CELLS, CharRNN, build_model, model_flags, token_losses
-from chapter12_char_rnn.sample import make_generator
 from common import cli, inputs, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError

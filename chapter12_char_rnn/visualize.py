@@ -18,8 +18,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from chapter12_char_rnn import data
+from chapter12_char_rnn.inference import load_run
 from chapter12_char_rnn.model import CharRNN, State
-from chapter12_char_rnn.sample import load_run
 from common import cli, page, rundir
 from common.errors import UserError
 
@@ -109,7 +109,7 @@ def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         raise UserError(f"there is no unit {args.unit}", f"a layer has 0 to {flags.lstm_size - 1}")
     corpus = data.load(flags)
     rundir.check_data(args.run_dir, CHAPTER, corpus.sha256)
-    model, vocabulary = load_run(args.run_dir, flags, args.checkpoint)
+    model, vocabulary = load_run(args, flags)
     tokens = corpus.held_out[1 : args.length + 1]
     outputs, expected = observe(model, tokens, args.layer - 1)
     unit = int(outputs.std(axis=0).argmax()) if args.unit is None else args.unit

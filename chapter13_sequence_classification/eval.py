@@ -9,7 +9,7 @@ which the accuracy of a baseline (baseline.py) stands beside the network's.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -18,33 +18,12 @@ import tensorflow as tf
 
 from chapter13_sequence_classification import data, laws
 from chapter13_sequence_classification.baseline import score_tfidf
-from chapter13_sequence_classification.model import SequenceClassifier, build_for
-from common import checkpoint, cli, images, results, rundir
+from chapter13_sequence_classification.inference import load_run, make_predict, score
+from common import cli, images, results, rundir
 
 CHAPTER = "chapter13_sequence_classification"
 BOOK = {"book": {"accuracy_from": 0.90, "accuracy_to": 0.95}}  # what it promises, on 500 sequences
 NUM_MISTAKES = 10  # drawn or written
-
-
-def make_predict(model: SequenceClassifier) -> Callable[[data.Split], np.ndarray]:
-    """Returns a function that gives the logits of a split, float32 of shape (count, classes)."""
-
-    @tf.function
-    def logits(sequences: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        return model((sequences, lengths), training=False)
-
-    def predict(split: data.Split) -> np.ndarray:
-        return np.concatenate([logits(*batch) for batch, _ in data.evaluation_batches(split)])
-
-    return predict
-
-
-def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Returns the mean cross-entropy in nats, the accuracy and the number of examples."""
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    hits = logits.argmax(axis=1) == labels
-    return {"loss": float(np.mean(losses)), "accuracy": float(hits.mean()),
-            "examples": len(labels)}
 
 
 def accuracy_by_length(split: data.Split, logits: np.ndarray) -> dict[str, float]:
@@ -89,23 +68,6 @@ def write_mistakes(
         lines.append(f"{names[answer]}: {probabilities[i, answer]:.1%}, is {names[labels[i]]}: "
                      f"{' '.join(texts[i].split())}\n")
     txt.write_text("".join(lines), encoding="utf-8")
-
-
-def load_run(
-    args: argparse.Namespace, flags: argparse.Namespace
-) -> tuple[SequenceClassifier, list[str], list[str] | None]:
-    """Rebuilds the classifier of a run with its trained weights.
-
-    Returns:
-        It, the names of the classes and, of texts, the vocabulary.
-    """
-    names = rundir.read_config(args.run_dir, CHAPTER)["class_names"]
-    vocabulary = None
-    if flags.dataset != data.NUMBERS:
-        vocabulary = rundir.read_json(args.run_dir / "vocabulary.json")
-    model = build_for(flags, len(names), len(vocabulary or []))
-    checkpoint.load(args.run_dir, args.checkpoint, model=model)
-    return model, names, vocabulary
 
 
 def describe(flags: argparse.Namespace) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from typing import Any
 import tensorflow as tf
 
 from chapter13_sequence_classification import data, laws
-from chapter13_sequence_classification.eval import load_run
+from chapter13_sequence_classification.inference import load_run
 from chapter13_sequence_classification.model import SequenceClassifier
 from chapter13_sequence_classification.words import Encoder
 from common import cli, export

@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter13_sequence_classification import data, laws, words
-from chapter13_sequence_classification.eval import load_run
+from chapter13_sequence_classification.inference import load_run
 from common import cli
 from common.errors import UserError
 from common.text import decode, read_text

@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from chapter13_sequence_classification import data
-from chapter13_sequence_classification.eval import make_predict, score
+from chapter13_sequence_classification.inference import make_predict, score
 from chapter13_sequence_classification.model import CELLS, SequenceClassifier, build_for
 from common import cli, rundir
 from common.checkpoint import FitCallback, TrainState

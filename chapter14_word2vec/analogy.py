@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chapter14_word2vec import vectors
+from chapter14_word2vec.inference import load_run, verb_parser
 from common import cli
 from common.errors import UserError
 
@@ -55,7 +56,7 @@ def calculate(
 def answer(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Prints the words nearest to the result."""
     terms = parse(" ".join(args.expression))
-    matrix, vocabulary = vectors.load_run(args.run_dir, flags, args.checkpoint)
+    matrix, vocabulary = load_run(args, flags)
     found = calculate(terms, matrix, vocabulary, args.num_nearest)
     if args.json:
         print(json.dumps(found, ensure_ascii=False))
@@ -65,7 +66,7 @@ def answer(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = vectors.verb_parser(__doc__, "analogy.py")
+    parser = verb_parser(__doc__, "analogy.py")
     parser.add_argument("expression", nargs="+", metavar="WORD",
                         help="words with + or - between them")
     parser.add_argument("--num_nearest", type=cli.positive_int, default=8, help="answers")

@@ -18,6 +18,7 @@ import scipy.stats
 import sklearn.manifold
 
 from chapter14_word2vec import data, vectors
+from chapter14_word2vec.inference import load_run, verb_parser
 from common import cli, images, results
 from common.errors import UserError
 from common.text import read_text
@@ -174,7 +175,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     """Scores the vectors, writes eval.json and tsne.png."""
     questions = read_questions(Path(args.questions))
     pairs = read_pairs(Path(args.similarity)) if args.similarity else []
-    matrix, vocabulary = vectors.load_run(args.run_dir, flags, args.checkpoint)
+    matrix, vocabulary = load_run(args, flags)
     unit = vectors.normalise(matrix)
     analogies, sections = score_analogies(unit, vocabulary, questions)
     similarity = score_similarity(unit, vocabulary, pairs) if pairs else {}
@@ -201,7 +202,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = vectors.verb_parser(__doc__, "eval.py")
+    parser = verb_parser(__doc__, "eval.py")
     parser.add_argument("--questions", type=cli.path, default=str(QUESTIONS),
                         help="analogies, in the format of questions-words.txt")
     parser.add_argument("--similarity", type=cli.path,

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter14_word2vec import vectors
+from chapter14_word2vec.inference import load_run, verb_parser
 from common import cli, export
 from common.text import lookup_table
 
@@ -53,7 +54,7 @@ class WordTable(tf.Module):
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own; then vectors.txt."""
-    matrix, vocabulary = vectors.load_run(args.run_dir, flags, args.checkpoint)
+    matrix, vocabulary = load_run(args, flags)
     table = WordTable(matrix, vocabulary)
     words = tf.TensorSpec((None,), tf.string)
     asked = tf.constant([vocabulary[1], "no such word", vocabulary[-1]])
@@ -78,7 +79,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return vectors.verb_parser(__doc__, "export.py")
+    return verb_parser(__doc__, "export.py")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

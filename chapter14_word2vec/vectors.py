@@ -1,6 +1,5 @@
 """What is done with word vectors: looking up, nearest words, files that others read."""
 
-import argparse
 import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,33 +7,11 @@ from pathlib import Path
 import numpy as np
 from tensorboard.plugins import projector
 
-from chapter14_word2vec.model import Word2Vec
-from common import checkpoint, cli, rundir
 from common.errors import UserError
 
 # Book, section 14.2: of 16 of the 100 most frequent words the 8 nearest are shown.
 NUM_VALID, VALID_WINDOW, NUM_NEAREST = 16, 100, 8
 NUM_SPELLINGS = 5  # offered for a word that is not in the vocabulary
-
-
-def load_run(run_dir: Path, flags: argparse.Namespace, which: str) -> tuple[np.ndarray, list[str]]:
-    """Returns the word vectors of a run and its vocabulary.
-
-    Returns:
-        float32 of shape (words, embedding_size), and the word of each row; the first is UNK.
-    """
-    vocabulary = rundir.read_json(run_dir / "vocabulary.json")
-    model = Word2Vec(len(vocabulary), flags.embedding_size)
-    checkpoint.load(run_dir, which, model=model)
-    return model.embeddings.numpy(), vocabulary
-
-
-def verb_parser(doc: str, prog: str) -> cli.Parser:
-    """Returns the parser of a script on a finished run.
-
-    No text is held out that could choose a best checkpoint, so that it is the newest.
-    """
-    return cli.verb_parser(doc, prog, checkpoint="latest")
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:

@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from chapter15_time_series.series import Series, read_csv
-from common import cli, inputs
-from common.errors import UserError
+from common import cli, files, inputs
+from common.errors import UserError, exit_status
 
 NUM_STEPS = 1000  # of the generated series: book, sections 15.2 and 15.4
 NOISE = 0.2  # they carry uniform noise in [-0.2, 0.2)
@@ -47,43 +47,43 @@ BOOK_FILES = ("https://raw.githubusercontent.com/hzy46/Deep-Learning-21-Examples
               "chapter_15/data/")
 SHARED_FILES = "https://raw.githubusercontent.com/jbrownlee/Datasets/master/"
 SOURCES = {
-    "period_trend": inputs.Source(
+    "period_trend": files.Source(
         "The book's series with a period of 100 and a trend: 500 steps, 8 kB; no licence stated",
-        (inputs.File(
+        (files.File(
             "period_trend.csv",
             "a62f508b55fe829fc5b0e140b257979fc084dacae52c8acd6d2b86b0fddddd54",
             (f"{BOOK_FILES}period_trend.csv",),
         ),),
     ),
-    "multivariate_periods": inputs.Source(
+    "multivariate_periods": files.Source(
         "The book's five periodic series: 100 steps, 7 kB; no licence stated",
-        (inputs.File(
+        (files.File(
             "multivariate_periods.csv",
             "5fd1b63e20b5d681055771cf04c80409ffcee756ee9abdcfaed67718a4c1de2f",
             (f"{BOOK_FILES}multivariate_periods.csv",),
         ),),
     ),
-    "airline": inputs.Source(
+    "airline": files.Source(
         "Passengers of airlines (Box & Jenkins), 144 months from 1949: 2 kB; no licence stated",
-        (inputs.File(
+        (files.File(
             "airline-passengers.csv",
             "8cb51be753a718d9be5d76d7e238cc224792754676adc21faa59e954b0201621",
             (f"{SHARED_FILES}airline-passengers.csv",),
         ),),
     ),
-    "temperatures": inputs.Source(
+    "temperatures": files.Source(
         "Lowest temperature of each day in Melbourne, 1981 to 1990, two of 3,652 days missing: "
         "68 kB; no licence stated",
-        (inputs.File(
+        (files.File(
             "daily-min-temperatures.csv",
             "8b9de63ed6789492bf497625e7f9beb96a63d367b4b0a21754006f749fa5e5da",
             (f"{SHARED_FILES}daily-min-temperatures.csv",),
         ),),
     ),
-    "etth1": inputs.Source(
+    "etth1": files.Source(
         "Oil temperature (OT) and six loads of a transformer (Zhou et al., 2021), 17,420 hours "
         "from July 2016: 2.6 MB; CC BY-ND 4.0",
-        (inputs.File(
+        (files.File(
             "ETTh1.csv",
             "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066",
             ("https://raw.githubusercontent.com/zhouhaoyi/ETDataset/main/ETT-small/ETTh1.csv",),
@@ -138,8 +138,8 @@ def load_series(flags: argparse.Namespace) -> Series:
         path = Path(flags.input_file)
     elif not is_formula(flags):
         (file,) = SOURCES[dataset].files
-        folder = Path(flags.data_dir or inputs.default_dir(dataset))
-        path = inputs.fetch(folder / file.name, file.urls, file.sha256)
+        folder = Path(flags.data_dir or files.default_dir(dataset))
+        path = files.fetch(folder / file.name, file.urls, file.sha256)
     elif flags.data_dir or flags.time_column or flags.value_columns or flags.exogenous_columns:
         raise UserError(f"{dataset} is made by a formula, not read from a file",
                         "add --input_file, or leave --data_dir and all --..._column(s) away")
@@ -252,7 +252,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "data.py")
+    parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     parser.add_argument("--seed", type=cli.seed, default=0, help="of the noise and the windows")
     parser.add_argument("--batch_size", type=cli.positive_int, default=2, help="windows to show")
@@ -280,7 +280,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if part.shape[-1]:
                     print(f"one batch, {name} {tuple(part.shape)}:\n{part.numpy()}")
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

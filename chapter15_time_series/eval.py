@@ -44,7 +44,6 @@ from chapter15_time_series.scores import (
 )
 from common import cli, results
 
-CHAPTER = "chapter15_time_series"
 NUM_DRAWS, FIRST_DRAW = 20, 1_000_000  # seeds of the fresh noise, far from those of runs
 ORIGINS = 16  # forecasts at a time: each may have hundreds of sampled paths
 
@@ -158,7 +157,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     followed, _ = model.restore(make_follow(model)(series, parts.end))
     png = args.run_dir / "predict_result.png"
     draw_forecast(png, series, parts.test, rolled_out, parts.test, followed.numpy())
-    results.write(args, CHAPTER, name, f"{flags.model}-{flags.preset}", metrics)
+    results.write(args, name, f"{flags.model}-{flags.preset}", metrics)
     part, scores = list(metrics.items())[-1]
     shown = ", ".join(f"{key} {value:.4g}" for key, value in scores.items())
     print(f"{flags.model} on {name}, {part} part: {shown}; see {png}")
@@ -174,14 +173,14 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "eval.py")
+    parser = cli.verb_parser(__file__, __doc__)
     results.add_publish_flag(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

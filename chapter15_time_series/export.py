@@ -20,7 +20,6 @@ import tensorflow as tf
 from chapter15_time_series.inference import load_run
 from common import cli, export
 
-CHAPTER = "chapter15_time_series"
 HISTORY = 200  # steps of the history that the export is tried with
 HORIZON = 25
 
@@ -50,22 +49,21 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         known = series.exogenous[:end][-history:]
         example["exogenous"] = np.concatenate([known, np.repeat(known[-1:], HORIZON, axis=0)])[None]
     first = series.labels(0, 1)[0]
-    folder = export.write(
+    export.write(
         args.run_dir, model, {"serving_default": (serve, specs)}, {"serving_default": example},
         {"features": series.names, "history": f"at least {max(1, model.num_inputs)} steps",
          "times": f"{series.first} is {first}, the first step of the series trained on"},
     )
-    print(f"{folder}: written, and agrees with the model in a process of its own")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__doc__, "export.py")
+    return cli.verb_parser(__file__, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,6 @@ from chapter15_time_series.inference import NUM_STEPS, draw_forecast, forecast_s
 from common import cli
 from common.errors import UserError
 
-CHAPTER = "chapter15_time_series"
-
 
 def write_forecast(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes forecast.csv and forecast.png.
@@ -52,7 +50,7 @@ def write_forecast(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "forecast.py")
+    parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("--steps", type=cli.positive_int, default=NUM_STEPS,
                         help="how far to look ahead")
     return parser
@@ -60,7 +58,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(write_forecast, build_parser(), CHAPTER, argv)
+    return cli.run_verb(write_forecast, build_parser(), argv)
 
 
 if __name__ == "__main__":

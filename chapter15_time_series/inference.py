@@ -12,9 +12,8 @@ from chapter15_time_series import data
 from chapter15_time_series.base_model import Forecaster
 from chapter15_time_series.model import build_model
 from chapter15_time_series.scores import BAND
-from common import checkpoint, images, rundir
+from common import checkpoint, figures, rundir
 
-CHAPTER = "chapter15_time_series"
 NUM_STEPS = 250  # book, sections 15.2 and 15.3
 PANEL = 9, 3  # inches of the picture of one feature
 
@@ -37,7 +36,7 @@ def load_run(
         flags: that the run was trained with.
     """
     series = data.load_series(flags)
-    rundir.check_data(args.run_dir, CHAPTER, series.digest())
+    rundir.check_data(args.run_dir, series.digest())
     model = build_forecaster(flags, series)
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
     return model, series
@@ -121,4 +120,4 @@ def draw_forecast(
         axis.axvline(future[0], color="0.6", linestyle=":")
         axis.set_ylabel(name)
     axes[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False)
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common import rundir
+from common import files
 from common.errors import UserError
 
 MAX_GRID = 100  # steps for each row of a file; more can only be a wrong column of times
@@ -48,7 +48,7 @@ class Series(NamedTuple):
     def digest(self) -> str:
         """Returns the sha256 of all values and times."""
         scalars = (self.names, self.first, *self[4:])
-        return rundir.sha256(self.values, self.exogenous, repr(scalars).encode())
+        return files.sha256(self.values, self.exogenous, repr(scalars).encode())
 
 
 def is_number(text: str) -> bool:

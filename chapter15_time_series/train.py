@@ -28,11 +28,8 @@ from chapter15_time_series.inference import (
     picture_steps,
 )
 from chapter15_time_series.model import LOSSES
-from common import cli, inputs, rundir
-from common.checkpoint import FitCallback, TrainState
-from common.monitor import Monitor
-
-CHAPTER = "chapter15_time_series"
+from common import cli, files, rundir
+from common.fit import Fit
 
 BOOK = {"validation_share": 0.0, "test_share": 0.0}  # the book trains on all it has
 BOOK_AR = BOOK | {"optimizer": "adagrad", "learning_rate": 0.1, "batch_size": 16}
@@ -81,7 +78,8 @@ def three_numbers(text: str) -> str:
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book's models have keep their names."""
-    parser = cli.training_parser(__doc__, PRESETS)
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=("input_file",),
+                                 neutral=("input_file",))
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--model", choices=["ar", "lstm", "dlinear"], default="ar",
@@ -97,9 +95,9 @@ def build_parser() -> cli.Parser:
     group = parser.add_argument_group("training")
     group.add_argument("--loss", choices=list(LOSSES), default="normal_likelihood",
                        help="squared: standard deviations are measured on the validation part")
-    group.add_argument("--validation_share", type=cli.fraction, default=0.1,
+    group.add_argument("--validation_share", type=cli.from_0_to_1, default=0.1,
                        help="end of what is not for testing that chooses the checkpoint")
-    group.add_argument("--test_share", type=cli.fraction, default=0.2,
+    group.add_argument("--test_share", type=cli.from_0_to_1, default=0.2,
                        help="end of the series that is kept for eval.py")
     group.add_argument("--part_steps", type=three_numbers, help="steps of the training, validation "
                        "and test parts, with commas between, in place of the shares")
@@ -126,8 +124,7 @@ def make_validate(
     series: data.Series,
     parts: data.Parts,
     loss: Callable[..., tf.Tensor],
-    state: TrainState,
-    monitor: Monitor,
+    training: Fit,
 ) -> Callable[[int], dict[str, float]]:
     """Returns a function that scores the validation part and keeps the best weights.
 
@@ -145,9 +142,9 @@ def make_validate(
             model.set_residuals(errors[part])
         scores = {"loss": float(loss(targets[part], predictions[part])),
                   "rmse": float(np.sqrt(np.nanmean((errors[part] * scale) ** 2)))}
-        monitor.scalars(step, scores, "val")
+        training.monitor.scalars(step, scores, "val")
         if chooses:
-            state.save_if_best(scores["loss"])
+            training.state.save_if_best(scores["loss"])
         return scores
 
     return validate
@@ -163,7 +160,7 @@ def introduce(args: argparse.Namespace, series: data.Series, parts: data.Parts) 
     if args.preset == "demo":
         print("the book's run: python train.py --preset book_array")
         for name in data.SOURCES:
-            if (folder := inputs.default_dir(name)).is_dir():
+            if (folder := files.default_dir(name)).is_dir():
                 print(f"{name} is already in {folder}: --dataset {name}")
 
 
@@ -171,10 +168,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
     if args.input_file and args.dataset == PRESETS[args.preset].get("dataset"):
         args.dataset = None  # the file takes the place of the preset's series
-    cli.refuse_idle(args, build_parser(), PRESETS, IDLE_FLAGS[args.model],
-                    f"--model {args.model}")
+    cli.refuse_idle(args, IDLE_FLAGS[args.model], f"--model {args.model}")
     if args.part_steps:
-        cli.refuse_idle(args, build_parser(), PRESETS, ("validation_share", "test_share"),
+        cli.refuse_idle(args, ("validation_share", "test_share"),
                         f"--part_steps {args.part_steps}")
     series = data.load_series(args)
     parts = data.split(series, args)
@@ -189,41 +185,26 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                   jit_compile=False)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     with rundir.open_run(args, dataset_sha256=series.digest(), parameters=parameters) as run:
-        trained = {"optimizer": (model.optimizer, model.trainable_variables)}
-        state = TrainState(run, {"model": model}, trained,
-                           means=[v.value for v in model.metrics[0].variables])
-        start = int(state.step)
-        monitor = Monitor(run, start)
-        validate = make_validate(model, series, parts, LOSSES[args.loss], state, monitor)
-        scores = {}
-
-        def evaluate(step: int) -> bool:
-            """Scores the validation part; never ends a run early, since the best is kept."""
-            scores.update(validate(step))
-            return False
+        training = Fit(model, run, args)
+        start, scores = int(training.state.step), {}
+        validate = make_validate(model, series, parts, LOSSES[args.loss], training)
 
         columns = (series.times(0, len(known)), model.normalise_exogenous(outside[None])[0],
                    model.normalise(known))
         windows = data.training_batches(*map(np.asarray, columns), window_size, args.batch_size,
                                         args.seed, start)
         batches = windows.map(lambda *window: (window, window[-1][:, model.num_inputs:]))
-        # The bar, checkpoints, a way out on Ctrl-C; and logs and scorings.
-        callback = FitCallback(
-            state, monitor, max_steps=args.max_steps, save_every=args.save_every,
-            log_every=args.log_every, eval_every=args.eval_every, evaluate=evaluate,
-        )
-        callback.fit(model, batches)
-        monitor.close()
+        training.run(batches, lambda step: scores.update(validate(step)))
         picture = run / "samples" / "forecast.png"
         rolled_out = forecast_series(model, series, parts.test, picture_steps(parts, args))
         draw_forecast(picture, series, parts.test, rolled_out, parts.test)
     print(f"error after {args.max_steps} steps {scores['rmse']:.4g}; what it forecasts: {picture}")
-    return {"step": int(state.step), **scores}
+    return {"step": int(training.state.step), **scores}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from chapter18_q_learning.env import FREE, MOVES, START, TRAP, TREASURE, WALL, Maze
-from common import images
+from common import figures
 from common.monitor import read_curve
 
 ARROWS = "↑↓←→"  # by action
@@ -64,7 +64,7 @@ def draw_policies(maze: Maze, policies: dict[str, np.ndarray], png: Path) -> Non
     for axes, (title, values) in zip(grid.flat, policies.items(), strict=True):
         draw_policy(axes, maze, values, (min(0, best.min()), 1.3 * best.max()))
         axes.set_title(title, fontsize=10)
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def draw_learning_curve(run_dir: Path, png: Path) -> None:
@@ -79,4 +79,4 @@ def draw_learning_curve(run_dir: Path, png: Path) -> None:
         axes.plot(episodes[MEAN_OVER - 1 :], means, label=f"mean of {MEAN_OVER}")
     axes.set(xlabel="episode", ylabel="steps", ylim=(0, None))
     axes.legend()
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)

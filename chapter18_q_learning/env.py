@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
-from common import cli, rundir
-from common.errors import UserError
+from common import cli, files
+from common.errors import UserError, exit_status
 
 MAPS = {path.stem: path for path in sorted((Path(__file__).parent / "maps").glob("*.txt"))}
 WALL, FREE, START, TREASURE, TRAP = ". Aox"
@@ -137,7 +137,7 @@ class Maze(gym.Env[int, int]):
 
     def digest(self) -> str:
         """Returns the sha256 of the map."""
-        return rundir.sha256("\n".join(self.lines).encode())
+        return files.sha256("\n".join(self.lines).encode())
 
     @property
     def found(self) -> bool:
@@ -279,7 +279,7 @@ def show(args: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "env.py")
+    parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     parser.add_argument("--seed", type=cli.seed, default=0, help="of the walk at random")
     return parser
@@ -287,7 +287,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run(lambda: show(build_parser().parse_args(argv)))
+    return exit_status(lambda: show(build_parser().parse_args(argv)))
 
 
 if __name__ == "__main__":

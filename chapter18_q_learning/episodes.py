@@ -7,6 +7,7 @@ import argparse
 import itertools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -21,19 +22,20 @@ from common.monitor import Monitor
 
 
 def build_parser(
-    doc: str, presets: cli.Presets, algorithms: Sequence[str], max_episode_steps: int
+    file: str, doc: str, presets: dict[str, dict[str, Any]], algorithms: Sequence[str],
+    max_episode_steps: int,
 ) -> cli.Parser:
     """Returns the parser of a train.py; defaults are the constants of the book's scripts."""
-    parser = cli.training_parser(doc, presets)
+    parser = cli.training_parser(file, doc, presets, free=("render", "speed"))
     mazes.add_flags(parser, max_episode_steps)
     group = parser.add_argument_group("agent")
     group.add_argument("--algorithm", choices=algorithms, default=algorithms[0],
                        help="how it learns from a step")
-    group.add_argument("--epsilon", type=cli.fraction, default=0.1,
+    group.add_argument("--epsilon", type=cli.from_0_to_1, default=0.1,
                        help="chance of an action at random")
-    group.add_argument("--alpha", "--learning_rate", type=cli.keep_prob, default=0.1,
+    group.add_argument("--alpha", "--learning_rate", type=cli.above_0_to_1, default=0.1,
                        help="how far a value moves to its target, 1: all the way")
-    group.add_argument("--gamma", type=cli.share, default=0.9,
+    group.add_argument("--gamma", type=cli.between_0_and_1, default=0.9,
                        help="what a reward is worth one step later")
     group.add_argument("--initial_value", type=mazes.finite, default=0.0,
                        help="of the whole table; above all that can be won, it makes curious")
@@ -111,7 +113,6 @@ def run(args: argparse.Namespace, play: Callable[..., None]) -> dict[str, float]
             if episode % args.eval_every == 0 or episode == args.max_steps:
                 scores = play_greedily(greedy_env, table.values().numpy(), args.gamma)
                 monitor.scalars(episode, scores, "greedy")
-        monitor.close()
         values = table.values().numpy()
         draw_learning_curve(folder, folder / "learning_curve.png")
         draw_policies(maze, {f"after {episode} episodes": values}, folder / "policy.png")

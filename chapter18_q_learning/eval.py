@@ -19,15 +19,12 @@ from chapter18_q_learning.planning import find_optimum
 from common import cli, results
 from common.monitor import read_curve
 
-CHAPTER = "chapter18_q_learning"
 LAST = 50  # episodes
 
 
-def evaluate(
-    args: argparse.Namespace, flags: argparse.Namespace, chapter: str = CHAPTER
-) -> dict[str, float]:
+def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the table of a run, writes eval.json and the picture."""
-    maze, table = load_run(args, flags, chapter)
+    maze, table = load_run(args, flags)
     values = table.values().numpy()
     optimum = find_optimum(maze, flags.gamma, flags.max_episode_steps)
     greedy = play_greedily(mazes.make_env(flags), values, flags.gamma)
@@ -43,7 +40,7 @@ def evaluate(
                          f"optimum: {optimum.discounted_return:.3f}": optimum.values},
                   args.run_dir / "optimum.png")
     dataset = Path(flags.map).stem
-    results.write(args, chapter, dataset, f"{flags.algorithm}-{flags.preset}", metrics)
+    results.write(args, dataset, f"{flags.algorithm}-{flags.preset}", metrics)
     print(f"{dataset}: discounted return {greedy['discounted_return']:.3f} in "
           f"{greedy['episode_steps']} steps; the optimum is {optimum.discounted_return:.3f} in "
           f"{optimum.num_steps}; see optimum.png in {args.run_dir}")
@@ -52,14 +49,14 @@ def evaluate(
 
 def build_parser() -> cli.Parser:
     """Returns the parser; what was learnt last is what is scored: nothing chooses a "best"."""
-    parser = cli.verb_parser(__doc__, "eval.py", checkpoint="latest")
+    parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     results.add_publish_flag(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

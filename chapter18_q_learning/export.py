@@ -17,14 +17,10 @@ from chapter18_q_learning.env import ACTIONS
 from chapter18_q_learning.inference import load_run
 from common import cli, export
 
-CHAPTER = "chapter18_q_learning"
 
-
-def export_run(
-    args: argparse.Namespace, flags: argparse.Namespace, chapter: str = CHAPTER
-) -> None:
+def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
-    maze, table = load_run(args, flags, chapter)
+    maze, table = load_run(args, flags)
     num_states = int(maze.observation_space.n)
 
     def act(states: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -35,24 +31,23 @@ def export_run(
         values = tf.gather(table.values(), states)  # (count, actions)
         return {"actions": tf.argmax(values, axis=1), "values": values}
 
-    folder = export.write(
+    export.write(
         args.run_dir,
         table,
         {"serving_default": (act, {"states": tf.TensorSpec((None,), tf.int64)})},
         {"serving_default": {"states": tf.range(num_states, dtype=tf.int64)}},
         {"actions": ACTIONS, "map": maze.lines, "states": "row * columns + column"},
     )
-    print(f"{folder}: written, and agrees with the table in a process of its own")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__doc__, "export.py", checkpoint="latest")
+    return cli.verb_parser(__file__, __doc__, checkpoint="latest")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

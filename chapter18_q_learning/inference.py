@@ -9,21 +9,16 @@ from chapter18_q_learning import env as mazes
 from chapter18_q_learning.model import QTable, num_tables
 from common import checkpoint, rundir
 
-CHAPTER = "chapter18_q_learning"
 
-
-def load_run(
-    args: argparse.Namespace, flags: argparse.Namespace, chapter: str = CHAPTER
-) -> tuple[mazes.Maze, QTable]:
+def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> tuple[mazes.Maze, QTable]:
     """Returns the maze of a run, and its table as it was learnt.
 
     Args:
         args: of a script, with `run_dir` and `checkpoint`.
         flags: that the run was trained with.
-        chapter: 18 or 19, whose run it is.
     """
     maze = mazes.make_env(flags).unwrapped
-    rundir.check_data(args.run_dir, chapter, maze.digest())
+    rundir.check_data(args.run_dir, maze.digest())
     table = QTable(maze.observation_space.n, maze.action_space.n, num_tables(flags.algorithm))
     checkpoint.load(args.run_dir, args.checkpoint, table=table)
     return maze, table

@@ -22,8 +22,6 @@ from chapter18_q_learning import episodes
 from chapter18_q_learning.model import best_action, choose_action
 from common import cli
 
-CHAPTER = "chapter18_q_learning"
-
 PRESETS = {
     "demo": {"tie_breaking": "random"},
     "book": {},
@@ -69,7 +67,7 @@ ALGORITHMS = {"q_learning": q_learning, "double_q_learning": double_q_learning}
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return episodes.build_parser(__doc__, PRESETS, list(ALGORITHMS), max_episode_steps=30)
+    return episodes.build_parser(__file__, __doc__, PRESETS, list(ALGORITHMS), max_episode_steps=30)
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
@@ -79,7 +77,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from chapter18_q_learning.inference import play_greedily
 from chapter18_q_learning.model import num_tables
 from chapter18_q_learning.planning import find_optimum
 from chapter19_sarsa import train as chapter19
-from common import cli, images, results, rundir
+from common import cli, figures, files, results, rundir
+from common.errors import exit_status
 
 CHAPTER = "chapter19_sarsa"
 SCRIPTS = {name: script for script in (chapter18, chapter19) for name in script.ALGORITHMS}
@@ -102,7 +103,7 @@ def draw(rows: Sequence[dict[str, Any]], png: Path) -> None:
         axes.grid(alpha=0.3)
     grid[0].invert_yaxis()
     grid[0].legend(title="way", loc="lower left")
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def compare(args: argparse.Namespace) -> dict[str, float]:
@@ -113,7 +114,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
              for map_name in mazes.MAPS for way in WAYS for algorithm in SCRIPTS]
     rows = [score(*case, args.seeds) for case in tqdm(cases, unit="case", disable=None)]
     result = {"command": f"python compare.py --seeds {args.seeds}", "rows": rows}
-    rundir.write_json(folder / "compare.json", result | results.provenance())
+    files.write_json(folder / "compare.json", result | results.provenance())
     draw(rows, folder / "compare.png")
     if args.publish:
         target = results.RESULTS / CHAPTER
@@ -128,7 +129,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "compare.py")
+    parser = cli.Parser(__file__, __doc__)
     parser.add_argument("--seeds", type=cli.positive_int, default=30, help="runs a case")
     parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
                         help="copy compare.json to results/, where the README tables come from")
@@ -137,7 +138,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run(lambda: compare(build_parser().parse_args(argv)))
+    return exit_status(lambda: compare(build_parser().parse_args(argv)))
 
 
 if __name__ == "__main__":

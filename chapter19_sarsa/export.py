@@ -8,28 +8,20 @@ serving_default  states: int64 (count,), row · columns + column of the map -> a
                  (count,), 0 up, 1 down, 2 left, 3 right; values: float64 (count, 4)
 """
 
-import argparse
 from collections.abc import Sequence
 
-from chapter18_q_learning import export as chapter18
+from chapter18_q_learning.export import export_run
 from common import cli
-
-CHAPTER = "chapter19_sarsa"
-
-
-def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes the SavedModel of a run and tries it in a process of its own."""
-    chapter18.export_run(args, flags, CHAPTER)
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__doc__, "export.py", checkpoint="latest")
+    return cli.verb_parser(__file__, __doc__, checkpoint="latest")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

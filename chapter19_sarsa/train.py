@@ -22,8 +22,6 @@ from chapter18_q_learning import episodes
 from chapter18_q_learning.model import choose_action
 from common import cli
 
-CHAPTER = "chapter19_sarsa"
-
 PRESETS = {
     "demo": {"tie_breaking": "random"},
     "book": {"seed": 1},
@@ -93,8 +91,9 @@ ALGORITHMS = {"sarsa": sarsa, "expected_sarsa": expected_sarsa, "sarsa_lambda": 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = episodes.build_parser(__doc__, PRESETS, list(ALGORITHMS), max_episode_steps=50)
-    parser.add_argument("--trace_decay", type=cli.fraction, default=0.9,
+    parser = episodes.build_parser(__file__, __doc__, PRESETS, list(ALGORITHMS),
+                                   max_episode_steps=50)
+    parser.add_argument("--trace_decay", type=cli.from_0_to_1, default=0.9,
                         help="λ of sarsa_lambda: 0 is sarsa, 1 remembers the whole episode")
     return parser
 
@@ -106,7 +105,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

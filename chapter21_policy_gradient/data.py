@@ -14,13 +14,13 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-from common import cli, environments, inputs, rundir
-from common.errors import UserError
+from common import cli, environments, files
+from common.errors import UserError, exit_status
 
 TRAINING, VALIDATION, EVALUATION, UPDATES = range(1, 5)  # keys: no two uses draw the same numbers
 
 OFFLINE = {"CartPole-v0": "Gymnasium's cart with a pole, as any environment of `--env_name`"}
-SOURCES: dict[str, inputs.Source] = {}
+SOURCES: dict[str, files.Source] = {}
 
 Action = int | np.ndarray
 Choose = Callable[[np.ndarray], Action]  # from an observation to an action
@@ -127,7 +127,7 @@ def returns(episodes: Sequence[Episode]) -> np.ndarray:
 
 def digest(env: gym.Env) -> str:
     """Returns the sha256 of an environment's specification."""
-    return rundir.sha256(env.spec.to_json().encode())
+    return files.sha256(env.spec.to_json().encode())
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -141,7 +141,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "data.py")
+    parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     parser.add_argument("--seed", type=cli.seed, default=0, help="of the episode")
     return parser
@@ -162,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{args.env_name}: observations {env.observation_space}, actions "
               f"{env.action_space}; this episode's return is {episode.rewards.sum():g}")
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,9 @@ import tensorflow as tf
 
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.inference import load_run
-from common import checkpoint, cli, images, results, rundir
+from common import checkpoint, cli, figures, results, rundir
 from common.monitor import read_curve
 
-CHAPTER = "chapter21_policy_gradient"
 EPISODES = 100
 
 
@@ -39,7 +38,7 @@ def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> No
     axes.set(xlabel="update", ylabel="mean return")
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def training_scores(run_dir: Path, flags: argparse.Namespace) -> dict[str, float]:
@@ -48,7 +47,7 @@ def training_scores(run_dir: Path, flags: argparse.Namespace) -> dict[str, float
         return {"env_steps": rundir.last_step(run_dir) * flags.num_envs * flags.num_steps}
     state = {"step": tf.Variable(0, dtype=tf.int64), "env_steps": tf.Variable(0, dtype=tf.int64),
              "solved": tf.Variable(False)}
-    tf.train.Checkpoint(**state).restore(checkpoint.newest(run_dir, "latest")).expect_partial()
+    tf.train.Checkpoint(**state).restore(checkpoint.choose(run_dir, "latest")).expect_partial()
     return {"episodes": int(state["step"]) * flags.batch_size,
             "env_steps": int(state["env_steps"]), "solved": int(state["solved"])}
 
@@ -69,21 +68,21 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     curve = args.run_dir / "learning_curve.png"
     draw_learning_curve(args.run_dir, run.env.spec.reward_threshold, curve)
     by_ppo = flags.algorithm == "ppo" and flags.preset == "demo"  # REINFORCE has a demo too
-    results.write(args, CHAPTER, flags.env_name, "ppo" if by_ppo else flags.preset, scores)
+    results.write(args, flags.env_name, "ppo" if by_ppo else flags.preset, scores)
     print(f"the learning curve: {curve}")
     return scores["greedy"]
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser; a training ends when it has succeeded: the newest weights are meant."""
-    parser = cli.verb_parser(__doc__, "eval.py", checkpoint="latest")
+    parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     results.add_publish_flag(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

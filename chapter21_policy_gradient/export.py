@@ -23,8 +23,6 @@ from chapter21_policy_gradient.inference import load_run
 from chapter21_policy_gradient.model import action_logits
 from common import cli, export
 
-CHAPTER = "chapter21_policy_gradient"
-
 
 def answer(
     policy: keras.Model, action_space: gym.Space, by_ppo: bool, observations: tf.Tensor
@@ -46,7 +44,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         return answer(run.policy, run.env.action_space, flags.algorithm == "ppo", observations)
 
     (episode,) = data.play_episodes(run.env, run.greedy, 1, flags.seed, data.VALIDATION)
-    folder = export.write(
+    export.write(
         args.run_dir,
         run.policy,
         {"serving_default": (act, {
@@ -55,17 +53,16 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         {"environment": flags.env_name, "observations": str(run.env.observation_space),
          "actions": str(run.env.action_space)},
     )
-    print(f"{folder}: written, and agrees with the policy in a process of its own")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__doc__, "export.py", checkpoint="latest")
+    return cli.verb_parser(__file__, __doc__, checkpoint="latest")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ def add_flags(parser: argparse.ArgumentParser, algorithm: str) -> None:
     group.add_argument("--hidden_size", type=cli.positive_int, default=10,
                        help="units of a hidden layer")
     group.add_argument("--max_steps", type=cli.positive_int, default=2000, help="updates in all")
-    group.add_argument("--discount", type=cli.fraction, default=0.99, help="discount factor γ")
+    group.add_argument("--discount", type=cli.from_0_to_1, default=0.99, help="discount factor γ")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.01, help="of Adam")
-    group.add_argument("--gae_lambda", type=cli.fraction, default=0.95,
+    group.add_argument("--gae_lambda", type=cli.from_0_to_1, default=0.95,
                        help="of the critic's advantages: 0 takes its word after one step, 1 only "
                             "where the episode ends")
     group.add_argument("--update_epochs", type=cli.positive_int, default=10,

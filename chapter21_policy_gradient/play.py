@@ -17,8 +17,6 @@ from chapter21_policy_gradient import data
 from chapter21_policy_gradient.inference import load_run
 from common import cli, environments
 
-CHAPTER = "chapter21_policy_gradient"
-
 
 def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Plays episodes, shows or records them, and prints their returns."""
@@ -36,7 +34,7 @@ def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "play.py", checkpoint="latest")
+    parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     environments.add_play_flags(parser)
     parser.add_argument("--sample", action=argparse.BooleanOptionalAction, default=False,
                         help="draw actions by their probabilities, as in training")
@@ -45,7 +43,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(play, build_parser(), CHAPTER, argv)
+    return cli.run_verb(play, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,6 @@ from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
 
-CHAPTER = "chapter21_policy_gradient"
 WINDOW = 100  # episodes over which Gymnasium takes the mean return
 
 PRESETS = {
@@ -51,7 +50,7 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser; the book's script has no flags."""
-    parser = cli.training_parser(__doc__, PRESETS)
+    parser = cli.training_parser(__file__, __doc__, PRESETS)
     add_flags(parser, "reinforce")
     group = parser.add_argument_group("REINFORCE")
     group.add_argument("--batch_size", type=cli.positive_int, default=5, help="episodes an update")
@@ -132,7 +131,7 @@ def check_flags(args: argparse.Namespace) -> None:
     """Raises UserError if the resumed run is one of PPO, or a flag has no effect."""
     check_algorithm(args, "reinforce")
     idle = ("gae_lambda", "update_epochs") if args.baseline == "none" else ("normalize_over",)
-    cli.refuse_idle(args, build_parser(), PRESETS, idle, f"--baseline {args.baseline}")
+    cli.refuse_idle(args, idle, f"--baseline {args.baseline}")
 
 
 def introduce(args: argparse.Namespace, env: gym.Env) -> None:
@@ -198,7 +197,6 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 solved.assign(True)
                 state.save()
                 break
-        monitor.close()
     episodes = step * args.batch_size
     print(f"{'solved' if solved else 'not solved'} after {episodes:,} episodes, "
           f"{int(env_steps):,} environment steps; the last {len(recent)} had a mean return of "
@@ -209,7 +207,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

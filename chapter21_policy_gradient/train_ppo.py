@@ -31,8 +31,6 @@ from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
 
-CHAPTER = "chapter21_policy_gradient"
-
 # With the settings of rl-baselines3-zoo.
 PRESETS = {
     "demo": {
@@ -61,7 +59,7 @@ METRICS = ("policy_loss", "value_loss", "entropy", "approximate_kl", "clip_fract
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.training_parser(__doc__, PRESETS)
+    parser = cli.training_parser(__file__, __doc__, PRESETS)
     add_flags(parser, "ppo")
     parser.set_defaults(hidden_size=64, learning_rate=0.001)
     group = parser.add_argument_group("PPO")
@@ -73,7 +71,7 @@ def build_parser() -> cli.Parser:
                        help="steps that a gradient is taken over")
     group.add_argument("--clip", type=cli.positive_float, default=0.2,
                        help="by which share an action's probability may change in an update")
-    group.add_argument("--entropy_coefficient", type=cli.fraction, default=0.0,
+    group.add_argument("--entropy_coefficient", type=cli.from_0_to_1, default=0.0,
                        help="what being undecided is worth")
     group.add_argument("--anneal_steps", type=cli.positive_int,
                        help="updates in which --learning_rate and --clip fall evenly to 0 "
@@ -266,7 +264,6 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 played = data.play_episodes(judged, lambda _, act=greedy: act, 10, args.seed,
                                             data.VALIDATION)
                 monitor.scalars(step, {"episodic_return": data.returns(played).mean()}, "val")
-        monitor.close()
     scores = {"step": step, "env_steps": metrics["env_steps"]}
     print(f"{step:,} updates, {scores['env_steps']:,} environment steps")
     if actors.recent:
@@ -278,7 +275,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import h5py
 import keras
 import numpy as np
 
-from common import cli, inputs
+from common import cli, files
 from common.errors import UserError
 
 applications = keras.applications
@@ -147,7 +147,7 @@ def load_imagenet(backbone: keras.Model, name: str, alpha: float | None) -> None
     if not (folder / imagenet_file(name, size, alpha)).is_file():
         megabytes = 4 * backbone.count_params() / 1e6
         print(f"{name}'s ImageNet weights, about {megabytes:.0f} MB, will go to {folder}")
-        if not inputs.reachable(HOST):
+        if not files.reachable(HOST):
             raise UserError(f"no network: {HOST} cannot be reached", HINT)
     try:
         trained = build_backbone(name, size, alpha, "imagenet")

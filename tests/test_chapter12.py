@@ -15,7 +15,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+<<<<<<< HEAD
 from chapter12_char_rnn import data, eval, export, sample, train, visualize
+=======
+from chapter12_char_rnn import (
+    compose_poetry,
+    data,
+    eval,
+    export,
+    inference,
+    sample,
+    train,
+    visualize,
+)
+>>>>>>> text
 from chapter12_char_rnn.model import CELLS, build_model, filter_logits, token_losses
 from common import cli, rundir
 from common.text import build_vocabulary, encode, read_text
@@ -187,7 +200,7 @@ def test_each_held_out_character_is_scored_once(num_seqs, num_steps):
 def test_scoring_does_not_depend_on_the_window():
     model = build_model(9, lstm_size=6, seed=1)
     tokens = np.random.default_rng(0).integers(0, 9, 50).astype(np.int32)
-    score = eval.make_score(model)
+    score = inference.make_score(model)
     scores = [score(tokens, 1, num_steps) for num_steps in (49, 7, 10)]
     logits, _ = model(tokens[None, :-1], model.initial_states(1))
     expected = float(tf.reduce_mean(token_losses(logits, tokens[None, 1:])))
@@ -344,7 +357,8 @@ def test_word_vectors_of_a_file_are_a_start_or_stay(text_file, tmp_path, capfd):
         assert f"{path}: 1 of " in capfd.readouterr().out
         run = rundir.runs_dir() / "chapter12_char_rnn" / name
         flags = argparse.Namespace(**rundir.read_config(run, "chapter12_char_rnn")["flags"])
-        model, vocabulary = sample.load_run(run, flags, "latest")
+        args = argparse.Namespace(run_dir=run, checkpoint="latest")
+        model, vocabulary = inference.load_run(args, flags)
         row = model.embedding.embeddings.numpy()[vocabulary.index("fox")]
         assert (row.tolist() == [1, -2, 0, 0.5]) == frozen
     path.unlink()  # a run that goes on has its own
@@ -456,10 +470,10 @@ def test_shakespeare_is_learnt_a_little(real_data, capfd):
 
 
 def test_texts_without_lines_get_no_line_before_their_start():
-    assert sample.encode_start("ab", ["b", "a", "\n"]).tolist() == [2, 1, 0]
-    assert sample.encode_start("", ["b", "a", "\n"]).tolist() == [2]
-    assert sample.encode_start("ab", ["b", "a"]).tolist() == [1, 0]
-    assert sample.encode_start("", ["b", "a"]).tolist() == [0]
+    assert inference.encode_start("ab", ["b", "a", "\n"]).tolist() == [2, 1, 0]
+    assert inference.encode_start("", ["b", "a", "\n"]).tolist() == [2]
+    assert inference.encode_start("ab", ["b", "a"]).tolist() == [1, 0]
+    assert inference.encode_start("", ["b", "a"]).tolist() == [0]
 
 
 def test_two_texts_at_once_are_refused(text_file, capfd):

@@ -18,6 +18,7 @@ from chapter13_sequence_classification import (
     data,
     eval,
     export,
+    inference,
     laws,
     predict,
     texts,
@@ -232,7 +233,7 @@ def test_an_lstm_by_hand_gives_the_same():
 
 def test_scores_against_a_hand_table():
     logits = np.array([[0.0, 0.0], [np.log(3), 0.0], [0.0, np.log(3)]], np.float32)
-    found = eval.score(logits, np.array([0, 0, 0]))
+    found = inference.score(logits, np.array([0, 0, 0]))
     assert found == {"loss": pytest.approx((np.log(2) + np.log(4 / 3) + np.log(4)) / 3),
                      "accuracy": pytest.approx(2 / 3), "examples": 3}
     split = data.Split(np.zeros((3, 20, 1)), np.array([3, 3, 7]), np.array([0, 1, 0]))

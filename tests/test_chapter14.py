@@ -1,5 +1,6 @@
 """Chapter 14: pairs against a slow loop, losses against their formulas, vectors by hand sums."""
 
+import argparse
 import json
 import zipfile
 
@@ -11,7 +12,7 @@ from tensorboard.backend.event_processing import data_provider, plugin_event_mul
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.projector import projector_plugin
 
-from chapter14_word2vec import analogy, data, eval, examples, export, train, vectors
+from chapter14_word2vec import analogy, data, eval, examples, export, inference, train, vectors
 from chapter14_word2vec.model import (
     Word2Vec,
     expected_count,
@@ -50,6 +51,11 @@ def text_file(tmp_path):
 def trained(text_file, *argv, name="run"):
     assert train.main(["--input_file", str(text_file), *TINY, "--name", name, *argv]) == 0
     return rundir.runs_dir() / "chapter14_word2vec" / name
+
+
+def load_run(run, *flags):
+    args = argparse.Namespace(run_dir=run, checkpoint="latest")
+    return inference.load_run(args, train.build_parser().parse_args([*flags]))
 
 
 def windows(tokens, skip_window):
@@ -385,9 +391,8 @@ def test_words_with_the_same_neighbours_get_near_vectors(flags, tmp_path):
         for _ in range(500)), encoding="utf-8")
     trained(path, "--vocabulary_size", "13", "--embedding_size", "16", "--max_steps", "1500",
             *flags)
-    matrix, vocabulary = vectors.load_run(
-        rundir.runs_dir() / "chapter14_word2vec" / "run", train.build_parser().parse_args(
-            ["--embedding_size", "16"]), "latest")
+    matrix, vocabulary = load_run(
+        rundir.runs_dir() / "chapter14_word2vec" / "run", "--embedding_size", "16")
     twins = {"monday": "friday", "red": "blue", "cars": "bikes", "came": "went"}
     for word, twin in twins.items():
         found = analogy.calculate([(1, word)], matrix, vocabulary, 1)
@@ -670,7 +675,7 @@ def test_tensorboards_projector_shows_vectors_and_labels(text_file):
     tensor = {"run": "tb/train", "name": "word vectors"}
     (embedding,) = json.loads(get("/info", run="tb/train"))["embeddings"]
     assert embedding["tensorName"] == tensor["name"]
-    matrix, vocabulary = vectors.load_run(run, train.build_parser().parse_args(TINY), "latest")
+    matrix, vocabulary = load_run(run, *TINY)
     assert get("/metadata", **tensor).decode().splitlines() == vocabulary
     shown = np.frombuffer(get("/tensor", **tensor), np.float32).reshape(matrix.shape)
     np.testing.assert_allclose(shown, matrix, rtol=1e-5)
@@ -692,7 +697,7 @@ def test_the_export_gives_vectors_and_nearest_words(text_file, capfd):
     run = trained(text_file)
     assert export.main([]) == 0
     signatures = tf.saved_model.load(str(run / "export" / "1")).signatures
-    matrix, vocabulary = vectors.load_run(run, train.build_parser().parse_args(TINY), "latest")
+    matrix, vocabulary = load_run(run, *TINY)
     asked = tf.constant(["queen", "zebra"])
     answer = signatures["serving_default"](words=asked)
     np.testing.assert_array_equal(answer["known"], [True, False])

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlparse
 
-from common.inputs import default_dir
+from common.files import default_dir
 from tools import pages
 
 HEAD = """# Data sets
