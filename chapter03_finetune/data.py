@@ -19,7 +19,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
-from chapter03_finetune import prepare, textures
+from chapter03_finetune import textures, tfrecords
 from common import cli, images, inputs, rundir
 from common.errors import UserError
 
@@ -80,9 +80,9 @@ def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]
         UserError: files are missing or damaged, do not fit label.txt, or hold no JPEGs.
     """
     hint = "write the records: python prepare.py"
-    found = prepare.find_shards(folder, dataset_name, split)
+    found = tfrecords.find_shards(folder, dataset_name, split)
     count = int(found[0].stem.rpartition("-")[2]) if found else 1
-    expected = prepare.shard_names(dataset_name, split, count)
+    expected = tfrecords.shard_names(dataset_name, split, count)
     paths = inputs.check_files(folder, expected, hint)
     if others := [path.name for path in found if path.name not in expected]:
         raise UserError(f"{folder} has {expected[0]}, but also {others[0]}", "remove one set")
@@ -142,7 +142,7 @@ def load_records(folder: Path, dataset_name: str, holdout_fraction: float) -> Da
     """
     (label_file,) = inputs.check_files(folder, ["label.txt"], "write it: python prepare.py")
     names = read_names(label_file)
-    train, test = (read_split(folder, dataset_name, split, names) for split in prepare.SPLITS)
+    train, test = (read_split(folder, dataset_name, split, names) for split in tfrecords.SPLITS)
     if missing := set(range(len(names))) - set(train.labels.tolist()):
         absent = ", ".join(names[label] for label in sorted(missing))
         raise UserError(f"the train records of {folder} have no picture of {absent}",
@@ -172,7 +172,8 @@ def draw_textures(folder: Path) -> None:
                     picture = Image.fromarray(textures.draw(kind, rng))
                     picture.save(of_kind / f"{number:03}.jpg", quality=95)
                     bar.update()
-        prepare.write_records(part / "pictures", part, "textures", dict.fromkeys(prepare.SPLITS, 2))
+        shards = dict.fromkeys(tfrecords.SPLITS, 2)
+        tfrecords.write_records(part / "pictures", part, "textures", shards)
         try:
             part.replace(folder)
         except OSError as error:
@@ -319,7 +320,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="textures: drawn by code, offline; records: what prepare.py wrote")
     group.add_argument("--data_dir", "--dataset_dir", type=cli.path,
                        help="folder of the records and label.txt")
-    group.add_argument("--dataset_name", type=prepare.records_name, default="satellite",
+    group.add_argument("--dataset_name", type=tfrecords.records_name, default="satellite",
                        help="what the names of the records begin with")
     group.add_argument("--holdout_fraction", type=cli.share, default=0.1,
                        help="share of each class's training pictures that chooses the checkpoint")

@@ -10,40 +10,17 @@ on it.
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 from chapter03_finetune import data
-from chapter03_finetune.inference import build_classifier
-from chapter03_finetune.model import compile_logits
-from common import checkpoint, cli, images, results, rundir
+from chapter03_finetune.inference import draw_mistakes, load_run, make_predict, score
+from common import cli, images, results, rundir
 from common.errors import UserError
 
 CHAPTER = "chapter03_finetune"
 BOOK = {"book_head": 0.76, "book_all": 0.82}  # book, section 3.2.6
-
-
-def make_predict(model: keras.Model) -> Callable[[data.Split], np.ndarray]:
-    """Returns a function that gives the logits of a split, float32 of shape (count, classes)."""
-    logits = compile_logits(model)
-
-    def predict(split: data.Split) -> np.ndarray:
-        batches = data.evaluation_batches(split, model.input_shape[1])
-        return np.concatenate([logits(pictures) for pictures, _ in batches])
-
-    return predict
-
-
-def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Returns the mean cross-entropy in nats, the accuracy and the number of examples."""
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
-    hits = logits.argmax(axis=1) == labels
-    return {"loss": float(np.mean(losses)), "accuracy": float(hits.mean()),
-            "examples": len(labels)}
 
 
 def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
@@ -59,26 +36,6 @@ def wilson_interval(hits: int, examples: int, z: float = 1.96) -> tuple[float, f
     reach = z / (1 + z**2 / examples) * math.sqrt(
         share * (1 - share) / examples + z**2 / (4 * examples**2))
     return middle - reach, middle + reach
-
-
-def load_run(
-    args: argparse.Namespace, flags: argparse.Namespace
-) -> tuple[keras.Model, tuple[str, ...]]:
-    """Rebuilds the classifier of a run with its trained weights; also returns its labels."""
-    names = tuple(rundir.read_config(args.run_dir, CHAPTER)["class_names"])
-    model = build_classifier(flags, len(names))
-    checkpoint.load(args.run_dir, args.checkpoint, model=model)
-    return model, names
-
-
-def draw_mistakes(
-    split: data.Split, logits: np.ndarray, names: Sequence[str], png: Path
-) -> None:
-    """Draws the wrong answers to a split's pictures, the most confident first."""
-    probabilities = tf.nn.softmax(logits).numpy()
-    worst = images.worst_mistakes(split.labels, probabilities)
-    images.draw_mistakes(data.thumbnails(split.encoded[worst]), split.labels[worst],
-                         probabilities[worst], names, png)
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:

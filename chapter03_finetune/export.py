@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter03_finetune import data, textures
-from chapter03_finetune.eval import load_run
+from chapter03_finetune.inference import load_run
 from common import cli, export, images
 
 CHAPTER = "chapter03_finetune"

@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter03_finetune import data
-from chapter03_finetune.eval import load_run
+from chapter03_finetune.inference import load_run
 from common import cli, images
 
 CHAPTER = "chapter03_finetune"

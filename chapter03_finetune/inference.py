@@ -1,11 +1,18 @@
 """The classifier of a run, and what every script that uses one needs."""
 
 import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import keras
+import numpy as np
+import tensorflow as tf
 
-from chapter03_finetune.model import build_model
-from common import pretrained
+from chapter03_finetune import data
+from chapter03_finetune.model import build_model, compile_logits
+from common import checkpoint, images, pretrained, rundir
+
+CHAPTER = "chapter03_finetune"
 
 
 def build_classifier(flags: argparse.Namespace, num_classes: int) -> keras.Model:
@@ -17,3 +24,42 @@ def build_classifier(flags: argparse.Namespace, num_classes: int) -> keras.Model
     keras.utils.set_random_seed(flags.seed)
     backbone = pretrained.build_backbone(flags.model_name, flags.image_size, flags.alpha)
     return build_model(backbone, num_classes, flags.keep_prob, flags.seed)
+
+
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace
+) -> tuple[keras.Model, tuple[str, ...]]:
+    """Rebuilds the classifier of a run with its trained weights; also returns its labels."""
+    names = tuple(rundir.read_config(args.run_dir, CHAPTER)["class_names"])
+    model = build_classifier(flags, len(names))
+    checkpoint.load(args.run_dir, args.checkpoint, model=model)
+    return model, names
+
+
+def make_predict(model: keras.Model) -> Callable[[data.Split], np.ndarray]:
+    """Returns a function that gives the logits of a split, float32 of shape (count, classes)."""
+    logits = compile_logits(model)
+
+    def predict(split: data.Split) -> np.ndarray:
+        batches = data.evaluation_batches(split, model.input_shape[1])
+        return np.concatenate([logits(pictures) for pictures, _ in batches])
+
+    return predict
+
+
+def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Returns the mean cross-entropy in nats, the accuracy and the number of examples."""
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    hits = logits.argmax(axis=1) == labels
+    return {"loss": float(np.mean(losses)), "accuracy": float(hits.mean()),
+            "examples": len(labels)}
+
+
+def draw_mistakes(
+    split: data.Split, logits: np.ndarray, names: Sequence[str], png: Path
+) -> None:
+    """Draws the wrong answers to a split's pictures, the most confident first."""
+    probabilities = tf.nn.softmax(logits).numpy()
+    worst = images.worst_mistakes(split.labels, probabilities)
+    images.draw_mistakes(data.thumbnails(split.encoded[worst]), split.labels[worst],
+                         probabilities[worst], names, png)

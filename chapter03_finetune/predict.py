@@ -22,7 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter03_finetune import data
-from chapter03_finetune.eval import load_run
+from chapter03_finetune.inference import load_run
 from chapter03_finetune.model import compile_logits
 from common import cli, images
 from common.errors import UserError

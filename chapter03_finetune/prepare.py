@@ -10,262 +10,11 @@ of an animation, whatever the file is called) go in as JPEGs of quality 100. Wha
 is listed and left out. The pictures themselves are never changed.
 """
 
-import argparse
-import re
-import shutil
-import tempfile
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from itertools import islice
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-import tensorflow as tf
-from PIL import ExifTags, Image
-from tqdm import tqdm
-
-from common import cli, images, inputs
-from common.errors import UserError
-
-SHUFFLE_SEED = 12345  # the original's: the order of the records does not depend on anything else
-SPLITS = ("train", "validation")
-
-
-class Picture(NamedTuple):
-    """A picture file and the number of its class."""
-
-    path: Path
-    label: int
-
-
-class Encoded(NamedTuple):
-    """A JPEG that training can read, and its size in pixels."""
-
-    jpeg: bytes
-    height: int
-    width: int
-
-
-def pictures_in(folder: Path) -> list[Path]:
-    """Returns the files of a class folder; hidden ones do not count.
-
-    Raises:
-        UserError: there are none.
-    """
-    paths = sorted(path for path in folder.glob("[!.]*") if path.is_file())
-    if not paths:
-        raise UserError(f"the class folder {folder} has no picture",
-                        "put pictures there, or take the folder away")
-    return paths
-
-
-def class_folders(folder: Path) -> tuple[str, ...]:
-    """Returns the names of the classes, one a folder, sorted.
-
-    Raises:
-        UserError: there are no folders.
-    """
-    names = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
-    if not names:
-        inputs.check_files(folder, ["<class>/"], "make one folder of pictures for each class")
-    return tuple(names)
-
-
-def list_pictures(
-    data_dir: Path, validation_fraction: float | None
-) -> tuple[tuple[str, ...], dict[str, list[Picture]]]:
-    """Lists the classes and the pictures of both splits, in the order of the records.
-
-    Args:
-        data_dir: holds train/<class>/ and validation/<class>/, or <class>/ alone.
-        validation_fraction: of the latter, the share of each class that goes to validation.
-
-    Raises:
-        UserError: the folders are not as they should be.
-    """
-    divided = (data_dir / "train").is_dir()
-    if divided and validation_fraction:
-        raise UserError(
-            f"{data_dir} has a train folder, and --validation_fraction is {validation_fraction}",
-            "leave --validation_fraction away, or name the folder that holds the classes")
-    if not divided and not validation_fraction:
-        raise UserError(f"{data_dir} has no train folder",
-                        "give --validation_fraction 0.2 to divide a folder of classes")
-    names = class_folders(data_dir / "train" if divided else data_dir)
-    if divided and (new := set(class_folders(data_dir / "validation")) - set(names)):
-        raise UserError(f"{data_dir}/validation has {', '.join(sorted(new))}, which train lacks",
-                        "a class must have pictures to learn it from")
-    rng = np.random.default_rng(SHUFFLE_SEED)
-    found: dict[str, list[Picture]] = {split: [] for split in SPLITS}
-    for label, name in enumerate(names):
-        if divided:
-            parts = {"train": pictures_in(data_dir / "train" / name), "validation": []}
-            if (data_dir / "validation" / name).is_dir():
-                parts["validation"] = pictures_in(data_dir / "validation" / name)
-        else:
-            paths = pictures_in(data_dir / name)
-            border = min(round(len(paths) * validation_fraction), len(paths) - 1)
-            order = [paths[i] for i in rng.permutation(len(paths))]
-            parts = {"train": order[border:], "validation": order[:border]}
-        for split in SPLITS:
-            found[split] += [Picture(path, label) for path in parts[split]]
-    if not found["validation"]:
-        raise UserError(f"--validation_fraction {validation_fraction} of each class of {data_dir} "
-                        "is no picture", "give a larger share, or more pictures")
-    return names, {split: [rows[i] for i in rng.permutation(len(rows))]
-                   for split, rows in found.items()}
-
-
-def encode(path: Path) -> Encoded:
-    """Returns a picture as a JPEG that training can read.
-
-    Raises:
-        UserError: nothing in the file can be decoded.
-    """
-    picture = images.read_image(path)
-    height, width, _ = picture.shape
-    with Image.open(path) as header:
-        upright = header.getexif().get(ExifTags.Base.Orientation, 1) == 1
-        fit = header.format == "JPEG" and header.mode == "RGB" and upright
-    if fit:
-        raw = path.read_bytes()
-        try:
-            images.decode_jpeg(raw)  # Pillow reads some that TensorFlow does not
-            return Encoded(raw, height, width)
-        except tf.errors.InvalidArgumentError:
-            pass
-    jpeg = tf.io.encode_jpeg(picture, quality=100, chroma_downsampling=False)
-    return Encoded(jpeg.numpy(), height, width)
-
-
-def try_encode(picture: Picture) -> tuple[Encoded | None, str]:
-    """Returns a picture as `encode` does and "", or None and why it cannot be used."""
-    try:
-        return encode(picture.path), ""
-    except (UserError, OSError, tf.errors.OpError) as error:
-        return None, str(error).splitlines()[0]
-
-
-def make_record(picture: Picture, name: str, encoded: Encoded) -> bytes:
-    """Returns a serialized example with the original's features."""
-    def text(value: bytes) -> tf.train.Feature:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
-
-    def whole(value: int) -> tf.train.Feature:
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
-
-    features = {
-        "image/height": whole(encoded.height),
-        "image/width": whole(encoded.width),
-        "image/colorspace": text(b"RGB"),
-        "image/channels": whole(3),
-        "image/class/label": whole(picture.label),
-        "image/class/text": text(name.encode()),
-        "image/format": text(b"JPEG"),
-        "image/filename": text(picture.path.name.encode()),
-        "image/encoded": text(encoded.jpeg),
-    }
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
-
-
-def shard_names(dataset_name: str, split: str, count: int) -> list[str]:
-    """Returns the file names of a split."""
-    return [f"{dataset_name}_{split}_{i:05d}-of-{count:05d}.tfrecord" for i in range(count)]
-
-
-def find_shards(folder: Path, dataset_name: str, split: str) -> list[Path]:
-    """Returns the record files of a split in a folder, sorted, whatever their number."""
-    pattern = rf"{re.escape(dataset_name)}_{split}_\d+-of-\d+\.tfrecord"
-    return sorted(path for path in folder.glob("*") if re.fullmatch(pattern, path.name))
-
-
-def records_name(text: str) -> str:
-    """Accepts what the names of records may begin with (an argparse `type`)."""
-    if not re.fullmatch(r"[\w.-]+", text):
-        raise argparse.ArgumentTypeError(f"{text} is no name: use letters, digits and . _ -")
-    return text
-
-
-def write_split(
-    shards: Sequence[Path],
-    pictures: Sequence[Picture],
-    names: Sequence[str],
-    num_threads: int,
-    left_out: list[str],
-) -> int:
-    """Writes a split's shards, about equally long, and adds to the list of what was left out.
-
-    Returns:
-        How many pictures were written.
-
-    Raises:
-        UserError: no picture of a class could be decoded.
-    """
-    counts = dict.fromkeys((picture.label for picture in pictures), 0)
-    with ThreadPoolExecutor(num_threads) as pool:
-        answers: Iterable = tqdm(pool.map(try_encode, pictures), shards[0].name.rpartition("_")[0],
-                                 len(pictures), unit="picture", disable=None)
-        pairs = zip(pictures, answers, strict=True)  # the shards take from it one after another
-        for number, shard in enumerate(shards, start=1):
-            end = len(pictures) * number // len(shards)
-            begin = len(pictures) * (number - 1) // len(shards)
-            with closing(tf.io.TFRecordWriter(str(shard))) as writer:
-                for picture, (encoded, problem) in islice(pairs, end - begin):
-                    if encoded:
-                        writer.write(make_record(picture, names[picture.label], encoded))
-                        counts[picture.label] += 1
-                    else:
-                        left_out.append(problem)
-    if empty := [names[label] for label, count in sorted(counts.items()) if count == 0]:
-        raise UserError(f"no picture of {', '.join(empty)} can be decoded, {left_out[-1]}",
-                        "put whole pictures there, or take the folder away")
-    return sum(counts.values())
-
-
-def write_records(
-    data_dir: Path,
-    output_dir: Path,
-    dataset_name: str,
-    num_shards: dict[str, int],
-    num_threads: int = 2,
-    validation_fraction: float | None = None,
-) -> dict[str, int]:
-    """Writes all records and label.txt; nothing appears in `output_dir` before all are whole.
-
-    Returns:
-        The number of pictures in each split, and of those left out.
-
-    Raises:
-        UserError: see `list_pictures` and `write_split`.
-    """
-    names, pictures = list_pictures(data_dir, validation_fraction)
-    new = not output_dir.exists()
-    output_dir.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=output_dir))
-    left_out: list[str] = []
-    counts = {}
-    try:
-        for split, rows in pictures.items():
-            shards = [part / name for name in shard_names(dataset_name, split, num_shards[split])]
-            counts[split] = write_split(shards, rows, names, num_threads, left_out)
-        text = "".join(f"{number}:{name}\n" for number, name in enumerate(names))
-        (part / "label.txt").write_text(text, encoding="utf-8")
-        written = {path.name for path in part.iterdir()}
-        for split in SPLITS:  # records of an earlier call may have had other numbers of shards
-            for old in find_shards(output_dir, dataset_name, split):
-                if old.name not in written:
-                    old.unlink()
-        for name in sorted(written):
-            (part / name).replace(output_dir / name)
-    finally:
-        shutil.rmtree(part)
-        if new and not any(output_dir.iterdir()):
-            output_dir.rmdir()
-    for line in left_out:
-        tqdm.write(f"left out: {line}")
-    return counts | {"left_out": len(left_out)}
+from chapter03_finetune import tfrecords
+from common import cli
 
 
 def build_parser() -> cli.Parser:
@@ -274,9 +23,9 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--data_dir", "-t", "--tensorflow-data-dir", type=cli.path, default="pic",
                         help="the folder of the pictures")
     parser.add_argument("--output_dir", type=cli.path, help="where to (default: --data_dir)")
-    parser.add_argument("--dataset_name", "--dataset-name", type=records_name, default="satellite",
-                        help="what the names of the records begin with")
-    for split in SPLITS:
+    parser.add_argument("--dataset_name", "--dataset-name", type=tfrecords.records_name,
+                        default="satellite", help="what the names of the records begin with")
+    for split in tfrecords.SPLITS:
         parser.add_argument(f"--{split}_shards", f"--{split}-shards", type=cli.positive_int,
                             default=2, help=f"files of the {split} records")
     parser.add_argument("--num_threads", "--num-threads", type=cli.positive_int, default=2,
@@ -294,8 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         data_dir = Path(args.data_dir)
         output_dir = Path(args.output_dir or data_dir)
         num_shards = {"train": args.train_shards, "validation": args.validation_shards}
-        counts = write_records(data_dir, output_dir, args.dataset_name, num_shards,
-                               args.num_threads, args.validation_fraction)
+        counts = tfrecords.write_records(data_dir, output_dir, args.dataset_name, num_shards,
+                                       args.num_threads, args.validation_fraction)
         print(f"{counts['train']:,} pictures to train on, {counts['validation']:,} to validate, "
               f"in {output_dir}")
         return counts

@@ -17,9 +17,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter03_finetune import data, train_flags
-from chapter03_finetune.eval import draw_mistakes, make_predict, score
-from chapter03_finetune.inference import build_classifier
+from chapter03_finetune import data, flags
+from chapter03_finetune.inference import build_classifier, draw_mistakes, make_predict, score
 from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
 from common import cli, inputs, pretrained, rundir
 from common.checkpoint import FitCallback, TrainState
@@ -50,7 +49,7 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return train_flags.build_parser(__doc__, PRESETS)
+    return flags.build_parser(__doc__, PRESETS)
 
 
 def learning_rate(

@@ -19,20 +19,22 @@ from chapter03_finetune import (
     eval,
     export,
     grad_cam,
+    inference,
     predict,
     prepare,
     textures,
+    tfrecords,
     train,
-    train_flags,
 )
-from chapter03_finetune.inference import build_classifier
+from chapter03_finetune.flags import OPTIMIZERS
+from chapter03_finetune.inference import build_classifier, draw_mistakes, load_run
 from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
 from common import checkpoint, cli, images, inputs, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 
 TINY = ("--image_size", "32", "--batch_size", "4", "--max_steps", "2", "--log_every", "1")
-SHARDS = dict.fromkeys(prepare.SPLITS, 2)
+SHARDS = dict.fromkeys(tfrecords.SPLITS, 2)
 
 
 def picture(number: int = 0, kind: str = "rock") -> Image.Image:
@@ -52,7 +54,7 @@ def write_pictures(folder: Path, count: int = 4, kinds=("wood", "rock", "water")
 @pytest.fixture
 def records(tmp_path) -> Path:
     pictures = write_pictures(tmp_path / "pic")
-    prepare.write_records(pictures, tmp_path / "records", "satellite", SHARDS)
+    tfrecords.write_records(pictures, tmp_path / "records", "satellite", SHARDS)
     return tmp_path / "records"
 
 
@@ -100,7 +102,7 @@ def test_records_make_the_round_trip(records, tmp_path):
     assert (records / "label.txt").read_text() == "0:rock\n1:water\n2:wood\n"
     assert sorted(path.name for path in records.iterdir()) == [
         "label.txt", *(f"satellite_{split}_0000{i}-of-00002.tfrecord"
-                       for split in prepare.SPLITS for i in (0, 1))]
+                       for split in tfrecords.SPLITS for i in (0, 1))]
     splits, names = data.load_records(records, "satellite", 0.25)
     assert names == ("rock", "water", "wood")
     assert [len(splits[name].labels) for name in ("train", "validation", "test")] == [9, 3, 6]
@@ -122,7 +124,7 @@ def test_each_class_gives_its_share_to_the_held_out_pictures():
 
 def test_a_set_of_which_nothing_can_be_held_out(tmp_path):
     write_pictures(tmp_path / "pic", count=1)
-    prepare.write_records(tmp_path / "pic", tmp_path / "records", "satellite", SHARDS)
+    tfrecords.write_records(tmp_path / "pic", tmp_path / "records", "satellite", SHARDS)
     with pytest.raises(UserError, match="one picture of each class"):
         data.load_records(tmp_path / "records", "satellite", 0.5)
 
@@ -140,15 +142,16 @@ def test_records_hold_the_originals_features(records):
 
 
 def test_preparing_again_replaces_the_records(records, tmp_path):
-    prepare.write_records(tmp_path / "pic", records, "satellite", dict.fromkeys(prepare.SPLITS, 1))
+    shards = dict.fromkeys(tfrecords.SPLITS, 1)
+    tfrecords.write_records(tmp_path / "pic", records, "satellite", shards)
     assert len(list(records.glob("*.tfrecord"))) == 2
     assert len(data.load_records(records, "satellite", 0.1).splits["test"].labels) == 6
 
 
 def test_one_folder_of_classes_is_divided(tmp_path):
     write_pictures(tmp_path / "pic", count=10)
-    counts = prepare.write_records(tmp_path / "pic" / "train", tmp_path / "out", "x", SHARDS,
-                                   validation_fraction=0.2)
+    counts = tfrecords.write_records(tmp_path / "pic" / "train", tmp_path / "out", "x", SHARDS,
+                                     validation_fraction=0.2)
     assert counts == {"train": 24, "validation": 6, "left_out": 0}
     splits, _ = data.load_records(tmp_path / "out", "x", 0.1)
     assert np.bincount(splits["test"].labels).tolist() == [2, 2, 2]
@@ -205,9 +208,9 @@ def test_odd_pictures_are_converted_and_broken_ones_left_out(tmp_path, capsys):
 
 def test_a_fit_jpeg_goes_in_byte_by_byte(tmp_path):
     picture().save(tmp_path / "a.jpg")
-    assert prepare.encode(tmp_path / "a.jpg") == ((tmp_path / "a.jpg").read_bytes(), 128, 128)
+    assert tfrecords.encode(tmp_path / "a.jpg") == ((tmp_path / "a.jpg").read_bytes(), 128, 128)
     picture().save(tmp_path / "a.png")
-    jpeg, _, _ = prepare.encode(tmp_path / "a.png")
+    jpeg, _, _ = tfrecords.encode(tmp_path / "a.png")
     difference = tf.cast(tf.io.decode_jpeg(jpeg), tf.float32) - np.asarray(picture())
     assert float(tf.reduce_mean(tf.abs(difference))) < 3  # quality 100
 
@@ -215,8 +218,8 @@ def test_a_fit_jpeg_goes_in_byte_by_byte(tmp_path):
 def test_folders_that_cannot_be_prepared(tmp_path):
     def fails(says: str, folder: Path, fraction: float | None = None) -> None:
         with pytest.raises(UserError, match=says):
-            prepare.write_records(folder, tmp_path / "out", "x", SHARDS,
-                                  validation_fraction=fraction)
+            tfrecords.write_records(folder, tmp_path / "out", "x", SHARDS,
+                                    validation_fraction=fraction)
         assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
     fails("has no train folder", tmp_path)
@@ -227,7 +230,7 @@ def test_folders_that_cannot_be_prepared(tmp_path):
     fails("validation has desert, which train lacks", pictures)
     (pictures / "train" / "desert").mkdir()
     fails("class folder .*train/desert has no picture", pictures)
-    for split in prepare.SPLITS:
+    for split in tfrecords.SPLITS:
         (pictures / split / "desert" / "a.jpg").write_bytes(b"no picture")
     fails("no picture of desert can be decoded", pictures)
 
@@ -238,22 +241,23 @@ def test_a_failing_call_leaves_nothing_and_a_killed_one_does_no_harm(tmp_path, m
     stale.mkdir(parents=True)
     for name in ("satellite_train_00000-of-00009.tfrecord", "notes.txt"):
         (stale / name).write_bytes(b"left by a killed call")
-    prepare.write_records(pictures, out, "satellite", SHARDS)
+    tfrecords.write_records(pictures, out, "satellite", SHARDS)
     assert {path.name for path in out.iterdir()} == {"satellite.part", "label.txt", *(
-        name for split in prepare.SPLITS for name in prepare.shard_names("satellite", split, 2))}
-    monkeypatch.setattr(prepare, "write_split", lambda *args: 1 / 0)
+        name for split in tfrecords.SPLITS
+        for name in tfrecords.shard_names("satellite", split, 2))}
+    monkeypatch.setattr(tfrecords, "write_split", lambda *args: 1 / 0)
     for folder in (tmp_path / "new", pictures):
         with pytest.raises(ZeroDivisionError):
-            prepare.write_records(pictures, folder, "satellite", SHARDS)
+            tfrecords.write_records(pictures, folder, "satellite", SHARDS)
     assert not (tmp_path / "new").exists()
-    assert {path.name for path in pictures.iterdir()} == set(prepare.SPLITS)
+    assert {path.name for path in pictures.iterdir()} == set(tfrecords.SPLITS)
 
 
 def test_names_of_records_are_taken_literally(records, capsys):
     shutil.copy(records / "satellite_train_00000-of-00002.tfrecord",
                 records / "satellite_train_x_train_00000-of-00003.tfrecord")
-    assert len(prepare.find_shards(records, "satellite", "train")) == 2
-    assert prepare.find_shards(records, "s.tellite", "train") == []
+    assert len(tfrecords.find_shards(records, "satellite", "train")) == 2
+    assert tfrecords.find_shards(records, "s.tellite", "train") == []
     for verb in (prepare, data):
         assert verb.main(["--dataset_name", "satel*"]) == 2
         assert "satel* is no name: use letters" in capsys.readouterr().err
@@ -276,7 +280,7 @@ def test_drawn_textures_appear_whole_or_not_at_all(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "TEXTURES", {"train": 3, "validation": 1})
     folder = tmp_path / "data" / "textures"
     with monkeypatch.context() as patch:
-        patch.setattr(prepare, "write_records", lambda *args: 1 / 0)
+        patch.setattr(tfrecords, "write_records", lambda *args: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             data.draw_textures(folder)
     assert list(folder.parent.iterdir()) == []
@@ -601,7 +605,7 @@ REACHED = {
 }
 
 
-@pytest.mark.parametrize("name", train_flags.OPTIMIZERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_flag_reaches_its_optimizer(name):
     optimizer = train.make_optimizer(arguments(
         "--optimizer", name, "--learning_rate", "0.51", "--learning_rate_decay_type", "fixed",
@@ -613,7 +617,7 @@ def test_every_flag_reaches_its_optimizer(name):
     assert {key: getattr(optimizer, key) for key in REACHED[name]} == REACHED[name]
 
 
-@pytest.mark.parametrize("name", train_flags.OPTIMIZERS)
+@pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_goes_downhill(name):
     optimizer = train.make_optimizer(arguments("--optimizer", name), 100)
     variable = keras.Variable([1.0])
@@ -864,9 +868,8 @@ def test_the_export_agrees_with_predict(sharp, tmp_path, capsys):
         np.testing.assert_allclose(row, list(expected["probabilities"].values()), atol=1e-4)
     middle = np.asarray(picture(4).resize((32, 32)))  # not cut: at the network's size already
     one = signatures["serving_default"](images=middle[None])["probabilities"]
-    model, _ = eval.load_run(argparse.Namespace(run_dir=sharp, checkpoint="best"),
-                             train.build_parser().parse_args([*TINY, "--model_name", "MobileNet",
-                                                              "--alpha", "0.25"]))
+    model, _ = load_run(argparse.Namespace(run_dir=sharp, checkpoint="best"),
+                        arguments(*TINY, "--model_name", "MobileNet", "--alpha", "0.25"))
     expected = tf.nn.softmax(model(middle[None].astype(np.float32), training=False))
     np.testing.assert_allclose(one, expected, atol=1e-4)
 
@@ -889,15 +892,15 @@ def write_dark_tests(records: Path, tmp_path: Path) -> Path:
     pictures = write_pictures(tmp_path / "pic2")
     for path in (pictures / "validation").rglob("*.jpg"):
         Image.new("RGB", (64, 64)).save(path)
-    prepare.write_records(pictures, tmp_path / "dark", "satellite", SHARDS)
-    for path in prepare.find_shards(tmp_path / "dark", "satellite", "validation"):
+    tfrecords.write_records(pictures, tmp_path / "dark", "satellite", SHARDS)
+    for path in tfrecords.find_shards(tmp_path / "dark", "satellite", "validation"):
         shutil.copy(path, other)
     return other
 
 
 def test_the_test_pictures_choose_nothing(records, tmp_path, monkeypatch):
     seen = []
-    score = eval.score
+    score = inference.score
     for module in (train, eval):
         monkeypatch.setattr(module, "score", lambda logits, labels: seen.append(labels)
                             or score(logits, labels))
@@ -937,7 +940,7 @@ def test_eval_finds_records_that_were_moved(records, tmp_path, capsys):
     ("satellite", {"accuracy": 0.76}), ("flowers", {})])
 def test_the_books_number_is_told_of_its_own_pictures_alone(tmp_path, dataset_name, book):
     pictures = write_pictures(tmp_path / "pic")
-    prepare.write_records(pictures, tmp_path / "records", dataset_name, SHARDS)
+    tfrecords.write_records(pictures, tmp_path / "records", dataset_name, SHARDS)
     run = tmp_path / "run"
     assert train.main([*TINY, "--preset", "book_head", "--model_name", "MobileNet", "--weights",
                        "none", "--run_dir", str(run), "--dataset_name", dataset_name,
@@ -952,7 +955,7 @@ def test_only_the_worst_mistakes_are_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "thumbnails", lambda jpegs: decoded.append(len(jpegs))
                         or thumbnails(jpegs))
     logits = np.eye(6)[(split.labels + 1) % 6] * np.linspace(1, 2, 60)[:, None]
-    eval.draw_mistakes(split, logits, tuple("abcdef"), tmp_path / "a.png")
+    draw_mistakes(split, logits, tuple("abcdef"), tmp_path / "a.png")
     assert decoded == [40] and (tmp_path / "a.png").exists()
 
 
@@ -994,7 +997,7 @@ def test_the_shared_weights_see_the_real_pictures(real_data, tmp_path):
             (tmp_path / "pic" / split / kind.name).mkdir(parents=True)
             for path in sorted(kind.iterdir())[:count]:
                 shutil.copy(path, tmp_path / "pic" / split / kind.name)
-    counts = prepare.write_records(tmp_path / "pic", tmp_path / "records", "satellite", SHARDS)
+    counts = tfrecords.write_records(tmp_path / "pic", tmp_path / "records", "satellite", SHARDS)
     assert counts == {"train": 72, "validation": 30, "left_out": 0}
     assert train.main([
         "--preset", "best_head", "--dataset_dir", str(tmp_path / "records"), "--weights",
