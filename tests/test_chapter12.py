@@ -15,20 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-<<<<<<< HEAD
-from chapter12_char_rnn import data, eval, export, sample, train, visualize
-=======
-from chapter12_char_rnn import (
-    compose_poetry,
-    data,
-    eval,
-    export,
-    inference,
-    sample,
-    train,
-    visualize,
-)
->>>>>>> text
+from chapter12_char_rnn import data, eval, export, inference, sample, train, visualize
 from chapter12_char_rnn.model import CELLS, build_model, filter_logits, token_losses
 from common import cli, rundir
 from common.text import build_vocabulary, encode, read_text

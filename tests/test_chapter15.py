@@ -22,7 +22,7 @@ from chapter15_time_series.model import (
     time_features,
 )
 from chapter15_time_series.series import read_csv
-from common import checkpoint, rundir
+from common import checkpoint, files, rundir
 from common.errors import UserError
 
 NAN = math.nan
@@ -427,9 +427,9 @@ def test_bad_files_are_named_with_the_line_and_leave_nothing(content, argv, says
     (["--periodicities", "12,0"], "0 is not a whole number of at least 1"),
     (["--periodicities", "12,"], "is not a whole number of at least 1"),
     (["--test_share", "1"], "0 steps to train on"),
-    (["--model", "lstm", "--l2", "3"], "--l2 3.0 has no meaning for --model lstm"),
-    (["--window_size", "7"], "--window_size 7 has no meaning for --model ar"),
-    (["--preset", "etth1", "--test_share", "0.5"], "--test_share 0.5 has no meaning for --part"),
+    (["--model", "lstm", "--l2", "3"], "--l2 3.0 has no effect with --model lstm"),
+    (["--window_size", "7"], "--window_size 7 has no effect with --model ar"),
+    (["--preset", "etth1", "--test_share", "0.5"], "--test_share 0.5 has no effect with --part"),
     (["--preset", "book_csv", "--dataset", "airline", "--input_file", "a.csv"], "both --dataset"),
 ])
 def test_bad_flags(argv, says, capfd):
@@ -662,10 +662,10 @@ def test_the_books_files(real_data):
     assert five.values.shape == (100, 5) and not np.isnan(five.values).any()
     for name in ("period_trend", "multivariate_periods"):
         (file,) = data.SOURCES[name].files
-        assert rundir.sha256(real_data(f"{folder}/{name}.csv").read_bytes()) == file.sha256
+        assert files.sha256(real_data(f"{folder}/{name}.csv").read_bytes()) == file.sha256
     for name in ("airline", "temperatures", "etth1"):
         (file,) = data.SOURCES[name].files
-        assert rundir.sha256(real_data(f"time_series/{file.name}").read_bytes()) == file.sha256
+        assert files.sha256(real_data(f"time_series/{file.name}").read_bytes()) == file.sha256
 
 
 def test_other_published_series(real_data):

@@ -152,7 +152,7 @@ def test_other_mistakes_are_refused(tmp_path, capfd):
     fails("--map", str(tmp_path / "latin.txt"), says="not UTF-8")
     fails("--map", str(tmp_path), says="Is a directory")
     fails("--render", says="needs a terminal")
-    fails("--epsilon", "1.5", says="between 0 and 1")
+    fails("--epsilon", "1.5", says="from 0 to 1")
     fails("--gamma", "1", says="above 0 and below 1")
     fails("--alpha", "0", says="above 0 and at most 1")
     fails("--trap_reward", "nan", says="nan is not a number")

@@ -33,7 +33,7 @@ from chapter21_policy_gradient.model import (
     sampling,
 )
 from chapter21_policy_gradient.rollout import Actors
-from common import rundir
+from common import files, rundir
 from common.errors import UserError
 
 
@@ -168,7 +168,7 @@ def test_the_demo_solves_cartpole(capsys):
     assert train.main(["--name", "demo"]) == 0
     assert "solved after" in capsys.readouterr().out
     assert evaluation.main(["--name", "demo"]) == 0
-    scores = rundir.read_json(rundir.runs_dir() / train.CHAPTER / "demo" / "eval.json")["metrics"]
+    scores = files.read_json(rundir.runs_dir() / train.CHAPTER / "demo" / "eval.json")["metrics"]
     assert scores["greedy"]["mean_return"] >= 195 and scores["sampled"]["mean_return"] >= 185
     assert scores["training"]["solved"] == 1 and scores["training"]["episodes"] % 5 == 0
     assert scores["training"]["env_steps"] < 200 * scores["training"]["episodes"]
@@ -437,9 +437,9 @@ def test_a_run_in_two_parts_is_the_run(script, flags):
     (train_ppo, (*PPO, "--max_steps", "10"), "--max_steps 10 goes beyond --anneal_steps 9"),
     (train_ppo, ("--stop", "never"), "unrecognized arguments: --stop never"),
     (train, ("--clip", "0.1"), "unrecognized arguments: --clip 0.1"),
-    (train, ("--gae_lambda", "0.5"), "--gae_lambda 0.5 has no meaning for --baseline none"),
+    (train, ("--gae_lambda", "0.5"), "--gae_lambda 0.5 has no effect with --baseline none"),
     (train, ("--baseline", "value", "--normalize_over", "batch"),
-     "--normalize_over batch has no meaning for --baseline value"),
+     "--normalize_over batch has no effect with --baseline value"),
 ])
 def test_flags_that_do_not_fit_together(script, argv, says, capsys):
     assert script.main(["--max_steps", "5", *argv]) == 2
@@ -473,6 +473,6 @@ def test_ppo_learns_cartpole():
     assert train_ppo.main(["--max_steps", "80", "--name", "run"]) == 0
     assert evaluation.main(["--name", "run"]) == 0
     run = rundir.runs_dir() / train.CHAPTER / "run"
-    scores = rundir.read_json(run / "eval.json")["metrics"]
+    scores = files.read_json(run / "eval.json")["metrics"]
     assert scores["training"]["env_steps"] == 80 * 8 * 32
     assert scores["chance"]["mean_return"] < 40 and scores["greedy"]["mean_return"] > 100
