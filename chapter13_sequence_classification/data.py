@@ -61,7 +61,7 @@ def load(flags: argparse.Namespace) -> Task:
     """Draws or reads the splits "train", "validation" and "test" that a run's flags mean.
 
     Raises:
-        UserError: texts cannot be read, or flags of numbers are given to texts.
+        UserError: texts cannot be read.
     """
     if flags.dataset != NUMBERS:
         return load_texts(flags)
@@ -98,7 +98,7 @@ def digest(task: Task) -> str:
     return rundir.sha256(*arrays, "\n".join(task.vocabulary or []).encode())
 
 
-def fresh_batches(flags: argparse.Namespace, start_step: int) -> tf.data.Dataset:
+def fresh_rows(flags: argparse.Namespace, start_step: int) -> tf.data.Dataset:
     """Makes the endless stream of numbers that repeats no sequence, but by chance.
 
     Returns:
@@ -116,23 +116,32 @@ def fresh_batches(flags: argparse.Namespace, start_step: int) -> tf.data.Dataset
         batches, output_signature=(step, sequences, count, count))
 
 
-def training_batches(
-    flags: argparse.Namespace, split: Split, start_step: int = 0
-) -> tf.data.Dataset:
-    """Makes the endless stream; batch k is a pure function of (seed, k).
+def shuffled_rows(flags: argparse.Namespace, split: Split, start_step: int) -> tf.data.Dataset:
+    """Makes the endless stream of a split's rows, in another order in every epoch.
+
+    Returns:
+        Elements `(step, sequences, lengths, labels)`.
+    """
+    arrays = [tf.constant(array) for array in split]
+
+    def look_up(step: tf.Tensor, chosen: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        return step, *(tf.gather(array, chosen) for array in arrays)
+
+    return inputs.index_batches(
+        len(split.labels), flags.batch_size, flags.seed, start_step).map(look_up)
+
+
+def number_batches(flags: argparse.Namespace, split: Split, start_step: int = 0) -> tf.data.Dataset:
+    """Makes the training stream of numbers; batch k is a pure function of (seed, k).
 
     Args:
-        flags: the run's `batch_size`, `seed`, `fresh`, `augment`, and those of `add_flags`.
+        flags: `batch_size`, `seed`, `fresh`, `augment`, and those of `add_number_flags`.
         split: what is shuffled and shown again and again, unless `flags.fresh`.
         start_step: the restored step.
 
     Returns:
         Elements `((sequences, lengths), labels)` of `batch_size` rows; see `Split`.
     """
-    arrays = [tf.constant(array) for array in split]
-
-    def look_up(step: tf.Tensor, chosen: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        return step, *(tf.gather(array, chosen) for array in arrays)
 
     def batch(
         step: tf.Tensor, sequences: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor
@@ -142,12 +151,16 @@ def training_batches(
             sequences, lengths = laws.cut(sequences, lengths, key)
         return (sequences, lengths), labels
 
-    if flags.fresh:
-        numbered = fresh_batches(flags, start_step)
-    else:
-        numbered = inputs.index_batches(
-            len(split.labels), flags.batch_size, flags.seed, start_step).map(look_up)
-    return inputs.finish(numbered.map(batch))
+    rows = (fresh_rows(flags, start_step) if flags.fresh
+            else shuffled_rows(flags, split, start_step))
+    return inputs.finish(rows.map(batch))
+
+
+def text_batches(flags: argparse.Namespace, split: Split, start_step: int = 0) -> tf.data.Dataset:
+    """Makes the training stream of texts, as `number_batches` does."""
+    rows = shuffled_rows(flags, split, start_step)
+    return inputs.finish(
+        rows.map(lambda step, sequences, lengths, labels: ((sequences, lengths), labels)))
 
 
 def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
@@ -157,17 +170,10 @@ def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
     return inputs.finish(rows, batch_size)
 
 
-def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which sequences are drawn or read."""
-    group = parser.add_argument_group("data")
-    group.add_argument("--dataset", choices=[NUMBERS, *texts.READERS], default=NUMBERS,
-                       help="what is classified; docs/datasets.md tells of each")
-    group.add_argument("--input_file", type=cli.path,
-                       help="labelled texts of one's own, for --dataset file")
-    group.add_argument("--data_dir", type=cli.path,
-                       help="folder of a published set (default: data/<dataset>)")
+def add_number_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that say which number sequences are drawn."""
     group = parser.add_argument_group("numbers")
-    group.add_argument("--num_features", type=cli.positive_int, default=1, help="numbers a step")
+    group.add_argument("--num_features", type=cli.positive_int, default=1, help="numbers per step")
     known = len(laws.LAWS)
     group.add_argument(
         "--num_classes", default=2,
@@ -177,7 +183,23 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         "--max_stride", default=1,
         type=cli.number(int, 1, laws.MAX_STRIDE, f"a stride from 1 to {laws.MAX_STRIDE}"),
         help="the stride of a linear sequence is drawn from 1 to this")
+
+
+def add_text_flags(parser: argparse.ArgumentParser, default: str, *others: str) -> None:
+    """Adds the flags that say which texts are read, and how.
+
+    Args:
+        parser: adds to it.
+        default: of `--dataset`.
+        *others: what `--dataset` may be besides sets of texts.
+    """
     group = parser.add_argument_group("texts")
+    group.add_argument("--dataset", choices=[*others, *texts.READERS], default=default,
+                       help="what is classified; docs/datasets.md tells of each")
+    group.add_argument("--input_file", type=cli.path,
+                       help="labelled texts of one's own, for --dataset file")
+    group.add_argument("--data_dir", type=cli.path,
+                       help="folder of a published set (default: data/<dataset>)")
     group.add_argument("--language", choices=["en", "zh"], default="en",
                        help="zh: jieba finds the words; en: they stand between spaces and signs")
     group.add_argument("--level", choices=["word", "char"], default="word",
@@ -191,7 +213,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.build_parser(__doc__, "data.py")
-    add_flags(parser)
+    add_number_flags(parser)
+    add_text_flags(parser, NUMBERS, NUMBERS)
     parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the drawing")
     return parser
 

@@ -72,11 +72,13 @@ def write_mistakes(
 
 def describe(flags: argparse.Namespace) -> tuple[str, str]:
     """Returns how results/ calls the data set and the model of a run."""
-    dataset = Path(flags.input_file).stem if flags.input_file else flags.dataset
     layers = f"{flags.num_layers}x" if flags.num_layers > 1 else ""
-    both = "bi" if flags.bidirectional else ""
-    model = {"recurrent": f"{both}{flags.cell}{layers}{flags.lstm_size}",
-             "conv": f"conv{flags.num_filters}", "bag": f"bag{flags.embedding_size}"}[flags.model]
+    recurrent = f"{'bi' * flags.bidirectional}{flags.cell}{layers}{flags.lstm_size}"
+    if flags.dataset == data.NUMBERS:
+        return flags.dataset, f"{recurrent}-{flags.preset}"
+    dataset = Path(flags.input_file).stem if flags.input_file else flags.dataset
+    model = {"recurrent": recurrent, "conv": f"conv{flags.num_filters}",
+             "bag": f"bag{flags.embedding_size}"}[flags.model]
     return dataset, f"{model}-{flags.preset}"
 
 

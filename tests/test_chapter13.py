@@ -23,6 +23,7 @@ from chapter13_sequence_classification import (
     predict,
     texts,
     train,
+    train_texts,
     words,
 )
 from chapter13_sequence_classification.model import (
@@ -110,8 +111,8 @@ def test_splits_have_their_sizes_and_share_nothing_but_chance():
 def test_the_training_stream_starts_anywhere(options):
     args = flags(**options)
     split = data.load(args).splits["train"]
-    whole = list(data.training_batches(args, split).take(6))
-    late = list(data.training_batches(args, split, start_step=4).take(2))
+    whole = list(data.number_batches(args, split).take(6))
+    late = list(data.number_batches(args, split, start_step=4).take(2))
     for expected, found in zip(whole[4:], late, strict=True):
         for a, b in zip(*map(tf.nest.flatten, (expected, found)), strict=True):
             np.testing.assert_array_equal(a, b)
@@ -126,7 +127,7 @@ def test_the_training_stream_starts_anywhere(options):
 def test_fresh_sequences_are_of_the_same_kind_and_not_the_splits_own():
     args = flags(fresh=True, batch_size=1000)
     splits = data.load(args).splits
-    (sequences, lengths), labels = next(iter(data.training_batches(args, splits["train"])))
+    (sequences, lengths), labels = next(iter(data.number_batches(args, splits["train"])))
     fresh = data.Split(sequences.numpy(), lengths.numpy(), labels.numpy())
     assert all((np.diff(x, axis=0) == 1).all() == (label == 0)
                for x, label in zip(numbers_of(fresh), fresh.labels, strict=True))
@@ -383,9 +384,10 @@ def test_the_export_takes_one_sequence_and_many(capfd):
 
 def test_names_in_results_are_those_of_the_readme():
     text = (rundir.ROOT / CHAPTER / "README.md").read_text(encoding="utf-8")
-    for preset, settings in train.PRESETS.items():
-        of_texts = "dataset" in settings
-        assert (f"| `{preset}` |" if of_texts else f'"numbers-lstm64-{preset}"') in text
+    for preset in train.PRESETS:
+        assert f"| `{preset}` |" in text and f'"numbers-lstm64-{preset}"' in text
+    for preset in train_texts.PRESETS:
+        assert f"| `{preset}` |" in text and re.search(rf'"\w+-\w+-{preset}"', text)
 
 
 @pytest.mark.slow
@@ -611,7 +613,7 @@ def test_own_texts_come_as_lines_and_tables(tmp_path):
 def test_bad_texts_are_named_and_leave_nothing(name, content, says, tmp_path, capfd):
     path = tmp_path / name
     path.write_bytes(content)
-    assert train.main(["--preset", "texts", "--dataset", "file", "--input_file", str(path)]) == 2
+    assert train_texts.main(["--dataset", "file", "--input_file", str(path)]) == 2
     error, hint = capfd.readouterr().err.strip().splitlines()[-2:]
     assert error.startswith("error: ") and hint.startswith("hint: ")
     assert re.search(says, error), error
@@ -631,18 +633,20 @@ def test_damaged_published_files_are_named(tmp_path):
         texts.load("chnsenticorp", None, str(tmp_path))
 
 
-@pytest.mark.parametrize(("argv", "says"), [
-    (["--dataset", "modules"], "--preset demo, which sets --augment, is for numbers"),
-    (["--preset", "texts", "--num_classes", "3"], "--num_classes 3 is for numbers"),
-    (["--model", "conv"], "--model conv is for texts, --dataset is numbers"),
-    (["--preset", "texts", "--dataset", "file"], "--dataset file and --input_file None"),
-    (["--preset", "texts", "--input_file", "a.txt"], "--dataset modules and --input_file"),
-    (["--preset", "texts", "--lstm_size", "9"], "--lstm_size 9 has no meaning for --model conv"),
-    (["--preset", "texts", "--freeze_embedding"], "would keep vectors drawn at random"),
-    (["--preset", "texts", "--vocabulary_size", "1"], "--vocabulary_size: 1 is not at least 2"),
+@pytest.mark.parametrize(("script", "argv", "says"), [
+    (train, ["--dataset", "modules"], "--dataset"),
+    (train, ["--model", "conv"], "--model"),
+    (train_texts, ["--num_classes", "3"], "--num_classes"),
+    (train_texts, ["--dataset", "numbers"], "'numbers'"),
+    (train_texts, ["--dataset", "file"], "--dataset file and --input_file None"),
+    (train_texts, ["--input_file", "a.txt"], "--dataset modules and --input_file"),
+    (train_texts, ["--lstm_size", "9"], "--lstm_size 9 has no meaning for --model conv"),
+    (train_texts, ["--preset", "mr", "--num_filters", "9"], "--num_filters 9 has no meaning for "),
+    (train_texts, ["--freeze_embedding"], "would keep vectors drawn at random"),
+    (train_texts, ["--vocabulary_size", "1"], "--vocabulary_size: 1 is not at least 2"),
 ])
-def test_flags_of_numbers_and_of_texts_are_kept_apart(argv, says, capfd):
-    assert train.main(argv) == 2
+def test_flags_without_effect_are_refused(script, argv, says, capfd):
+    assert script.main(argv) == 2
     assert says in capfd.readouterr().err
     assert not (rundir.runs_dir() / CHAPTER).exists()
 
@@ -669,8 +673,8 @@ def test_the_baseline_tells_words_apart_and_is_scored_on_the_test_split():
         assert found["accuracy"] == 0.75 and found["examples"] == 4
 
 
-TINY_TEXTS = ["--preset", "texts", "--dataset", "file", "--embedding_size", "4",
-              "--max_tokens", "6", "--batch_size", "8", "--log_every", "1", "--eval_every", "4",
+TINY_TEXTS = ["--dataset", "file", "--embedding_size", "4", "--max_tokens", "6",
+              "--batch_size", "8", "--log_every", "1", "--eval_every", "4",
               "--learning_rate", "0.05", "--schedule", "constant"]
 
 
@@ -691,8 +695,8 @@ def fruits(tmp_path):
 ])
 def test_texts_go_in_and_labels_come_out(options, fruits, tmp_path, capfd):
     vectors = write_vectors(tmp_path / "v.txt", "1 4\napple 1 0 0 1\n")
-    assert train.main([*TINY_TEXTS, *fruits, *options, "--max_steps", "60", "--embedding_file",
-                       str(vectors), "--name", "run"]) == 0
+    assert train_texts.main([*TINY_TEXTS, *fruits, *options, "--max_steps", "60", "--name", "run",
+                             "--embedding_file", str(vectors)]) == 0
     run = rundir.runs_dir() / CHAPTER / "run"
     known = 0 if "char" in options else 1
     assert f"{known} of " in capfd.readouterr().out
@@ -719,9 +723,9 @@ def test_texts_go_in_and_labels_come_out(options, fruits, tmp_path, capfd):
 def test_a_resumed_run_on_texts_equals_a_whole_one(fruits, tmp_path, capfd):
     options = [*TINY_TEXTS, *fruits, "--model", "conv", "--num_filters", "4", "--embedding_file",
                str(write_vectors(tmp_path / "v.txt", "1 4\npear 1 0 0 1\n"))]
-    assert train.main([*options, "--max_steps", "6", "--name", "whole"]) == 0
-    assert train.main([*options, "--max_steps", "3", "--name", "parts"]) == 0
-    assert train.main(["--name", "parts", "--max_steps", "6"]) == 0
+    assert train_texts.main([*options, "--max_steps", "6", "--name", "whole"]) == 0
+    assert train_texts.main([*options, "--max_steps", "3", "--name", "parts"]) == 0
+    assert train_texts.main(["--name", "parts", "--max_steps", "6"]) == 0
     whole, parts = (rundir.runs_dir() / CHAPTER / name / "metrics.jsonl"
                     for name in ("whole", "parts"))
     last = [path.read_text().splitlines()[-2:] for path in (whole, parts)]
