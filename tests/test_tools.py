@@ -1,0 +1,106 @@
+"""The tables of the READMEs."""
+
+import pytest
+from helpers import CHAPTER
+
+from common import files
+from results import tables
+
+MARKED = """# Title
+<!-- results {"metrics": {"test.accuracy": "%s"}, "runs": ["mnist-conv"]} -->
+%s<!-- /results -->
+End
+"""
+
+
+ROWS = f"""{"| --- " * 8}|
+| mnist-conv | `python train.py` | mnist | 20,000 | 2 | 99.20 ± 0.28 % | 99.10 % | 3.0 |
+"""
+
+
+ENGLISH = f"""| Run | Command | Data | Steps | Seeds | Accuracy | Book | Minutes, two cores |
+{ROWS}"""
+
+
+CHINESE = f"""| 运行 | 命令 | 数据 | 步数 | 种子数 | 准确率 | 书中 | 双核分钟数 |
+{ROWS}"""
+
+
+@pytest.fixture
+def readmes(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    folder, chapter = tmp_path / "results" / CHAPTER, tmp_path / CHAPTER
+    folder.mkdir(parents=True)
+    chapter.mkdir()
+    for seed, accuracy in enumerate([0.99, 0.994]):
+        files.write_json(folder / f"mnist-conv-seed{seed}.json", {
+            "command": "python train.py", "dataset": "mnist", "steps": 20000,
+            "metrics": {"test": {"accuracy": accuracy, "examples": 10000}},
+            "book": {"accuracy": 0.991}, "minutes_two_cores": 2.5 + seed,
+        })
+    files.write_json(folder / "mnist-conv-best-seed0.json", {})
+    (chapter / "README.md").write_text(MARKED % ("Accuracy", "stale\n"))
+    (chapter / "README.zh-CN.md").write_text(MARKED % ("准确率", ""))
+    (tmp_path / "README.md").write_text("no table\n")
+    return chapter
+
+
+def test_tables_are_checked_and_written(readmes, capsys):
+    assert tables.main(["--check"]) == 1
+    assert f"{CHAPTER}/README.md: out of date" in capsys.readouterr().out
+    assert "stale" in (readmes / "README.md").read_text()
+    assert tables.main([]) == 0
+    assert (readmes / "README.md").read_text() == MARKED % ("Accuracy", ENGLISH)
+    assert (readmes / "README.zh-CN.md").read_text() == MARKED % ("准确率", CHINESE)
+    assert tables.main(["--check"]) == 0
+    assert tables.main([]) == 0 and capsys.readouterr().out.count("written") == 2
+
+
+def test_tables_of_unpublished_runs_are_named(readmes):
+    for path in (tables.ROOT / "results" / CHAPTER).iterdir():
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match="mnist-conv-seed"):
+        tables.main(["--check"])
+
+
+def test_benchmarks_are_shown_as_multiples_of_the_last_column(readmes):
+    (tables.ROOT / "results" / "benchmarks").mkdir()
+    files.write_json(tables.ROOT / "results" / "benchmarks" / f"{CHAPTER}.json", {
+        "unit": "pictures/s",
+        "settings": {"batch 128": {"medians": {"ours": 3000, "other": 1, "pytorch": 2000}}},
+    })
+    mark = '<!-- benchmark {"ours": "Ours", "pytorch": "PyTorch"} -->\n'
+    for name in ("README.md", "README.zh-CN.md"):
+        (readmes / name).write_text(mark + "<!-- /benchmark -->\n")
+    assert tables.main([]) == 0
+    for name, head, unit in (("README.md", "Setting", "pictures"),
+                             ("README.zh-CN.md", "设置", "图片")):
+        table = (readmes / name).read_text().removeprefix(mark).splitlines()
+        assert table[0] == f"| {head} | Ours | PyTorch |"
+        assert table[2].startswith(f"| batch 128 | 1.50× | 1 = 2,000 {unit}")
+
+
+def test_scores_of_a_benchmark_are_shown_by_text_and_program(readmes):
+    (tables.ROOT / "results" / "benchmarks").mkdir()
+    files.write_json(tables.ROOT / "results" / "benchmarks" / f"{CHAPTER}.json", {
+        "quality": {"news": {"peer": {"spearman": [0.3, 0.5], "analogy_accuracy": [0.02, 0.04]},
+                             "ours": {"spearman": [0.4, 0.4], "analogy_accuracy": [0.1, 0.1]}}},
+    })
+    mark = ('<!-- quality {"metrics": {"spearman": "Rank", "analogy_accuracy": "Right"}, '
+            '"programs": {"ours": "Here", "peer": "There"}} -->\n')
+    for name in ("README.md", "README.zh-CN.md"):
+        (readmes / name).write_text(mark + "<!-- /quality -->\n")
+    assert tables.main([]) == 0
+    table = (readmes / "README.md").read_text().removeprefix(mark).splitlines()
+    assert table[2] == "| news | Here | 0.400 ± 0.000 | 10.00 ± 0.00 % |"
+    assert table[3] == "| news | There | 0.400 ± 0.141 | 3.00 ± 1.41 % |"
+    assert (readmes / "README.zh-CN.md").read_text().startswith(f"{mark}| 数据 | 程序 | Rank |")
+
+
+@pytest.mark.parametrize(("metric", "values", "shown"), [
+    ("bleu", [27.1234], "27.123"), ("bleu", [1.0, 2.0, 3.0], "2.000 ± 1.000"),
+    ("accuracy", [0.5], "50.00 %"), ("couplet_lines", [519], "519"),
+    ("episodes", [1000 + 10 * k for k in range(10, -1, -1)], "1,050 (1,025 – 1,075)"),
+])
+def test_mean_and_spread(metric, values, shown):
+    assert tables.show(metric, values) == shown
