@@ -52,8 +52,8 @@ def write(
     flags, command = config["flags"], portable_command(config)
     if args.publish and not re.fullmatch(r"[\w.-]+", args.publish):
         raise UserError(f"--publish {args.publish} is no suffix", "use letters, digits and . _ -")
-    changed = {w[2:] for w in command.split() if w.startswith("--")}
-    changed -= cli.RUN_FLAGS.union(config["neutral"])
+    changed = {w[2:].removeprefix("no-") for w in command.split() if w.startswith("--")}
+    changed -= cli.RUN_FLAGS.union(config.get("neutral", cli.NEUTRAL))
     if args.publish == "" and changed:
         raise UserError(
             f"{args.run_dir} differs from its preset by --{' --'.join(sorted(changed))}",

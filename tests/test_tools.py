@@ -2,7 +2,7 @@
 
 import pytest
 
-from common import rundir
+from common import files
 from tools import code_links, pages
 from tools import readme_tables as tables
 
@@ -28,12 +28,12 @@ def readmes(tmp_path, monkeypatch):
     folder.mkdir(parents=True)
     chapter.mkdir()
     for seed, accuracy in enumerate([0.99, 0.994]):
-        rundir.write_json(folder / f"mnist-conv-seed{seed}.json", {
+        files.write_json(folder / f"mnist-conv-seed{seed}.json", {
             "command": "python train.py", "dataset": "mnist", "steps": 20000,
             "metrics": {"test": {"accuracy": accuracy, "examples": 10000}},
             "book": {"accuracy": 0.991}, "minutes_two_cores": 2.5 + seed,
         })
-    rundir.write_json(folder / "mnist-conv-best-seed0.json", {})
+    files.write_json(folder / "mnist-conv-best-seed0.json", {})
     (chapter / "README.md").write_text(MARKED % ("Accuracy", "stale\n"))
     (chapter / "README.zh-CN.md").write_text(MARKED % ("准确率", ""))
     (tmp_path / "README.md").write_text("no table\n")
@@ -60,7 +60,7 @@ def test_tables_of_unpublished_runs_are_named(readmes):
 
 def test_benchmarks_are_shown_as_multiples_of_the_last_column(readmes):
     (pages.ROOT / "results" / "benchmarks").mkdir()
-    rundir.write_json(pages.ROOT / "results" / "benchmarks" / f"{CHAPTER}.json", {
+    files.write_json(pages.ROOT / "results" / "benchmarks" / f"{CHAPTER}.json", {
         "unit": "pictures/s",
         "settings": {"batch 128": {"medians": {"ours": 3000, "other": 1, "pytorch": 2000}}},
     })
@@ -77,7 +77,7 @@ def test_benchmarks_are_shown_as_multiples_of_the_last_column(readmes):
 
 def test_scores_of_a_benchmark_are_shown_by_text_and_program(readmes):
     (pages.ROOT / "results" / "benchmarks").mkdir()
-    rundir.write_json(pages.ROOT / "results" / "benchmarks" / f"{CHAPTER}.json", {
+    files.write_json(pages.ROOT / "results" / "benchmarks" / f"{CHAPTER}.json", {
         "quality": {"news": {"peer": {"spearman": [0.3, 0.5], "analogy_accuracy": [0.02, 0.04]},
                              "ours": {"spearman": [0.4, 0.4], "analogy_accuracy": [0.1, 0.1]}}},
     })

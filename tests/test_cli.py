@@ -1,0 +1,210 @@
+"""Command lines: flags, presets, and what a resume may change."""
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+import tensorflow as tf
+from helpers import CHAPTER, build_parser, fails, resolve, start
+
+from common import checkpoint, cli, files, rundir
+from common.errors import UserError, exit_status
+
+
+@pytest.mark.parametrize(("argv", "size", "rate"), [
+    ([], 2, 0.1),
+    (["--preset", "book"], 3, 0.5),
+    (["--preset", "book", "--size", "9"], 9, 0.5),
+    (["--preset", "book", "--rate", "0.1"], 3, 0.1),
+])
+def test_default_then_preset_then_typed(argv, size, rate):
+    args = resolve(*argv)
+    assert (args.size, args.rate) == (size, rate)
+    assert args.command == " ".join(["python", "train.py", *argv])
+
+
+@pytest.mark.parametrize(("argv", "message"), [
+    (["--sise", "3"], "unrecognized arguments: --sise 3"),
+    (["--max", "3"], "unrecognized arguments: --max 3"),
+    (["--size", "0"], "argument --size: 0 is not a whole number of at least 1"),
+    (["--size", "2.5"], "argument --size: 2.5 is not a whole number of at least 1"),
+    (["--size", "few"], "argument --size: few is not a whole number of at least 1"),
+    (["--rate", "nan"], "argument --rate: nan is not a number above 0"),
+    (["--rate", "inf"], "argument --rate: inf is not a number above 0"),
+    (["--rate", "0"], "argument --rate: 0 is not a number above 0"),
+    (["--seed", "-1"], "argument --seed: -1 is not a whole number from 0 to 4294967295"),
+    (["--keep", "1.5"], "argument --keep: 1.5 is not a number from 0 to 1"),
+    (["--preset", "worst"], "argument --preset: invalid choice: 'worst'"),
+])
+def test_bad_flags_end_with_two_lines_and_status_2(runs, capsys, argv, message):
+    assert exit_status(lambda: resolve(*argv) and None) == 2
+    output = capsys.readouterr()
+    error, hint = output.err.splitlines()
+    assert error.startswith(f"error: {message}")
+    assert hint == "hint: python train.py --help lists the flags"
+    assert output.out == "" and not any(runs.iterdir())
+
+
+LARGE = str(sys.float_info.max)
+
+
+@pytest.mark.parametrize(("kind", "low", "high", "outside"), [
+    ("positive_int", "1", "9" * 12, ["0", "-1", "1.5", "inf"]),
+    ("non_negative_int", "0", "9" * 12, ["-1", "0.5", "inf"]),
+    ("positive_float", "1e-300", LARGE, ["0", "-1e-300", "inf", "nan"]),
+    ("non_negative_float", "0", LARGE, ["-1e-300", "inf", "nan"]),
+    ("from_0_to_1", "0", "1", ["-1e-300", "1.0000000000000002", "nan"]),
+    ("above_0_to_1", "1e-300", "1", ["0", "1.0000000000000002", "nan"]),
+    ("between_0_and_1", "1e-300", "0.9999999999999999", ["0", "1", "nan"]),
+    ("seed", "0", "4294967295", ["-1", "4294967296", "0.5"]),
+])
+def test_both_ends_of_each_type_of_number(kind, low, high, outside):
+    parse = getattr(cli, kind)
+    for text in (low, high):
+        assert parse(text) == float(text)
+    for text in outside:
+        with pytest.raises(argparse.ArgumentTypeError, match=f"^{text} is not a "):
+            parse(text)
+
+
+def test_help_shows_defaults(capsys):
+    with pytest.raises(SystemExit) as caught:
+        resolve("--help")
+    assert caught.value.code == 0
+    assert "(default: 10)" in capsys.readouterr().out
+
+
+def test_recorded_command_sets_the_typed_flags():
+    parser = build_parser("train_all.py")
+    for flag in ("augment", "tfds"):
+        parser.add_argument(f"--{flag}", action=argparse.BooleanOptionalAction, default=False)
+    words = "--run_dir '/a b' --size 4 --data_dir /x --augment --no-tfds"
+    args = cli.resolve(parser, shlex.split(words))
+    assert args.command == f"python train_all.py {words}"
+    args = resolve("--data_dir=x", "--rate", "5e-1")
+    assert args.command == f"python train.py --rate 0.5 --data_dir {Path('x').resolve()}"
+    assert args.typed == {"rate": 0.5, "data_dir": str(Path("x").resolve())}
+
+
+def test_resume_takes_the_runs_flags_and_records_free_changes(capsys):
+    run = start("--name", "a", "--preset", "book", "--size", "4")
+    args = resolve("--name", "a")
+    assert (args.preset, args.size, args.rate, args.run_dir) == ("book", 4, 0.5, run)
+    start("--resume", "--max_steps", "20", "--size", "4")
+    assert "max_steps: 10 -> 20" in capsys.readouterr().err
+    config = rundir.read_config(run, CHAPTER)
+    assert config["flags"]["max_steps"] == 20 and config["flags"]["size"] == 4
+    assert config["history"][1]["changed"] == {"max_steps": 20}
+    assert resolve("--resume").max_steps == 20
+
+
+def test_a_chapter_declares_which_of_its_flags_are_free():
+    run = start("--name", "a")
+    change = ["--name", "a", "--rate", "0.2"]
+    assert fails(*change).startswith("--rate 0.2 contradicts")
+    parser = build_parser(free=["rate"])
+    assert cli.resolve(parser, change).changed == {"rate": 0.2}
+    start(*change, parser=parser)
+    assert rundir.read_config(run, CHAPTER)["flags"]["rate"] == 0.2
+    with pytest.raises(UserError, match="--size 5 contradicts"):
+        cli.resolve(parser, ["--name", "a", "--size", "5"])
+
+
+def test_run_of_another_script_is_refused(capsys):
+    other = build_parser("train_softmax.py")
+    run = start("--name", "a", parser=other)
+    before = (run / "config.json").read_bytes()
+    assert cli.run_training(lambda args: {}, build_parser(), ["--resume"]) == 2
+    assert capsys.readouterr().err == (
+        f"error: {run} was made by train_softmax.py, not by train.py\n"
+        f"hint: python train_softmax.py --run_dir {run}\n"
+    )
+    for argv in (["--name", "a"], ["--run_dir", str(run)]):
+        assert fails(*argv).endswith("was made by train_softmax.py, not by train.py")
+    assert (run / "config.json").read_bytes() == before
+    assert cli.resolve(other, ["--run_dir", str(run)]).run_dir == run
+
+
+def test_run_that_does_not_tell_its_script_is_resumed():
+    config = rundir.read_config(run := start("--name", "a"))
+    del config["script"]
+    files.write_json(run / "config.json", config)
+    assert resolve("--name", "a").run_dir == run
+
+
+def test_an_idle_flag_is_refused_only_where_it_was_typed():
+    def refuse(*argv):
+        cli.refuse_idle(resolve(*argv), ["keep", "rate"], "--size 2")
+
+    for rate in ("0.1", "0.5"):  # the default, and the value of the preset
+        with pytest.raises(UserError, match=f"--rate {rate} has no effect with --size 2") as caught:
+            refuse("--preset", "book", "--rate", rate)
+        assert caught.value.hint == "omit it"
+    refuse("--preset", "book")  # sets --rate 0.5
+    start("--name", "a", "--rate", "0.5")
+    refuse("--name", "a")
+
+
+@pytest.mark.parametrize(("flag", "old", "new"), [
+    ("size", "2", "5"), ("seed", "0", "1"), ("preset", "demo", "book"), ("rate", "0.1", "0.2"),
+])
+def test_resume_refuses_to_change_a_fixed_flag(flag, old, new):
+    run = start("--name", "a")
+    before = (run / "config.json").read_bytes()
+    message = f"--{flag} {new} contradicts {run}, made with --{flag} {old}"
+    assert fails("--name", "a", f"--{flag}", new) == message
+    assert (run / "config.json").read_bytes() == before
+
+
+def test_finished_run_is_refused_until_max_steps_is_raised():
+    run = start("--name", "a")
+    assert rundir.last_step(run) == 0
+    module = tf.Module()
+    module.value = tf.Variable(0.0)
+    for step in (1, 9, 10):
+        assert resolve("--name", "a").max_steps == 10
+        state = checkpoint.TrainState(run, {"module": module})
+        state.step.assign(step)
+        state.save()
+        assert rundir.last_step(run) == step
+    (run / "checkpoints" / "ckpt-11.index").touch()  # as a kill may leave one
+    assert rundir.last_step(run) == 10
+    before = (run / "config.json").read_bytes()
+    for argv in (["--name", "a"], ["--resume"], ["--name", "a", "--max_steps", "9"]):
+        assert fails(*argv).startswith(f"nothing to do: {run} is at step 10 of ")
+    assert (run / "config.json").read_bytes() == before
+    start("--name", "a", "--max_steps", "11")
+    assert rundir.read_config(run, CHAPTER)["flags"]["max_steps"] == 11
+
+
+def test_verbs_find_their_run(runs):
+    def verb(*argv):
+        found = []
+        status = cli.run_verb(lambda args, flags: found.append((args.run_dir, flags.size)),
+                              cli.verb_parser(f"{CHAPTER}/show.py", "Shows."), argv)
+        return status, found
+
+    assert verb() == (2, [])
+    run = start("--name", "a", "--size", "4")
+    start("--name", "b")
+    os.utime(run / "config.json", (1, 1))
+    assert verb() == (0, [(runs / CHAPTER / "b", 2)])
+    assert verb("--name", "a") == verb("--run_dir", str(run)) == (0, [(run, 4)])
+    assert verb("--name", "c") == verb("--name", "a", "--run_dir", "b") == (2, [])
+    assert verb("--size", "4") == (2, [])
+
+
+def test_layers_have_the_same_names_in_every_training_of_a_process():
+    names = []
+
+    def train(args):
+        names.append(keras.layers.Dense(1).name)
+        return {}
+
+    for name in ("first", "second"):
+        assert cli.run_training(train, build_parser(), ["--name", name]) == 0
+    assert names[0] == names[1]

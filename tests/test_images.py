@@ -1,0 +1,143 @@
+"""Images are read, decoded and written alike."""
+
+import importlib
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+
+from common import images
+from common.errors import UserError
+
+RGB = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
+
+
+def saved(path, image, **options):
+    image.save(path, **options)
+    return path
+
+
+def test_read_image_in_every_mode(tmp_path):
+    rgb = Image.fromarray(RGB)
+    np.testing.assert_array_equal(images.read_image(saved(tmp_path / "rgb.png", rgb)), RGB)
+    grey = saved(tmp_path / "grey.png", rgb.convert("L"))
+    np.testing.assert_array_equal(images.read_image(grey, "L"), np.asarray(rgb.convert("L")))
+    assert images.read_image(grey).shape == (5, 7, 3)
+    palette = rgb.quantize(8)
+    found = images.read_image(saved(tmp_path / "palette.gif", palette))
+    np.testing.assert_array_equal(found, np.asarray(palette.convert("RGB")))
+
+
+def test_read_image_lays_transparent_pixels_on_white(tmp_path):
+    rgba = np.array([[[200, 100, 0, 255], [200, 100, 0, 0], [0, 0, 0, 51]]], np.uint8)
+    found = images.read_image(saved(tmp_path / "a.png", Image.fromarray(rgba)))
+    np.testing.assert_array_equal(found, [[[200, 100, 0], [255] * 3, [204] * 3]])
+    palette = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    found = images.read_image(saved(tmp_path / "p.png", palette, transparency=1))
+    np.testing.assert_array_equal(found, [[[10, 20, 30], [255] * 3]])
+
+
+@pytest.mark.parametrize(("mode", "kind"), [
+    ("RGB", "PNG"), ("RGBA", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("RGB", "JPEG"),
+    ("L", "JPEG"), ("RGB", "BMP"), ("P", "GIF"),
+])
+def test_decoding_in_a_graph_gives_what_read_image_gives(tmp_path, mode, kind):
+    colours = np.random.default_rng(0).integers(0, 256, (60, 50, 4), np.uint8)
+    path = tmp_path / "picture"
+    Image.fromarray(colours, "RGBA").convert(mode).save(path, kind)
+    decode = tf.function(images.decode_on_white, input_signature=[tf.TensorSpec((), tf.string)])
+    found = decode(path.read_bytes()).numpy()
+    np.testing.assert_array_equal(found, images.read_image(path))
+
+
+@pytest.mark.parametrize("animated", [False, True])
+def test_decoding_in_a_graph_refuses_webp(tmp_path, animated):
+    more = {"save_all": True, "append_images": [Image.new("RGB", (7, 5))]} if animated else {}
+    encoded = saved(tmp_path / "a.webp", Image.fromarray(RGB), **more).read_bytes()
+    decode = tf.function(images.decode_on_white, input_signature=[tf.TensorSpec((), tf.string)])
+    for read in (decode, images.decode_on_white):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="a WebP is not read here"):
+            read(encoded)
+        for nothing in (b"", b"x", b"RIFF"):
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                read(nothing)
+
+
+def test_read_image_is_silent_in_threads(tmp_path, monkeypatch):
+    path = saved(tmp_path / "large.png", Image.fromarray(RGB))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow warns of 35 pixels
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        importlib.reload(images)  # pytest puts the filters of imports away
+        before = list(warnings.filters)
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(images.read_image, [path] * 100))
+        assert len(found) == 100 and told == [] and warnings.filters == before
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_read_image_refuses_32_bits(tmp_path, kind):
+    path = saved(tmp_path / "deep.tif", Image.fromarray(np.array([[0, 256, 70000]], kind)))
+    with pytest.raises(UserError, match=r"deep.tif has grey values of 32 bits \(mode [IF]\)"):
+        images.read_image(path)
+
+
+def test_read_image_scales_16_bits(tmp_path):
+    deep = Image.fromarray(np.array([[0, 256, 32768, 65535]], np.uint16))
+    found = images.read_image(saved(tmp_path / "deep.png", deep), "L")
+    np.testing.assert_array_equal(found, [[0, 1, 128, 255]])
+
+
+def test_read_image_turns_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it a quarter turn clockwise
+    lying = np.zeros((16, 32, 3), np.uint8)
+    lying[:, :16] = 255
+    path = saved(tmp_path / "a.jpg", Image.fromarray(lying), exif=exif, quality=95)
+    found = images.read_image(path)
+    assert found.shape == (32, 16, 3)
+    assert found[:12].min() > 200 and found[20:].max() < 50
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"PNG", b"JPEG"])
+def test_read_image_refuses_what_is_no_picture(tmp_path, content):
+    path = tmp_path / "a.png"
+    if content in (b"PNG", b"JPEG"):
+        saved(path, Image.fromarray(RGB).resize((64, 64)), format=content.decode())
+        content = path.read_bytes()[: path.stat().st_size // 2]
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=f"{path} is not a picture that can be read"):
+        images.read_image(path)
+
+
+def test_read_image_refuses_missing_files_folders_and_bombs(tmp_path, monkeypatch):
+    with pytest.raises(UserError, match="there is no file"):
+        images.read_image(tmp_path / "a.png")
+    with pytest.raises(UserError, match="is not a picture"):
+        images.read_image(tmp_path)
+    path = saved(tmp_path / "large.png", Image.fromarray(RGB))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    with pytest.raises(UserError, match="is not a picture"):
+        images.read_image(path)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3)])
+def test_write_png_and_back(tmp_path, shape):
+    image = RGB[..., : shape[-1] if len(shape) == 3 else 1].reshape(shape)
+    path = tmp_path / "new" / "a.png"
+    images.write_png(path, image)
+    found = images.read_image(path, "RGB" if shape[-1] == 3 else "L")
+    np.testing.assert_array_equal(found.reshape(shape), image)
+
+
+@pytest.mark.parametrize("channels", [(), (1,), (3,)])
+def test_grid_lays_pictures_out_in_rows(channels):
+    pictures = np.stack([np.full((2, 3, *channels), number, np.uint8) for number in range(5)])
+    sheet = images.grid(pictures, columns=3, gap=1)
+    assert sheet.shape == (7, 13, *channels) and sheet.dtype == np.uint8
+    assert (sheet[1:3, 5:8] == 1).all() and (sheet[4:6, 1:4] == 3).all()
+    assert (sheet[4:6, 9:12] == 255).all() and (sheet[0] == 255).all()
