@@ -28,7 +28,7 @@ CAPACITY, LEARN_START, TRAIN_FREQ, TARGET_FREQ, EPSILON = 10_000, 300, 4, 200, 0
 
 def settle(setting: dict[str, Any]) -> argparse.Namespace:
     """Returns all flags of a run of ours."""
-    from chapter20_dqn import train
+    from chapter20_dqn import flags, train
 
     args = train.build_parser().parse_args([])
     vars(args).update(
@@ -37,19 +37,20 @@ def settle(setting: dict[str, Any]) -> argparse.Namespace:
         n_step=1, num_envs=1, max_r=1.0)
     if setting["preset"] == "breakout":
         args.network_header_type = "nature"  # Stable-Baselines3 has no smaller one
-    return args
+    return flags.in_steps(args)
 
 
 def ours(setting: dict[str, Any], jit_compile: bool = False) -> tuple[Callable[[], Any], int]:
     """Measures chapter 20's own functions, in a loop like its own."""
     from chapter20_dqn import data, train
     from chapter20_dqn.agent import make_agent
+    from chapter20_dqn.inference import build_network
     from chapter20_dqn.model import make_q_function
 
     args = settle(setting)
     args.jit_compile = jit_compile
     env = data.make_env(args)
-    online, target = train.build_networks(args, env)
+    online, target = build_network(args, env), build_network(args, env)
     optimizer = train.make_optimizer(args)
     update = train.make_update(online, target, optimizer, args)
     agent = make_agent(args, env)
@@ -59,20 +60,20 @@ def ours(setting: dict[str, Any], jit_compile: bool = False) -> tuple[Callable[[
     def act() -> None:
         nonlocal done
         done += 1
-        train.act(agent, done, q_values, train.epsilon_at(done, args), args)
+        train.act(agent, q_values, train.epsilon_at(done, args), args)
 
     def steps() -> None:
         for _ in range(setting["steps_a_call"]):
             act()
             if done % TRAIN_FREQ == 0:
                 optimizer.learning_rate = train.learning_rate_at(done, args)
-                train.learn(agent, done, update, args)
+                train.learn(agent, update, train.beta_at(done, args), args)
                 renew()
             if done % TARGET_FREQ == 0:
                 target.set_weights(online.get_weights())
 
     def updates() -> None:
-        train.learn(agent, done, update, args)
+        train.learn(agent, update, train.beta_at(done, args), args)
 
     while done < LEARN_START:
         act()

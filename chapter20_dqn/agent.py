@@ -1,66 +1,95 @@
-"""What acts: some players, a memory that they share, dice, and what the next log line will tell."""
+"""What acts and is saved with each checkpoint: players, replay, random numbers, statistics."""
 
 import argparse
 import functools
 import json
 from dataclasses import dataclass, field
-from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import tensorflow as tf
 
 from chapter20_dqn import data, episodes
 from chapter20_dqn.prioritized import PrioritizedReplay
 from chapter20_dqn.replay import Replay
 from common.errors import UserError
+from common.monitor import Monitor
 
 
-def empty_window() -> dict[str, Any]:
-    """Returns what is gathered from one log line to the next."""
-    return {"reward": 0.0, "actions": [], "returns": [], "losses": [], "q": []}
+@dataclass
+class Window:
+    """Statistics of the steps since the last log line."""
+
+    reward: float = 0.0  # clipped, summed
+    actions: list[int] = field(default_factory=list)
+    returns: list[float] = field(default_factory=list)  # of episodes that ended, unclipped
+    losses: list[float] = field(default_factory=list)  # of updates
+    q: list[float] = field(default_factory=list)  # likewise
+
+    def log(self, monitor: Monitor, step: int, rates: dict[str, float]) -> None:
+        """Writes the original's tags; those of episodes and updates if there were any.
+
+        Args:
+            monitor: of the run.
+            step: of the run.
+            rates: logged beside them.
+        """
+        metrics = {"average/reward": self.reward / len(self.actions), **rates}
+        if self.losses:
+            metrics |= {"average/loss": np.mean(self.losses), "average/q": np.mean(self.q)}
+        if self.returns:
+            metrics |= {"episode/max reward": max(self.returns),
+                        "episode/min reward": min(self.returns),
+                        "episode/avg reward": np.mean(self.returns),
+                        "episode/num of game": len(self.returns)}
+        monitor.scalars(step, metrics)
+        with monitor.writer("train").as_default(step):
+            tf.summary.histogram("episode/actions", self.actions)
+            if self.returns:
+                tf.summary.histogram("episode/rewards", self.returns)
 
 
 @dataclass
 class Agent:
-    """What acts: its episodes, its memory, its dice, and what the next log line will tell."""
+    """What acts, and what it remembers."""
 
-    players: list[episodes.Player]
+    players: episodes.Players
     replay: Replay
     rng: np.random.Generator
-    chosen: list[int] = field(default_factory=list)  # what each player does in this round
-    window: dict[str, Any] = field(default_factory=empty_window)
+    window: Window = field(default_factory=Window)
 
     def snapshot(self) -> str:
-        """Returns as JSON all but the replay. Floats come back to the last bit."""
-        return json.dumps({"players": [(p.episode, p.actions) for p in self.players],
-                           "chosen": self.chosen, "rng": self.rng.bit_generator.state,
-                           "window": self.window})
+        """Returns all but the replay, as JSON. Floats come back to the last bit."""
+        return json.dumps({"players": [(p.episode, p.actions) for p in self.players.players],
+                           "chosen": self.players.chosen, "rng": self.rng.bit_generator.state,
+                           "window": vars(self.window)})
 
     def restore(self, snapshot: str) -> None:
         """Gets to where the agent was when `snapshot` was called."""
         saved = json.loads(snapshot)
-        for player, (episode, actions) in zip(self.players, saved["players"], strict=True):
+        for player, (episode, actions) in zip(self.players.players, saved["players"], strict=True):
             player.resume(episode, actions)
-        self.chosen = saved["chosen"]
+        self.players.chosen = saved["chosen"]
         self.rng.bit_generator.state = saved["rng"]
-        self.window = saved["window"]
+        self.window = Window(**saved["window"])
 
 
 def make_replay(args: argparse.Namespace, env: gym.Env) -> Replay:
     """Allocates the replay; see `Replay`."""
-    space, capacity = env.observation_space, args.memory_size * args.scale
-    if args.num_envs > capacity:
-        raise UserError(f"{args.num_envs} environments share a replay of {capacity} observations",
-                        "lower --num_envs")
+    space = env.observation_space
+    if args.num_envs > args.memory_size:
+        raise UserError(f"{args.num_envs} environments share a replay of {args.memory_size} "
+                        "observations", "lower --num_envs")
     kind = (functools.partial(PrioritizedReplay, alpha=args.priority_alpha) if args.prioritized
             else Replay)
-    return kind(capacity, space.shape, space.dtype, args.history_length, args.n_step,
+    return kind(args.memory_size, space.shape, space.dtype, args.history_length, args.n_step,
                 args.discount_r, args.num_envs)
 
 
 def make_agent(args: argparse.Namespace, env: gym.Env) -> Agent:
-    """Makes an agent; of N environments number i plays episodes i, i + N, i + 2N ..."""
+    """Makes an agent, from flags in steps (`flags.in_steps`)."""
     envs = [env, *(data.make_env(args) for _ in range(args.num_envs - 1))]
     players = [episodes.Player(env, args.history_length, args.seed, episodes.TRAINING, first=n)
                for n, env in enumerate(envs)]
-    return Agent(players, make_replay(args, env), np.random.default_rng(args.seed))
+    return Agent(episodes.Players(players), make_replay(args, env),
+                 np.random.default_rng(args.seed))

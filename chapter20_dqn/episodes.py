@@ -59,6 +59,51 @@ class Player:
             self.step(action)
 
 
+class Step(NamedTuple):
+    """What came of one action."""
+
+    env: int  # in which environment
+    observation: np.ndarray  # that was acted on
+    action: int
+    reward: float  # unclipped
+    terminal: bool  # nothing more is to be gained: the episode is over, or a life was lost
+    last_observation: np.ndarray | None  # of an episode that has just ended
+    episode_return: float | None  # likewise
+
+
+class Players:
+    """Plays in one environment, or in several by turns.
+
+    Of N environments number i plays the episodes i, i + N, i + 2N ... Where it is the first one's
+    turn, one call of the network chooses for all of them.
+    """
+
+    def __init__(self, players: Sequence[Player]):
+        """Takes one player an environment."""
+        self.players = players
+        self.chosen: list[int] = []  # actions to be done in this round, of the last environments
+
+    def step(self, q_values: QValues, epsilon: float, rng: np.random.Generator) -> Step:
+        """Acts ε-greedily in the environment whose turn it is; where an episode ends, starts anew.
+
+        Args:
+            q_values: of the network that acts.
+            epsilon: ε, the probability of a random action.
+            rng: chooses random actions.
+        """
+        if not self.chosen:
+            self.chosen = choose(q_values, self.players, epsilon, rng)
+        env = len(self.players) - len(self.chosen)
+        player, action = self.players[env], self.chosen.pop(0)
+        observation = player.state[-1].copy()
+        reward, terminal, ended = player.step(action)
+        if not ended:
+            return Step(env, observation, action, reward, terminal, None, None)
+        last, score = player.state[-1].copy(), player.score
+        player.start(player.episode + len(self.players))
+        return Step(env, observation, action, reward, terminal, last, score)
+
+
 class Played(NamedTuple):
     """Some whole episodes: float64 (episodes,), unclipped, and int64 (episodes,)."""
 

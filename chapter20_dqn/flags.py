@@ -1,10 +1,15 @@
-"""The flags of train.py, most of them the original's."""
+"""The flags of train.py, most of them the original's, and which of them fit together."""
 
 import argparse
 
 from chapter20_dqn import data
 from chapter20_dqn.model import ACTIVATIONS, HEADERS
 from common import cli
+from common.errors import UserError
+
+# The flags that are marked x: numbers of steps in units of --scale.
+SCALED = ("memory_size", "t_learn_start", "t_target_q_update_freq", "t_ep_end", "t_beta_end",
+          "t_test", "t_train_max", "learning_rate_decay_step")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -118,3 +123,42 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
                        help="a game of each evaluation that is the best so far, in TensorBoard")
     group.add_argument("--save_every", type=cli.positive_int, default=50_000,
                        help="steps between two checkpoints")
+
+
+def in_steps(args: argparse.Namespace) -> argparse.Namespace:
+    """Returns a copy of the flags with all times in steps: those marked x times `--scale`."""
+    args = argparse.Namespace(**vars(args))
+    for flag in SCALED:
+        setattr(args, flag, getattr(args, flag) * args.scale)
+    args.scale = 1
+    args.max_steps = min(args.max_steps, args.t_train_max)
+    args.log_every, args.eval_every = (n or args.t_test for n in (args.log_every, args.eval_every))
+    return args
+
+
+def check_header(args: argparse.Namespace) -> None:
+    """Raises UserError where frames meet an mlp, or rows of numbers convolutions."""
+    if data.is_atari(args.env_name) == (args.network_header_type == "mlp"):
+        fitting = "mlp" if args.network_header_type != "mlp" else "nips or nature"
+        raise UserError(
+            f"--network_header_type {args.network_header_type} does not fit {args.env_name}",
+            f"give --network_header_type {fitting}",
+        )
+
+
+def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
+    """Returns the flags that have no effect, by what they have none beside."""
+    rows = (
+        (args.optimizer == "adam", "--optimizer adam", ("momentum", "decay")),
+        (args.learning_rate_minimum is None, "a run without --learning_rate_minimum",
+         ("learning_rate_decay", "learning_rate_decay_step")),
+        (not args.prioritized, "--no-prioritized",
+         ("priority_alpha", "priority_beta", "t_beta_end")),
+        (args.network_header_type != "mlp", f"--network_header_type {args.network_header_type}",
+         ("mlp_units", "mlp_activation")),
+        (not data.is_atari(args.env_name), args.env_name,
+         ("observation_dims", "random_start", "max_random_start", "repeat_action_probability")),
+        (not args.random_start, "--no-random_start", ("max_random_start",)),
+        (args.n_action_repeat == 1, "--n_action_repeat 1", ("use_cumulated_reward",)),
+    )
+    return {beside: flags for applies, beside, flags in rows if applies}

@@ -14,42 +14,70 @@ import argparse
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter20_dqn import data, episodes, film
-from chapter20_dqn.agent import Agent, empty_window, make_agent
-from chapter20_dqn.flags import add_flags
+from chapter20_dqn import data, episodes
+from chapter20_dqn.agent import Agent, Window, make_agent
+from chapter20_dqn.film import FRAMES_PER_SECOND, film_game
+from chapter20_dqn.flags import add_flags, check_header, idle_flags, in_steps
 from chapter20_dqn.inference import build_network
 from chapter20_dqn.model import huber, make_q_function, td_targets
 from chapter20_dqn.state import AgentState
 from common import cli, rundir, video
-from common.errors import UserError
 from common.monitor import Monitor
 
 CHAPTER = "chapter20_dqn"
 
 # Rewards of 1 are clipped to 0.02: no value is then above 2. Rewards of 1 were worse (README).
 CARTPOLE = {
-    "env_name": "CartPole-v1", "n_action_repeat": 1, "history_length": 1, "double_q": True,
-    "network_header_type": "mlp", "mlp_units": [128, 128], "mlp_activation": "relu",
-    "scale": 1, "memory_size": 10_000, "t_learn_start": 500, "t_train_freq": 1,
-    "t_target_q_update_freq": 200, "t_ep_end": 4000, "ep_end": 0.02, "t_beta_end": 20_000,
-    "t_test": 1024, "t_train_max": 50_000_000, "batch_size": 128, "optimizer": "adam",
-    "learning_rate": 5e-4, "max_r": 0.02, "ep_test": 0.0, "eval_episodes": 20,
+    "env_name": "CartPole-v1",
+    "n_action_repeat": 1,
+    "history_length": 1,
+    "network_header_type": "mlp",
+    "mlp_units": [128, 128],
+    "mlp_activation": "relu",
+    "double_q": True,
+    "scale": 1,
+    "memory_size": 10_000,
+    "t_learn_start": 500,
+    "t_train_freq": 1,
+    "t_target_q_update_freq": 200,
+    "t_ep_end": 4000,
+    "ep_end": 0.02,
+    "t_beta_end": 20_000,
+    "max_r": 0.02,
+    "batch_size": 128,
+    "optimizer": "adam",
+    "learning_rate": 5e-4,
+    "t_train_max": 50_000_000,
+    "t_test": 1024,
+    "ep_test": 0.0,
+    "eval_episodes": 20,
     "save_every": 10_240,
 }
 PRESETS = {
     "demo": CARTPOLE | {"max_steps": 20_480},
     "book": {"env_name": "ALE/Breakout-v5"},
     "best": CARTPOLE | {"max_steps": 40_960},
-    "breakout": {"env_name": "ALE/Breakout-v5", "scale": 1000, "memory_size": 200,
-                 "t_learn_start": 20, "t_ep_end": 180, "t_beta_end": 1000, "t_test": 10,
-                 "double_q": True, "n_step": 3, "num_envs": 4, "optimizer": "adam",
-                 "learning_rate": 1e-4, "eval_every": 50_000, "max_steps": 1_000_000},
+    "breakout": {
+        "env_name": "ALE/Breakout-v5",
+        "double_q": True,
+        "scale": 1000,
+        "memory_size": 200,
+        "t_learn_start": 20,
+        "t_ep_end": 180,
+        "t_beta_end": 1000,
+        "n_step": 3,
+        "num_envs": 4,
+        "optimizer": "adam",
+        "learning_rate": 1e-4,
+        "t_test": 10,
+        "eval_every": 50_000,
+        "max_steps": 1_000_000,
+    },
 }
 
 
@@ -61,24 +89,22 @@ def build_parser() -> cli.Parser:
 
 
 def epsilon_at(step: int, args: argparse.Namespace) -> float:
-    """Returns the share of actions by chance: it falls evenly from the start of learning on."""
-    left = args.t_ep_end * args.scale - max(0, step - args.t_learn_start * args.scale)
-    share = max(0.0, left / (args.t_ep_end * args.scale))
-    return args.ep_end + (args.ep_start - args.ep_end) * share
+    """Returns ε, which falls linearly to its end once learning has begun."""
+    left = args.t_ep_end - max(0, step - args.t_learn_start)
+    return args.ep_end + (args.ep_start - args.ep_end) * max(0.0, left / args.t_ep_end)
 
 
 def learning_rate_at(step: int, args: argparse.Namespace) -> float:
-    """Returns the learning rate, which falls in stairs to its minimum, if it is given one."""
+    """Returns the learning rate, which falls in steps to its minimum, if it is given one."""
     if args.learning_rate_minimum is None:
         return args.learning_rate
-    stairs = step // (args.learning_rate_decay_step * args.scale)
-    rate = args.learning_rate * args.learning_rate_decay**stairs
+    rate = args.learning_rate * args.learning_rate_decay**(step // args.learning_rate_decay_step)
     return max(args.learning_rate_minimum, rate)
 
 
 def beta_at(step: int, args: argparse.Namespace) -> float:
-    """Returns how far the weights make up for uneven draws: it rises evenly to 1."""
-    share = min(1.0, step / (args.t_beta_end * args.scale))
+    """Returns β, the exponent of the importance weights, which rises linearly to 1."""
+    share = min(1.0, step / args.t_beta_end)
     return args.priority_beta + (1 - args.priority_beta) * share
 
 
@@ -123,123 +149,82 @@ def make_update(
     return update.get_concrete_function(states, actions, numbers, states, numbers, numbers)
 
 
-def log_window(
-    monitor: Monitor, step: int, window: dict[str, Any], schedule: dict[str, float]
-) -> None:
-    """Writes the original's tags; those of episodes and updates if there were any.
-
-    Args:
-        monitor: of the run.
-        step: now.
-        window: see `agent.empty_window`.
-        schedule: rates, logged as they are.
-    """
-    actions, returns = window["actions"], window["returns"]
-    metrics = {"average/reward": window["reward"] / len(actions), **schedule}
-    if window["losses"]:
-        metrics |= {"average/loss": np.mean(window["losses"]), "average/q": np.mean(window["q"])}
-    if returns:
-        metrics |= {"episode/max reward": max(returns), "episode/min reward": min(returns),
-                    "episode/avg reward": np.mean(returns), "episode/num of game": len(returns)}
-    monitor.scalars(step, metrics)
-    with monitor.writer("train").as_default(step):
-        tf.summary.histogram("episode/actions", actions)
-        if returns:
-            tf.summary.histogram("episode/rewards", returns)
-
-
-def check_header(args: argparse.Namespace) -> None:
-    """Raises UserError where frames meet an mlp, or rows of numbers convolutions."""
-    if data.is_atari(args.env_name) == (args.network_header_type == "mlp"):
-        fitting = "mlp" if args.network_header_type != "mlp" else "nips or nature"
-        raise UserError(
-            f"--network_header_type {args.network_header_type} does not fit {args.env_name}",
-            f"give --network_header_type {fitting}",
-        )
-
-
-def tell(args: argparse.Namespace, network: keras.Model) -> None:
-    """Says what is trained, on what."""
-    _, *shape = network.input_shape
-    print(f"training on {args.env_name}: states of shape {tuple(shape)}, {network.output_shape[1]} "
-          f"actions, {network.count_params():,} parameters, a replay of "
-          f"{args.memory_size * args.scale:,} observations")
-    if args.preset == "demo":
-        print("the book's run: python train.py --preset book")
-
-
 def act(
-    agent: Agent, step: int, q_values: episodes.QValues, epsilon: float, args: argparse.Namespace
+    agent: Agent, q_values: episodes.QValues, epsilon: float, args: argparse.Namespace
 ) -> None:
-    """Takes one step in the environment whose turn it is, and remembers it.
-
-    The first in a round chooses for all.
-    """
-    turn = (step - 1) % len(agent.players)
-    if turn == 0:
-        agent.chosen = episodes.choose(q_values, agent.players, epsilon, agent.rng)
-    player, action = agent.players[turn], agent.chosen[turn]
-    observation = player.state[-1].copy()
-    reward, terminal, ended = player.step(action)
-    reward = min(max(reward, args.min_r), args.max_r)
-    agent.replay.add(observation, action, reward, terminal, turn)
-    agent.window["reward"] += reward
-    agent.window["actions"].append(action)
-    if ended:
-        agent.replay.close(player.state[-1], turn)
-        agent.window["returns"].append(player.score)
-        player.start(player.episode + len(agent.players))
+    """Takes one step, ε-greedily, and remembers it with its reward clipped."""
+    step = agent.players.step(q_values, epsilon, agent.rng)
+    reward = min(max(step.reward, args.min_r), args.max_r)
+    agent.replay.add(step.observation, step.action, reward, step.terminal, step.env)
+    agent.window.reward += reward
+    agent.window.actions.append(step.action)
+    if step.last_observation is not None:  # the episode has ended
+        agent.replay.close(step.last_observation, step.env)
+        agent.window.returns.append(step.episode_return)
 
 
 def learn(
-    agent: Agent, step: int, update: Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+    agent: Agent, update: Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]], beta: float,
     args: argparse.Namespace,
 ) -> None:
-    """Updates the network from batches of the replay."""
+    """Draws a batch from the replay and updates the network, `--gradient_steps` times."""
     replay, weights = agent.replay, np.ones(args.batch_size, np.float32)
     for _ in range(args.gradient_steps):
         rows = replay.draw(args.batch_size, agent.rng)
         if args.prioritized:
-            weights = replay.weights(rows, beta_at(step, args))
+            weights = replay.weights(rows, beta)
         # A tf.function takes longer to convert arrays itself.
         loss, q, errors = update(*map(tf.constant, (*replay.batch(rows), weights)))
         if args.prioritized:
             replay.prioritise(rows, errors.numpy())
-        agent.window["losses"].append(float(loss))
-        agent.window["q"].append(float(q))
+        agent.window.losses.append(float(loss))
+        agent.window.q.append(float(q))
 
 
 def evaluate(
-    monitor: Monitor, step: int, judge: episodes.Player, q_values: episodes.QValues,
-    network: keras.Model, held_out: np.ndarray, args: argparse.Namespace,
-) -> float:
-    """Plays whole episodes and logs their mean return, which it returns, and Q at `held_out`."""
+    judge: episodes.Player, q_values: episodes.QValues, network: keras.Model,
+    held_out: np.ndarray, args: argparse.Namespace,
+) -> dict[str, float]:
+    """Plays whole episodes; returns their mean return, and the mean greatest Q at `held_out`."""
     played = episodes.play_episodes(judge, q_values, args.ep_test, args.eval_episodes)
-    mean_return = float(played.returns.mean())
     q = tf.reduce_mean(tf.reduce_max(network(held_out, training=False), axis=1))
-    monitor.scalars(step, {"episodic_return": mean_return, "q": q}, "val")
-    return mean_return
+    return {"episodic_return": float(played.returns.mean()), "q": float(q)}
 
 
-def train(args: argparse.Namespace) -> dict[str, float]:
-    """Trains, or goes on training.
+def check_flags(args: argparse.Namespace) -> None:
+    """Raises UserError where flags do not fit together, or one has no effect."""
+    check_header(args)
+    for beside, idle in idle_flags(args).items():
+        cli.refuse_idle(args, build_parser(), PRESETS, idle, beside)
+
+
+def introduce(args: argparse.Namespace, network: keras.Model) -> None:
+    """Prints what is trained on what, and in the demo the command of the book's run."""
+    _, *shape = network.input_shape
+    print(f"training on {args.env_name}: states of shape {tuple(shape)}, {network.output_shape[1]} "
+          f"actions, {network.count_params():,} parameters, a replay of {args.memory_size:,} "
+          "observations")
+    if args.preset == "demo":
+        print("the book's run: python train.py --preset book")
+
+
+def train(flags: argparse.Namespace) -> dict[str, float]:
+    """Trains a new network, or one that is resumed, up to `--max_steps`.
 
     Returns:
         Steps, and the mean return of the best evaluation if there was one.
     """
-    total, every = min(args.max_steps, args.t_train_max * args.scale), args.t_test * args.scale
-    learn_start, target_freq = (n * args.scale for n in
-                                (args.t_learn_start, args.t_target_q_update_freq))
+    args = in_steps(flags)
     env, judged = data.make_env(args), data.make_env(args, "rgb_array" if args.video else None)
-    check_header(args)
+    check_flags(flags)
     online, target = build_network(args, env), build_network(args, env)
-    tell(args, online)
+    introduce(args, online)
     optimizer = make_optimizer(args)
     update = make_update(online, target, optimizer, args)
     agent = make_agent(args, env)
     judge = episodes.Player(judged, args.history_length, args.seed, episodes.VALIDATION)
     held_out = episodes.held_out_states(judged, args.history_length, args.seed)
-    with rundir.open_run(args, dataset_sha256=data.digest(args),
+    with rundir.open_run(flags, dataset_sha256=data.digest(args),
                          parameters=online.count_params()) as run:
         state = AgentState(run, agent, {"online": online, "target": target},
                            {"optimizer": (optimizer, online.trainable_variables)})
@@ -248,32 +233,37 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         refilled = 0 if len(agent.replay) else start  # learning waits for a full enough replay
         monitor = Monitor(run, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
-        for step, _ in state.steps(itertools.repeat(None), total, args.save_every, monitor):
-            epsilon = epsilon_at(step, args)
-            act(agent, step, q_values, epsilon, args)
-            if step > learn_start + refilled and step % args.t_train_freq == 0:
-                optimizer.learning_rate = learning_rate_at(step, args)
-                learn(agent, step, update, args)
+        for step, _ in state.steps(itertools.repeat(None), args.max_steps, args.save_every,
+                                   monitor):
+            # Act ε-greedily, and remember what came of it.
+            epsilon, rate = epsilon_at(step, args), learning_rate_at(step, args)
+            act(agent, q_values, epsilon, args)
+            # Learn from batches of what is remembered.
+            if step > args.t_learn_start + refilled and step % args.t_train_freq == 0:
+                optimizer.learning_rate = rate
+                learn(agent, update, beta_at(step, args), args)
                 renew()
-            if step % target_freq == 0:
+            # Copy the weights to the target network.
+            if step % args.t_target_q_update_freq == 0:
                 target.set_weights(online.get_weights())
-            if step % (args.log_every or every) == 0:
-                log_window(monitor, step, agent.window, {
-                    "training/epsilon": epsilon,
-                    "training/learning_rate": learning_rate_at(step, args)})
-                agent.window = empty_window()
-            if step % (args.eval_every or every) == 0:
-                mean_return = evaluate(monitor, step, judge, q_values, online, held_out, args)
-                if state.save_if_best(-mean_return) and args.video:
-                    frames = film.film_game(judge, q_values, args.ep_test)
-                    video.log_gif(monitor.writer("val"), step, "game", frames,
-                                  film.FRAMES_PER_SECOND)
+            # Log the statistics since the last log line.
+            if step % args.log_every == 0:
+                agent.window.log(monitor, step, {"training/epsilon": epsilon,
+                                                 "training/learning_rate": rate})
+                agent.window = Window()
+            # Evaluate; keep the best weights, and film the first of the games that they played.
+            if step % args.eval_every == 0:
+                scores = evaluate(judge, q_values, online, held_out, args)
+                monitor.scalars(step, scores, "val")
+                if state.save_if_best(-scores["episodic_return"]) and args.video:
+                    video.log_gif(monitor.writer("val"), step, "game",
+                                  film_game(judge, q_values, args.ep_test), FRAMES_PER_SECOND)
         monitor.close()
-    print(f"{total:,} steps, {max(player.episode for player in agent.players):,} episodes")
+    print(f"{args.max_steps:,} steps, {max(p.episode for p in agent.players.players):,} episodes")
     if math.isinf(best := 0.0 - float(state.best)):  # no -0.0
-        return {"step": total}
+        return {"step": args.max_steps}
     print(f"the best evaluation's mean return was {best:.1f}")
-    return {"step": total, "best_return": best}
+    return {"step": args.max_steps, "best_return": best}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -20,6 +20,7 @@ from chapter20_dqn import atari, compare, data, episodes, film, play, replay, st
 from chapter20_dqn import eval as evaluation
 from chapter20_dqn.agent import Agent, make_agent
 from chapter20_dqn.corridor import MAPS, Corridor
+from chapter20_dqn.flags import in_steps
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
 from chapter20_dqn.prioritized import PrioritizedReplay, SumTree
 from chapter20_dqn.replay import Batch, Replay
@@ -33,7 +34,7 @@ GAME = ["--preset", "breakout", "--scale", "1", "--memory_size", "500", "--t_lea
 
 
 def flags(*argv: str):
-    return train.build_parser().parse_args(argv)
+    return in_steps(train.build_parser().parse_args(argv))
 
 
 def test_parameters_are_the_originals():
@@ -559,6 +560,11 @@ def test_environments_that_no_agent_here_can_act_in(name, says, hint):
     (["--observation_dims", "[80]"], "[80] is not a height and a width"),
     (["--memory_size", "10000000000000"], "GB are free"),
     (["--num_envs", "10001"], "10001 environments share a replay of 10000"),
+    (["--momentum", "0.5"], "--momentum 0.5 has no meaning for --optimizer adam"),
+    (["--learning_rate_decay", "0.5"], "for a run without --learning_rate_minimum"),
+    (["--priority_alpha", "0.5"], "--priority_alpha 0.5 has no meaning for --no-prioritized"),
+    (["--observation_dims", "[84, 84]"], "has no meaning for CartPole-v1"),
+    (["--preset", "breakout", "--mlp_units", "[8]"], "for --network_header_type nips"),
 ])
 def test_bad_flags(argv, says, capsys):
     assert train.main(argv) == 2
@@ -569,13 +575,14 @@ def test_bad_flags(argv, says, capsys):
 def test_rewards_are_clipped_for_learning_alone():
     args = flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1")
     env = data.make_env(args)
-    agent = Agent([episodes.Player(env, 1, 0)], Replay(50, (16,), np.float32, 1),
-                        np.random.default_rng(0))
-    for step in (1, 2, 3):
+    players = episodes.Players([episodes.Player(env, 1, 0)])
+    agent = Agent(players, Replay(50, (16,), np.float32, 1), np.random.default_rng(0))
+    for _ in range(3):
         go_right = lambda states: np.float32([[0, 0, 1, 0, 0]])  # noqa: E731 - -1, 1, 10
-        train.act(agent, step, go_right, 0.0, args)
-    assert agent.window["returns"] == [10.0] and agent.window["reward"] == 1.0
-    assert agent.players[0].episode == 1 and len(agent.replay) == 4
+        train.act(agent, go_right, 0.0, args)
+    assert agent.window.returns == [10.0] and agent.window.reward == 1.0
+    assert agent.window.actions == [2, 2, 2]
+    assert players.players[0].episode == 1 and len(agent.replay) == 4
     np.testing.assert_array_equal(agent.replay.state()["rewards"], [[-1, 1, 1, 0]])
 
 
@@ -589,12 +596,28 @@ def test_environments_take_turns_and_share_a_call_of_the_network():
         calls.append(states.shape)
         return np.eye(5)[[2, 3, 4]]  # right, up, nothing
 
-    for step in range(1, 10):
-        train.act(agent, step, q_values, 0.0, args)
+    for _ in range(9):
+        train.act(agent, q_values, 0.0, args)
     assert calls == [(3, 1, 16)] * 3
-    assert [player.episode for player in agent.players] == [3, 1, 2]  # right ends at the door
-    assert [player.actions for player in agent.players] == [[], [3, 3, 3], [4, 4, 4]]
+    players = agent.players.players
+    assert [player.episode for player in players] == [3, 1, 2]  # right ends at the door
+    assert [player.actions for player in players] == [[], [3, 3, 3], [4, 4, 4]]
     assert len(agent.replay) == 3 * 3 + 1
+
+
+def test_an_agent_comes_back_in_the_midst_of_a_round():
+    args = flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1", "--num_envs", "3",
+                 "--scale", "1", "--memory_size", "60", "--history_length", "1")
+    one, two = (make_agent(args, data.make_env(args)) for _ in range(2))
+    q_values = lambda states: states[:, 0, :5]  # noqa: E731
+    for _ in range(10):
+        train.act(one, q_values, 0.5, args)
+    two.restore(one.snapshot())
+    two.replay.restore({name: array.copy() for name, array in one.replay.state().items()})
+    for agent in (one, two):
+        for _ in range(10):
+            train.act(agent, q_values, 0.5, args)
+    assert one.snapshot() == two.snapshot()
 
 
 @pytest.mark.parametrize("more", [
@@ -714,7 +737,7 @@ def test_a_film_shows_the_game_that_was_judged():
 
 
 def test_no_video(monkeypatch):
-    monkeypatch.setattr(film, "film_game", None)
+    monkeypatch.setattr(train, "film_game", None)
     argv = ["--name", "blind", "--no-video", "--eval_every", "2", "--max_steps", "2"]
     assert train.main(argv) == 0
 
