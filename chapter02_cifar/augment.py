@@ -16,7 +16,8 @@ import numpy as np
 import tensorflow as tf
 
 from chapter02_cifar import data
-from common import cli, images, rundir
+from common import cli, figures, rundir
+from common.errors import exit_status
 
 SEED = tf.constant([0, 0], tf.int64)
 
@@ -44,12 +45,12 @@ def draw_sheet(pictures: np.ndarray, png: Path) -> None:
         for axis, picture in zip(line, shown, strict=True):
             axis.imshow(picture)
             axis.axis("off")
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "augment.py")
+    parser = cli.Parser(__file__, __doc__)
     data.add_flags(parser)
     parser.add_argument("--num_images", type=cli.positive_int, default=10, help="pictures a row")
     parser.add_argument("--output_dir", type=cli.path,
@@ -64,11 +65,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         folder = Path(args.output_dir or rundir.runs_dir() / "chapter02_cifar")
         png = folder / f"augment-{args.dataset}.png"
-        splits, _ = data.load_flags(args)
+        splits, _ = data.load_from_flags(args)
         draw_sheet(splits["train"].images[: args.num_images], png)
         print(f"{png}: does each row still show what the label says?")
 
-    return cli.run(augment)
+    return exit_status(augment)
 
 
 if __name__ == "__main__":

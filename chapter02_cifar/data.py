@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from chapter02_cifar import shapes
-from common import cli, inputs, rundir
-from common.errors import UserError
+from common import cli, files, inputs
+from common.errors import UserError, exit_status
 
 SIZE = 32
 CROP = 24  # book, section 2.2.5: what its network sees of a picture
@@ -31,19 +31,19 @@ VALIDATION = 5000  # at most, the last ones of the training records
 OFFLINE = {"shapes10": "ten kinds of coloured shapes on textured ground, drawn by code"}
 TORONTO = "https://www.cs.toronto.edu/~kriz/"
 SOURCES = {
-    "cifar10": inputs.Source(
+    "cifar10": files.Source(
         "CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 pictures of 32x32 in 10 classes, 170 MB; no "
         "licence stated",
-        (inputs.File(
+        (files.File(
             "cifar-10-binary.tar.gz",
             "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
             (f"{TORONTO}cifar-10-binary.tar.gz",),
         ),),
     ),
-    "cifar100": inputs.Source(
+    "cifar100": files.Source(
         "CIFAR-100 (Krizhevsky 2009): 50,000 + 10,000 pictures of 32x32 in 100 classes, 169 MB; "
         "no licence stated",
-        (inputs.File(
+        (files.File(
             "cifar-100-binary.tar.gz",
             "58a81ae192c23a4be8b1804d68e518ed807d710a4eb253b1f2a199162a40d8ec",
             (f"{TORONTO}cifar-100-binary.tar.gz",),
@@ -86,7 +86,7 @@ class Data(NamedTuple):
     @property
     def digest(self) -> str:
         """The sha256 of all pictures and labels."""
-        return rundir.sha256(*(array for split in self.splits.values() for array in split))
+        return files.sha256(*(array for split in self.splits.values() for array in split))
 
 
 def parse_records(records: tf.Tensor, label_bytes: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -136,11 +136,11 @@ def load_files(data_dir: Path, dataset: str) -> Data:
     if not any((folder / name).is_file() for name in (*layout.train, *layout.test)):
         _fetch_archive(data_dir, dataset)
         folder = data_dir / layout.folder
-    files = inputs.check_files(folder, (*layout.train, *layout.test, layout.names),
-                               "put all files of the binary archive there")
-    train = read_files(files[: len(layout.train)], layout.label_bytes)
-    test = read_files(files[len(layout.train) : -1], layout.label_bytes)
-    names = tuple(files[-1].read_text(encoding="utf-8", errors="replace").split())
+    paths = files.check_files(folder, (*layout.train, *layout.test, layout.names),
+                              "put all files of the binary archive there")
+    train = read_files(paths[: len(layout.train)], layout.label_bytes)
+    test = read_files(paths[len(layout.train) : -1], layout.label_bytes)
+    names = tuple(paths[-1].read_text(encoding="utf-8", errors="replace").split())
     for split in (train, test):
         if split.labels.max() >= len(names):
             raise UserError(
@@ -155,7 +155,7 @@ def _fetch_archive(data_dir: Path, dataset: str) -> None:
     folder, part = data_dir / LAYOUTS[dataset].folder, data_dir / f"{dataset}.part"
     if folder.exists():
         raise UserError(f"{folder} holds no records", "put the binary files there, or remove it")
-    archive = inputs.fetch(data_dir / file.name, file.urls, file.sha256)
+    archive = files.fetch(data_dir / file.name, file.urls, file.sha256)
     shutil.rmtree(part, ignore_errors=True)
     with tarfile.open(archive) as tar:
         tar.extractall(part, filter="data")
@@ -168,7 +168,7 @@ def load_tfds(data_dir: Path, dataset: str) -> Data:
     import tensorflow_datasets as tfds
 
     def load(split: str) -> Split:
-        part = inputs.load_tfds(dataset, split, str(data_dir), "give the binary files")
+        part = files.load_tfds(dataset, split, str(data_dir), "give the binary files")
         return Split(part["image"], part["label"])
 
     names = tfds.builder(dataset, data_dir=str(data_dir)).info.features["label"].names
@@ -343,7 +343,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="read the set through tensorflow-datasets, from --data_dir")
 
 
-def load_flags(flags: argparse.Namespace) -> Data:
+def load_from_flags(flags: argparse.Namespace) -> Data:
     """Loads what the flags of `add_flags` mean.
 
     Raises:
@@ -354,13 +354,13 @@ def load_flags(flags: argparse.Namespace) -> Data:
             raise UserError(f"--dataset {flags.dataset} is not read from a folder, nor from tfds",
                             "add --dataset cifar10, or leave --data_dir and --tfds away")
         return draw_shapes()
-    folder = Path(flags.data_dir or inputs.default_dir(flags.dataset))
+    folder = Path(flags.data_dir or files.default_dir(flags.dataset))
     return (load_tfds if flags.tfds else load_files)(folder, flags.dataset)
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "data.py")
+    parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     return parser
 
@@ -369,7 +369,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Shows the splits and one batch."""
 
     def show() -> None:
-        splits, names = load_flags(build_parser().parse_args(argv))
+        splits, names = load_from_flags(build_parser().parse_args(argv))
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape} {split.images.dtype}, "
                   f"labels {split.labels.shape}, of each class {np.bincount(split.labels)}")
@@ -378,7 +378,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                   f"{tf.reduce_min(images):.2f} to {tf.reduce_max(images):.2f}, mean "
                   f"{abs(tf.reduce_mean(images)):.2f}: {[names[label] for label in labels]}")
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

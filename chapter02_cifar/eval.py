@@ -22,9 +22,8 @@ import tensorflow as tf
 
 from chapter02_cifar import data
 from chapter02_cifar.model import build_model, mirrored
-from common import checkpoint, cli, images, results, rundir
+from common import checkpoint, cli, figures, files, results, rundir
 
-CHAPTER = "chapter02_cifar"
 BOOK = {"book": 0.86}  # book, section 2.4, at 60,000 steps
 JPEG_COPY = "jpeg_copy"  # a published name's suffix that tells of the data, not of the recipe
 
@@ -75,7 +74,7 @@ def load_run(
     Returns:
         The model, and the names of its classes.
     """
-    names = rundir.read_config(args.run_dir, CHAPTER)["class_names"]
+    names = rundir.read_config(args.run_dir)["class_names"]
     model = build_model(flags.model, len(names))
     checkpoint.load(args.run_dir, args.checkpoint, averages=model)
     return mirrored(model) if args.mirror else model, names
@@ -123,7 +122,7 @@ def draw_accuracies(accuracies: dict[str, float], book: float | None, png: Path)
     axes.yaxis.set_major_formatter("{x:.0%}")
     axes.grid(alpha=0.3)
     axes.legend()
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def results_name(model: str, preset: str) -> str:
@@ -133,11 +132,11 @@ def results_name(model: str, preset: str) -> str:
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the splits, writes eval.json and the two pictures."""
-    splits, names = dataset = data.load_flags(flags)
-    rundir.check_data(args.run_dir, CHAPTER, dataset.digest)
+    splits, names = dataset = data.load_from_flags(flags)
+    rundir.check_data(args.run_dir, dataset.digest)
     test, by_step = splits["test"], {}
     if (args.run_dir / "eval.json").is_file():  # what was watched stays known
-        earlier = rundir.read_json(args.run_dir / "eval.json")["details"]
+        earlier = files.read_json(args.run_dir / "eval.json")["details"]
         by_step = earlier.get("test_accuracy_by_step", {})
     model, _ = load_run(args, flags)
     if args.watch:
@@ -147,8 +146,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     scores = {name: score(splits[name]) for name in ("validation", "test")}
     probabilities = predict(model, test)
     answers = probabilities.argmax(axis=1)
-    images.draw_confusion(test.labels, answers, names, args.run_dir / "confusion.png")
-    images.draw_mistakes(*test, probabilities, names, args.run_dir / "mistakes.png")
+    figures.draw_confusion(test.labels, answers, names, args.run_dir / "confusion.png")
+    figures.draw_mistakes(*test, probabilities, names, args.run_dir / "mistakes.png")
     per_class = {name: float(np.mean(answers[test.labels == i] == i))
                  for i, name in enumerate(names) if i in test.labels}
     details = {"test_accuracy_by_class": per_class}
@@ -158,7 +157,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
         details["test_accuracy_by_step"] = by_step
         draw_accuracies(by_step, book.get("accuracy"), args.run_dir / "test_accuracy.png")
     recipe = results_name(flags.model, flags.preset)
-    results.write(args, CHAPTER, flags.dataset, recipe, scores, book, details)
+    results.write(args, flags.dataset, recipe, scores, book, details)
     for name, accuracy in per_class.items():
         print(f"{name:>12} {accuracy:.1%}")
     accuracy, examples = scores["test"]["accuracy"], scores["test"]["examples"]
@@ -179,7 +178,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

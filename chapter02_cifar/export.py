@@ -18,8 +18,6 @@ from chapter02_cifar import data, shapes
 from chapter02_cifar.eval import load_run, verb_parser
 from common import cli, export, images
 
-CHAPTER = "chapter02_cifar"
-
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
@@ -34,26 +32,22 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     def decode(encoded: tf.Tensor) -> tf.Tensor:
         return data.fit_picture(images.decode_on_white(encoded))
 
-    def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        spec = tf.TensorSpec((data.SIZE, data.SIZE, 3), tf.uint8)
-        return classify(tf.map_fn(decode, encoded, fn_output_signature=spec))
-
+    image = tf.TensorSpec((data.SIZE, data.SIZE, 3), tf.uint8)
     drawn, _ = shapes.draw(8, seed=2)
     wide = tf.repeat(drawn, 3, axis=2)
     transparent = tf.concat([wide[:1], wide[:1, ..., :1]], axis=-1)
     encoded = tf.stack([tf.io.encode_jpeg(wide[0]),
                         *map(tf.io.encode_png, (*wide, *transparent))])
-    folder = export.write(
+    export.write(
         args.run_dir,
         model,
         {
             "serving_default": (classify, {"images": tf.TensorSpec((None, 32, 32, 3), tf.uint8)}),
-            "pictures": (classify_encoded, {"encoded": tf.TensorSpec((None,), tf.string)}),
+            "pictures": export.encoded_images(classify, decode, image),
         },
         {"serving_default": {"images": drawn}, "pictures": {"encoded": encoded}},
         {"labels": names, "images": "uint8 in [0, 255], red, green, blue"},
     )
-    print(f"{folder}: written, and agrees with the model in a process of its own")
 
 
 def build_parser() -> cli.Parser:
@@ -63,7 +57,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from chapter02_cifar import data
 from common import cli, images, rundir
+from common.errors import exit_status
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "extract.py")
+    parser = cli.Parser(__file__, __doc__)
     data.add_flags(parser)
     parser.add_argument("--num_images", type=cli.positive_int, default=30, help="pictures to write")
     parser.add_argument("--output_dir", type=cli.path, help="where to "
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         default = rundir.runs_dir() / "chapter02_cifar" / f"pictures-{args.dataset}"
         folder = Path(args.output_dir or default)
-        splits, names = data.load_flags(args)
+        splits, names = data.load_from_flags(args)
         first = splits["train"].images[: args.num_images]
         for number, (image, label) in enumerate(zip(first, splits["train"].labels, strict=False)):
             images.write_png(folder / f"{number}.png", image)
@@ -38,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         images.write_png(folder / "sheet.png", images.grid(first, columns=10))
         print(f"{len(first)} pictures and sheet.png in {folder}")
 
-    return cli.run(extract)
+    return exit_status(extract)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from common import cli
+from common.errors import exit_status
 
 TRAIN = Path(__file__).resolve().with_name("train.py")
 
@@ -60,7 +61,7 @@ def run_workers(num_workers: int, flags: Sequence[str]) -> int:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "multi_worker.py")
+    parser = cli.Parser(__file__, __doc__)
     parser.add_argument("--num_workers", type=cli.positive_int, default=2, help="processes")
     parser.add_argument("flags", nargs="*", metavar="-- FLAGS", help="flags of train.py")
     return parser
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         statuses.append(run_workers(args.num_workers, args.flags))
 
-    return cli.run(train) or statuses[0]
+    return exit_status(train) or statuses[0]
 
 
 if __name__ == "__main__":

@@ -17,8 +17,6 @@ from chapter02_cifar import data
 from chapter02_cifar.eval import load_run, verb_parser
 from common import cli, images
 
-CHAPTER = "chapter02_cifar"
-
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Prints what the classifier of a run sees on pictures."""
@@ -47,7 +45,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(predict, build_parser(), CHAPTER, argv)
+    return cli.run_verb(predict, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from common import cli, images, inputs, rundir
-from common.errors import UserError
+from common.errors import UserError, exit_status
 
 
 def draw_letters(folder: Path) -> list[Path]:
@@ -54,7 +54,7 @@ def file_stream(
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "read_demo.py")
+    parser = cli.Parser(__file__, __doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help="files to read")
     parser.add_argument("--num_epochs", type=cli.positive_int, default=5, help="times each is read")
     parser.add_argument("--shuffle", action=argparse.BooleanOptionalAction, default=False,
@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"test_{number}: {source.name}")
         print(f"{number} files in {folder}")
 
-    return cli.run(read)
+    return exit_status(read)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,10 @@ import tensorflow as tf
 from chapter02_cifar import data
 from chapter02_cifar.eval import make_score, predict
 from chapter02_cifar.model import NETWORKS, build_model
-from common import cli, images, inputs, rundir
+from common import cli, figures, files, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
-
-CHAPTER = "chapter02_cifar"
 
 # What residual networks are trained with today: a rate that rises and falls once, momentum, labels
 # that are not quite sure, and pictures that lack a piece.
@@ -46,7 +44,7 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book has keep its names."""
-    parser = cli.training_parser(__doc__, PRESETS)
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["strategy"], neutral=["tfds"])
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--model", choices=list(NETWORKS), default="book", help="classifier")
@@ -60,22 +58,22 @@ def build_parser() -> cli.Parser:
     group.add_argument("--augment", choices=[*data.AUGMENTATIONS, "none"], default="book",
                        help="how pictures are distorted: book: crop, flip, brightness, contrast; "
                             "cutout: crop, flip, a square of the mean")
-    group.add_argument("--label_smoothing", type=cli.fraction, default=0.0,
+    group.add_argument("--label_smoothing", type=cli.from_0_to_1, default=0.0,
                        help="share of each label that is spread over all classes")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.1,
                        help="first step size, with one_cycle the highest")
-    group.add_argument("--momentum", type=cli.fraction, default=0.0,
+    group.add_argument("--momentum", type=cli.from_0_to_1, default=0.0,
                        help="of Nesterov's kind; 0: plain gradient descent")
-    group.add_argument("--weight_decay", type=cli.fraction, default=0.0,
+    group.add_argument("--weight_decay", type=cli.from_0_to_1, default=0.0,
                        help="share of each kernel that a step of size 1 would take away; the "
                             "book's network has weight decay of its own, in the loss")
     group.add_argument("--schedule", choices=["staircase", "one_cycle"], default="staircase",
                        help="of the rate; one_cycle: a quarter of --max_steps up, then down to 0")
     group.add_argument("--num_epochs_per_decay", type=cli.positive_float, default=350.0,
                        help="epochs after which the rate falls by a step")
-    group.add_argument("--learning_rate_decay_factor", type=cli.fraction, default=0.1,
+    group.add_argument("--learning_rate_decay_factor", type=cli.from_0_to_1, default=0.1,
                        help="what such a step multiplies it by")
-    group.add_argument("--moving_average_decay", type=cli.fraction, default=0.9999,
+    group.add_argument("--moving_average_decay", type=cli.from_0_to_1, default=0.9999,
                        help="share of the running averages that an update leaves")
     group.add_argument("--strategy", choices=["one_device", "mirrored", "multi_worker"],
                        default="one_device",
@@ -227,14 +225,14 @@ def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
     print(f"training {args.model} on {len(splits['train'].labels):,} pictures of {args.dataset}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book --data_dir CIFAR_FOLDER")
-        if (folder := inputs.default_dir("cifar10")).is_dir() and args.dataset == "shapes10":
+        if (folder := files.default_dir("cifar10")).is_dir() and args.dataset == "shapes10":
             print(f"cifar10 is already in {folder}: --dataset cifar10")
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
     strategy = make_strategy(args)
-    splits, names = dataset = data.load_flags(args)
+    splits, names = dataset = data.load_from_flags(args)
     introduce(args, splits)
     with strategy.scope():
         model = build_model(args.model, len(names), args.seed, args.precision)
@@ -264,18 +262,17 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 scores = score(splits["validation"])
                 shown = {name: scores[name] for name in ("loss", "accuracy")}
                 monitor.scalars(step, shown, "val")
-                state.save_if_best(1 - scores["accuracy"])
-        monitor.close()
+                state.save_if_best(scores["accuracy"], highest=True)
         picture = run / "samples" / "validation_mistakes.png"
         probabilities = predict(averages, splits["validation"])
-        images.draw_mistakes(*splits["validation"], probabilities, names, picture)
+        figures.draw_mistakes(*splits["validation"], probabilities, names, picture)
     print(f"validation accuracy {scores['accuracy']:.2%}; the worst mistakes: {picture}")
     return {"step": step, **scores}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

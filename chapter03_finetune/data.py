@@ -20,8 +20,8 @@ from PIL import Image
 from tqdm import tqdm
 
 from chapter03_finetune import textures, tfrecords
-from common import cli, images, inputs, rundir
-from common.errors import UserError
+from common import cli, files, images, inputs, rundir
+from common.errors import UserError, exit_status
 
 HOLDOUT_SEED = 0  # runs of all seeds hold the same pictures out
 CENTRE = 0.875  # of a picture's sides: what is looked at in a test
@@ -32,7 +32,7 @@ TEXTURES = {"train": 250, "validation": 50}  # pictures a kind
 
 OFFLINE = {"textures": "six kinds of textures as seen from above, drawn by code",
            "records": "the TFRecords that prepare.py wrote to `--dataset_dir`"}
-SOURCES: dict[str, inputs.Source] = {}
+SOURCES: dict[str, files.Source] = {}
 
 
 class Split(NamedTuple):
@@ -52,7 +52,7 @@ class Data(NamedTuple):
     def digest(self) -> str:
         """The sha256 of all pictures, labels and names."""
         parts = (part for split in self.splits.values() for part in (*split.encoded, split.labels))
-        return rundir.sha256(*parts, "\n".join(self.names).encode())
+        return files.sha256(*parts, "\n".join(self.names).encode())
 
 
 def read_names(path: Path) -> tuple[str, ...]:
@@ -83,7 +83,7 @@ def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]
     found = tfrecords.find_shards(folder, dataset_name, split)
     count = int(found[0].stem.rpartition("-")[2]) if found else 1
     expected = tfrecords.shard_names(dataset_name, split, count)
-    paths = inputs.check_files(folder, expected, hint)
+    paths = files.check_files(folder, expected, hint)
     if others := [path.name for path in found if path.name not in expected]:
         raise UserError(f"{folder} has {expected[0]}, but also {others[0]}", "remove one set")
     features = {"image/encoded": tf.io.FixedLenFeature((), tf.string),
@@ -140,7 +140,7 @@ def load_records(folder: Path, dataset_name: str, holdout_fraction: float) -> Da
     Raises:
         UserError: see `read_split`; or a class has no picture to train on, or none has two.
     """
-    (label_file,) = inputs.check_files(folder, ["label.txt"], "write it: python prepare.py")
+    (label_file,) = files.check_files(folder, ["label.txt"], "write it: python prepare.py")
     names = read_names(label_file)
     train, test = (read_split(folder, dataset_name, split, names) for split in tfrecords.SPLITS)
     if missing := set(range(len(names))) - set(train.labels.tolist()):
@@ -322,11 +322,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="folder of the records and label.txt")
     group.add_argument("--dataset_name", type=tfrecords.records_name, default="satellite",
                        help="what the names of the records begin with")
-    group.add_argument("--holdout_fraction", type=cli.share, default=0.1,
+    group.add_argument("--holdout_fraction", type=cli.between_0_and_1, default=0.1,
                        help="share of each class's training pictures that chooses the checkpoint")
 
 
-def load_flags(flags: argparse.Namespace) -> Data:
+def load_from_flags(flags: argparse.Namespace) -> Data:
     """Loads what the flags of `add_flags` mean.
 
     Raises:
@@ -336,7 +336,7 @@ def load_flags(flags: argparse.Namespace) -> Data:
         if flags.data_dir:
             raise UserError("--dataset textures is not read from a folder",
                             "add --dataset records, or leave --dataset_dir away")
-        if not (folder := inputs.default_dir("textures")).is_dir():
+        if not (folder := files.default_dir("textures")).is_dir():
             draw_textures(folder)
         return load_records(folder, "textures", flags.holdout_fraction)
     if not flags.data_dir:
@@ -363,7 +363,7 @@ def draw_sheet(split: Split, num_classes: int, jpg: Path, columns: int = 9) -> N
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "data.py")
+    parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     return parser
 
@@ -373,7 +373,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        splits, names = load_flags(args)
+        splits, names = load_from_flags(args)
         for name, split in splits.items():
             counts = zip(names, np.bincount(split.labels, minlength=len(names)), strict=True)
             print(f"{name}: {len(split.labels):,} pictures, "
@@ -382,7 +382,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         draw_sheet(splits["train"], len(names), jpg)
         print(f"{jpg}: three of each class as they are tested, and distorted as in training")
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

@@ -16,10 +16,9 @@ import numpy as np
 
 from chapter03_finetune import data
 from chapter03_finetune.inference import draw_mistakes, load_run, make_predict, score
-from common import cli, images, results, rundir
+from common import cli, figures, results, rundir
 from common.errors import UserError
 
-CHAPTER = "chapter03_finetune"
 BOOK = {"book_head": 0.76, "book_all": 0.82}  # book, section 3.2.6
 
 
@@ -41,8 +40,8 @@ def wilson_interval(hits: int, examples: int, z: float = 1.96) -> tuple[float, f
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the splits, writes eval.json and the two pictures."""
     flags.data_dir = args.data_dir or flags.data_dir
-    splits, names = dataset = data.load_flags(flags)
-    rundir.check_data(args.run_dir, CHAPTER, dataset.digest)
+    splits, names = dataset = data.load_from_flags(flags)
+    rundir.check_data(args.run_dir, dataset.digest)
     if args.top_k > len(names):
         raise UserError(f"--top_k {args.top_k}, but there are {len(names)} classes",
                         "give a smaller number")
@@ -58,12 +57,12 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     scores |= {f"top_{args.top_k}_accuracy": among_best, "accuracy_low": low, "accuracy_high": high}
     recall = {name: float(np.mean(answers[test.labels == i] == i))
               for i, name in enumerate(names) if i in test.labels}
-    images.draw_confusion(test.labels, answers, names, args.run_dir / "confusion.png")
+    figures.draw_confusion(test.labels, answers, names, args.run_dir / "confusion.png")
     draw_mistakes(test, logits["test"], names, args.run_dir / "mistakes.png")
     dataset_name = flags.dataset_name if flags.dataset == "records" else flags.dataset
     as_in_the_book = dataset_name == "satellite" and flags.preset in BOOK
     book = {"accuracy": BOOK[flags.preset]} if as_in_the_book else {}
-    results.write(args, CHAPTER, dataset_name, f"{flags.model_name}-{flags.preset}",
+    results.write(args, dataset_name, f"{flags.model_name}-{flags.preset}",
                   metrics, book, {"test_recall_by_class": recall})
     for name, share in recall.items():
         print(f"{name:>12} {share:.1%}")
@@ -75,7 +74,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "eval.py")
+    parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("--data_dir", "--dataset_dir", type=cli.path,
                         help="folder of the records and label.txt, if they were moved")
     parser.add_argument("--top_k", type=cli.positive_int, default=2,
@@ -86,7 +85,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ from chapter03_finetune import data, textures
 from chapter03_finetune.inference import load_run
 from common import cli, export, images
 
-CHAPTER = "chapter03_finetune"
-
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
@@ -35,37 +33,33 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     def decode(encoded: tf.Tensor) -> tf.Tensor:
         return data.centre(images.decode_on_white(encoded), size)
 
-    def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        spec = tf.TensorSpec((size, size, 3), tf.float32)
-        return classify(tf.map_fn(decode, encoded, fn_output_signature=spec))
-
     rng = np.random.default_rng(0)
     drawn = [textures.draw(kind, rng) for kind in textures.KINDS]
     resized = tf.cast(tf.image.resize(np.stack(drawn), (size, size)), tf.uint8)
     encoded = tf.stack([tf.io.encode_jpeg(drawn[0]),
                         *[tf.io.encode_png(picture[:100]) for picture in drawn]])
+    image = tf.TensorSpec((size, size, 3), tf.float32)
     image_spec = tf.TensorSpec((None, size, size, 3), tf.uint8)
-    folder = export.write(
+    export.write(
         args.run_dir,
         model,
         {
             "serving_default": (classify, {"images": image_spec}),
-            "pictures": (classify_encoded, {"encoded": tf.TensorSpec((None,), tf.string)}),
+            "pictures": export.encoded_images(classify, decode, image),
         },
         {"serving_default": {"images": resized}, "pictures": {"encoded": encoded}},
         {"labels": names, "images": "uint8 in [0, 255], red, green, blue"},
     )
-    print(f"{folder}: written, and agrees with the model in a process of its own")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__doc__, "export.py")
+    return cli.verb_parser(__file__, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

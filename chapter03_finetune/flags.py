@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from typing import Any
 
 from chapter03_finetune import data
 from common import cli, pretrained
@@ -27,9 +28,9 @@ def add_model_flags(parser: cli.Parser) -> None:
     group.add_argument("--trainable_scopes", default="all",
                        help="what is trained: head, all, or names of layers, comma-separated "
                             "(conv_pw_1 is also conv_pw_1_bn, not conv_pw_10)")
-    group.add_argument("--keep_prob", type=cli.keep_prob, default=0.8,
+    group.add_argument("--keep_prob", type=cli.above_0_to_1, default=0.8,
                        help="share of the features that dropout before the last layer keeps")
-    group.add_argument("--batch_norm_decay", type=cli.fraction,
+    group.add_argument("--batch_norm_decay", type=cli.from_0_to_1,
                        help="share of batch normalization's statistics that an update leaves "
                             "(default: the network's own, 0.99 or 0.999)")
     group.add_argument("--freeze_batch_norm", action=argparse.BooleanOptionalAction, default=False,
@@ -42,7 +43,7 @@ def add_picture_flags(parser: cli.Parser) -> None:
     group.add_argument("--augment", choices=["fast", "full", "none"], default="fast",
                        help="fast: crop, flip, brightness, saturation; full: hue, contrast and "
                             "four ways of resizing too; none: the middle, as in a test")
-    group.add_argument("--min_area", type=cli.keep_prob, default=0.05,
+    group.add_argument("--min_area", type=cli.above_0_to_1, default=0.05,
                        help="least share of a picture that is cut out")
     group.add_argument("--quarter_turns", action=argparse.BooleanOptionalAction, default=False,
                        help="turn pictures by chance, for those that have no up")
@@ -51,9 +52,9 @@ def add_picture_flags(parser: cli.Parser) -> None:
 def add_optimizer_flags(parser: cli.Parser) -> None:
     """Adds the flags of the loss, the rate and the optimizers."""
     group = parser.add_argument_group("loss and optimizer")
-    group.add_argument("--label_smoothing", type=cli.fraction, default=0.0,
+    group.add_argument("--label_smoothing", type=cli.from_0_to_1, default=0.0,
                        help="share of each label that is spread over all classes")
-    group.add_argument("--weight_decay", type=cli.fraction, default=4e-5,
+    group.add_argument("--weight_decay", type=cli.from_0_to_1, default=4e-5,
                        help="weight of half the sum of squares of the trained kernels")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.01,
                        help="first step size")
@@ -62,7 +63,7 @@ def add_optimizer_flags(parser: cli.Parser) -> None:
                        help="polynomial: straight to --end_learning_rate within "
                             "--num_epochs_per_decay; cosine: to 0 at --max_steps, so that a "
                             "resume that raises --max_steps lifts the rate again")
-    group.add_argument("--learning_rate_decay_factor", type=cli.fraction, default=0.94,
+    group.add_argument("--learning_rate_decay_factor", type=cli.from_0_to_1, default=0.94,
                        help="what a step of the exponential decay multiplies the rate by")
     group.add_argument("--num_epochs_per_decay", type=cli.positive_float, default=2.0,
                        help="epochs after which the rate falls by a step")
@@ -72,12 +73,12 @@ def add_optimizer_flags(parser: cli.Parser) -> None:
     group.add_argument("--opt_epsilon", type=cli.positive_float,
                        help="of rmsprop, adam and adadelta (default: 1 for rmsprop, as in the "
                             "book, 1e-7 for the others)")
-    group.add_argument("--momentum", type=cli.fraction, default=0.9,
+    group.add_argument("--momentum", type=cli.from_0_to_1, default=0.9,
                        help="of momentum and rmsprop")
-    group.add_argument("--rmsprop_decay", type=cli.fraction, default=0.9, help="of rmsprop")
-    group.add_argument("--adam_beta1", type=cli.fraction, default=0.9, help="of adam")
-    group.add_argument("--adam_beta2", type=cli.fraction, default=0.999, help="of adam")
-    group.add_argument("--adadelta_rho", type=cli.fraction, default=0.95, help="of adadelta")
+    group.add_argument("--rmsprop_decay", type=cli.from_0_to_1, default=0.9, help="of rmsprop")
+    group.add_argument("--adam_beta1", type=cli.from_0_to_1, default=0.9, help="of adam")
+    group.add_argument("--adam_beta2", type=cli.from_0_to_1, default=0.999, help="of adam")
+    group.add_argument("--adadelta_rho", type=cli.from_0_to_1, default=0.95, help="of adadelta")
     group.add_argument("--adagrad_initial_accumulator_value", type=cli.positive_float, default=0.1,
                        help="of adagrad")
     group.add_argument("--ftrl_learning_rate_power", type=not_positive, default=-0.5,
@@ -88,9 +89,9 @@ def add_optimizer_flags(parser: cli.Parser) -> None:
     group.add_argument("--ftrl_l2", type=not_negative, default=0.0, help="of ftrl")
 
 
-def build_parser(doc: str, presets: cli.Presets) -> cli.Parser:
+def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
     """Returns the parser of train.py."""
-    parser = cli.training_parser(doc, presets)
+    parser = cli.training_parser(file, doc, presets)
     data.add_flags(parser)
     add_model_flags(parser)
     add_picture_flags(parser)

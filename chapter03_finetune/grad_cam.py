@@ -18,9 +18,7 @@ import tensorflow as tf
 
 from chapter03_finetune import data
 from chapter03_finetune.inference import load_run
-from common import cli, images
-
-CHAPTER = "chapter03_finetune"
+from common import cli, figures, images
 
 
 def grad_cam(model: keras.Model, pictures: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +58,7 @@ def draw(model: keras.Model, pictures: tf.Tensor, names: Sequence[str], png: Pat
                 axis.set_title(f"{names[label]} {chances[label]:.0%}", fontsize=9)
                 shown = tf.image.resize(maps[..., label : label + 1], picture.shape[:2], "bicubic")
                 axis.imshow(shown[..., 0], cmap="inferno", alpha=0.6, vmin=0, vmax=maps.max())
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def explain(args: argparse.Namespace, flags: argparse.Namespace) -> None:
@@ -75,7 +73,7 @@ def explain(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "grad_cam.py")
+    parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
     parser.add_argument("--output_dir", type=cli.path, help="where to (default: the run folder)")
     return parser
@@ -83,7 +81,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(explain, build_parser(), CHAPTER, argv)
+    return cli.run_verb(explain, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -10,9 +10,7 @@ import tensorflow as tf
 
 from chapter03_finetune import data
 from chapter03_finetune.model import build_model, compile_logits
-from common import checkpoint, images, pretrained, rundir
-
-CHAPTER = "chapter03_finetune"
+from common import checkpoint, figures, pretrained, rundir
 
 
 def build_classifier(flags: argparse.Namespace, num_classes: int) -> keras.Model:
@@ -30,7 +28,7 @@ def load_run(
     args: argparse.Namespace, flags: argparse.Namespace
 ) -> tuple[keras.Model, tuple[str, ...]]:
     """Rebuilds the classifier of a run with its trained weights; also returns its labels."""
-    names = tuple(rundir.read_config(args.run_dir, CHAPTER)["class_names"])
+    names = tuple(rundir.read_config(args.run_dir)["class_names"])
     model = build_classifier(flags, len(names))
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
     return model, names
@@ -60,6 +58,6 @@ def draw_mistakes(
 ) -> None:
     """Draws the wrong answers to a split's pictures, the most confident first."""
     probabilities = tf.nn.softmax(logits).numpy()
-    worst = images.worst_mistakes(split.labels, probabilities)
-    images.draw_mistakes(data.thumbnails(split.encoded[worst]), split.labels[worst],
+    worst = figures.worst_mistakes(split.labels, probabilities)
+    figures.draw_mistakes(data.thumbnails(split.encoded[worst]), split.labels[worst],
                          probabilities[worst], names, png)

@@ -27,7 +27,6 @@ from chapter03_finetune.model import compile_logits
 from common import cli, images
 from common.errors import UserError
 
-CHAPTER = "chapter03_finetune"
 VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
 FRAMES = 32  # of a video that are looked at together
 
@@ -145,7 +144,7 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "predict.py")
+    parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("files", nargs="+", metavar="FILE", help="pictures, folders or videos")
     parser.add_argument("--top_k", "--num_top_predictions", type=cli.positive_int, default=5,
                         help="print so many classes, the most probable first")
@@ -158,7 +157,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(predict, build_parser(), CHAPTER, argv)
+    return cli.run_verb(predict, build_parser(), argv)
 
 
 if __name__ == "__main__":

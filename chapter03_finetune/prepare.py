@@ -15,11 +15,12 @@ from pathlib import Path
 
 from chapter03_finetune import tfrecords
 from common import cli
+from common.errors import exit_status
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book has keep its names."""
-    parser = cli.build_parser(__doc__, "prepare.py")
+    parser = cli.Parser(__file__, __doc__)
     parser.add_argument("--data_dir", "-t", "--tensorflow-data-dir", type=cli.path, default="pic",
                         help="the folder of the pictures")
     parser.add_argument("--output_dir", type=cli.path, help="where to (default: --data_dir)")
@@ -30,7 +31,7 @@ def build_parser() -> cli.Parser:
                             default=2, help=f"files of the {split} records")
     parser.add_argument("--num_threads", "--num-threads", type=cli.positive_int, default=2,
                         help="pictures that are decoded at a time")
-    parser.add_argument("--validation_fraction", type=cli.share,
+    parser.add_argument("--validation_fraction", type=cli.between_0_and_1,
                         help="share of each class that goes to validation, where the classes are "
                              "not divided into train/ and validation/")
     return parser
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
               f"in {output_dir}")
         return counts
 
-    return cli.run(prepare)
+    return exit_status(prepare)
 
 
 if __name__ == "__main__":

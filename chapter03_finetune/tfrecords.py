@@ -16,7 +16,7 @@ import tensorflow as tf
 from PIL import ExifTags, Image
 from tqdm import tqdm
 
-from common import images, inputs
+from common import files, images
 from common.errors import UserError
 
 SHUFFLE_SEED = 12345  # the original's: the order of the records does not depend on anything else
@@ -59,7 +59,7 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     """
     names = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
     if not names:
-        inputs.check_files(folder, ["<class>/"], "make one folder of pictures for each class")
+        files.check_files(folder, ["<class>/"], "make one folder of pictures for each class")
     return tuple(names)
 
 

@@ -20,12 +20,9 @@ import tensorflow as tf
 from chapter03_finetune import data, flags
 from chapter03_finetune.inference import build_classifier, draw_mistakes, make_predict, score
 from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
-from common import cli, inputs, pretrained, rundir
-from common.checkpoint import FitCallback, TrainState
+from common import cli, files, pretrained, rundir
 from common.errors import UserError
-from common.monitor import Monitor
-
-CHAPTER = "chapter03_finetune"
+from common.fit import Fit
 
 BOOK = {"dataset": "records", "model_name": "InceptionV3", "weights": "imagenet",
         "optimizer": "rmsprop", "learning_rate": 0.001, "learning_rate_decay_type": "fixed",
@@ -49,7 +46,7 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return flags.build_parser(__doc__, PRESETS)
+    return flags.build_parser(__file__, __doc__, PRESETS)
 
 
 def learning_rate(
@@ -122,38 +119,29 @@ def fit(
     accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     loss = keras.losses.CategoricalCrossentropy(True, label_smoothing=args.label_smoothing)
     model.compile(make_optimizer(args, len(splits["train"].labels)), loss, metrics=[accuracy])
-    mean_loss = model.metrics[0]  # what `compile` adds for the loss; `accuracy` is ours
-    state = TrainState(run, {"model": model},
-                       {args.optimizer: (model.optimizer, model.trainable_variables)},
-                       means=[v.value for v in (*mean_loss.variables, *accuracy.variables)])
-    start = int(state.step)
-    monitor = Monitor(run, start)
+    training = Fit(model, run, args, metrics=[accuracy])
+    start = int(training.state.step)
     batches = data.training_batches(splits["train"], args.batch_size, model.input_shape[1],
                                     args.seed, start, args.augment, args.min_area,
                                     args.quarter_turns)
     for pictures, _ in batches.take(1):
-        monitor.images(start, "final_distorted_image", pictures[:8] / 255)
+        training.monitor.images(start, "final_distorted_image", pictures[:8] / 255)
     predict = make_predict(model)
     logits, scores = np.zeros((0, num_classes)), {}
 
-    def evaluate(step: int) -> bool:
-        """Scores the held-out pictures and keeps the best weights; never ends the training."""
+    def evaluate(step: int) -> None:
+        """Scores the held-out pictures and keeps the best weights."""
         nonlocal logits
         logits = predict(validation)
         scores.update(score(logits, validation.labels))
         shown = {name: scores[name] for name in ("loss", "accuracy")}
-        monitor.scalars(step, shown, "val")
-        state.save_if_best(scores["loss"])  # of few pictures steadier than the accuracy
-        return False
+        training.monitor.scalars(step, shown, "val")
+        # On few images the loss is steadier than the accuracy.
+        training.state.save_if_best(scores["loss"])
 
-    # What a loop would do besides its steps: the bar, checkpoints, a way out on Ctrl-C, logs.
-    callback = FitCallback(
-        state, monitor, max_steps=args.max_steps, save_every=args.save_every,
-        log_every=args.log_every, eval_every=args.eval_every, evaluate=evaluate,
-    )
-    callback.fit(model, batches.map(lambda x, labels: (x, tf.one_hot(labels, num_classes))))
-    monitor.close()
-    return {"step": int(state.step), **scores}, logits
+    one_hot = batches.map(lambda images, labels: (images, tf.one_hot(labels, num_classes)))
+    training.run(one_hot, evaluate)
+    return {"step": int(training.state.step), **scores}, logits
 
 
 def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
@@ -162,14 +150,14 @@ def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
           f"{len(splits['train'].labels):,} pictures of {args.dataset}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book_head --dataset_dir FOLDER")
-        folder = inputs.default_dir("satellite")
+        folder = files.default_dir("satellite")
         if (folder / "label.txt").is_file() and args.dataset == "textures":
             print(f"there are records in {folder}: --dataset records --dataset_dir {folder}")
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
-    splits, names = dataset = data.load_flags(args)
+    splits, names = dataset = data.load_from_flags(args)
     introduce(args, splits)
     model = make_model(args, len(names), new=rundir.last_step(args.run_dir) == 0)
     parameters = model.count_params()
@@ -184,7 +172,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

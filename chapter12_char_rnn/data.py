@@ -18,8 +18,8 @@ import nltk
 import numpy as np
 import tensorflow as tf
 
-from common import cli, inputs, rundir
-from common.errors import UserError
+from common import cli, files, inputs
+from common.errors import UserError, exit_status
 from common.text import build_vocabulary, encode, read_text
 
 SAMPLE = Path(__file__).parent / "poetry.txt"
@@ -34,17 +34,17 @@ OFFLINE = {
 }
 GITHUB = "https://raw.githubusercontent.com/"
 SOURCES = {
-    "shakespeare": inputs.Source(
+    "shakespeare": files.Source(
         "Tiny Shakespeare: 1,115,394 characters, 65 distinct, 1.1 MB; public domain",
-        (inputs.File(
+        (files.File(
             "shakespeare.txt",
             "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
             (f"{GITHUB}karpathy/char-rnn/master/data/tinyshakespeare/input.txt",),
         ),),
     ),
-    "tang": inputs.Source(
+    "tang": files.Source(
         "The book's Tang poems: 942,681 characters, 5,387 distinct, 2.7 MB; no licence stated",
-        (inputs.File(
+        (files.File(
             "poetry.txt",
             "ffc4d1112de038bc26cd0271ef3094fe9bae98e36c72537f4997959dec167154",
             (f"{GITHUB}hzy46/Deep-Learning-21-Examples/master/chapter_12/data/poetry.txt",),
@@ -81,8 +81,8 @@ def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str
         return standard_library()
     if dataset in SOURCES:
         (file,) = SOURCES[dataset].files
-        folder = Path(data_dir or inputs.default_dir(dataset))
-        path = inputs.fetch(folder / file.name, file.urls, file.sha256)
+        folder = Path(data_dir or files.default_dir(dataset))
+        path = files.fetch(folder / file.name, file.urls, file.sha256)
     else:
         path = Path(input_file or SAMPLE)
     if not (text := read_text(path)):
@@ -119,7 +119,7 @@ def prepare(text: str, level: str, max_vocab: int) -> Corpus:
     border = len(tokens) - max(1, int(len(tokens) * HELD_OUT))
     vocabulary = build_vocabulary(tokens[:border], max_vocab, special=())
     numbers = encode(tokens, vocabulary, unknown=len(vocabulary))
-    digest = rundir.sha256(text.encode())
+    digest = files.sha256(text.encode())
     return Corpus(vocabulary, numbers[:border], numbers[max(0, border - 1) :], digest)
 
 
@@ -232,7 +232,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "data.py")
+    parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     return parser
 
@@ -253,7 +253,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name, rows in zip(("inputs", "targets"), batch, strict=False):
                 print(f"{name} {tuple(rows.shape)}, row 0: {''.join(names[rows[0].numpy()])!r}")
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,9 @@ from tqdm import tqdm
 
 from chapter12_char_rnn import data
 from chapter12_char_rnn.inference import load_run, make_generator, make_score
-from common import cli, images, results, rundir
+from common import cli, figures, results, rundir
 from common.monitor import read_curve
 
-CHAPTER = "chapter12_char_rnn"
 COUPLET = re.compile(r"[㐀-鿿]{5}，[㐀-鿿]{5}。")
 NUM_SAMPLES, SAMPLE_LENGTH = 20, 26 * 13  # 26 whole couplets each, 520 lines in all
 
@@ -46,13 +45,13 @@ def plot(run_dir: Path, level: str, png: Path) -> None:
         axes.plot(steps, losses, style, label=split, markersize=4, linewidth=1)
     axes.set(xlabel="step", ylabel=f"nats per {level}")
     axes.legend()
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the held-out text, writes eval.json and learning_curve.png."""
     corpus = data.load(flags)
-    rundir.check_data(args.run_dir, CHAPTER, corpus.sha256)
+    rundir.check_data(args.run_dir, corpus.sha256)
     model, vocabulary = load_run(args, flags)
     metrics = make_score(model, flags.level)(corpus.held_out, num_seqs=1, num_steps=flags.num_steps)
     metrics["unknown_share"] = float(np.mean(corpus.held_out[1:] == len(vocabulary)))
@@ -64,7 +63,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     plot(args.run_dir, flags.level, args.run_dir / "learning_curve.png")
     name = Path(flags.input_file or data.SAMPLE).stem if flags.dataset == "file" else flags.dataset
     model_name = f"{flags.cell}{flags.num_layers}x{flags.lstm_size}-{flags.preset}"
-    results.write(args, CHAPTER, name, model_name, {"validation": metrics})
+    results.write(args, name, model_name, {"validation": metrics})
     print(f"{name}: {metrics[f'nats_per_{flags.level}']:.4f} nats per {flags.level}, perplexity "
           f"{metrics['perplexity']:.3f} on {metrics[f'{flags.level}s']:,} held-out {flags.level}s")
     return metrics
@@ -72,14 +71,14 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "eval.py")
+    parser = cli.verb_parser(__file__, __doc__)
     results.add_publish_flag(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

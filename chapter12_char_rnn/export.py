@@ -26,7 +26,6 @@ from chapter12_char_rnn.model import CharRNN, State, filter_logits
 from common import cli, export
 from common.text import lookup_table
 
-CHAPTER = "chapter12_char_rnn"
 TOP_K = 5  # book, section 12.3: the rule its sampling follows
 
 
@@ -124,7 +123,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     start = "".join(tokens[:3])
     greedy = {"start_string": start, "length": 40, "temperature": 0.0, "seed": 0}
     states = {k: tf.zeros((2, model.size)) for k in step_specs if k != "tokens"}
-    folder = export.write(
+    export.write(
         args.run_dir,
         holder,
         {
@@ -134,17 +133,16 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         {"serving_default": greedy, "step": {"tokens": tf.constant([0, 1])} | states},
         {"vocabulary": tokens, "temperature": "0 is greedy; else among the 5 most probable"},
     )
-    print(f"{folder}: written, and agrees with the model in a process of its own")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__doc__, "export.py")
+    return cli.verb_parser(__file__, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

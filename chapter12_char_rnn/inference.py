@@ -18,7 +18,7 @@ from chapter12_char_rnn.model import (
     model_flags,
     token_losses,
 )
-from common import checkpoint, rundir
+from common import checkpoint, files
 from common.errors import UserError
 from common.text import encode
 
@@ -37,7 +37,7 @@ def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> Run:
         args: a verb's arguments: `run_dir` and `checkpoint`.
         flags: those the run was trained with.
     """
-    vocabulary = rundir.read_json(args.run_dir / "vocabulary.json")
+    vocabulary = files.read_json(args.run_dir / "vocabulary.json")
     model = build_model(**model_flags(flags, len(vocabulary)))
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
     return Run(model, vocabulary)

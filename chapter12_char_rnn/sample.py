@@ -17,21 +17,20 @@ from chapter12_char_rnn.inference import load_run, make_generator
 from common import cli
 from common.errors import UserError
 
-CHAPTER = "chapter12_char_rnn"
 VERSE_ENDS = "，。"  # of the first and the second verse of a couplet
 MAX_VERSE = 12  # characters after which an acrostic goes on, whatever the model wrote
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book has keep its names."""
-    parser = cli.verb_parser(__doc__, "sample.py")
+    parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("--start_string", default="", help="what the text begins with")
     parser.add_argument("--max_length", type=cli.positive_int, default=30, help="characters to add")
     parser.add_argument("--temperature", type=cli.positive_float, default=1.0,
                         help="below 1 plays safe, above 1 dares more")
     parser.add_argument("--top_k", type=cli.non_negative_int, default=5,
                         help="draw among the k most probable characters, 0 for all")
-    parser.add_argument("--top_p", type=cli.fraction, default=1.0,
+    parser.add_argument("--top_p", type=cli.from_0_to_1, default=1.0,
                         help="draw among the most probable characters that sum to p")
     parser.add_argument("--greedy", action=argparse.BooleanOptionalAction, default=False,
                         help="always take the most probable character")
@@ -128,7 +127,7 @@ def converse(write: Callable[[str, int], str], seed: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(sample, build_parser(), CHAPTER, argv)
+    return cli.run_verb(sample, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -20,13 +20,12 @@ import tensorflow as tf
 from chapter12_char_rnn import data
 from chapter12_char_rnn.inference import make_generator, make_score
 from chapter12_char_rnn.model import CELLS, CharRNN, build_model, model_flags, token_losses
-from common import cli, inputs, rundir
+from common import cli, files, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
 from common.word_vectors import start_embedding
 
-CHAPTER = "chapter12_char_rnn"
 CLIP_NORM = 5.0  # book, section 12.3: gradients are scaled down to this global norm
 WARMUP_STEPS = 200  # of the cosine schedule
 NUM_SAMPLES = 3
@@ -46,7 +45,8 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book has keep its names."""
-    parser = cli.training_parser(__doc__, PRESETS)
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
+                                 neutral=["input_file"])
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--cell", choices=list(CELLS), default="lstm", help="kind of layer")
@@ -66,7 +66,7 @@ def build_parser() -> cli.Parser:
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.001, help="of Adam")
     group.add_argument("--schedule", choices=["constant", "cosine"], default="constant",
                        help="cosine: rise over 200 steps, then fall to 0 at --max_steps")
-    group.add_argument("--train_keep_prob", type=cli.keep_prob, default=0.5,
+    group.add_argument("--train_keep_prob", type=cli.above_0_to_1, default=0.5,
                        help="share of each layer's outputs that dropout keeps")
     group.add_argument("--log_every", "--log_every_n", type=cli.positive_int, default=10,
                        help="steps between two log lines")
@@ -139,7 +139,7 @@ def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
     if args.preset == "demo":
         print("the book's run: python train.py --preset book_poetry --dataset tang")
         for name in data.SOURCES:
-            if (folder := inputs.default_dir(name)).is_dir():
+            if (folder := files.default_dir(name)).is_dir():
                 print(f"{name} is already in {folder}: --dataset {name}")
 
 
@@ -152,7 +152,7 @@ def check_flags(args: argparse.Namespace) -> None:
         raise UserError("--freeze_embedding would keep vectors drawn at random",
                         "give those to keep: --embedding_file FILE")
     if not args.use_embedding:
-        cli.refuse_idle(args, build_parser(), PRESETS, ["embedding_size"], "--no-use_embedding")
+        cli.refuse_idle(args, ["embedding_size"], "--no-use_embedding")
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
@@ -173,7 +173,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     generate = make_generator(model, corpus.vocabulary, args.level)
     parameters = model.count_params()
     with rundir.open_run(args, dataset_sha256=corpus.sha256, parameters=parameters) as run:
-        rundir.write_json(run / "vocabulary.json", corpus.vocabulary)
+        files.write_json(run / "vocabulary.json", corpus.vocabulary)
         state = TrainState(run, {"model": model}, {"adam": (optimizer, model.trainable_variables)},
                            carried=carried)
         start = int(state.step)
@@ -192,7 +192,6 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 monitor.scalars(step, {"loss": nats, "perplexity": scores["perplexity"]}, "val")
                 state.save_if_best(nats)
                 samples = write_samples(step, run, monitor, generate, args.sample_length)
-        monitor.close()
     print(*samples, sep="\n\n", end="\n\n")
     print(f"held-out text: {nats:.3f} nats per {args.level} after {step} steps")
     return {"step": step, **scores}
@@ -200,7 +199,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

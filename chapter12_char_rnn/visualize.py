@@ -23,7 +23,6 @@ from chapter12_char_rnn.model import CharRNN, State
 from common import cli, page, rundir
 from common.errors import UserError
 
-CHAPTER = "chapter12_char_rnn"
 NUM_EXPECTED = 5
 NUM_COLUMNS = 6  # of samples side by side
 
@@ -108,7 +107,7 @@ def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     if args.unit is not None and not 0 <= args.unit < flags.lstm_size:
         raise UserError(f"there is no unit {args.unit}", f"a layer has 0 to {flags.lstm_size - 1}")
     corpus = data.load(flags)
-    rundir.check_data(args.run_dir, CHAPTER, corpus.sha256)
+    rundir.check_data(args.run_dir, corpus.sha256)
     model, vocabulary = load_run(args, flags)
     tokens = corpus.held_out[1 : args.length + 1]
     outputs, expected = observe(model, tokens, args.layer - 1)
@@ -125,7 +124,7 @@ def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "visualize.py")
+    parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("--layer", type=cli.positive_int, default=1, help="layer, from 1")
     parser.add_argument("--unit", type=int, help="its unit, from 0 (default: the most varying)")
     parser.add_argument("--length", type=cli.positive_int, default=600, help="tokens to show")
@@ -134,7 +133,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(visualize, build_parser(), CHAPTER, argv)
+    return cli.run_verb(visualize, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from chapter13_sequence_classification import laws, texts, words
-from common import cli, inputs, rundir
-from common.errors import UserError
+from common import cli, files, inputs
+from common.errors import UserError, exit_status
 from common.text import build_vocabulary
 
 # The book has 1,000 to train on and 500 to test. Here the 500 choose the checkpoint.
@@ -95,7 +95,7 @@ def load_texts(flags: argparse.Namespace) -> Task:
 def digest(task: Task) -> str:
     """Returns the sha256 of all sequences, lengths and labels, and of the vocabulary."""
     arrays = [array for split in task.splits.values() for array in split]
-    return rundir.sha256(*arrays, "\n".join(task.vocabulary or []).encode())
+    return files.sha256(*arrays, "\n".join(task.vocabulary or []).encode())
 
 
 def fresh_rows(flags: argparse.Namespace, start_step: int) -> tf.data.Dataset:
@@ -212,7 +212,7 @@ def add_text_flags(parser: argparse.ArgumentParser, default: str, *others: str) 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "data.py")
+    parser = cli.Parser(__file__, __doc__)
     add_number_flags(parser)
     add_text_flags(parser, NUMBERS, NUMBERS)
     parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the drawing")
@@ -239,7 +239,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"one batch: {tuple(sequences.shape)}, lengths {lengths.numpy()}, "
                   f"labels {labels.numpy()}")
 
-    return cli.run(tell)
+    return exit_status(tell)
 
 
 if __name__ == "__main__":

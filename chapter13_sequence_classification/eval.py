@@ -19,9 +19,8 @@ import tensorflow as tf
 from chapter13_sequence_classification import data, laws
 from chapter13_sequence_classification.baseline import score_tfidf
 from chapter13_sequence_classification.inference import load_run, make_predict, score
-from common import cli, images, results, rundir
+from common import cli, figures, results, rundir
 
-CHAPTER = "chapter13_sequence_classification"
 BOOK = {"book": {"accuracy_from": 0.90, "accuracy_to": 0.95}}  # what it promises, on 500 sequences
 NUM_MISTAKES = 10  # drawn or written
 
@@ -37,13 +36,13 @@ def draw_lengths(accuracies: dict[str, float], png: Path) -> None:
     figure, axes = plt.subplots(figsize=(7, 3))
     axes.bar(list(accuracies), [100 * (1 - accuracy) for accuracy in accuracies.values()])
     axes.set(xlabel="steps", ylabel="wrong answers, %")
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def draw_mistakes(split: data.Split, logits: np.ndarray, names: Sequence[str], png: Path) -> None:
     """Draws the wrong answers given with most confidence, a line for each feature."""
     probabilities = tf.nn.softmax(logits).numpy()
-    wrong = images.worst_mistakes(split.labels, probabilities, NUM_MISTAKES)
+    wrong = figures.worst_mistakes(split.labels, probabilities, NUM_MISTAKES)
     figure, axes = plt.subplots(2, NUM_MISTAKES // 2, figsize=(11, 4.5), sharey=True,
                                 layout="constrained")
     for axis, i in zip(axes.flat, wrong, strict=False):
@@ -54,7 +53,7 @@ def draw_mistakes(split: data.Split, logits: np.ndarray, names: Sequence[str], p
                        f"is {names[split.labels[i]]}", fontsize=8)
     for axis in axes.flat[len(wrong) :]:
         axis.axis("off")
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def write_mistakes(
@@ -63,7 +62,7 @@ def write_mistakes(
     """Writes the texts that were given wrong answers with most confidence."""
     probabilities = tf.nn.softmax(logits).numpy()
     lines = []
-    for i in images.worst_mistakes(labels, probabilities, NUM_MISTAKES):
+    for i in figures.worst_mistakes(labels, probabilities, NUM_MISTAKES):
         answer = probabilities[i].argmax()
         lines.append(f"{names[answer]}: {probabilities[i, answer]:.1%}, is {names[labels[i]]}: "
                      f"{' '.join(texts[i].split())}\n")
@@ -85,12 +84,12 @@ def describe(flags: argparse.Namespace) -> tuple[str, str]:
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the splits, writes eval.json and the pictures."""
     task = data.load(flags)
-    rundir.check_data(args.run_dir, CHAPTER, data.digest(task))
+    rundir.check_data(args.run_dir, data.digest(task))
     model, names, _ = load_run(args, flags)
     predict, test, details = make_predict(model), task.splits["test"], {}
     logits = {name: predict(task.splits[name]) for name in ("validation", "test")}
     metrics = {name: score(logits[name], task.splits[name].labels) for name in logits}
-    images.draw_confusion(test.labels, logits["test"].argmax(axis=1), names,
+    figures.draw_confusion(test.labels, logits["test"].argmax(axis=1), names,
                           args.run_dir / "confusion.png")
     if task.texts is None:
         details["accuracy_by_length"] = accuracy_by_length(test, logits["test"])
@@ -104,7 +103,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                        args.run_dir / "mistakes.txt")
         beside = "mistakes.txt"
     book = {} if args.publish else BOOK.get(flags.preset, {})  # a suffix marks a changed recipe
-    results.write(args, CHAPTER, *describe(flags), metrics, book, details)
+    results.write(args, *describe(flags), metrics, book, details)
     print(f"{metrics['test']['accuracy']:.2%} of {len(test.labels):,} sequences right; see "
           f"confusion.png, {beside} in {args.run_dir}")
     if "tfidf" in metrics:
@@ -114,14 +113,14 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "eval.py")
+    parser = cli.verb_parser(__file__, __doc__)
     results.add_publish_flag(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -28,8 +28,6 @@ from chapter13_sequence_classification.model import SequenceClassifier
 from chapter13_sequence_classification.words import Encoder
 from common import cli, export
 
-CHAPTER = "chapter13_sequence_classification"
-
 
 class TextClassifier(tf.Module):
     """A network and the encoder before it, as a SavedModel can hold them."""
@@ -80,19 +78,18 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         examples = {"texts": tf.constant([apart.join(vocabulary[-30:]), "", "!"])}
         spaced = (flags.language, flags.level) == ("zh", "word")
         about["texts"] = "spaces between words, as jieba puts them" if spaced else "as they are"
-    folder = export.write(args.run_dir, held, {"serving_default": (classify, specs)},
+    export.write(args.run_dir, held, {"serving_default": (classify, specs)},
                           {"serving_default": examples}, about)
-    print(f"{folder}: written, and agrees with the model in a process of its own")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__doc__, "export.py")
+    return cli.verb_parser(__file__, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,7 @@ import tensorflow as tf
 
 from chapter13_sequence_classification import data
 from chapter13_sequence_classification.model import SequenceClassifier, build_for
-from common import checkpoint, rundir
-
-CHAPTER = "chapter13_sequence_classification"
+from common import checkpoint, files, rundir
 
 
 class Run(NamedTuple):
@@ -29,10 +27,10 @@ def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> Run:
         args: a verb's arguments: `run_dir` and `checkpoint`.
         flags: those the run was trained with.
     """
-    names = rundir.read_config(args.run_dir, CHAPTER)["class_names"]
+    names = rundir.read_config(args.run_dir)["class_names"]
     vocabulary = None
     if flags.dataset != data.NUMBERS:
-        vocabulary = rundir.read_json(args.run_dir / "vocabulary.json")
+        vocabulary = files.read_json(args.run_dir / "vocabulary.json")
     model = build_for(flags, len(names), len(vocabulary or []))
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
     return Run(model, names, vocabulary)

@@ -26,7 +26,6 @@ from common import cli
 from common.errors import UserError
 from common.text import decode, read_text
 
-CHAPTER = "chapter13_sequence_classification"
 BATCH_SIZE = 500
 NUM_SHOWN = 5  # classes, the likeliest; --json gives all
 
@@ -146,7 +145,7 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "predict.py")
+    parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("steps", nargs="*", metavar="STEP",
                         help="the numbers of one sequence, or a text")
     parser.add_argument("--file", help="read one sequence or text a line here; - is stdin")
@@ -157,7 +156,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(predict, build_parser(), CHAPTER, argv)
+    return cli.run_verb(predict, build_parser(), argv)
 
 
 if __name__ == "__main__":

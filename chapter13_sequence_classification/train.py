@@ -18,8 +18,6 @@ from chapter13_sequence_classification.model import build_for
 from chapter13_sequence_classification.training import add_recurrent_flags, add_training_flags, fit
 from common import cli, rundir
 
-CHAPTER = "chapter13_sequence_classification"
-
 PRESETS = {
     "demo": {"augment": True, "schedule": "cosine"},
     "book": {"optimizer": "sgd", "learning_rate": 0.01, "log_every": 10, "eval_every": 1000,
@@ -32,7 +30,7 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.training_parser(__doc__, PRESETS)
+    parser = cli.training_parser(__file__, __doc__, PRESETS)
     data.add_number_flags(parser)
     group = parser.add_argument_group("training sequences")
     group.add_argument("--fresh", action=argparse.BooleanOptionalAction, default=False,
@@ -66,7 +64,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

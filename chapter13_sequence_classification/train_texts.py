@@ -24,11 +24,9 @@ from chapter13_sequence_classification.training import (
     add_training_flags,
     fit,
 )
-from common import cli, rundir
+from common import cli, files, rundir
 from common.errors import UserError
 from common.word_vectors import start_embedding
-
-CHAPTER = "chapter13_sequence_classification"
 
 BAG = {"model": "bag", "num_buckets": 65536, "dropout": 0.5, "batch_size": 64,
        "learning_rate": 0.001, "max_steps": 1500, "eval_every": 100}
@@ -51,7 +49,8 @@ IDLE_FLAGS = {"recurrent": ("num_filters", "num_buckets"),
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.training_parser(__doc__, PRESETS)
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
+                                 neutral=["input_file"])
     data.add_text_flags(parser, "modules")
     group = parser.add_argument_group("model")
     group.add_argument("--model", choices=["recurrent", "conv", "bag"], default="recurrent",
@@ -76,7 +75,7 @@ def build_parser() -> cli.Parser:
 
 def check_flags(args: argparse.Namespace) -> None:
     """Raises UserError where a flag has no effect beside others."""
-    cli.refuse_idle(args, build_parser(), PRESETS, IDLE_FLAGS[args.model], f"--model {args.model}")
+    cli.refuse_idle(args, IDLE_FLAGS[args.model], f"--model {args.model}")
     if args.freeze_embedding and not args.embedding_file:
         raise UserError("--freeze_embedding would keep vectors drawn at random",
                         "give those to keep: --embedding_file FILE")
@@ -96,7 +95,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         start_embedding(model.embedding, task.vocabulary, Path(args.embedding_file))
     with rundir.open_run(args, dataset_sha256=data.digest(task), parameters=model.count_params(),
                          class_names=task.class_names) as run:
-        rundir.write_json(run / "vocabulary.json", task.vocabulary)
+        files.write_json(run / "vocabulary.json", task.vocabulary)
         batches = partial(data.text_batches, args, train_split)
         scores = fit(args, model, run, batches, validation)
     print(f"validation accuracy {scores['accuracy']:.2%} after {scores['step']} steps; "
@@ -106,7 +105,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ from chapter13_sequence_classification.data import Split
 from chapter13_sequence_classification.inference import make_predict, score
 from chapter13_sequence_classification.model import CELLS, SequenceClassifier
 from common import cli
-from common.checkpoint import FitCallback, TrainState
-from common.monitor import Monitor
+from common.fit import Fit
 
 RECURRENT_FLAGS = ("cell", "lstm_size", "num_layers", "bidirectional", "pool")
 
@@ -82,27 +81,15 @@ def fit(
         metrics=[accuracy],
         jit_compile=False,
     )
-    means = [v.value for metric in (model.metrics[0], accuracy) for v in metric.variables]
-    trained = {"optimizer": (model.optimizer, model.trainable_variables)}
-    state = TrainState(run, {"model": model}, trained, means=means)
-    start = int(state.step)
-    monitor = Monitor(run, start)
-    predict = make_predict(model)
-    scores = {}
+    training = Fit(model, run, args, metrics=[accuracy])
+    predict, scores = make_predict(model), {}
 
-    def evaluate(step: int) -> bool:
-        """Scores the validation sequences and keeps the best weights; never ends the run."""
+    def evaluate(step: int) -> None:
+        """Scores the validation sequences and keeps the best weights."""
         scores.update(score(predict(validation), validation.labels))
         shown = {name: scores[name] for name in ("loss", "accuracy")}
-        monitor.scalars(step, shown, "val")
-        state.save_if_best(scores["loss"])
-        return False
+        training.monitor.scalars(step, shown, "val")
+        training.state.save_if_best(scores["loss"])
 
-    # What a loop would do by hand: the bar, checkpoints, logs, scorings, a way out on Ctrl-C.
-    callback = FitCallback(
-        state, monitor, max_steps=args.max_steps, save_every=args.save_every,
-        log_every=args.log_every, eval_every=args.eval_every, evaluate=evaluate,
-    )
-    callback.fit(model, make_batches(start))
-    monitor.close()
-    return {"step": int(state.step), **scores}
+    training.run(make_batches(int(training.state.step)), evaluate)
+    return {"step": int(training.state.step), **scores}

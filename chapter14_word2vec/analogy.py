@@ -15,11 +15,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from chapter14_word2vec import vectors
-from chapter14_word2vec.inference import load_run, verb_parser
+from chapter14_word2vec.inference import load_run
 from common import cli
 from common.errors import UserError
-
-CHAPTER = "chapter14_word2vec"
 
 
 def parse(expression: str) -> list[tuple[int, str]]:
@@ -66,7 +64,7 @@ def answer(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = verb_parser(__doc__, "analogy.py")
+    parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     parser.add_argument("expression", nargs="+", metavar="WORD",
                         help="words with + or - between them")
     parser.add_argument("--num_nearest", type=cli.positive_int, default=8, help="answers")
@@ -77,7 +75,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(answer, build_parser(), CHAPTER, argv)
+    return cli.run_verb(answer, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -25,8 +25,8 @@ import tensorflow as tf
 
 from chapter14_word2vec.examples import Examples, cbow_examples, passages, skipgram_examples
 from chapter14_word2vec.negative_sampling import keep_probability
-from common import cli, inputs, rundir
-from common.errors import UserError
+from common import cli, files, inputs
+from common.errors import UserError, exit_status
 from common.text import UNKNOWN, build_vocabulary, docstrings, encode, read_text
 
 WORD = re.compile(r"[^\W\d_]+")
@@ -38,7 +38,7 @@ OFFLINE = {
     "text8": f"text8.zip, 31,344,016 bytes from <{TEXT8}>, once you have put it into "
              "`data/text8/` or `--data_dir`; `--input_file` names any other text or zip",
 }
-SOURCES: dict[str, inputs.Source] = {}
+SOURCES: dict[str, files.Source] = {}
 
 
 class Corpus(NamedTuple):
@@ -77,8 +77,8 @@ def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str
         return read_text(Path(input_file))
     if dataset == "stdlib":
         return standard_library()
-    folder = Path(data_dir or inputs.default_dir(dataset))
-    (path,) = inputs.check_files(folder, [f"{dataset}.zip"], f"put {TEXT8} there, or work offline: "
+    folder = Path(data_dir or files.default_dir(dataset))
+    (path,) = files.check_files(folder, [f"{dataset}.zip"], f"put {TEXT8} there, or work offline: "
                                  "--dataset stdlib")
     return read_text(path)
 
@@ -99,7 +99,7 @@ def prepare(text: str, vocabulary_size: int) -> Corpus:
             f"give --vocabulary_size {len(counts) + 1} or less ({UNKNOWN} is one of them)",
         )
     vocabulary = build_vocabulary(counts, vocabulary_size)
-    return Corpus(vocabulary, encode(words, vocabulary), rundir.sha256(text.encode()))
+    return Corpus(vocabulary, encode(words, vocabulary), files.sha256(text.encode()))
 
 
 def check_windows(
@@ -209,7 +209,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--loss", choices=["nce", "negative_sampling"], default="nce",
                        help="nce: the book's, pair by pair; negative_sampling: skip-gram on rows "
                             "of text, many times faster")
-    group.add_argument("--subsample", type=cli.fraction, default=0.0,
+    group.add_argument("--subsample", type=cli.from_0_to_1, default=0.0,
                        help="negative_sampling: share of the text above which a word is left out "
                             "now and then (word2vec's sample, 0.001 there); 0: none is")
     group.add_argument("--skip_window", type=cli.positive_int, default=1,
@@ -222,7 +222,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "data.py")
+    parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     parser.add_argument("--seed", type=cli.seed, default=0, help="decides the neighbours drawn")
     return parser
@@ -243,7 +243,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for words, label in zip(names[examples[:8]], names[labels[:8]], strict=True):
                 print(f"{' '.join(np.atleast_1d(words))} -> {' '.join(np.atleast_1d(label))}")
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

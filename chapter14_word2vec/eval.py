@@ -18,12 +18,11 @@ import scipy.stats
 import sklearn.manifold
 
 from chapter14_word2vec import data, vectors
-from chapter14_word2vec.inference import load_run, verb_parser
-from common import cli, images, results
+from chapter14_word2vec.inference import load_run
+from common import cli, figures, results
 from common.errors import UserError
 from common.text import read_text
 
-CHAPTER = "chapter14_word2vec"
 QUESTIONS = Path(__file__).parent / "questions-python.txt"
 QUESTIONS_A_PRODUCT = 256
 NUM_DRAWN, PERPLEXITY = 500, 30  # book, section 14.2: words in the picture, t-SNE's neighbourhood
@@ -168,7 +167,7 @@ def draw_tsne(unit: np.ndarray, vocabulary: Sequence[str], png: Path) -> None:
         axes.plot(x, y, "C0.", markersize=3)
         axes.annotate(word, (x, y), xytext=(2, 2), textcoords="offset points", fontsize=7)
     axes.axis("off")
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
@@ -182,8 +181,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     near = vectors.neighbours(
         matrix, vectors.choose_valid_words(len(vocabulary), flags.seed), vocabulary)
     draw_tsne(unit, vocabulary, args.run_dir / "tsne.png")
-    results.write(
-        args, CHAPTER, data.source_name(flags),
+    results.write(args, data.source_name(flags),
         f"{flags.model}{flags.embedding_size}-{flags.preset}",
         {"analogies": analogies} | ({"similarity": similarity} if pairs else {}),
         details={"questions": Path(args.questions).name, "sections": sections, "neighbours": near},
@@ -202,7 +200,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = verb_parser(__doc__, "eval.py")
+    parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     parser.add_argument("--questions", type=cli.path, default=str(QUESTIONS),
                         help="analogies, in the format of questions-words.txt")
     parser.add_argument("--similarity", type=cli.path,
@@ -213,7 +211,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

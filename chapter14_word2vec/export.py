@@ -18,11 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from chapter14_word2vec import vectors
-from chapter14_word2vec.inference import load_run, verb_parser
+from chapter14_word2vec.inference import load_run
 from common import cli, export
 from common.text import lookup_table
-
-CHAPTER = "chapter14_word2vec"
 
 
 class WordTable(tf.Module):
@@ -59,7 +57,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     words = tf.TensorSpec((None,), tf.string)
     asked = tf.constant([vocabulary[1], "no such word", vocabulary[-1]])
     num_nearest = min(8, len(vocabulary) - 2)
-    folder = export.write(
+    export.write(
         args.run_dir,
         table,
         {
@@ -71,20 +69,19 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
          "nearest": {"words": asked, "num_nearest": num_nearest}},
         {"words": "in lower case", "vectors": "of any length, as they were trained"},
     )
-    print(f"{folder}: written, and agrees with the model in a process of its own")
-    path = folder.with_name("vectors.txt")
+    path = args.run_dir / "export" / "vectors.txt"
     vectors.save_word2vec(path, matrix, vocabulary)
     print(f"{path}: {len(vocabulary):,} words")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return verb_parser(__doc__, "export.py")
+    return cli.verb_parser(__file__, __doc__, checkpoint="latest")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -28,12 +28,10 @@ from chapter14_word2vec.negative_sampling import (
     draw_noise,
     negative_sampling_loss,
 )
-from common import cli, inputs, rundir
+from common import cli, files, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
-
-CHAPTER = "chapter14_word2vec"
 
 FIRST_SQUARE = 1e-9  # of Adagrad; gradients of the batch's mean loss are small
 
@@ -51,7 +49,8 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book's script has as constants keep their names."""
-    parser = cli.training_parser(__doc__, PRESETS)
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
+                                 neutral=["input_file"])
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--embedding_size", default=128,
@@ -192,7 +191,7 @@ def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
           f"{len(corpus.tokens):,} words, {len(corpus.vocabulary):,} in the vocabulary")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book --data_dir FOLDER_OF_TEXT8_ZIP")
-        if (folder := inputs.default_dir("text8")).is_dir():
+        if (folder := files.default_dir("text8")).is_dir():
             print(f"text8 is already in {folder}: --preset book")
 
 
@@ -204,7 +203,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         raise UserError(f"--num_sampled {args.num_sampled} different words are more than the "
                         f"vocabulary's {len(vocabulary)}", "give a smaller --num_sampled")
     if args.model == "cbow" or args.loss == "negative_sampling":
-        cli.refuse_idle(args, build_parser(), PRESETS, ["num_skips"],
+        cli.refuse_idle(args, ["num_skips"],
                         f"--model {args.model} --loss {args.loss}")
     introduce(args, corpus)
     small = args.loss == "negative_sampling"
@@ -216,7 +215,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     words = vectors.choose_valid_words(len(vocabulary), args.seed)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     with rundir.open_run(args, dataset_sha256=corpus.sha256, parameters=parameters) as run:
-        rundir.write_json(run / "vocabulary.json", vocabulary)
+        files.write_json(run / "vocabulary.json", vocabulary)
         state = TrainState(run, {"model": model}, window=window, squares=squares)
         monitor = Monitor(run, int(state.step))
         batches = data.batches_of(corpus, args, int(state.step))
@@ -230,7 +229,6 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             if step % args.eval_every == 0 or step == args.max_steps:
                 near = write_nearest(step, run, monitor, model, words, vocabulary)
                 tqdm.write(f"step {step}, nearest words:\n{near}", file=sys.stderr)
-        monitor.close()
         vectors.save_projector(run / "tb" / "train", model.embeddings.numpy(), vocabulary)
     print(f"loss {loss:.3f} after {step} steps; the nearest words:\n{near}")
     return {"step": step, "loss": loss}
@@ -238,7 +236,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

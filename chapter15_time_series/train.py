@@ -78,8 +78,8 @@ def three_numbers(text: str) -> str:
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book's models have keep their names."""
-    parser = cli.training_parser(__file__, __doc__, PRESETS, free=("input_file",),
-                                 neutral=("input_file",))
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
+                                 neutral=["input_file"])
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--model", choices=["ar", "lstm", "dlinear"], default="ar",

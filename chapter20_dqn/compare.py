@@ -29,8 +29,8 @@ import numpy as np
 from tqdm import tqdm
 
 from chapter20_dqn import data, train
-from common import cli, images, results, rundir
-from common.errors import Interrupted, UserError
+from common import cli, figures, files, results, rundir
+from common.errors import Interrupted, UserError, exit_status
 from common.monitor import read_curve
 
 CHAPTER = "chapter20_dqn"
@@ -64,7 +64,7 @@ def learn(args: argparse.Namespace, addition: str, seed: int) -> None:
     command = [sys.executable, "-m", "chapter20_dqn.train", "--preset", args.preset,
                *PLAIN, *ADDITIONS[addition], "--seed", str(seed), "--no-video",
                "--max_steps", str(args.max_steps), "--run_dir", str(folder)]
-    done = subprocess.run(command, cwd=rundir.ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 130:
         raise Interrupted("stopped and saved; the same command goes on from there")
     if done.returncode:
@@ -106,7 +106,7 @@ def draw(curves: dict[str, np.ndarray], steps: np.ndarray, png: Path) -> None:
         axes.set(title=addition, xlabel="step")
         axes.grid(alpha=0.3)
     grid[0].set_ylabel("return of the evaluations")
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def compare(args: argparse.Namespace) -> dict[str, float]:
@@ -131,7 +131,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
     file = folder / f"compare-{recipe['env_name'].replace('/', '-')}.json"
     command = (f"python compare.py --preset {args.preset} --max_steps {args.max_steps} "
                f"--seeds {args.seeds}")
-    rundir.write_json(file, {"command": command, "rows": rows} | results.provenance())
+    files.write_json(file, {"command": command, "rows": rows} | results.provenance())
     draw(curves, steps, file.with_suffix(".png"))
     if args.publish:
         shutil.copy(file, results.RESULTS / CHAPTER)
@@ -141,7 +141,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "compare.py")
+    parser = cli.Parser(__file__, __doc__)
     presets = [name for name in train.PRESETS if "max_steps" in train.PRESETS[name]]
     parser.add_argument("--preset", choices=presets, default="best", help="of train.py")
     parser.add_argument("--max_steps", type=cli.positive_int,
@@ -154,7 +154,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run(lambda: compare(build_parser().parse_args(argv)))
+    return exit_status(lambda: compare(build_parser().parse_args(argv)))
 
 
 if __name__ == "__main__":

@@ -19,15 +19,15 @@ import numpy as np
 from chapter20_dqn import corridor
 from chapter20_dqn.atari import AtariFrames
 from chapter20_dqn.episodes import Player, play_episodes
-from common import cli, environments, images, inputs, rundir
-from common.errors import UserError
+from common import cli, environments, files, images
+from common.errors import UserError, exit_status
 
 OFFLINE = {
     "CartPole-v1": "Gymnasium's cart with a pole, as any environment of `--env_name`",
     "ALE/Breakout-v5": "an Atari game, as all that ale-py brings with it",
     "CorridorSmall-v5": "a toy of this chapter, as CorridorSmall-v10, CorridorBig-v5 and -v10",
 }
-SOURCES: dict[str, inputs.Source] = {}
+SOURCES: dict[str, files.Source] = {}
 
 
 class OneHot(gym.ObservationWrapper):
@@ -126,7 +126,7 @@ def _check_spaces(name: str, env: gym.Env) -> None:
 def digest(args: argparse.Namespace) -> str:
     """Returns the sha256 of an environment's specification."""
     flags = json.dumps([args.observation_dims, args.n_action_repeat])
-    return rundir.sha256(gym.spec(args.env_name).to_json().encode(), flags.encode())
+    return files.sha256(gym.spec(args.env_name).to_json().encode(), flags.encode())
 
 
 def dimensions(text: str) -> list[int]:
@@ -165,7 +165,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="a game starts with a number of frames in which nothing is done")
     group.add_argument("--max_random_start", type=cli.non_negative_int, default=30,
                        help="how many such frames at most")
-    group.add_argument("--repeat_action_probability", type=cli.fraction, default=0.25,
+    group.add_argument("--repeat_action_probability", type=cli.from_0_to_1, default=0.25,
                        help="that a game's frame sees the action of the frame before once more")
     group.add_argument("--history_length", type=cli.positive_int, default=4,
                        help="observations that make a state")
@@ -173,7 +173,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "data.py")
+    parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     parser.set_defaults(env_name="CartPole-v1", n_action_repeat=1)
     parser.add_argument("--seed", type=cli.seed, default=0, help="of the episode")
@@ -202,7 +202,7 @@ def main(argv: list[str] | None = None) -> int:
             images.write_png(path, images.grid(frames[:40], args.history_length))
             print(f"{path}: a state a row, every tenth")
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,9 @@ import numpy as np
 from chapter20_dqn import data, episodes
 from chapter20_dqn.inference import load_run
 from chapter20_dqn.model import make_q_function
-from common import cli, images, results
+from common import cli, figures, results
 from common.monitor import read_curve
 
-CHAPTER = "chapter20_dqn"
 ATARI_EPISODES, EPISODES = 30, 100
 BOOK_GAME = "ALE/Breakout-v5"  # "Best reward : 82" after 38.6 million steps (figure 20-6)
 
@@ -49,7 +48,7 @@ def draw_learning_curve(run_dir: Path, chance: float, png: Path) -> None:
     values.set(xlabel="step", ylabel="greatest Q at held-out states")
     for axes in (scores, values):
         axes.grid(alpha=0.3)
-    images.save_figure(png, figure)
+    figures.save_figure(png, figure)
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
@@ -67,14 +66,14 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     curve = args.run_dir / "learning_curve.png"
     draw_learning_curve(args.run_dir, scores["chance"]["mean_return"], curve)
     book = {"highest_return": 82.0} if flags.env_name == BOOK_GAME else None
-    results.write(args, CHAPTER, flags.env_name.replace("/", "-"), flags.preset, scores, book)
+    results.write(args, flags.env_name.replace("/", "-"), flags.preset, scores, book)
     print(f"the learning curve: {curve}")
     return scores["network"]
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "eval.py")
+    parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("--num_episodes", type=cli.positive_int,
                         help=f"episodes (default: {EPISODES}, of a game {ATARI_EPISODES})")
     results.add_publish_flag(parser)
@@ -83,7 +82,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

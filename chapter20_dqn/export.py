@@ -19,8 +19,6 @@ from chapter20_dqn import episodes
 from chapter20_dqn.inference import load_run
 from common import cli, export
 
-CHAPTER = "chapter20_dqn"
-
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
@@ -32,7 +30,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
     dtype = env.observation_space.dtype
     states = episodes.held_out_states(env, flags.history_length, flags.seed, 8)
-    folder = export.write(
+    export.write(
         args.run_dir,
         network,
         {"serving_default": (act, {
@@ -41,17 +39,16 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         {"environment": flags.env_name, "observations": str(env.observation_space),
          "actions": str(env.action_space)},
     )
-    print(f"{folder}: written, and agrees with the network in a process of its own")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__doc__, "export.py")
+    return cli.verb_parser(__file__, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -64,10 +64,10 @@ def add_time_flags(group: argparse._ArgumentGroup) -> None:
 
 def add_learning_flags(group: argparse._ArgumentGroup) -> None:
     """Adds the flags of exploring and of the update."""
-    group.add_argument("--ep_start", type=cli.fraction, default=1.0,
+    group.add_argument("--ep_start", type=cli.from_0_to_1, default=1.0,
                        help="the share of actions by chance, at first")
-    group.add_argument("--ep_end", type=cli.fraction, default=0.01, help="and at last")
-    group.add_argument("--discount_r", type=cli.fraction, default=0.99,
+    group.add_argument("--ep_end", type=cli.from_0_to_1, default=0.01, help="and at last")
+    group.add_argument("--discount_r", type=cli.from_0_to_1, default=0.99,
                        help="what a reward loses a step, looked at from before")
     group.add_argument("--max_r", type=float, default=1.0, help="rewards above are clipped")
     group.add_argument("--min_r", type=float, default=-1.0, help="rewards below are clipped")
@@ -81,12 +81,12 @@ def add_learning_flags(group: argparse._ArgumentGroup) -> None:
                        help="at first")
     group.add_argument("--learning_rate_minimum", type=cli.positive_float,
                        help="the rate does not fall below (default: --learning_rate, it stays)")
-    group.add_argument("--learning_rate_decay", type=cli.keep_prob, default=0.96,
+    group.add_argument("--learning_rate_decay", type=cli.above_0_to_1, default=0.96,
                        help="factor on the rate, where there is a --learning_rate_minimum")
     group.add_argument("--learning_rate_decay_step", type=cli.positive_int, default=5,
                        help="steps between two times that the factor is applied, x")
-    group.add_argument("--momentum", type=cli.fraction, default=0.95, help="of RMSProp")
-    group.add_argument("--decay", type=cli.share, default=0.9,
+    group.add_argument("--momentum", type=cli.from_0_to_1, default=0.95, help="of RMSProp")
+    group.add_argument("--decay", type=cli.between_0_and_1, default=0.9,
                        help="of RMSProp's mean of squared gradients")
     group.add_argument("--jit_compile", action=argparse.BooleanOptionalAction, default=False,
                        help="compile the update with XLA, which rounds otherwise")
@@ -103,9 +103,9 @@ def add_replay_flags(group: argparse._ArgumentGroup) -> None:
                        help="steps whose rewards are added up before the target network's value")
     group.add_argument("--prioritized", action=argparse.BooleanOptionalAction, default=False,
                        help="what was surprising is drawn more often")
-    group.add_argument("--priority_alpha", type=cli.fraction, default=0.6,
+    group.add_argument("--priority_alpha", type=cli.from_0_to_1, default=0.6,
                        help="how much more often: 0 is not at all, 1 in proportion to the error")
-    group.add_argument("--priority_beta", type=cli.fraction, default=0.4,
+    group.add_argument("--priority_beta", type=cli.from_0_to_1, default=0.4,
                        help="how far the loss makes up for that, at first; at last 1, in full")
 
 
@@ -117,7 +117,7 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
                        help="steps between two evaluations (default: --t_test x --scale)")
     group.add_argument("--eval_episodes", type=cli.positive_int, default=5,
                        help="episodes an evaluation; the best weights are kept by their return")
-    group.add_argument("--ep_test", type=cli.fraction, default=0.05,
+    group.add_argument("--ep_test", type=cli.from_0_to_1, default=0.05,
                        help="the share of actions by chance when evaluated or played")
     group.add_argument("--video", action=argparse.BooleanOptionalAction, default=True,
                        help="a game of each evaluation that is the best so far, in TensorBoard")

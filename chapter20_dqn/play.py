@@ -16,7 +16,6 @@ from chapter20_dqn.inference import load_run
 from chapter20_dqn.model import make_q_function
 from common import cli, environments
 
-CHAPTER = "chapter20_dqn"
 ATARI_FRAMES_PER_SECOND = 60
 
 
@@ -39,16 +38,16 @@ def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "play.py")
+    parser = cli.verb_parser(__file__, __doc__)
     environments.add_play_flags(parser)
-    parser.add_argument("--epsilon", type=cli.fraction,
+    parser.add_argument("--epsilon", type=cli.from_0_to_1,
                         help="the share of actions by chance (default: the run's --ep_test)")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(play, build_parser(), CHAPTER, argv)
+    return cli.run_verb(play, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -29,8 +29,6 @@ from chapter20_dqn.state import AgentState
 from common import cli, rundir, video
 from common.monitor import Monitor
 
-CHAPTER = "chapter20_dqn"
-
 # Rewards of 1 are clipped to 0.02: no value is then above 2. Rewards of 1 were worse (README).
 CARTPOLE = {
     "env_name": "CartPole-v1",
@@ -83,7 +81,7 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.training_parser(__doc__, PRESETS)
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["eval_episodes", "video"])
     add_flags(parser)
     return parser
 
@@ -195,7 +193,7 @@ def check_flags(args: argparse.Namespace) -> None:
     """Raises UserError where flags do not fit together, or one has no effect."""
     check_header(args)
     for beside, idle in idle_flags(args).items():
-        cli.refuse_idle(args, build_parser(), PRESETS, idle, beside)
+        cli.refuse_idle(args, idle, beside)
 
 
 def introduce(args: argparse.Namespace, network: keras.Model) -> None:
@@ -255,12 +253,11 @@ def train(flags: argparse.Namespace) -> dict[str, float]:
             if step % args.eval_every == 0:
                 scores = evaluate(judge, q_values, online, held_out, args)
                 monitor.scalars(step, scores, "val")
-                if state.save_if_best(-scores["episodic_return"]) and args.video:
+                if state.save_if_best(scores["episodic_return"], highest=True) and args.video:
                     video.log_gif(monitor.writer("val"), step, "game",
                                   film_game(judge, q_values, args.ep_test), FRAMES_PER_SECOND)
-        monitor.close()
     print(f"{args.max_steps:,} steps, {max(p.episode for p in agent.players.players):,} episodes")
-    if math.isinf(best := 0.0 - float(state.best)):  # no -0.0
+    if math.isinf(best := float(state.best)):  # nothing was evaluated
         return {"step": args.max_steps}
     print(f"the best evaluation's mean return was {best:.1f}")
     return {"step": args.max_steps, "best_return": best}
@@ -268,7 +265,7 @@ def train(flags: argparse.Namespace) -> dict[str, float]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_training(train, build_parser(), PRESETS, CHAPTER, argv)
+    return cli.run_training(train, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from chapter01_mnist import basics, data, eval, predict, save_images, train
 from chapter01_mnist.model import NETWORKS, SoftmaxRegression, build_model, cross_entropy
-from common import images, rundir
+from common import files, images, rundir
 from common.errors import UserError
 
 
@@ -104,7 +104,7 @@ def test_patience_stops_early(capfd):
 
 
 def test_names_in_results_are_those_of_the_readme():
-    text = (rundir.ROOT / "chapter01_mnist" / "README.md").read_text(encoding="utf-8")
+    text = (files.ROOT / "chapter01_mnist" / "README.md").read_text(encoding="utf-8")
     for preset, flags in train.PRESETS.items():
         if preset != "demo":
             assert f'"mnist-{eval.results_name(flags["model"], preset)}"' in text
@@ -168,7 +168,7 @@ def test_bad_idx_files_are_named(idx_folder, capfd):
 
 
 def test_absent_files_without_network_tell_how_to_place_them(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr("common.inputs.reachable", lambda url: False)
+    monkeypatch.setattr("common.files.reachable", lambda url: False)
     folder = tmp_path / "nothing"
     assert train.main(["--dataset", "mnist", "--data_dir", str(folder)]) == 2
     err = capfd.readouterr().err

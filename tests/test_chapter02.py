@@ -22,7 +22,7 @@ from chapter02_cifar.model import (
     LocalResponseNormalization,
     build_model,
 )
-from common import checkpoint, rundir
+from common import checkpoint, files, rundir
 from common.errors import UserError
 
 SEED = tf.constant([3, 4], tf.int64)
@@ -418,7 +418,7 @@ def test_softmax_cannot_tell_the_shapes():
                        "--eval_every", "1000", "--name", "linear"]) == 0
     run = rundir.runs_dir() / "chapter02_cifar" / "linear"
     assert eval.main(["--run_dir", str(run)]) == 0
-    test = rundir.read_json(run / "eval.json")["metrics"]["test"]
+    test = files.read_json(run / "eval.json")["metrics"]["test"]
     assert test["examples"] == 2000 and 0.1 < test["accuracy"] < 0.6
 
 
@@ -439,20 +439,20 @@ def test_watching_follows_the_training_and_ends_with_it(run, capfd, monkeypatch)
     monkeypatch.setattr(rundir, "in_use", lambda _: training.pop(0))
     monkeypatch.setattr(eval.time, "sleep", train_on)
     assert eval.main(["--run_dir", str(run), "--watch", "7", "--checkpoint", "latest"]) == 0
-    result = rundir.read_json(run / "eval.json")
+    result = files.read_json(run / "eval.json")
     by_step = result["details"]["test_accuracy_by_step"]
     assert list(by_step) == ["3", "5"] and training == []
     assert by_step["5"] == result["metrics"]["test"]["accuracy"]
     assert list((run / "tb" / "test").iterdir())
     assert Image.open(run / "test_accuracy.png").size[0] > 300
     assert eval.main(["--run_dir", str(run)]) == 0
-    assert rundir.read_json(run / "eval.json")["details"]["test_accuracy_by_step"] == by_step
+    assert files.read_json(run / "eval.json")["details"]["test_accuracy_by_step"] == by_step
     assert "step 3:" in capfd.readouterr().out
 
 
 def test_accuracy_by_class_averages_to_the_accuracy(run):
     assert eval.main(["--run_dir", str(run)]) == 0
-    result = rundir.read_json(run / "eval.json")
+    result = files.read_json(run / "eval.json")
     _, labels = shapes.draw(2_000, seed=1)
     weights = np.bincount(labels) / len(labels)
     mean = weights @ list(result["details"]["test_accuracy_by_class"].values())

@@ -29,7 +29,7 @@ from chapter03_finetune import (
 from chapter03_finetune.flags import OPTIMIZERS
 from chapter03_finetune.inference import build_classifier, draw_mistakes, load_run
 from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
-from common import checkpoint, cli, images, inputs, rundir
+from common import checkpoint, cli, files, images, inputs, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 
@@ -762,7 +762,7 @@ def run(trained, tmp_path_factory) -> Path:
 @pytest.fixture
 def sharp(run) -> Path:
     """Returns a run whose answers differ by much from picture to picture."""
-    config = rundir.read_json(run / "config.json")
+    config = files.read_json(run / "config.json")
     model = build_model(len(config["class_names"]), 32)
     state = TrainState(run / "sharp", {"model": model})
     checkpoint.load(run, "best", model=model)
@@ -876,7 +876,7 @@ def test_the_export_agrees_with_predict(sharp, tmp_path, capsys):
 
 def test_eval_tells_recall_and_interval(run, capsys):
     assert eval.main(["--run_dir", str(run), "--top_k", "6"]) == 0
-    result = rundir.read_json(run / "eval.json")
+    result = files.read_json(run / "eval.json")
     test, recall = result["metrics"]["test"], result["details"]["test_recall_by_class"]
     assert test["examples"] == 300 and test["top_6_accuracy"] == 1
     assert test["accuracy_low"] <= test["accuracy"] <= test["accuracy_high"]
@@ -933,7 +933,7 @@ def test_eval_finds_records_that_were_moved(records, tmp_path, capsys):
     assert eval.main(["--run_dir", str(run), "--dataset_dir", str(other)]) == 2
     assert f"the data of {run} has changed" in capsys.readouterr().err
     assert eval.main(["--run_dir", str(run), "--dataset_dir", str(moved)]) == 0
-    assert rundir.read_json(run / "eval.json")["metrics"]["test"]["examples"] == 6
+    assert files.read_json(run / "eval.json")["metrics"]["test"]["examples"] == 6
 
 
 @pytest.mark.parametrize(("dataset_name", "book"), [
@@ -946,7 +946,7 @@ def test_the_books_number_is_told_of_its_own_pictures_alone(tmp_path, dataset_na
                        "none", "--run_dir", str(run), "--dataset_name", dataset_name,
                        "--dataset_dir", str(tmp_path / "records")]) == 0
     assert eval.main(["--run_dir", str(run)]) == 0
-    assert rundir.read_json(run / "eval.json")["book"] == book
+    assert files.read_json(run / "eval.json")["book"] == book
 
 
 def test_only_the_worst_mistakes_are_decoded(tmp_path, monkeypatch):
@@ -1005,6 +1005,6 @@ def test_the_shared_weights_see_the_real_pictures(real_data, tmp_path):
         "--learning_rate", "0.01", "--augment", "none", "--name", "real"]) == 0
     run = rundir.runs_dir() / "chapter03_finetune" / "real"
     assert eval.main(["--run_dir", str(run)]) == 0
-    result = rundir.read_json(run / "eval.json")
+    result = files.read_json(run / "eval.json")
     assert result["metrics"]["test"]["accuracy"] > 0.4  # a sixth by chance
     assert (result["dataset"], result["model"]) == ("satellite", "MobileNet-best_head")

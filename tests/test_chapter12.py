@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from chapter12_char_rnn import data, eval, export, inference, sample, train, visualize
 from chapter12_char_rnn.model import CELLS, build_model, filter_logits, token_losses
-from common import cli, rundir
+from common import cli, files, rundir
 from common.text import build_vocabulary, encode, read_text
 from tools import compose_poetry
 
@@ -352,7 +352,7 @@ def test_word_vectors_of_a_file_are_a_start_or_stay(text_file, tmp_path, capfd):
     assert train.main(["--name", "trained", "--max_steps", "22"]) == 0
     for flags, says in ((options, f"cannot read {path}"),
                         (["--freeze_embedding"], "would keep vectors drawn at random"),
-                        (["--no-use_embedding"], "--embedding_size 4 has no meaning for --no-use"),
+                        (["--no-use_embedding"], "--embedding_size 4 has no effect with --no-use"),
                         ([*options[-2:], "--no-use_embedding"], "without --use_emb")):
         assert train.main(["--input_file", str(text_file), *TINY, *flags]) == 2
         assert says in capfd.readouterr().err
@@ -436,11 +436,11 @@ def test_the_shipped_poems_are_the_composers():
 def test_real_texts_have_their_published_sizes(real_data):
     shakespeare = read_text(real_data("char_rnn/shakespeare.txt"))
     assert (len(shakespeare), len(set(shakespeare))) == (1_115_394, 65)
-    digest = rundir.sha256(shakespeare.encode())
+    digest = files.sha256(shakespeare.encode())
     assert digest == data.SOURCES["shakespeare"].files[0].sha256
     tang = read_text(real_data("book/chapter_12/data/poetry.txt"))
     assert (len(tang), len(set(tang))) == (942_681, 5_387)
-    assert rundir.sha256(tang.encode()) == data.SOURCES["tang"].files[0].sha256
+    assert files.sha256(tang.encode()) == data.SOURCES["tang"].files[0].sha256
     vocabulary = build_vocabulary(tang, 3500, special=())
     known = np.mean(encode(tang, vocabulary, unknown=3500) < 3500)
     assert known == pytest.approx(0.99525, abs=1e-5)

@@ -31,7 +31,7 @@ from chapter13_sequence_classification.model import (
     build_model,
     build_text_model,
 )
-from common import rundir
+from common import files, rundir
 from common.errors import UserError
 from common.text import build_vocabulary
 
@@ -383,7 +383,7 @@ def test_the_export_takes_one_sequence_and_many(capfd):
 
 
 def test_names_in_results_are_those_of_the_readme():
-    text = (rundir.ROOT / CHAPTER / "README.md").read_text(encoding="utf-8")
+    text = (files.ROOT / CHAPTER / "README.md").read_text(encoding="utf-8")
     for preset in train.PRESETS:
         assert f"| `{preset}` |" in text and f'"numbers-lstm64-{preset}"' in text
     for preset in train_texts.PRESETS:
@@ -640,8 +640,8 @@ def test_damaged_published_files_are_named(tmp_path):
     (train_texts, ["--dataset", "numbers"], "'numbers'"),
     (train_texts, ["--dataset", "file"], "--dataset file and --input_file None"),
     (train_texts, ["--input_file", "a.txt"], "--dataset modules and --input_file"),
-    (train_texts, ["--lstm_size", "9"], "--lstm_size 9 has no meaning for --model conv"),
-    (train_texts, ["--preset", "mr", "--num_filters", "9"], "--num_filters 9 has no meaning for "),
+    (train_texts, ["--lstm_size", "9"], "--lstm_size 9 has no effect with --model conv"),
+    (train_texts, ["--preset", "mr", "--num_filters", "9"], "--num_filters 9 has no effect with "),
     (train_texts, ["--freeze_embedding"], "would keep vectors drawn at random"),
     (train_texts, ["--vocabulary_size", "1"], "--vocabulary_size: 1 is not at least 2"),
 ])

@@ -29,7 +29,7 @@ from chapter14_word2vec.negative_sampling import (
     keep_probability,
     negative_sampling_loss,
 )
-from common import checkpoint, rundir
+from common import checkpoint, files, rundir
 from common.errors import UserError
 from common.text import read_text
 
@@ -493,7 +493,7 @@ def test_flags_that_do_not_fit_are_named(text_file, tmp_path, capfd):
         (["--vocabulary_size", "2"], "2 is not a whole number of at least 3"),
         (["--loss", "negative_sampling", "--model", "cbow"], "trains skip-gram only, not cbow"),
         (["--model", "cbow", "--skip_window", "2", "--num_skips", "4", "--batch_size", "8"],
-         "--num_skips 4 has no meaning for --model cbow"),
+         "--num_skips 4 has no effect with --model cbow"),
         (["--subsample", "0.001"], "--subsample 0.001 belongs to --loss negative_sampling"),
         ([*FAST, "--skip_window", "900"], "spans 1801"),
     ):
@@ -613,7 +613,7 @@ def test_eval_takes_files_of_questions_and_similarities(text_file, tmp_path, cap
     assert result["metrics"]["analogies"]["questions_asked"] == 1
     assert result["metrics"]["similarity"]["pairs_scored"] == 3
     assert -1 <= result["metrics"]["similarity"]["spearman"] <= 1
-    words = rundir.read_json(run / "vocabulary.json")
+    words = files.read_json(run / "vocabulary.json")
     near = result["details"]["neighbours"]
     assert near.keys() <= set(words[1:]) and all(len(set(row)) == 8 for row in near.values())
     assert (run / "tsne.png").stat().st_size > 1000

@@ -24,7 +24,7 @@ from chapter20_dqn.flags import in_steps
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
 from chapter20_dqn.prioritized import PrioritizedReplay, SumTree
 from chapter20_dqn.replay import Batch, Replay
-from common import rundir
+from common import files, rundir
 from common.errors import UserError
 
 GAME = ["--preset", "breakout", "--scale", "1", "--memory_size", "500", "--t_learn_start", "8",
@@ -560,10 +560,10 @@ def test_environments_that_no_agent_here_can_act_in(name, says, hint):
     (["--observation_dims", "[80]"], "[80] is not a height and a width"),
     (["--memory_size", "10000000000000"], "GB are free"),
     (["--num_envs", "10001"], "10001 environments share a replay of 10000"),
-    (["--momentum", "0.5"], "--momentum 0.5 has no meaning for --optimizer adam"),
+    (["--momentum", "0.5"], "--momentum 0.5 has no effect with --optimizer adam"),
     (["--learning_rate_decay", "0.5"], "for a run without --learning_rate_minimum"),
-    (["--priority_alpha", "0.5"], "--priority_alpha 0.5 has no meaning for --no-prioritized"),
-    (["--observation_dims", "[84, 84]"], "has no meaning for CartPole-v1"),
+    (["--priority_alpha", "0.5"], "--priority_alpha 0.5 has no effect with --no-prioritized"),
+    (["--observation_dims", "[84, 84]"], "has no effect with CartPole-v1"),
     (["--preset", "breakout", "--mlp_units", "[8]"], "for --network_header_type nips"),
 ])
 def test_bad_flags(argv, says, capsys):
@@ -801,5 +801,5 @@ def test_a_comparison_tells_of_a_training_that_failed(monkeypatch, capsys):
 def test_the_demo_balances_the_pole():
     assert train.main(["--name", "demo"]) == 0
     assert evaluation.main(["--name", "demo"]) == 0
-    scores = rundir.read_json(rundir.runs_dir() / train.CHAPTER / "demo" / "eval.json")["metrics"]
+    scores = files.read_json(rundir.runs_dir() / train.CHAPTER / "demo" / "eval.json")["metrics"]
     assert scores["network"]["mean_return"] > 300 > 100 > scores["chance"]["mean_return"]
