@@ -396,7 +396,7 @@ def test_a_worker_that_fails_ends_the_others(tmp_path, capfd):
 
 
 def test_a_worker_says_when_another_has_gone(run):
-    args = train.cli.resolve(train.build_parser(), train.PRESETS, train.CHAPTER,
+    args = train.cli.resolve(train.build_parser(),
                              ["--run_dir", str(run), "--max_steps", "9"])
     digest = rundir.read_config(run, train.CHAPTER)["dataset_sha256"]
     with (pytest.raises(UserError, match="another worker has gone"),

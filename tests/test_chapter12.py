@@ -470,7 +470,7 @@ def test_two_texts_at_once_are_refused(text_file, capfd):
 
 def test_the_best_preset_warms_up_and_ends_at_zero():
     parser = train.build_parser()
-    args = cli.resolve(parser, train.PRESETS, train.CHAPTER, ["--preset", "best"])
+    args = cli.resolve(parser, ["--preset", "best"])
     rate = train.learning_rate(args)
     assert float(rate(0)) == 0
     assert float(rate(train.WARMUP_STEPS)) == pytest.approx(args.learning_rate)
