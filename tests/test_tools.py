@@ -8,17 +8,26 @@ from tools import readme_tables as tables
 
 CHAPTER = "chapter99_test"
 MARKED = """# Title
-<!-- results {"metrics": {"test.accuracy": "%s"}, "runs": ["mnist-conv"]} -->
+<!-- results {"metrics": {"test.accuracy": "%s"}, "runs": ["mnist-conv", "mnist-conv-best"]} -->
 %s<!-- /results -->
 End
 """
-ROWS = f"""{"| --- " * 8}|
-| mnist-conv | `python train.py` | mnist | 20,000 | 2 | 99.20 ± 0.28 % | 99.10 % | 3.0 |
+BODY = """| --- | --- | --- | --- | --- |
+| mnist-conv | 2 | 99.20 ± 0.28 %% | 99.10 %% | 3.0 |
+| mnist-conv-best | 1 | 99.60 %% | – | 0.25 |
+
+%s
+
+```bash
+# mnist-conv
+python train.py
+# mnist-conv-best
+python train.py --preset best
+```
 """
-ENGLISH = f"""| Run | Command | Data | Steps | Seeds | Accuracy | Book | Minutes, two cores |
-{ROWS}"""
-CHINESE = f"""| 运行 | 命令 | 数据 | 步数 | 种子数 | 准确率 | 书中 | 双核分钟数 |
-{ROWS}"""
+ENGLISH = ("| Run | Seeds | Accuracy | Book | Minutes, two cores |\n"
+           + BODY % "Data: mnist · Steps: 20,000")
+CHINESE = "| 运行 | 种子数 | 准确率 | 书中 | 双核分钟数 |\n" + BODY % "数据：mnist · 步数：20,000"
 
 
 @pytest.fixture
@@ -33,7 +42,10 @@ def readmes(tmp_path, monkeypatch):
             "metrics": {"test": {"accuracy": accuracy, "examples": 10000}},
             "book": {"accuracy": 0.991}, "minutes_two_cores": 2.5 + seed,
         })
-    files.write_json(folder / "mnist-conv-best-seed0.json", {})
+    files.write_json(folder / "mnist-conv-best-seed0.json", {
+        "command": "python train.py --preset best", "dataset": "mnist", "steps": 20000,
+        "metrics": {"test": {"accuracy": 0.996}}, "book": {}, "minutes_two_cores": 0.25,
+    })
     (chapter / "README.md").write_text(MARKED % ("Accuracy", "stale\n"))
     (chapter / "README.zh-CN.md").write_text(MARKED % ("准确率", ""))
     (tmp_path / "README.md").write_text("no table\n")
@@ -101,12 +113,22 @@ def test_mean_and_spread(metric, values, shown):
     assert tables.show(metric, values) == shown
 
 
-def test_a_row_has_the_steps_of_all_its_seeds(monkeypatch):
+def test_steps_are_those_of_all_seeds(monkeypatch):
     run = {"command": "python train.py", "dataset": "d", "book": {}, "metrics": {},
            "minutes_two_cores": 1}
     for steps, shown in (([100, 200, 300], "200 ± 100"), ([2000, 2000], "2,000")):
         monkeypatch.setattr(tables, "load", lambda *_, s=steps: [run | {"steps": n} for n in s])
-        assert f"| {shown} |" in tables.results_table("c", {"metrics": {}, "runs": ["r"]}, False)
+        table = tables.results_table("c", {"metrics": {}, "runs": ["r"]}, False)
+        assert f"Data: d · Steps: {shown} · Seeds: {len(steps)}\n" in table
+
+
+def test_a_table_whose_runs_have_nothing_in_common(monkeypatch):
+    monkeypatch.setattr(tables, "load", lambda _, run: [{
+        "command": f"python train.py --name {run}", "dataset": run, "steps": int(run),
+        "book": {"loss": 1.0 / int(run)}, "metrics": {}, "minutes_two_cores": 1}] * int(run))
+    table = tables.results_table("c", {"metrics": {}, "runs": ["1", "2"]}, False)
+    assert "| Run | Data | Steps | Seeds | Book | Minutes, two cores |" in table
+    assert "| 2 | 2 | 2 | 2 | 0.500 | 1.0 |\n\n```bash\n# 1\n" in table
 
 
 def test_links_to_definitions_get_their_line(tmp_path, monkeypatch):

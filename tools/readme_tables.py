@@ -9,7 +9,7 @@ A table stands between two marks, the first of which says what it shows:
     <!-- /results -->
 
 A run is named by its files, `<chapter>/<run>-seed<k>.json`; several seeds give mean ± standard
-deviation, ten or more their median and quartiles.
+deviation, ten or more their median and quartiles. The commands of the runs stand below the table.
 `<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the benchmark of the chapter: each
 contender's speed as a multiple of the last one's.
 `<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` shows how
@@ -33,7 +33,7 @@ TABLE = re.compile(
     r"(<!-- (results|benchmark|quality|rows) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 PERCENT = ("accuracy", "form", "success")  # metrics in [0, 1] that are read as per cent
 CHINESE = {
-    "Run": "运行", "Command": "命令", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
+    "Run": "运行", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
     "Book": "书中", "Minutes, two cores": "双核分钟数",
     "Setting": "设置", "characters/s": "字符/秒", "pictures/s": "图片/秒", "steps/s": "步/秒",
     "Program": "程序", "pairs/s": "词对/秒",
@@ -67,19 +67,27 @@ def show(name: str, values: Sequence[float]) -> str:
     return mean + spread + unit
 
 
+def translate(term: str, chinese: bool) -> str:
+    """Returns a term of the tables in the language of the README."""
+    return CHINESE.get(term, term) if chinese else term
+
+
 def markdown(rows: Sequence[Sequence[str]], chinese: bool) -> str:
-    """Returns a Markdown table; the first row is its head."""
+    """Returns a Markdown table; the first row is its header."""
     head, *body = rows
-    head = [CHINESE.get(cell, cell) if chinese else cell for cell in head]
-    lines = [head, ["---"] * len(head), *body]
+    lines = [[translate(cell, chinese) for cell in head], ["---"] * len(head), *body]
     return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
-    """Returns the table of some runs and metrics."""
+    """Returns the table of some runs and metrics, then the command of each run.
+
+    What all runs have in common takes no column: one line below the table tells it.
+    """
     metrics = spec["metrics"]
-    rows = [["Run", "Command", "Data", "Steps", "Seeds", *metrics.values(), "Book",
-             "Minutes, two cores"]]
+    columns: dict[str, list[str]] = {name: [] for name in (
+        "Run", "Data", "Steps", "Seeds", *metrics.values(), "Book", "Minutes, two cores")}
+    commands = ""
     for run in spec["runs"]:
         results = load(chapter, run)
         first = results[0]
@@ -90,20 +98,27 @@ def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
         book = [show(metric, [value]) for metric, value in first["book"].items()]
         steps = [result["steps"] for result in results]
         minutes = statistics.fmean(result["minutes_two_cores"] for result in results)
-        rows.append(
-            [run, f"`{first['command']}`", first["dataset"],
-             f"{steps[0]:,}" if len(set(steps)) == 1 else show("steps", steps),
-             str(len(results)), *cells, ", ".join(book) or "–",
-             f"{minutes:.1f}" if minutes >= 1 else f"{minutes:.2f}"]
-        )
-    return markdown(rows, chinese)
+        row = [run, first["dataset"],
+               f"{steps[0]:,}" if len(set(steps)) == 1 else show("steps", steps),
+               str(len(results)), *cells, ", ".join(book) or "–",
+               f"{minutes:.1f}" if minutes >= 1 else f"{minutes:.2f}"]
+        for column, cell in zip(columns.values(), row, strict=True):
+            column.append(cell)
+        commands += f"# {run}\n{first['command']}\n"
+    shared = {name: columns.pop(name)[0] for name in ("Data", "Steps", "Seeds", "Book")
+              if len(set(columns[name])) == 1}
+    colon = "：" if chinese else ": "
+    facts = " · ".join(translate(name, chinese) + colon + cell
+                       for name, cell in shared.items() if cell != "–")
+    table = markdown([list(columns), *zip(*columns.values(), strict=True)], chinese)
+    return "\n".join([table, *([facts, ""] if facts else []), f"```bash\n{commands}```\n"])
 
 
 def benchmark_table(chapter: str, columns: dict[str, str], chinese: bool) -> str:
     """Returns the table of a benchmark, one setting a row."""
     path = pages.ROOT / "results" / "benchmarks" / f"{chapter}.json"
     benchmark = json.loads(path.read_text(encoding="utf-8"))
-    unit = CHINESE[benchmark["unit"]] if chinese else benchmark["unit"]
+    unit = translate(benchmark["unit"], chinese)
     *others, peer = columns
     rows = [["Setting", *columns.values()]]
     for setting, result in benchmark["settings"].items():
