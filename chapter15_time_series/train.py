@@ -119,6 +119,20 @@ def build_parser() -> cli.Parser:
     return parser
 
 
+def check_flags(args: argparse.Namespace) -> None:
+    """Raises UserError where a flag has no effect beside others."""
+    rows = (
+        (True, f"--model {args.model}", IDLE_FLAGS[args.model]),
+        (args.model != "ar" and args.season, f"--model {args.model} --season {args.season}",
+         ("periodicities",)),  # of other models it is the season alone
+        (args.part_steps, f"--part_steps {args.part_steps}", ("validation_share", "test_share")),
+        (args.input_file, f"--input_file {args.input_file}", ("data_dir",)),
+    )
+    for applies, beside, flags in rows:
+        if applies:
+            cli.refuse_idle(args, flags, beside)
+
+
 def make_validate(
     model: Forecaster,
     series: data.Series,
@@ -168,10 +182,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
     if args.input_file and args.dataset == PRESETS[args.preset].get("dataset"):
         args.dataset = None  # the file takes the place of the preset's series
-    cli.refuse_idle(args, IDLE_FLAGS[args.model], f"--model {args.model}")
-    if args.part_steps:
-        cli.refuse_idle(args, ("validation_share", "test_share"),
-                        f"--part_steps {args.part_steps}")
+    check_flags(args)
     series = data.load_series(args)
     parts = data.split(series, args)
     model = build_forecaster(args, series)

@@ -57,6 +57,17 @@ def build_parser(
     return parser
 
 
+def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
+    """Returns the flags that have no effect, by what they have none beside."""
+    idle: dict[str, tuple[str, ...]] = {}
+    if not args.render:
+        idle["--no-render"] = ("speed",)
+    if not any(mazes.TRAP in line for line in mazes.read_map(args.map)):
+        idle[f"the map {Path(args.map).stem}, which has no traps"] = (
+            "trap_reward", "vanishing_traps")
+    return idle
+
+
 def state_of(rng: np.random.RandomState) -> np.ndarray:
     """Returns what a checkpoint must hold of a generator, int64 of shape (625,)."""
     _, key, position, *_ = rng.get_state()

@@ -72,6 +72,8 @@ def build_parser() -> cli.Parser:
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps` episodes; returns the greedy scores."""
+    for beside, idle in episodes.idle_flags(args).items():
+        cli.refuse_idle(args, idle, beside)
     return episodes.run(args, ALGORITHMS[args.algorithm])
 
 

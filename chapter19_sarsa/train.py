@@ -100,6 +100,11 @@ def build_parser() -> cli.Parser:
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps` episodes; returns the greedy scores."""
+    idle_flags = episodes.idle_flags(args)
+    if args.algorithm != "sarsa_lambda":
+        idle_flags[f"--algorithm {args.algorithm}"] = ("trace_decay",)
+    for beside, idle in idle_flags.items():
+        cli.refuse_idle(args, idle, beside)
     return episodes.run(args, ALGORITHMS[args.algorithm])
 
 

@@ -116,7 +116,7 @@ def make_optimizer(args: argparse.Namespace) -> keras.Optimizer:
 def make_update(
     online: keras.Model, target: keras.Model, optimizer: keras.Optimizer, args: argparse.Namespace
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Compiles one update of a batch: targets, gradients, new weights, what was off."""
+    """Compiles one update; it returns the loss, the mean Q and the TD errors of the batch."""
     optimizer.build(online.trainable_variables)
 
     @tf.function(jit_compile=args.jit_compile)
@@ -124,9 +124,11 @@ def make_update(
         states: tf.Tensor, actions: tf.Tensor, rewards: tf.Tensor, next_states: tf.Tensor,
         discounts: tf.Tensor, weights: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        # The targets: reward plus the discounted value of the next state's best action.
         next_online_q = online(next_states, training=False) if args.double_q else None
         targets = td_targets(rewards, discounts, target(next_states, training=False),
                              next_online_q)
+        # The TD errors of the actions taken, and Huber's loss of them.
         with tf.GradientTape() as tape:
             q = online(states, training=True)  # (batch, num_actions)
             errors = targets - tf.gather(q, actions, axis=1, batch_dims=1)  # (batch,)
@@ -135,6 +137,7 @@ def make_update(
             if args.min_delta is not None:
                 errors = tf.maximum(errors, args.min_delta)
             loss = tf.reduce_mean(weights * huber(errors))
+        # A step of the optimizer.
         gradients = tape.gradient(loss, online.trainable_variables)
         if args.max_grad_norm is not None:
             gradients = [tf.clip_by_norm(g, args.max_grad_norm) for g in gradients]

@@ -429,6 +429,9 @@ def test_bad_files_are_named_with_the_line_and_leave_nothing(content, argv, says
     (["--test_share", "1"], "0 steps to train on"),
     (["--model", "lstm", "--l2", "3"], "--l2 3.0 has no effect with --model lstm"),
     (["--window_size", "7"], "--window_size 7 has no effect with --model ar"),
+    (["--preset", "etth1", "--periodicities", "7"],
+     "--periodicities 7 has no effect with --model dlinear --season 24"),
+    (["--input_file", "a.csv", "--data_dir", "data"], "has no effect with --input_file"),
     (["--preset", "etth1", "--test_share", "0.5"], "--test_share 0.5 has no effect with --part"),
     (["--preset", "book_csv", "--dataset", "airline", "--input_file", "a.csv"], "both --dataset"),
 ])

@@ -157,6 +157,8 @@ def test_other_mistakes_are_refused(tmp_path, capfd):
     fails("--alpha", "0", says="above 0 and at most 1")
     fails("--trap_reward", "nan", says="nan is not a number")
     fails("--algorithm", "sarsa", says="invalid choice: 'sarsa'")
+    fails("--speed", "20", says="--speed 20.0 has no effect with --no-render")
+    fails("--trap_reward", "-9", says="has no effect with the map plain, which has no traps")
 
 
 def test_a_run_notices_that_its_map_has_changed(tmp_path, capfd):

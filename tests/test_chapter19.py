@@ -63,6 +63,13 @@ def test_without_memory_sarsa_lambda_is_sarsa():
     assert play(args, 60, train.sarsa_lambda)[1:] == expected
 
 
+def test_only_sarsa_lambda_heeds_the_trace_decay(capsys):
+    assert train.main(["--trace_decay", "0.5"]) == 2
+    assert "--trace_decay 0.5 has no effect with --algorithm sarsa" in capsys.readouterr().err
+    argv = ["--algorithm", "sarsa_lambda", "--trace_decay", "0.5", "--max_steps", "1"]
+    assert train.main(argv) == 0
+
+
 @pytest.mark.parametrize("algorithm", train.ALGORITHMS.values())
 def test_no_future_lies_behind_the_treasure(algorithm):
     args = flags("--initial_value", "500", "--alpha", "1", "--epsilon", "0", "--trace_decay", "0")

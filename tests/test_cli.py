@@ -96,7 +96,7 @@ def test_resume_takes_the_runs_flags_and_records_free_changes(capsys):
     assert (args.preset, args.size, args.rate, args.run_dir) == ("book", 4, 0.5, run)
     start("--resume", "--max_steps", "20", "--size", "4")
     assert "max_steps: 10 -> 20" in capsys.readouterr().err
-    config = rundir.read_config(run, CHAPTER)
+    config = rundir.read_config(run)
     assert config["flags"]["max_steps"] == 20 and config["flags"]["size"] == 4
     assert config["history"][1]["changed"] == {"max_steps": 20}
     assert resolve("--resume").max_steps == 20
@@ -109,7 +109,7 @@ def test_a_chapter_declares_which_of_its_flags_are_free():
     parser = build_parser(free=["rate"])
     assert cli.resolve(parser, change).changed == {"rate": 0.2}
     start(*change, parser=parser)
-    assert rundir.read_config(run, CHAPTER)["flags"]["rate"] == 0.2
+    assert rundir.read_config(run)["flags"]["rate"] == 0.2
     with pytest.raises(UserError, match="--size 5 contradicts"):
         cli.resolve(parser, ["--name", "a", "--size", "5"])
 
@@ -178,7 +178,7 @@ def test_finished_run_is_refused_until_max_steps_is_raised():
         assert fails(*argv).startswith(f"nothing to do: {run} is at step 10 of ")
     assert (run / "config.json").read_bytes() == before
     start("--name", "a", "--max_steps", "11")
-    assert rundir.read_config(run, CHAPTER)["flags"]["max_steps"] == 11
+    assert rundir.read_config(run)["flags"]["max_steps"] == 11
 
 
 def test_verbs_find_their_run(runs):

@@ -134,7 +134,7 @@ def test_command_for_another_machine_ends_with_what_resumes_changed(tmp_path, mo
     start("--resume", "--max_steps", "20", "--data_dir", str(tmp_path / "x"))
     start("--resume")
     start("--resume", "--max_steps", "30")
-    assert results.portable_command(rundir.read_config(run, CHAPTER)) == (
+    assert results.portable_command(rundir.read_config(run)) == (
         "python train.py --name a --size 4 --max_steps 20 --data_dir $DL21_DATA/x --max_steps 30"
     )
     config = {"chapter": CHAPTER, "history": [

@@ -16,7 +16,7 @@ from common.errors import UserError, exit_status
 
 def test_config_tells_what_made_a_run(capsys):
     run = start("--name", "a", "--size", "4", "--data_dir", "x")
-    config = rundir.read_config(run, CHAPTER)
+    config = rundir.read_config(run)
     assert config["chapter"] == CHAPTER and config["script"] == "train.py"
     assert config["neutral"] == sorted(cli.NEUTRAL)
     assert config["flags"] == {
@@ -33,7 +33,7 @@ def test_config_tells_what_made_a_run(capsys):
 
 def test_an_error_before_the_next_checkpoint_leaves_the_config_as_it_was():
     run = start("--name", "a")
-    before = rundir.read_config(run, CHAPTER)
+    before = rundir.read_config(run)
     again = resolve("--name", "a", "--max_steps", "20")
 
     def refuse(step):
@@ -45,9 +45,9 @@ def test_an_error_before_the_next_checkpoint_leaves_the_config_as_it_was():
             raise UserError("nothing to do", "do something else")
 
     refuse(0)
-    assert rundir.read_config(run, CHAPTER) == before
+    assert rundir.read_config(run) == before
     refuse(3)  # this checkpoint was made with the new flags
-    assert rundir.read_config(run, CHAPTER)["flags"]["max_steps"] == 20
+    assert rundir.read_config(run)["flags"]["max_steps"] == 20
 
 
 @pytest.mark.parametrize("name", ["a", "7", "a.b-c_d", "一"])
@@ -153,7 +153,7 @@ def test_changed_data_is_refused():
     run = start("--name", "a", sha="a" * 64)
     with pytest.raises(UserError, match=f"{run} has changed: sha256 bbbbbbbbbbbb, it was aaaa"):
         start("--name", "a", sha="b" * 64)
-    assert len(rundir.read_config(run, CHAPTER)["history"]) == 1
+    assert len(rundir.read_config(run)["history"]) == 1
     with pytest.raises(UserError, match="has changed"):
         rundir.check_data(run, "b" * 64)
 
