@@ -179,13 +179,14 @@ def _resume(
     config = rundir.read_config(run_dir, parser.chapter)
     if (script := config.get("script", parser.prog)) != parser.prog:
         raise UserError(f"{run_dir} was made by {script}, not by {parser.prog}",
-                        f"python {script} --run_dir {run_dir}")
+                        f"python {script} --run_dir {shlex.quote(str(run_dir))}")
     old = config["flags"]
     changed = {k: v for k, v in typed.items() if k in old and v != old[k]}
     if fixed := sorted(changed.keys() - parser.free):
-        flag = fixed[0]
+        new, made_with = (" ".join(flag_words({fixed[0]: flags[fixed[0]]}))
+                          for flags in (changed, old))
         raise UserError(
-            f"--{flag} {changed[flag]} contradicts {run_dir}, made with --{flag} {old[flag]}",
+            f"{new} contradicts {run_dir}, made with {made_with}",
             "omit the flag to resume that run, or start another with a new --name",
         )
     settled = {**vars(parser.parse_args([])), **old, **typed}
@@ -208,9 +209,8 @@ def refuse_idle(args: argparse.Namespace, flags: Collection[str], beside: str) -
         flags: names of flags without effect.
         beside: the flags that make them so, as typed; for the message.
     """
-    for flag in flags:
-        if flag in args.typed:
-            raise UserError(f"--{flag} {args.typed[flag]} has no effect with {beside}", "omit it")
+    if idle := {flag: args.typed[flag] for flag in flags if flag in args.typed}:
+        raise UserError(f"{' '.join(flag_words(idle))} has no effect with {beside}", "omit it")
 
 
 def run_training(
