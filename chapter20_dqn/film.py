@@ -7,7 +7,7 @@ from chapter20_dqn.episodes import Player, QValues, play_episodes
 
 MAX_WIDTH = 160  # pixels
 EVERY, MAX_FRAMES = 2, 120  # steps from one frame to the next; frames, the first of the game
-FRAMES_PER_SECOND = 1000 / 60  # in TensorBoard
+FRAMES_PER_SECOND = 100 / 6  # in TensorBoard
 
 
 def film_game(player: Player, q_values: QValues, epsilon: float) -> list[np.ndarray]:

@@ -90,7 +90,7 @@ def gif_encoder(file: BinaryIO, rate: float) -> Iterator[Write]:
     Yields:
         A function that writes a frame, uint8 of shape (height, width) or (height, width, 3).
     """
-    milliseconds, previous = max(20, 1000 / rate), None
+    milliseconds, previous = 10 * max(2, round(100 / rate)), None
 
     def write(frame: np.ndarray) -> None:
         nonlocal previous
