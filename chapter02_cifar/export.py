@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from chapter02_cifar import data, shapes
-from chapter02_cifar.eval import load_run, verb_parser
+from chapter02_cifar.inference import add_mirror_flag, load_run
 from common import cli, export, images
 
 CHAPTER = "chapter02_cifar"
@@ -58,7 +58,9 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return verb_parser(__doc__, "export.py")
+    parser = cli.verb_parser(__doc__, "export.py")
+    add_mirror_flag(parser)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
