@@ -8,47 +8,14 @@ into the run folder.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
-import keras
-import numpy as np
-import tensorflow as tf
+from collections.abc import Sequence
 
 from chapter01_mnist import data
-from chapter01_mnist.model import SoftmaxRegression, build_model, cross_entropy
-from common import checkpoint, cli, images, results, rundir
+from chapter01_mnist.inference import load_run, make_score, predict
+from common import cli, images, results, rundir
 
 CHAPTER = "chapter01_mnist"
 BOOK = {"book_softmax": 0.9185, "book_conv": 0.99}  # the book prints "about 99 %" for the latter
-Classifier = SoftmaxRegression | keras.Sequential
-
-
-def make_score(model: Classifier) -> Callable[[data.Split], dict[str, float]]:
-    """Returns a function that scores a split with a model, every picture once."""
-
-    @tf.function
-    def score_batch(pictures: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = model(pictures, training=False)
-        hits = tf.equal(tf.argmax(logits, axis=1), labels)
-        return tf.reduce_sum(cross_entropy(labels, logits)), tf.math.count_nonzero(hits)
-
-    def score(split: data.Split) -> dict[str, float]:
-        nats, hits, examples = 0.0, 0, 0
-        for pictures, labels in data.evaluation_batches(split):
-            batch_nats, batch_hits = score_batch(pictures, labels)
-            nats, hits = nats + float(batch_nats), hits + int(batch_hits)
-            examples += len(labels)
-        return {"loss": nats / examples, "accuracy": hits / examples, "examples": examples}
-
-    return score
-
-
-def predict(model: Classifier, split: data.Split) -> np.ndarray:
-    """Returns the probabilities a model gives, float32 of shape (count, 10)."""
-    batches = (tf.nn.softmax(model(pictures, training=False))
-               for pictures, _ in data.evaluation_batches(split))
-    return np.concatenate([batch.numpy() for batch in batches])
 
 
 def results_name(model: str, preset: str) -> str:
@@ -56,18 +23,11 @@ def results_name(model: str, preset: str) -> str:
     return model if preset == model else f"{model}-{preset.removesuffix('_' + model)}"
 
 
-def load_run(run_dir: Path, flags: argparse.Namespace, which: str) -> Classifier:
-    """Rebuilds the classifier of a run with its trained weights."""
-    model = build_model(flags.model)
-    checkpoint.load(run_dir, which, model=model)
-    return model
-
-
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the splits, writes eval.json and the two pictures."""
     splits = data.load_flags(flags)
     rundir.check_data(args.run_dir, CHAPTER, data.digest(splits))
-    model, names = load_run(args.run_dir, flags, args.checkpoint), data.label_names(flags.dataset)
+    model, names = load_run(args, flags)
     score = make_score(model)
     metrics = {name: score(splits[name]) for name in ("validation", "test")}
     probabilities = predict(model, splits["test"])

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter01_mnist import data
-from chapter01_mnist.eval import load_run
+from chapter01_mnist.inference import load_run
 from common import cli, export, images
 
 CHAPTER = "chapter01_mnist"
@@ -24,8 +24,7 @@ CHAPTER = "chapter01_mnist"
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
-    model = load_run(args.run_dir, flags, args.checkpoint)
-    names = data.label_names(flags.dataset)
+    model, names = load_run(args, flags)
     centre = flags.dataset != "fashion_mnist"
 
     def classify(pictures: tf.Tensor) -> dict[str, tf.Tensor]:

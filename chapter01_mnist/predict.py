@@ -15,7 +15,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from chapter01_mnist import data
-from chapter01_mnist.eval import load_run
+from chapter01_mnist.inference import load_run
 from common import cli, images
 
 CHAPTER = "chapter01_mnist"
@@ -26,8 +26,7 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     pictures = [images.read_image(Path(path), "L") for path in args.pictures]
     centre = flags.dataset != "fashion_mnist"
     prepared = tf.stack([data.prepare_picture(picture, centre) for picture in pictures])
-    model = load_run(args.run_dir, flags, args.checkpoint)
-    names = data.label_names(flags.dataset)
+    model, names = load_run(args, flags)
     probabilities = tf.nn.softmax(model(data.scale(prepared), training=False)).numpy()
     for path, image, row in zip(args.pictures, prepared, probabilities, strict=True):
         best = row.argsort()[::-1][:3]

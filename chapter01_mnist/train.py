@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from chapter01_mnist import data
-from chapter01_mnist.eval import make_score, predict
+from chapter01_mnist.inference import make_score, predict
 from chapter01_mnist.model import NETWORKS, SoftmaxRegression, build_model, cross_entropy
 from common import cli, images, inputs, rundir
 from common.checkpoint import FitCallback, TrainState

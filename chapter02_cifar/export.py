@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from chapter02_cifar import data, shapes
-from chapter02_cifar.eval import load_run, verb_parser
+from chapter02_cifar.inference import add_mirror_flag, load_run
 from common import cli, export, images
 
 
@@ -52,7 +52,9 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return verb_parser(__doc__, "export.py")
+    parser = cli.verb_parser(__file__, __doc__)
+    add_mirror_flag(parser)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

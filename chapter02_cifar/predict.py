@@ -14,7 +14,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from chapter02_cifar import data
-from chapter02_cifar.eval import load_run, verb_parser
+from chapter02_cifar.inference import add_mirror_flag, load_run
 from common import cli, images
 
 
@@ -36,7 +36,8 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = verb_parser(__doc__, "predict.py")
+    parser = cli.verb_parser(__file__, __doc__)
+    add_mirror_flag(parser)
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
                         help="print one JSON object a picture, with all probabilities")

@@ -21,7 +21,7 @@ import keras
 import tensorflow as tf
 
 from chapter02_cifar import data
-from chapter02_cifar.eval import make_score, predict
+from chapter02_cifar.inference import make_score, predict
 from chapter02_cifar.model import NETWORKS, build_model
 from common import cli, figures, files, rundir
 from common.checkpoint import TrainState
