@@ -3,20 +3,20 @@
     python -m tools.readme_tables           # `make results` runs this
     python -m tools.readme_tables --check   # exit with status 1 if a README is out of date
 
-A table stands between two marks, the first of which says what it shows:
+A table stands between two comments; the first one specifies it:
 
     <!-- results {"metrics": {"test.accuracy": "Test accuracy"}, "runs": ["mnist-softmax-book"]} -->
     <!-- /results -->
 
-A run is named by its files, `<chapter>/<run>-seed<k>.json`; several seeds give mean ± standard
-deviation, ten or more their median and quartiles. The commands of the runs stand below the table.
-`<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the benchmark of the chapter: each
-contender's speed as a multiple of the last one's.
-`<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` shows how
-they were scored.
+A run is named by its files, `<chapter>/<run>-seed<k>.json`. Several seeds are shown as mean ±
+standard deviation, ten or more as median and quartiles. The commands stand below the table.
+`<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the chapter's benchmark: the speed
+of each contender as a multiple of the last one's.
+`<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` shows the
+scores of that benchmark.
 `<!-- rows {"file": "compare", "where": {"map": "traps"}, "columns": {"lost": "Lost"}} -->` shows
-columns of the "rows" of `<chapter>/compare.json`, of those with the values named.
-Names of columns and rows come from the README itself, in its language.
+columns of the "rows" of `<chapter>/compare.json` that have the given values.
+Column titles and names of programs are given in the README, in its language.
 """
 
 import json
@@ -35,16 +35,16 @@ PERCENT = ("accuracy", "form", "success")  # metrics in [0, 1] that are read as 
 CHINESE = {
     "Run": "运行", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
     "Book": "书中", "Minutes, two cores": "双核分钟数",
-    "Setting": "设置", "characters/s": "字符/秒", "pictures/s": "图片/秒", "steps/s": "步/秒",
+    "Setting": "设置", "characters/s": "字符/秒", "images/s": "图片/秒", "steps/s": "步/秒",
     "Program": "程序", "pairs/s": "词对/秒",
 }
 
 
 def load(chapter: str, run: str) -> list[dict[str, Any]]:
-    """Returns the results of a run, one a seed.
+    """Returns the results of a run, one per seed.
 
     Raises:
-        FileNotFoundError: nothing was published under this name.
+        FileNotFoundError: no results are published under this name.
     """
     paths = sorted((pages.ROOT / "results" / chapter).glob(f"{run}-seed*.json"))
     if not paths:
@@ -53,7 +53,7 @@ def load(chapter: str, run: str) -> list[dict[str, Any]]:
 
 
 def show(name: str, values: Sequence[float]) -> str:
-    """Formats the values of one metric over seeds as `mean ± std` or `median (quartiles)`."""
+    """Formats a metric's values over seeds as `mean ± std` or `median (quartiles)`."""
     if any(word in name for word in PERCENT):
         scale, digits, unit = 100, 2, " %"
     else:  # counts are whole
@@ -82,7 +82,7 @@ def markdown(rows: Sequence[Sequence[str]], chinese: bool) -> str:
 def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     """Returns the table of some runs and metrics, then the command of each run.
 
-    What all runs have in common takes no column: one line below the table tells it.
+    Values that all runs share stand in one line below the table, not in a column.
     """
     metrics = spec["metrics"]
     columns: dict[str, list[str]] = {name: [] for name in (
@@ -115,10 +115,10 @@ def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
 
 
 def benchmark_table(chapter: str, columns: dict[str, str], chinese: bool) -> str:
-    """Returns the table of a benchmark, one setting a row."""
+    """Returns the table of a benchmark, one setting per row."""
     path = pages.ROOT / "results" / "benchmarks" / f"{chapter}.json"
     benchmark = json.loads(path.read_text(encoding="utf-8"))
-    unit = translate(benchmark["unit"], chinese)
+    unit = CHINESE[benchmark["unit"]] if chinese else benchmark["unit"]
     *others, peer = columns
     rows = [["Setting", *columns.values()]]
     for setting, result in benchmark["settings"].items():
@@ -129,7 +129,7 @@ def benchmark_table(chapter: str, columns: dict[str, str], chinese: bool) -> str
 
 
 def quality_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
-    """Returns the scores of a benchmark, one contender on one data set a row."""
+    """Returns the scores of a benchmark, one contender on one data set per row."""
     path = pages.ROOT / "results" / "benchmarks" / f"{chapter}.json"
     quality = json.loads(path.read_text(encoding="utf-8"))["quality"]
     rows = [["Data", "Program", *spec["metrics"].values()]]
