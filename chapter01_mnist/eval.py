@@ -15,12 +15,12 @@ from chapter01_mnist.inference import load_run, make_score, predict
 from common import cli, images, results, rundir
 
 CHAPTER = "chapter01_mnist"
-BOOK = {"book_softmax": 0.9185, "book_conv": 0.99}  # the book prints "about 99 %" for the latter
+BOOK = {"softmax-book": 0.9185, "conv-book": 0.99}  # the book prints "about 99 %" for the latter
 
 
 def results_name(model: str, preset: str) -> str:
-    """Returns what a recipe is called in results/: "conv-best" for preset best_conv of conv."""
-    return model if preset == model else f"{model}-{preset.removesuffix('_' + model)}"
+    """Returns what a recipe is called in results/: "conv-best" for preset best of conv."""
+    return model if preset == model else f"{model}-{preset}"
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
@@ -34,9 +34,9 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     answers = probabilities.argmax(axis=1)
     images.draw_confusion(splits["test"].labels, answers, names, args.run_dir / "confusion.png")
     images.draw_mistakes(*splits["test"], probabilities, names, args.run_dir / "mistakes.png")
-    as_in_the_book = flags.preset in BOOK and not args.publish  # a suffix marks a changed recipe
-    book = {"accuracy": BOOK[flags.preset]} if as_in_the_book else {}
     recipe = results_name(flags.model, flags.preset)
+    as_in_the_book = recipe in BOOK and not args.publish  # a suffix marks a changed recipe
+    book = {"accuracy": BOOK[recipe]} if as_in_the_book else {}
     results.write(args, CHAPTER, flags.dataset, recipe, metrics, book)
     test = metrics["test"]
     print(f"{flags.model} on {test['examples']:,} test pictures of {flags.dataset}: "
