@@ -32,7 +32,7 @@ STARTS = ("random", "vectors", "frozen vectors")
 
 
 def tasks(data: Path, folder: Path) -> dict[str, tuple[str, str, list[str]]]:
-    """Returns the chapter, the script and the flags of each task; extracts the encyclopedia to a folder."""
+    """Returns chapter, script and flags of each task; extracts the encyclopedia to a folder."""
     text = folder / "enwiki.txt"
     with zipfile.ZipFile(data / "word2vec" / "text8_enwiki.zip") as archive:
         text.write_bytes(archive.read("text8"))
