@@ -24,7 +24,8 @@ def add_flags(parser: argparse.ArgumentParser, rate: float) -> None:
                        help="of the rate; cosine: fall to 0 at --max_steps")
     group.add_argument("--augment", action=argparse.BooleanOptionalAction, default=False,
                        help="rotate, zoom and shift the training images a little")
-    group.add_argument("--log_every", type=cli.positive_int, default=100, help="steps between two log lines")
+    group.add_argument("--log_every", type=cli.positive_int, default=100,
+                       help="steps between two log lines")
     group.add_argument("--eval_every", type=cli.positive_int, default=500,
                        help="steps between two evaluations on the validation images")
     group.add_argument("--save_every", type=cli.positive_int, default=1000,
