@@ -18,7 +18,7 @@ scores of that benchmark.
 columns of the "rows" of `<chapter>/compare.json` that have the given values.
 `<!-- chapters {"columns": ["", "Project", "Demo, minutes", "Ours", "Book"], "rows": [...]} -->` is
 the table of the root README. A row has the keys `chapter`, `project`, `demo` and `run` (names of
-runs), `metric`, `digits` behind its decimal point, `ours` (a format with {} for the metric) and `book`.
+runs), `metric`, `digits` (behind its decimal point), `ours` (a format with {} for it) and `book`.
 Column titles and names of programs are given in the README, in its language.
 """
 
