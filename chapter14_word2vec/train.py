@@ -180,8 +180,8 @@ def make_train_step(
         # Forward pass: the noise words are a pure function of the seed and the step.
         with tf.GradientTape() as tape:
             loss = loss_function(inputs, labels, tf.stack([tf.constant(seed, tf.int64), step]))
-        # Backward pass: the gradient of a lookup is sparse (tf.IndexedSlices). A row that was looked
-        # up twice is in it twice, and scatter_sub subtracts both.
+        # Backward pass: the gradient of a lookup is sparse (tf.IndexedSlices). A row that was
+        # looked up twice is in it twice, and scatter_sub subtracts both.
         variables = [model.embeddings, model.nce_weights, model.nce_biases]
         for i, gradient in enumerate(tape.gradient(loss, variables)):
             if gradient is not None:  # negative sampling has no biases
