@@ -569,7 +569,7 @@ def test_environments_that_no_agent_here_can_act_in(name, says, hint):
 def test_bad_flags(argv, says, capsys):
     assert train.main(argv) == 2
     assert says in capsys.readouterr().err
-    assert not list(rundir.runs_dir().glob(f"{train.CHAPTER}/*"))
+    assert not list(rundir.runs_dir().glob(f"{compare.CHAPTER}/*"))
 
 
 def test_rewards_are_clipped_for_learning_alone():
@@ -628,7 +628,7 @@ def test_a_game_resumes_to_the_last_bit(more):
     assert train.main(["--name", "whole", *GAME, *more, "--max_steps", "29"]) == 0
     assert train.main(["--name", "parts", *GAME, *more, "--max_steps", "17"]) == 0
     assert train.main(["--name", "parts", "--max_steps", "29"]) == 0
-    folder = rundir.runs_dir() / train.CHAPTER
+    folder = rundir.runs_dir() / compare.CHAPTER
     whole, parts = (folder / name for name in ("whole", "parts"))
     assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
     (a,), (b,) = ((run / "checkpoints").glob("agent-*") for run in (whole, parts))
@@ -650,7 +650,7 @@ def test_a_large_replay_is_filled_anew(monkeypatch, capsys):
     assert train.main(["--name", "large", *GAME, "--max_steps", "12"]) == 0
     assert train.main(["--name", "large", "--max_steps", "32"]) == 0
     assert "filled again" in capsys.readouterr().err
-    run = rundir.runs_dir() / train.CHAPTER / "large"
+    run = rundir.runs_dir() / compare.CHAPTER / "large"
     lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
     learnt = [line["step"] for line in lines if "average/loss" in line]
     assert learnt == [12, 24, 28, 32]  # not at 16 and 20: chance and the policy fill the replay
@@ -659,7 +659,7 @@ def test_a_large_replay_is_filled_anew(monkeypatch, capsys):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", "half"])
 def test_a_damaged_agent_is_named(content, capsys):
     assert train.main(["--name", "torn", "--max_steps", "2"]) == 0
-    path = rundir.runs_dir() / train.CHAPTER / "torn" / "checkpoints" / "agent-2.npz"
+    path = rundir.runs_dir() / compare.CHAPTER / "torn" / "checkpoints" / "agent-2.npz"
     config = path.parent.parent / "config.json"
     before = config.read_bytes()
     path.write_bytes(path.read_bytes()[:2000] if content == "half" else content)
@@ -718,7 +718,7 @@ def read_videos(run):
 ])
 def test_tensorboard_shows_a_game_of_the_best_evaluation(argv, size):
     assert train.main(["--name", "seen", *argv]) == 0
-    videos = read_videos(rundir.runs_dir() / train.CHAPTER / "seen")
+    videos = read_videos(rundir.runs_dir() / compare.CHAPTER / "seen")
     width, height, gif = next(iter(videos.values()))
     picture = Image.open(io.BytesIO(gif))
     assert picture.format == "GIF" and picture.size == size == (int(width), int(height))
@@ -801,5 +801,5 @@ def test_a_comparison_tells_of_a_training_that_failed(monkeypatch, capsys):
 def test_the_demo_balances_the_pole():
     assert train.main(["--name", "demo"]) == 0
     assert evaluation.main(["--name", "demo"]) == 0
-    scores = files.read_json(rundir.runs_dir() / train.CHAPTER / "demo" / "eval.json")["metrics"]
+    scores = files.read_json(rundir.runs_dir() / compare.CHAPTER / "demo" / "eval.json")["metrics"]
     assert scores["network"]["mean_return"] > 300 > 100 > scores["chance"]["mean_return"]
