@@ -1,4 +1,4 @@
-"""Environments, with the preprocessing that the network needs.
+"""Environments: games, toys and Gymnasium's, with the preprocessing that the network needs.
 
     python data.py                                    # one episode of random actions
     python data.py --env_name ALE/Breakout-v5 --n_action_repeat 4 --record frames.png
