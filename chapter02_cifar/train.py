@@ -231,6 +231,9 @@ def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
+    if args.schedule == "one_cycle":
+        cli.refuse_idle(args, ["num_epochs_per_decay", "learning_rate_decay_factor"],
+                        "--schedule one_cycle")
     strategy = make_strategy(args)
     splits, names = dataset = data.load_from_flags(args)
     introduce(args, splits)

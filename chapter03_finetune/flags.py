@@ -7,7 +7,22 @@ from typing import Any
 from chapter03_finetune import data
 from common import cli, pretrained
 
-OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum", "adagrad", "adadelta", "ftrl")
+# The flags that each optimizer and each schedule reads, beside --learning_rate.
+OPTIMIZERS = {
+    "rmsprop": ("rmsprop_decay", "momentum", "opt_epsilon"),
+    "adam": ("adam_beta1", "adam_beta2", "opt_epsilon"),
+    "sgd": (),
+    "momentum": ("momentum",),
+    "adagrad": ("adagrad_initial_accumulator_value",),
+    "adadelta": ("adadelta_rho", "opt_epsilon"),
+    "ftrl": ("ftrl_learning_rate_power", "ftrl_initial_accumulator_value", "ftrl_l1", "ftrl_l2"),
+}
+SCHEDULES = {
+    "fixed": (),
+    "exponential": ("learning_rate_decay_factor", "num_epochs_per_decay"),
+    "polynomial": ("end_learning_rate", "num_epochs_per_decay"),
+    "cosine": (),
+}
 MAX = sys.float_info.max
 not_negative = cli.number(float, 0, MAX, "a number of at least 0")
 not_positive = cli.number(float, -MAX, 0, "a number of at most 0")
@@ -59,7 +74,7 @@ def add_optimizer_flags(parser: cli.Parser) -> None:
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.01,
                        help="first step size")
     group.add_argument("--learning_rate_decay_type", default="exponential",
-                       choices=["fixed", "exponential", "polynomial", "cosine"],
+                       choices=list(SCHEDULES),
                        help="polynomial: straight to --end_learning_rate within "
                             "--num_epochs_per_decay; cosine: to 0 at --max_steps, so that a "
                             "resume that raises --max_steps lifts the rate again")
@@ -69,7 +84,7 @@ def add_optimizer_flags(parser: cli.Parser) -> None:
                        help="epochs after which the rate falls by a step")
     group.add_argument("--end_learning_rate", type=cli.positive_float, default=1e-4,
                        help="of the polynomial decay")
-    group.add_argument("--optimizer", choices=OPTIMIZERS, default="rmsprop", help="update rule")
+    group.add_argument("--optimizer", choices=list(OPTIMIZERS), default="rmsprop", help="update rule")
     group.add_argument("--opt_epsilon", type=cli.positive_float,
                        help="of rmsprop, adam and adadelta (default: 1 for rmsprop, as in the "
                             "book, 1e-7 for the others)")
@@ -107,3 +122,23 @@ def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli
     group.add_argument("--save_every", type=cli.positive_int, default=500,
                        help="steps between two checkpoints")
     return parser
+
+
+def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
+    """Returns the flags that have no effect, keyed by the flags that make them so."""
+    def not_of(table: dict[str, tuple[str, ...]], chosen: str) -> tuple[str, ...]:
+        return tuple(flag for flags in table.values() for flag in flags
+                     if flag not in table[chosen])
+
+    optimizer, schedule = args.optimizer, args.learning_rate_decay_type
+    batch_norm = ("batch_norm_decay", "freeze_batch_norm")
+    rows = (
+        (True, f"--optimizer {optimizer}", not_of(OPTIMIZERS, optimizer)),
+        (True, f"--learning_rate_decay_type {schedule}", not_of(SCHEDULES, schedule)),
+        (args.augment == "none", "--augment none", ("min_area", "quarter_turns")),
+        (args.trainable_scopes == "head", "--trainable_scopes head", batch_norm),
+        (args.freeze_batch_norm, "--freeze_batch_norm", ("batch_norm_decay",)),
+        (args.model_name.startswith("VGG"), f"--model_name {args.model_name}", batch_norm),
+        (args.dataset == "textures", "--dataset textures", ("dataset_name",)),
+    )
+    return {beside: flags for applies, beside, flags in rows if applies}

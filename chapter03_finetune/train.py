@@ -157,6 +157,8 @@ def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
+    for beside, idle in flags.idle_flags(args).items():
+        cli.refuse_idle(args, idle, beside)
     splits, names = dataset = data.load_from_flags(args)
     introduce(args, splits)
     model = make_model(args, len(names), new=rundir.last_step(args.run_dir) == 0)

@@ -537,3 +537,11 @@ def test_read_demo_copies_the_books_pictures(real_data, tmp_path):
 def test_a_folder_is_refused_for_drawn_shapes(tmp_path, capfd):
     assert train.main(["--data_dir", str(tmp_path)]) == 2
     assert "--dataset shapes10 is not read from a folder" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--num_epochs_per_decay", "--learning_rate_decay_factor"])
+def test_flags_of_the_other_schedule_are_refused(flag, capfd):
+    argv = ["--schedule", "one_cycle", flag, "0.5", "--name", "idle"]
+    assert train.main(argv) == 2
+    assert f"{flag} 0.5 has no effect with --schedule one_cycle" in capfd.readouterr().err
+    assert not (rundir.runs_dir() / "chapter02_cifar" / "idle").exists()

@@ -26,7 +26,7 @@ from chapter03_finetune import (
     tfrecords,
     train,
 )
-from chapter03_finetune.flags import OPTIMIZERS
+from chapter03_finetune.flags import OPTIMIZERS, idle_flags
 from chapter03_finetune.inference import build_classifier, draw_mistakes, load_run
 from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
 from common import checkpoint, cli, files, images, inputs, rundir
@@ -986,6 +986,35 @@ def test_bad_flags_are_named(tmp_path, capsys):
     fails("--weights", str(tmp_path / "absent.h5"), says="there is no file")
     fails("--weights", str(tmp_path), says="there is no file")
     assert not list(rundir.runs_dir().glob("chapter03_finetune/*"))
+
+
+@pytest.mark.parametrize(("argv", "says"), [
+    (("--optimizer", "sgd", "--ftrl_l1", "3"), "--ftrl_l1 3.0 has no effect with --optimizer sgd"),
+    (("--momentum", "0.5"), "--momentum 0.5 has no effect with --optimizer adam"),
+    (("--optimizer", "ftrl", "--adam_beta1", "0.5", "--opt_epsilon", "1"),
+     "--opt_epsilon 1.0 --adam_beta1 0.5 has no effect with --optimizer ftrl"),
+    (("--end_learning_rate", "0.1"), "has no effect with --learning_rate_decay_type cosine"),
+    (("--learning_rate_decay_type", "polynomial", "--learning_rate_decay_factor", "0.1"),
+     "has no effect with --learning_rate_decay_type polynomial"),
+    (("--augment", "none", "--quarter_turns"), "--quarter_turns has no effect with --augment none"),
+    (("--trainable_scopes", "head", "--batch_norm_decay", "0.5"),
+     "has no effect with --trainable_scopes head"),
+    (("--freeze_batch_norm", "--batch_norm_decay", "0.5"), "has no effect with --freeze_batch"),
+    (("--model_name", "VGG16", "--freeze_batch_norm"), "has no effect with --model_name VGG16"),
+    (("--dataset_name", "flowers"), "has no effect with --dataset textures"),
+])
+def test_flags_without_effect_are_refused(argv, says, capsys):
+    assert train.main([*TINY, *argv]) == 2
+    assert says in capsys.readouterr().err
+    assert not list(rundir.runs_dir().glob("chapter03_finetune/*"))
+
+
+@pytest.mark.parametrize("preset", train.PRESETS)
+def test_flags_of_a_preset_are_not_refused(preset):
+    args = cli.resolve(train.build_parser(), ["--preset", preset, "--augment", "none",
+                                              "--optimizer", "sgd", "--trainable_scopes", "head"])
+    for beside, idle in idle_flags(args).items():
+        cli.refuse_idle(args, idle, beside)
 
 
 def test_the_shared_weights_see_the_real_pictures(real_data, tmp_path):
