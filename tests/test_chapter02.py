@@ -1,4 +1,4 @@
-"""Chapter 2: the records, the distortions, the book's network, several devices."""
+"""Chapter 2: the records, the augmentations, the book's network, several devices."""
 
 import io
 import itertools
@@ -368,7 +368,7 @@ def test_two_devices_step_like_one():
     done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines == ["devices: 2, with 8 of the 16 pictures of an update on each", "equal"]
+    assert lines == ["devices: 2, each with 8 of the 16 images of a batch", "equal"]
 
 
 @pytest.mark.slow
@@ -378,7 +378,7 @@ def test_two_workers_train_like_one_and_resume_so(tmp_path, capfd):
     two = str(tmp_path / "two")
     for max_steps in ("2", "4"):
         assert multi_worker.main(["--", *flags, "--max_steps", max_steps, "--run_dir", two]) == 0
-    assert "devices: 2, with 8 of the 16 pictures of an update on each" in capfd.readouterr().out
+    assert "devices: 2, each with 8 of the 16 images of a batch" in capfd.readouterr().out
     weights = []
     for name in ("one", "two"):
         averages = build_model("book")
@@ -395,11 +395,11 @@ def test_a_worker_that_fails_ends_the_others(tmp_path, capfd):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_worker_says_when_another_has_gone(run):
+def test_a_worker_says_when_another_has_stopped(run):
     args = train.cli.resolve(train.build_parser(),
                              ["--run_dir", str(run), "--max_steps", "9"])
     digest = rundir.read_config(run, train.CHAPTER)["dataset_sha256"]
-    with (pytest.raises(UserError, match="another worker has gone"),
+    with (pytest.raises(UserError, match="another worker has stopped"),
           train.open_run(args, tf.distribute.get_strategy(), dataset_sha256=digest)):
         raise tf.errors.UnavailableError(None, None, "Connection reset by peer")
 
