@@ -87,7 +87,7 @@ def test_the_archive_is_fetched_and_unpacked_whole(tmp_path, monkeypatch):
     archive, target = tmp_path / "archive.tar.gz", tmp_path / "target"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(source, source.name)
-    monkeypatch.setattr(data.inputs, "fetch", lambda path, urls, sha256: archive)
+    monkeypatch.setattr(files, "fetch", lambda path, urls, sha256: archive)
     (target / "cifar10.part" / "left over").mkdir(parents=True)
     assert data.load_files(target, "cifar10").names[0] == "class0"
     assert [path.name for path in target.iterdir()] == ["cifar-10-batches-bin"]
@@ -398,7 +398,7 @@ def test_a_worker_that_fails_ends_the_others(tmp_path, capfd):
 def test_a_worker_says_when_another_has_stopped(run):
     args = train.cli.resolve(train.build_parser(),
                              ["--run_dir", str(run), "--max_steps", "9"])
-    digest = rundir.read_config(run, train.CHAPTER)["dataset_sha256"]
+    digest = rundir.read_config(run)["dataset_sha256"]
     with (pytest.raises(UserError, match="another worker has stopped"),
           train.open_run(args, tf.distribute.get_strategy(), dataset_sha256=digest)):
         raise tf.errors.UnavailableError(None, None, "Connection reset by peer")
@@ -477,7 +477,7 @@ def test_pictures_of_any_size_are_read(run, tmp_path, capsys):
         assert predict.main(["--run_dir", str(run), str(tmp_path / "picture.png"), "--json"]) == 0
     (tmp_path / "picture.png").write_bytes(b"no picture")
     assert predict.main(["--run_dir", str(run), str(tmp_path / "picture.png")]) == 2
-    assert "is not a picture" in capsys.readouterr().err
+    assert "picture.png is not a" in capsys.readouterr().err
 
 
 def test_a_mirror_image_gets_the_same_answer(run, tmp_path, capsys):
