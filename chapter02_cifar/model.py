@@ -73,8 +73,8 @@ def build_softmax(num_classes: int = 10, seed: int = 0) -> keras.Sequential:
 class BatchNormalization(keras.layers.BatchNormalization):
     """Batch normalization by TensorFlow's fused kernel, which reads its input once.
 
-    On a CPU this makes the training step of a residual network about a quarter faster. As in
-    TensorFlow 1, the moving variance is the unbiased one, n / (n - 1) times that of Keras.
+    It makes the training step of a residual network faster on a CPU. As in TensorFlow 1, the moving
+    variance is the unbiased one, n / (n - 1) times that of Keras.
     """
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
