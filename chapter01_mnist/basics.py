@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from common import cli
+from common.errors import exit_status
 
 
 def check(what: str, found: tf.Tensor, expected: object) -> None:
@@ -95,7 +96,7 @@ def straight_line() -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.build_parser(__doc__, "basics.py")
+    return cli.Parser(__file__, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -106,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"\n{part.__doc__}")
             part()
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

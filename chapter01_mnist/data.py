@@ -17,8 +17,8 @@ import numpy as np
 import sklearn.datasets
 import tensorflow as tf
 
-from common import cli, inputs, rundir
-from common.errors import UserError
+from common import cli, files, inputs
+from common.errors import UserError, exit_status
 
 SIZE = 28
 NUM_CLASSES = 10
@@ -31,17 +31,17 @@ GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Sh
             "Bag", "Ankle boot")
 
 
-def idx_files(mirrors: tuple[str, ...], *digests: str) -> tuple[inputs.File, ...]:
+def idx_files(mirrors: tuple[str, ...], *digests: str) -> tuple[files.File, ...]:
     """Returns the four files of a set, as its publisher zips them, in the order of FILES."""
     return tuple(
-        inputs.File(f"{name}.gz", digest, tuple(f"{mirror}{name}.gz" for mirror in mirrors))
+        files.File(f"{name}.gz", digest, tuple(f"{mirror}{name}.gz" for mirror in mirrors))
         for name, digest in zip(FILES, digests, strict=True)
     )
 
 
 OFFLINE = {"digits": "1,797 real digits of 8x8 that come with scikit-learn, drawn large"}
 SOURCES = {
-    "mnist": inputs.Source(
+    "mnist": files.Source(
         "MNIST (LeCun et al. 1998): 60,000 + 10,000 digits of 28x28, 11.6 MB; CC BY-SA 3.0",
         idx_files(
             ("https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -52,7 +52,7 @@ SOURCES = {
             "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
     ),
-    "fashion_mnist": inputs.Source(
+    "fashion_mnist": files.Source(
         "Fashion-MNIST (Xiao et al. 2017): 60,000 + 10,000 garments of 28x28, 30.9 MB; MIT",
         idx_files(
             ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
@@ -106,7 +106,7 @@ def load_idx(folder: Path, dataset: str) -> dict[str, Split]:
                            if (folder / file).is_file()), None) for name in FILES}
     if not any(present.values()):
         for name, file in zip(FILES, SOURCES[dataset].files, strict=True):
-            present[name] = inputs.fetch(folder / file.name, file.urls, file.sha256)
+            present[name] = files.fetch(folder / file.name, file.urls, file.sha256)
     if missing := [name for name, path in present.items() if path is None]:
         raise UserError(f"{folder} lacks {', '.join(missing)}", "put all four idx files there")
     arrays = [read_idx(path) for path in present.values()]
@@ -124,7 +124,7 @@ def load_idx(folder: Path, dataset: str) -> dict[str, Split]:
 def load_tfds(dataset: str, data_dir: str | Path) -> dict[str, Split]:
     """Loads a set through tensorflow-datasets, whose order of the pictures is its own."""
     def load(split: str) -> Split:
-        part = inputs.load_tfds(dataset, split, str(data_dir), "give the idx files in --data_dir")
+        part = files.load_tfds(dataset, split, str(data_dir), "give the idx files in --data_dir")
         return Split(part["image"][..., 0], part["label"])
 
     return _split({name: load(name) for name in ("train", "test")})
@@ -166,7 +166,7 @@ def load(dataset: str, data_dir: str | Path, use_tfds: bool = False) -> dict[str
 
 def digest(splits: dict[str, Split]) -> str:
     """Returns the sha256 of all pictures and labels."""
-    return rundir.sha256(*(array for split in splits.values() for array in split))
+    return files.sha256(*(array for split in splits.values() for array in split))
 
 
 def label_names(dataset: str) -> tuple[str, ...]:
@@ -277,7 +277,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="read the set through tensorflow-datasets, from --data_dir")
 
 
-def load_flags(flags: argparse.Namespace) -> dict[str, Split]:
+def load_from_flags(flags: argparse.Namespace) -> dict[str, Split]:
     """Loads what the flags of `add_flags` mean.
 
     Raises:
@@ -286,12 +286,12 @@ def load_flags(flags: argparse.Namespace) -> dict[str, Split]:
     if flags.dataset in OFFLINE and (flags.data_dir or flags.tfds):
         raise UserError(f"--dataset {flags.dataset} is not read from a folder, nor from tfds",
                         "add --dataset mnist, or leave --data_dir and --tfds away")
-    return load(flags.dataset, flags.data_dir or inputs.default_dir(flags.dataset), flags.tfds)
+    return load(flags.dataset, flags.data_dir or files.default_dir(flags.dataset), flags.tfds)
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "data.py")
+    parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     return parser
 
@@ -301,7 +301,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        splits = load_flags(args)
+        splits = load_from_flags(args)
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape} {split.images.dtype}, "
                   f"labels {split.labels.shape}, of each class {np.bincount(split.labels)}")
@@ -310,7 +310,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             for row in images.numpy()[:, ::2, :, 0].transpose(1, 0, 2):
                 print("  ".join("".join(" .:*#"[int(v * 4.99)] for v in part) for part in row))
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

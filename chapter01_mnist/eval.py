@@ -12,32 +12,31 @@ from collections.abc import Sequence
 
 from chapter01_mnist import data
 from chapter01_mnist.inference import load_run, make_score, predict
-from common import cli, images, results, rundir
+from common import cli, figures, results, rundir
 
-CHAPTER = "chapter01_mnist"
-BOOK = {"book_softmax": 0.9185, "book_conv": 0.99}  # the book prints "about 99 %" for the latter
+BOOK = {"softmax-book": 0.9185, "conv-book": 0.99}  # the book prints "about 99 %" for the latter
 
 
 def results_name(model: str, preset: str) -> str:
-    """Returns what a recipe is called in results/: "conv-best" for preset best_conv of conv."""
-    return model if preset == model else f"{model}-{preset.removesuffix('_' + model)}"
+    """Returns what a recipe is called in results/: "conv-best" for preset best of conv."""
+    return model if preset == model else f"{model}-{preset}"
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores the splits, writes eval.json and the two pictures."""
-    splits = data.load_flags(flags)
-    rundir.check_data(args.run_dir, CHAPTER, data.digest(splits))
+    splits = data.load_from_flags(flags)
+    rundir.check_data(args.run_dir, data.digest(splits))
     model, names = load_run(args, flags)
     score = make_score(model)
     metrics = {name: score(splits[name]) for name in ("validation", "test")}
     probabilities = predict(model, splits["test"])
     answers = probabilities.argmax(axis=1)
-    images.draw_confusion(splits["test"].labels, answers, names, args.run_dir / "confusion.png")
-    images.draw_mistakes(*splits["test"], probabilities, names, args.run_dir / "mistakes.png")
-    as_in_the_book = flags.preset in BOOK and not args.publish  # a suffix marks a changed recipe
-    book = {"accuracy": BOOK[flags.preset]} if as_in_the_book else {}
+    figures.draw_confusion(splits["test"].labels, answers, names, args.run_dir / "confusion.png")
+    figures.draw_mistakes(*splits["test"], probabilities, names, args.run_dir / "mistakes.png")
     recipe = results_name(flags.model, flags.preset)
-    results.write(args, CHAPTER, flags.dataset, recipe, metrics, book)
+    as_in_the_book = recipe in BOOK and not args.publish  # a suffix marks a changed recipe
+    book = {"accuracy": BOOK[recipe]} if as_in_the_book else {}
+    results.write(args, flags.dataset, recipe, metrics, book)
     test = metrics["test"]
     print(f"{flags.model} on {test['examples']:,} test pictures of {flags.dataset}: "
           f"{test['accuracy']:.2%} right; see confusion.png and mistakes.png in {args.run_dir}")
@@ -46,14 +45,14 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "eval.py")
+    parser = cli.verb_parser(__file__, __doc__)
     results.add_publish_flag(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,6 @@ from chapter01_mnist import data
 from chapter01_mnist.inference import load_run
 from common import cli, export, images
 
-CHAPTER = "chapter01_mnist"
-
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and tries it in a process of its own."""
@@ -36,35 +34,32 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         picture = images.decode_on_white(encoded)
         return data.prepare_picture(tf.image.rgb_to_grayscale(picture)[..., 0], centre)
 
-    def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        return classify(tf.map_fn(decode, encoded, fn_output_signature=tf.uint8))
-
+    image = tf.TensorSpec((data.SIZE, data.SIZE), tf.uint8)
     digits = data.load_digits()["test"].images[:8]
     large = np.kron(digits, np.ones((1, 5, 5), np.uint8))[..., None]
     transparent = np.concatenate([0 * large[:1], large[:1]], axis=-1)  # black ink on nothing
     encoded = tf.stack([tf.io.encode_jpeg(255 - large[0]),
                         *map(tf.io.encode_png, (*(255 - large), *transparent))])
-    folder = export.write(
+    export.write(
         args.run_dir,
         model,
         {
             "serving_default": (classify, {"images": tf.TensorSpec((None, 28, 28), tf.uint8)}),
-            "pictures": (classify_encoded, {"encoded": tf.TensorSpec((None,), tf.string)}),
+            "pictures": export.encoded_images(classify, decode, image),
         },
         {"serving_default": {"images": digits}, "pictures": {"encoded": encoded}},
         {"labels": names, "images": "uint8 in [0, 255], light ink on 0"},
     )
-    print(f"{folder}: written, and agrees with the model in a process of its own")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__doc__, "export.py")
+    return cli.verb_parser(__file__, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,6 @@ from chapter01_mnist import data
 from chapter01_mnist.inference import load_run
 from common import cli, images
 
-CHAPTER = "chapter01_mnist"
-
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Prints what the classifier of a run sees on pictures."""
@@ -43,7 +41,7 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "predict.py")
+    parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
                         help="print one JSON object a picture, with all probabilities")
@@ -52,7 +50,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(predict, build_parser(), CHAPTER, argv)
+    return cli.run_verb(predict, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,12 @@ import numpy as np
 
 from chapter01_mnist import data
 from common import cli, images, rundir
+from common.errors import exit_status
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "save_images.py")
+    parser = cli.Parser(__file__, __doc__)
     data.add_flags(parser)
     parser.add_argument("--num_images", type=cli.positive_int, default=20, help="pictures to write")
     parser.add_argument("--output_dir", type=cli.path, help="where to "
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         default = rundir.runs_dir() / "chapter01_mnist" / f"pictures-{args.dataset}"
         folder = Path(args.output_dir or default)
-        splits = data.load_flags(args)
+        splits = data.load_from_flags(args)
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape}, labels {split.labels.shape}")
         first = splits["train"].images[: args.num_images]
@@ -44,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         images.write_png(folder / "sheet.png", images.grid(first, columns=10))
         print(f"{len(first)} pictures and sheet.png in {folder}")
 
-    return cli.run(save)
+    return exit_status(save)
 
 
 if __name__ == "__main__":

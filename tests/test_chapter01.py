@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from chapter01_mnist import basics, data, eval, predict, save_images, train
+from chapter01_mnist import basics, data, eval, predict, save_images, train, train_softmax
 from chapter01_mnist.model import NETWORKS, SoftmaxRegression, build_model, cross_entropy
-from common import files, images, rundir
+from common import cli, files, images, rundir
 from common.errors import UserError
 
 
@@ -58,19 +58,12 @@ def test_the_softmax_step_is_gradient_descent_on_the_sum():
     for reduction, scale in (("sum", 1.0), ("mean", 0.25)):
         split = data.Split((x.reshape(-1, 28, 28) * 255).astype(np.uint8), labels)
         x_seen = split.images.reshape(4, 784) / 255.0
-        weights = run_softmax_once(split, reduction)
-        np.testing.assert_allclose(weights, -0.01 * scale * x_seen.T @ error, atol=1e-6)
-
-
-def run_softmax_once(split, reduction):
-    args = train.build_parser().parse_args(
-        ["--model", "softmax", "--loss_reduction", reduction, "--max_steps", "1",
-         "--learning_rate", "0.01", "--batch_size", "4"])
-    model = SoftmaxRegression()
-    folder = rundir.runs_dir() / reduction
-    folder.mkdir(parents=True)
-    train.train_softmax(args, model, folder, {"train": split, "validation": split})
-    return model.weights.numpy()
+        model = SoftmaxRegression()
+        step = train_softmax.make_train_step(model, 0.01, reduction)
+        metrics = step(data.scale(split.images), tf.constant(labels), tf.constant(1, tf.int64))
+        np.testing.assert_allclose(metrics["loss"], np.log(10), rtol=1e-6)
+        np.testing.assert_allclose(model.weights, -0.01 * scale * x_seen.T @ error, atol=1e-6)
+        np.testing.assert_allclose(model.biases, -0.01 * scale * error.sum(0), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
@@ -105,9 +98,31 @@ def test_patience_stops_early(capfd):
 
 def test_names_in_results_are_those_of_the_readme():
     text = (files.ROOT / "chapter01_mnist" / "README.md").read_text(encoding="utf-8")
-    for preset, flags in train.PRESETS.items():
-        if preset != "demo":
-            assert f'"mnist-{eval.results_name(flags["model"], preset)}"' in text
+    for script in (train, train_softmax):
+        for preset in script.PRESETS.keys() - {"demo"}:
+            flags = cli.resolve(script.build_parser(),
+                                ["--preset", preset])
+            assert f'"mnist-{eval.results_name(flags.model, preset)}"' in text
+
+
+@pytest.mark.parametrize(("script", "flag"), [
+    (train_softmax, ("--keep_prob", "0.3")), (train_softmax, ("--patience", "7")),
+    (train_softmax, ("--optimizer", "sgd")), (train_softmax, ("--model", "conv")),
+    (train, ("--loss_reduction", "sum")), (train, ("--model", "softmax"))])
+def test_a_flag_exists_only_where_it_acts(script, flag, capfd):
+    assert script.main([*flag, "--max_steps", "1"]) == 2
+    assert flag[0] in capfd.readouterr().err
+
+
+def test_a_resumed_softmax_run_equals_an_uninterrupted_one(capfd):
+    flags = ("--log_every", "2", "--eval_every", "4", "--augment")
+    for name, max_steps in (("whole", "12"), ("parts", "8")):
+        assert train_softmax.main([*flags, "--max_steps", max_steps, "--name", name]) == 0
+    assert train_softmax.main(["--name", "parts", "--max_steps", "12"]) == 0
+    whole, parts = (rundir.runs_dir() / "chapter01_mnist" / name for name in ("whole", "parts"))
+    assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
+    assert eval.main(["--name", "parts"]) == 0
+    assert files.read_json(parts / "eval.json")["model"] == "softmax-demo"
 
 
 def test_a_folder_that_would_not_be_read_is_refused(tmp_path, capfd):
@@ -287,7 +302,7 @@ def test_mnist_is_read_whole(real_data):
 
 @pytest.mark.slow
 def test_softmax_on_mnist_reaches_the_books_number(real_data, capfd):
-    assert train.main(["--preset", "book_softmax", "--data_dir", str(real_data("mnist")),
+    assert train_softmax.main(["--preset", "book", "--data_dir", str(real_data("mnist")),
                        "--name", "book"]) == 0
     assert eval.main(["--name", "book"]) == 0
     test = json.loads(capfd.readouterr().out.splitlines()[-1])
@@ -296,7 +311,7 @@ def test_softmax_on_mnist_reaches_the_books_number(real_data, capfd):
 
 
 def test_a_run_of_another_model_is_refused():
-    assert train.main(["--model", "softmax", "--max_steps", "1", "--name", "one"]) == 0
+    assert train_softmax.main(["--max_steps", "1", "--name", "one"]) == 0
     run = rundir.runs_dir() / "chapter01_mnist" / "one"
     with pytest.raises(UserError, match="does not fit this model"):
         from common import checkpoint
