@@ -1,10 +1,10 @@
-"""Scores a trained classifier on the whole test split, once.
+"""Evaluates a trained classifier on the whole test set.
 
-    python eval.py                  # the newest run
+    python eval.py                  # the latest run
     python eval.py --name conv --publish
 
-Writes eval.json, confusion.png and mistakes.png (the wrong answers given with most confidence)
-into the run folder.
+Writes eval.json, confusion.png and mistakes.png (the misclassified images with the highest
+confidence) to the run folder.
 """
 
 import argparse
@@ -14,32 +14,32 @@ from chapter01_mnist import data
 from chapter01_mnist.inference import load_run, make_score, predict
 from common import cli, figures, results, rundir
 
-BOOK = {"softmax-book": 0.9185, "conv-book": 0.99}  # the book prints "about 99 %" for the latter
+BOOK = {"softmax-book": 0.9185, "conv-book": 0.99}  # the book: "about 99 %" for the latter
 
 
 def results_name(model: str, preset: str) -> str:
-    """Returns what a recipe is called in results/: "conv-best" for preset best of conv."""
+    """Returns the name of a recipe in results/, for example "conv-best"."""
     return model if preset == model else f"{model}-{preset}"
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Scores the splits, writes eval.json and the two pictures."""
+    """Evaluates a run; writes eval.json and two figures and returns the test metrics."""
     splits = data.load_from_flags(flags)
     rundir.check_data(args.run_dir, data.digest(splits))
     model, names = load_run(args, flags)
     score = make_score(model)
     metrics = {name: score(splits[name]) for name in ("validation", "test")}
     probabilities = predict(model, splits["test"])
-    answers = probabilities.argmax(axis=1)
-    figures.draw_confusion(splits["test"].labels, answers, names, args.run_dir / "confusion.png")
+    predicted = probabilities.argmax(axis=1)
+    figures.draw_confusion(splits["test"].labels, predicted, names, args.run_dir / "confusion.png")
     figures.draw_mistakes(*splits["test"], probabilities, names, args.run_dir / "mistakes.png")
     recipe = results_name(flags.model, flags.preset)
-    as_in_the_book = recipe in BOOK and not args.publish  # a suffix marks a changed recipe
+    as_in_the_book = recipe in BOOK and not args.publish  # a suffix marks another recipe
     book = {"accuracy": BOOK[recipe]} if as_in_the_book else {}
     results.write(args, flags.dataset, recipe, metrics, book)
     test = metrics["test"]
-    print(f"{flags.model} on {test['examples']:,} test pictures of {flags.dataset}: "
-          f"{test['accuracy']:.2%} right; see confusion.png and mistakes.png in {args.run_dir}")
+    print(f"{flags.model} on {test['examples']:,} test images of {flags.dataset}: accuracy "
+          f"{test['accuracy']:.2%}; see confusion.png and mistakes.png in {args.run_dir}")
     return test
 
 

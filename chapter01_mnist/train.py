@@ -1,11 +1,11 @@
 """Trains a convolutional network on digits (book, section 1.2.2; LeCun et al. 1998).
 
-    python train.py                                          # digits of scikit-learn, a minute
+    python train.py                                          # scikit-learn's digits, one minute
     python train.py --preset book --data_dir MNIST_FOLDER
     python train.py --model lenet
 
-With `compile` and `fit`; `train_softmax.py` writes the loop out. Expected accuracy on the test set
-of MNIST: 99.2 % (book) and 99.5 % (best).
+Uses `compile` and `fit`; `train_softmax.py` shows a training loop. Expected accuracy on the test
+set of MNIST: 99.2 % (book) and 99.5 % (best).
 """
 
 import argparse
@@ -25,7 +25,7 @@ from common.checkpoint import TrainState
 from common.errors import UserError
 from common.fit import Fit
 
-CLEAR_GAIN = 0.995  # a new error below this fraction of the best one resets early stopping
+CLEAR_GAIN = 0.995  # an error rate below this fraction of the best one is a clear gain
 
 PRESETS = {
     "demo": {"max_steps": 1000, "eval_every": 200},
@@ -39,7 +39,7 @@ PRESETS = {
         "augment": True,
         "eval_every": 500,
     },
-    "lenet": {  # as in the tutorials of Theano
+    "lenet": {  # as in the Theano tutorials
         "dataset": "mnist",
         "model": "lenet",
         "optimizer": "sgd",
@@ -58,20 +58,20 @@ def build_parser() -> cli.Parser:
     parser = cli.training_parser(__file__, __doc__, PRESETS, free=["patience"], neutral=["tfds"])
     add_flags(parser, rate=1e-4)
     group = parser.add_argument_group("network")
-    group.add_argument("--model", choices=list(NETWORKS), default="conv", help="classifier")
+    group.add_argument("--model", choices=list(NETWORKS), default="conv", help="network")
     group.add_argument("--keep_prob", type=cli.above_0_to_1, default=0.5,
                        help="probability that dropout keeps an activation")
-    group.add_argument("--optimizer", choices=["adam", "sgd"], default="adam", help="update rule")
+    group.add_argument("--optimizer", choices=["adam", "sgd"], default="adam", help="optimizer")
     group.add_argument("--patience", type=cli.positive_int,
-                       help="stop early: train at least this many steps, and up to twice the step "
-                            "of the last clear gain in validation accuracy")
+                       help="early stopping: train for at least this many steps, and for twice the "
+                            "step of the last clear gain in validation accuracy")
     group.add_argument("--jit_compile", action=argparse.BooleanOptionalAction, default=False,
-                       help="compile with XLA: for GPUs, slower on a CPU")
+                       help="compile with XLA; for GPUs, slower on CPUs")
     return parser
 
 
 def patience_ended(args: argparse.Namespace, state: TrainState, improved: tf.Variable) -> bool:
-    """Returns whether early stopping ends a run, see `--patience`."""
+    """Returns whether a run is to stop early, see `--patience`."""
     return args.patience is not None and int(state.step) >= max(args.patience, 2 * int(improved))
 
 
@@ -82,7 +82,7 @@ def train_network(
     splits: dict[str, data.Split],
 ) -> dict[str, float]:
     """Trains a network with `compile` and `fit`; returns the step and the validation scores."""
-    # Cross-entropy of the softmax of the logits, minimized by Adam or by gradient descent.
+    # Minimize the cross-entropy of the softmax of the logits by Adam or by SGD.
     optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(
@@ -91,39 +91,44 @@ def train_network(
         metrics=[accuracy],
         jit_compile=args.jit_compile,
     )
-    # Restore the latest checkpoint, if there is one; its step is the batch to start at.
+    # Restore the latest checkpoint, if there is one: weights, optimizer, random state and step.
     improved = tf.Variable(0, dtype=tf.int64)  # the step of the last clear gain
     training = Fit(model, run, args, metrics=[accuracy], improved=improved)
     state = training.state
+    # A run that early stopping has ended is resumed only with more patience.
     if patience_ended(args, state, improved):
         raise UserError(f"nothing to do: early stopping ended this run at step {int(state.step)}",
                         f"raise --patience, it is {args.patience}")
     score, scores = make_score(model), {}
 
+    # A closure, because `fit` calls it in the middle of training.
     def evaluate(step: int) -> bool:
-        """Scores the validation images; returns whether training is to stop early."""
+        """Evaluates on the validation images; returns whether to stop early."""
+        # Loss and accuracy on the whole validation split, without dropout.
         best = float(state.best)  # infinite before the first evaluation
         scores.update(score(splits["validation"]))
         shown = {name: scores[name] for name in ("loss", "accuracy")}
         training.monitor.scalars(step, shown, "val")
-        # Keep the weights with the highest accuracy.
+        # Keep the weights with the highest validation accuracy.
         state.save_if_best(scores["accuracy"], highest=True)
-        # Early stopping counts from the last clear gain.
+        # Early stopping counts from the last clear gain in accuracy.
         if math.isinf(best) or 1 - scores["accuracy"] < CLEAR_GAIN * (1 - best):
             improved.assign(step)
         return patience_ended(args, state, improved)
 
-    # An endless stream of shuffled batches.
+    # An endless stream of shuffled batches, which begins after the restored step.
     batches = data.training_batches(
         splits["train"], args.batch_size, args.seed, int(state.step), args.augment
     )
-    # `model.fit` with a progress bar, logs, evaluations, checkpoints, and a clean stop on Ctrl-C.
+    # Each step of `model.fit`: forward pass with dropout, loss, gradients, one optimizer update.
+    # In between it logs, evaluates and saves checkpoints; Ctrl-C saves and stops.
     training.run(batches, evaluate)
     return {"step": int(state.step), **scores}
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its validation scores."""
+    # Load the data and build the network.
     splits = data.load_from_flags(args)
     introduce(args, splits)
     model = build_model(args.model, args.keep_prob, args.seed)
@@ -131,11 +136,12 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     digest = data.digest(splits)
     with rundir.open_run(args, dataset_sha256=digest, parameters=parameters) as run:
         scores = train_network(args, model, run, splits)
-        picture = run / "samples" / "validation_mistakes.png"
+        # Draw the misclassified validation images with the highest confidence.
+        path = run / "samples" / "validation_mistakes.png"
         probabilities = predict(model, splits["validation"])
         names = data.label_names(args.dataset)
-        figures.draw_mistakes(*splits["validation"], probabilities, names, picture)
-    print(f"validation accuracy {scores['accuracy']:.2%}; the worst mistakes: {picture}")
+        figures.draw_mistakes(*splits["validation"], probabilities, names, path)
+    print(f"validation accuracy {scores['accuracy']:.2%}; worst mistakes: {path}")
     return scores
 
 
