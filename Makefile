@@ -1,11 +1,11 @@
-# make demo | test | fast | lint | results. The plain commands stand in README.md.
+# make demo | test | fast | lint | results. README.md has the commands without make.
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help demo test fast lint results
 
 help:
-	@echo "make demo     install, train chapter 12 on the shipped poems, print three of its own"
+	@echo "make demo     install, train chapter 12 on the shipped poems, print three poems it writes"
 	@echo "make test     install, run all tests (about ten minutes on two cores)"
 	@echo "make fast     the tests without the slow ones"
 	@echo "make lint     ruff"
@@ -17,7 +17,7 @@ help:
 	touch $@
 
 demo: .venv/.installed
-	cd chapter12_char_rnn && ../$(BIN)/python train.py --input_file poetry.txt
+	cd chapter12 && ../$(BIN)/python train.py --input_file poetry.txt
 
 test: .venv/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile

@@ -1,1 +1,1 @@
-"""Chapters measured against their peers, both in one run: `python -m benchmarks.<chapter>`."""
+"""Benchmarks of the chapters against other programs, measured in one run on one machine."""

@@ -1,33 +1,25 @@
-"""Pictures a second of training the book's network: our step and PyTorch's usual loop.
+"""Images per second in training the book's network: our step and a PyTorch loop.
 
     pip install -r requirements-benchmarks.txt
     python -m benchmarks.chapter02_cifar
 
-Batches of 128 pictures from an array in memory; distortions, forward, backward, gradient descent,
-weight decay and running averages are all counted. Both distort whole batches at once, which for
-PyTorch is faster than a transform for each picture. `input` is our stream alone: what the network
-could be fed.
+Batches of 128 images from an array in memory. Augmentation, forward pass, backward pass, gradient
+descent, weight decay and moving averages are all included. Both augment whole batches at once,
+which in PyTorch is faster than a transform per image. `input` is our input pipeline alone.
 """
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from benchmarks import compare
+from benchmarks import harness
 
 BATCH_SIZE = 128
+SHAPE = 45_000, 32, 32, 3  # the training part of CIFAR-10
 SETTINGS = {"book's network, batch 128": {}}
 
 
-def pictures() -> tuple[np.ndarray, np.ndarray]:
-    """Returns pictures and labels of CIFAR's size and number."""
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (45_000, 32, 32, 3), np.uint8), rng.integers(0, 10, 45_000)
-
-
 def ours(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
-    """Measures chapter 2's training step over its stream."""
+    """Measures chapter 2's training step on its input pipeline."""
     import keras
     import tensorflow as tf
 
@@ -39,7 +31,8 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
     optimizer.build(model.trainable_variables)
     train_step = train.make_train_step(
         tf.distribute.get_strategy(), model, averages, optimizer, BATCH_SIZE, 0.9999)
-    batches = iter(data.training_batches(data.Split(*pictures()), BATCH_SIZE, seed=0))
+    split = data.Split(*harness.random_images(*SHAPE))
+    batches = iter(data.training_batches(split, BATCH_SIZE, seed=0))
     count = tf.Variable(0, dtype=tf.int64)
 
     def step() -> None:
@@ -50,7 +43,7 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
 
 
 def pytorch(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
-    """Measures the same network, distortions and averages in the usual PyTorch loop."""
+    """Measures the same network, augmentation and averages in a plain PyTorch loop."""
     import torch
     from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -71,8 +64,8 @@ def pytorch(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
     others = [p for p in model.parameters() if all(p is not w for w in wide)]
     optimizer = torch.optim.SGD([{"params": wide, "weight_decay": 0.004}, {"params": others}], 0.1)
     averages = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9999))
-    images, labels = (torch.from_numpy(array) for array in pictures())
-    images = images.permute(0, 3, 1, 2).contiguous()
+    images, labels = (torch.from_numpy(array) for array in harness.random_images(*SHAPE))
+    batches = harness.torch_batches(images.permute(0, 3, 1, 2).contiguous(), labels, BATCH_SIZE)
 
     def distort(x: torch.Tensor) -> torch.Tensor:
         count, square = len(x), torch.arange(24)
@@ -87,18 +80,10 @@ def pytorch(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
         deviation, mean = torch.std_mean(x, (1, 2, 3), correction=0, keepdim=True)
         return (x - mean) / deviation.clamp(min=1728**-0.5)
 
-    def batches():
-        while True:
-            for indices in torch.randperm(len(labels)).split(BATCH_SIZE):
-                if len(indices) == BATCH_SIZE:
-                    yield distort(images[indices]), labels[indices]
-
-    stream = batches()
-
     def step() -> None:
-        x, y = next(stream)
+        x, y = next(batches)
         optimizer.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model(x), y)
+        loss = torch.nn.functional.cross_entropy(model(distort(x)), y)
         loss.backward()
         optimizer.step()
         averages.update_parameters(model)
@@ -108,17 +93,18 @@ def pytorch(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
 
 
 def input_alone(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
-    """Measures chapter 2's stream with nothing behind it."""
+    """Measures chapter 2's input pipeline without a network."""
     from chapter02_cifar import data
 
-    batches = iter(data.training_batches(data.Split(*pictures()), BATCH_SIZE, seed=0))
+    split = data.Split(*harness.random_images(*SHAPE))
+    batches = iter(data.training_batches(split, BATCH_SIZE, seed=0))
     return lambda: next(batches), BATCH_SIZE
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Drives the rounds, or makes one measurement."""
+    """Runs the benchmark, or one measurement of it."""
     contenders = {"ours": ours, "pytorch": pytorch, "input": input_alone}
-    return compare.run("chapter02_cifar", "pictures/s", contenders, SETTINGS, argv)
+    return harness.run("chapter02_cifar", "images/s", contenders, SETTINGS, argv)
 
 
 if __name__ == "__main__":

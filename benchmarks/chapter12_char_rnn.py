@@ -1,19 +1,20 @@
-"""Characters a second of training: ours, PyTorch's nn.LSTM, and Keras' layers as usual.
+"""Characters per second in training: ours, PyTorch's nn.LSTM and Keras' LSTM layers.
 
     pip install -r requirements-benchmarks.txt
     python -m benchmarks.chapter12_char_rnn
 
-Two layers, dropout 0.5, clipping to norm 5, Adam, state carried, windows cut from the same random
-text; forward, backward, update and input pipeline are all counted.
+Two layers, dropout 0.5, gradients clipped to norm 5, Adam, state carried over, windows of the same
+random text. Forward pass, backward pass, update and input pipeline are all included.
 """
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from benchmarks import compare
+from benchmarks import harness
 
 VOCABULARY = 66
 SETTINGS = {
@@ -24,12 +25,12 @@ SETTINGS = {
 
 
 def text() -> np.ndarray:
-    """Returns the tokens that all contenders read."""
+    """Returns the tokens that all contenders train on."""
     return np.random.default_rng(0).integers(0, VOCABULARY, 1_000_000).astype(np.int32)
 
 
 def ours(setting: dict[str, Any], precision: str = "float32") -> tuple[Callable[[], Any], int]:
-    """Measures chapter 12's own step and stream."""
+    """Measures chapter 12's training step on its input pipeline."""
     import keras
     import tensorflow as tf
 
@@ -46,13 +47,8 @@ def ours(setting: dict[str, Any], precision: str = "float32") -> tuple[Callable[
     return lambda: float(train_step(*next(batches))[0]), items
 
 
-def ours_bfloat16(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
-    """Measures the same with `--precision bfloat16`."""
-    return ours(setting, "bfloat16")
-
-
 def pytorch(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
-    """Measures nn.LSTM in the usual PyTorch loop, one-hot rows by an embedding like ours."""
+    """Measures nn.LSTM in a plain PyTorch loop; an embedding replaces one-hot vectors."""
     import torch
 
     size, rows, steps = setting["size"], setting["num_seqs"], setting["num_steps"]
@@ -119,10 +115,10 @@ def keras_layers(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Drives the rounds, or makes one measurement."""
+    """Runs the benchmark, or one measurement of it."""
     contenders = {"ours": ours, "pytorch": pytorch, "keras": keras_layers,
-                  "ours_bfloat16": ours_bfloat16}
-    return compare.run("chapter12_char_rnn", "characters/s", contenders, SETTINGS, argv)
+                  "ours_bfloat16": functools.partial(ours, precision="bfloat16")}
+    return harness.run("chapter12_char_rnn", "characters/s", contenders, SETTINGS, argv)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,20 @@
-"""Pairs a second and scores of skip-gram: ours, gensim's, and the book's loop.
+"""Pairs per second and scores of skip-gram: ours, gensim's, and the book's loop.
 
     pip install -r requirements-benchmarks.txt
     DL21_DATA=FOLDER python -m benchmarks.chapter14_word2vec  # FOLDER/word2vec holds the files
-    DL21_DATA=FOLDER python -m benchmarks.chapter14_word2vec --scores  # the speeds stay as they are
+    DL21_DATA=FOLDER python -m benchmarks.chapter14_word2vec --scores  # keeps the speeds
 
-Same text, vocabulary, window, sizes, thinning, noise words and passes for ours and for gensim,
-which has two workers. A word that stays has 6 pairs on average in windows that reach 1 to 5 words;
-gensim's "words/s" are a sixth of its pairs/s. The other contenders are ours without one ingredient,
-or with one more, and the book's loop: pairs one by one, in batches of 128, with NCE.
+Ours and gensim have the same text, vocabulary, window, embedding dimension, subsampling, negative
+samples and epochs; gensim uses two workers. Windows reach 1 to 5 words, so a word kept by
+subsampling has 6 pairs on average: gensim's words/s are a sixth of its pairs/s. The other
+contenders are variants of ours, and the book's loop: single pairs in batches of 128, with NCE.
 
-After the speeds, ours, gensim and two of the others train on two texts with three seeds each, and
+After the speeds, ours, gensim and two variants are trained on two texts with three seeds each, and
 are scored on analogies and similarities.
 """
 
 import argparse
 import functools
-import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -25,10 +23,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import compare
+from benchmarks import harness
 
 SIZE, EPOCHS, WINDOW, NEGATIVE, SUBSAMPLE, SEEDS = 100, 5, 5, 5, 1e-3, 3
-PAIRS_A_WORD = WINDOW + 1
+PAIRS_PER_WORD = WINDOW + 1
 TEXTS = {"text8_books": 20000, "text8_enwiki": 15000}  # and the vocabulary of each
 SETTINGS = {"text8_books, window 5, size 100": {"text": "text8_books"}}
 OURS: dict[str, dict[str, Any]] = {  # what differs from --preset best
@@ -40,55 +38,50 @@ OURS: dict[str, dict[str, Any]] = {  # what differs from --preset best
     "book_wide": {"preset": "book", "skip_window": 5, "num_skips": 6, "batch_size": 4092},
 }
 SCORED = ("ours", "gensim", "descent", "all_words")
-STEPS_A_CALL = 16
+STEPS_PER_CALL = 16
 
 
 def file(name: str) -> Path:
-    """Returns a file of the texts and questions."""
-    if not (folder := os.environ.get("DL21_DATA")):
-        raise SystemExit("set DL21_DATA to the folder that holds word2vec/text8_books.zip")
-    return Path(folder) / "word2vec" / name
+    """Returns the path of a text or of a file of questions."""
+    return harness.data_folder() / "word2vec" / name
 
 
 @functools.cache
 def load(name: str) -> tuple[Any, list[list[str]]]:
-    """Returns a text as our corpus, and as gensim's Text8Corpus cuts it, 10,000 words a piece."""
+    """Returns a text as our corpus, and in sentences of 10,000 words as gensim's Text8Corpus."""
     from chapter14_word2vec import data
 
     text = data.read_text(file(f"{name}.zip"))
     words = text.split()
-    pieces = [words[start : start + 10000] for start in range(0, len(words), 10000)]
-    return data.prepare(text, TEXTS[name]), pieces
+    sentences = [words[start : start + 10000] for start in range(0, len(words), 10000)]
+    return data.prepare(text, TEXTS[name]), sentences
 
 
 def kept_share(text: str) -> float:
-    """Returns the share of the text's words that both programs train on, on average."""
+    """Returns the expected share of the text's words that subsampling keeps."""
     from chapter14_word2vec.negative_sampling import keep_probability
 
     corpus, _ = load(text)
     return float(np.mean(keep_probability(corpus.counts(), SUBSAMPLE)[corpus.tokens]))
 
 
-def settle(changes: dict[str, Any]) -> argparse.Namespace:
-    """Returns all flags of a run of ours."""
+def flags_of(changes: dict[str, Any]) -> argparse.Namespace:
+    """Returns the flags of a run of ours."""
     from chapter14_word2vec import train
 
-    flags = train.build_parser().parse_args([])
-    preset = train.PRESETS[changes.get("preset", "best")]
-    vars(flags).update({**preset, "embedding_size": SIZE, **changes})
-    return flags
+    return harness.flags(train, **{"preset": "best", "embedding_size": SIZE, **changes})
 
 
 def ours(
     setting: dict[str, Any], name: str = "ours", several: bool = False
 ) -> tuple[Callable[[], Any], int]:
-    """Measures chapter 14's own step and stream; `several`: many steps a call."""
+    """Measures chapter 14's training step on its input pipeline; `several`: many steps per call."""
     import tensorflow as tf
 
     from chapter14_word2vec import data, train
     from chapter14_word2vec.model import Word2Vec
 
-    flags, (corpus, _) = settle(OURS[name]), load(setting["text"])
+    flags, (corpus, _) = flags_of(OURS[name]), load(setting["text"])
     fast = flags.loss == "negative_sampling"
     model = Word2Vec(len(corpus.vocabulary), SIZE, small=fast)
     squares = train.make_squares(model) if flags.optimizer == "adagrad" else []
@@ -97,7 +90,7 @@ def ours(
         train.make_schedule(flags), seed=0)
     batches = iter(data.batches_of(corpus, flags))
     share = kept_share(setting["text"]) if flags.subsample else float(np.mean(corpus.tokens > 0))
-    pairs = flags.batch_size * share * PAIRS_A_WORD if fast else flags.batch_size
+    pairs = flags.batch_size * share * PAIRS_PER_WORD if fast else flags.batch_size
     number = tf.Variable(0, dtype=tf.int64)
 
     def step() -> None:
@@ -106,11 +99,11 @@ def ours(
 
     @tf.function
     def steps() -> None:
-        for _ in tf.range(STEPS_A_CALL):
+        for _ in tf.range(STEPS_PER_CALL):
             number.assign_add(1)
             train_step(*next(batches), number)
 
-    return (steps, round(STEPS_A_CALL * pairs)) if several else (step, round(pairs))
+    return (steps, round(STEPS_PER_CALL * pairs)) if several else (step, round(pairs))
 
 
 def make_gensim(text: str, seed: int) -> Any:
@@ -126,9 +119,8 @@ def make_gensim(text: str, seed: int) -> Any:
 
 
 def gensim(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
-    """Measures gensim's C code, half a million words a call."""
-    _, pieces = load(setting["text"])
-    part = pieces[:50]
+    """Measures gensim's C code, half a million words per call."""
+    part = load(setting["text"])[1][:50]
     words = sum(map(len, part))
     model = make_gensim(setting["text"], seed=1)
 
@@ -136,17 +128,17 @@ def gensim(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
         model.train(part, total_words=words, total_examples=len(part), epochs=1,
                     start_alpha=0.025, end_alpha=0.025)
 
-    return step, round(words * kept_share(setting["text"]) * PAIRS_A_WORD)
+    return step, round(words * kept_share(setting["text"]) * PAIRS_PER_WORD)
 
 
 def train_ours(text: str, name: str, seed: int) -> np.ndarray:
-    """Returns the vectors that `train.py --preset best` and some flags end with."""
+    """Trains with `--preset best` and a contender's flags; returns the vectors, one per row."""
     from chapter14_word2vec import train, vectors
 
     corpus, _ = load(text)
     changes = {"input_file": str(file(f"{text}.zip")), "vocabulary_size": TEXTS[text],
                "seed": seed, **OURS[name]}
-    flags = settle(changes)
+    flags = flags_of(changes)
     flags.max_steps = EPOCHS * len(corpus.tokens) // flags.batch_size
     with tempfile.TemporaryDirectory() as run:
         typed = {**changes, "preset": "best", "embedding_size": SIZE, "run_dir": run,
@@ -159,16 +151,19 @@ def train_ours(text: str, name: str, seed: int) -> np.ndarray:
 
 
 def train_gensim(text: str, seed: int) -> np.ndarray:
-    """Returns gensim's vectors, in the order of our vocabulary; the first is no word's."""
-    corpus, pieces = load(text)
+    """Trains with gensim; returns the vectors in the order of our vocabulary.
+
+    The first row stands for unknown words, which gensim does not train on.
+    """
+    corpus, sentences = load(text)
     model = make_gensim(text, seed + 1)
-    model.train(pieces, total_words=sum(map(len, pieces)), total_examples=len(pieces),
+    model.train(sentences, total_words=sum(map(len, sentences)), total_examples=len(sentences),
                 epochs=EPOCHS)
     return np.vstack([np.ones(SIZE, np.float32), model.wv[corpus.vocabulary[1:]]])
 
 
 def scores(text: str, name: str) -> dict[str, list[float]]:
-    """Trains one program with several seeds; returns each metric's values."""
+    """Trains one contender with `SEEDS` seeds; returns the values of each metric."""
     from chapter14_word2vec import eval, vectors
 
     vocabulary = load(text)[0].vocabulary
@@ -186,20 +181,19 @@ def scores(text: str, name: str) -> dict[str, list[float]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Drives the rounds and then the scores, or makes one measurement."""
+    """Runs the benchmark and then the scores, or one measurement."""
     argv = sys.argv[1:] if argv is None else argv
     if argv != ["--scores"]:
-        several = {f"{name}_{STEPS_A_CALL}_steps": functools.partial(ours, name=name, several=True)
-                   for name in ("ours", "book")}
-        variants = {name: functools.partial(ours, name=name) for name in OURS}
-        status = compare.run("chapter14_word2vec", "pairs/s",
-                             {**variants, **several, "gensim": gensim}, SETTINGS, argv)
+        contenders = {name: functools.partial(ours, name=name) for name in OURS}
+        for name in ("ours", "book"):
+            contenders[f"{name}_{STEPS_PER_CALL}_steps"] = functools.partial(
+                ours, name=name, several=True)
+        contenders["gensim"] = gensim
+        status = harness.run("chapter14_word2vec", "pairs/s", contenders, SETTINGS, argv)
         if argv:
             return status
-    path = compare.ROOT / "results" / "benchmarks" / "chapter14_word2vec.json"
-    result = json.loads(path.read_text(encoding="utf-8"))
-    result["quality"] = {text: {name: scores(text, name) for name in SCORED} for text in TEXTS}
-    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    harness.update_result("chapter14_word2vec", quality={
+        text: {name: scores(text, name) for name in SCORED} for text in TEXTS})
     return 0
 
 

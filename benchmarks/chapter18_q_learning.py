@@ -1,10 +1,10 @@
-"""Environment steps a second of Q-learning: ours, and the book's loop without its pauses.
+"""Environment steps per second of Q-learning: ours, and the book's loop without its pauses.
 
     python -m benchmarks.chapter18_q_learning
 
-A call is a whole training run from seed 0: a new environment (ours by `gym.make`), 200 episodes,
-ε-greedy actions, updates; nothing is drawn, logged or saved. Both draw the same random numbers and
-so make the very same steps, which is checked.
+A call is a whole training run with seed 0: a new environment (ours by `gym.make`), 200 episodes,
+ε-greedy actions, updates. Nothing is rendered, logged or saved. Both draw the same random numbers,
+so both take the same steps, which is checked.
 """
 
 import functools
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import compare
+from benchmarks import harness
 
 SETTINGS = {"plain": {"map": "plain"}, "traps": {"map": "traps"}}
 NUM_EPISODES, MAX_EPISODE_STEPS = 200, 30
@@ -25,7 +25,7 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], int], int]:
     from chapter18_q_learning import env as mazes
     from chapter18_q_learning import train
 
-    args = train.build_parser().parse_args(["--map", setting["map"]])
+    args = harness.flags(train, "book", map=setting["map"])
 
     def run() -> int:
         env, rng, num_steps = mazes.make_env(args), np.random.RandomState(0), 0
@@ -39,10 +39,10 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], int], int]:
 
 
 class Maze:
-    """What the book's class does: a grid of characters, a new one for every episode."""
+    """Represents the book's environment: a grid of characters, a new one for each episode."""
 
     def __init__(self, lines: Sequence[str]):
-        """Copies the map and finds the agent."""
+        """Copies the map and locates the agent."""
         self.grid = [list(line) for line in lines]
         self.row, self.column = next((r, c) for r, line in enumerate(lines)
                                      for c, mark in enumerate(line) if mark == "A")
@@ -72,12 +72,12 @@ class Maze:
 
 
 def original(setting: dict[str, Any]) -> tuple[Callable[[], int], int]:
-    """Measures a loop in the book's manner: the table and its rows are NumPy arrays."""
+    """Measures a loop like the book's: the Q-table and its rows are NumPy arrays."""
     return checked(functools.partial(run_original, lines_of(setting)), setting)
 
 
 def run_original(lines: Sequence[str]) -> int:
-    """Trains once; returns the steps made."""
+    """Trains once; returns the number of environment steps."""
     np.random.seed(0)  # noqa: NPY002 - as the original
     q, num_steps = np.zeros((len(lines) * len(lines[0]), 4)), 0
     for _ in range(NUM_EPISODES):
@@ -103,17 +103,21 @@ def lines_of(setting: dict[str, Any]) -> Sequence[str]:
 
 
 def checked(run: Callable[[], int], setting: dict[str, Any]) -> tuple[Callable[[], int], int]:
-    """Returns a run and its number of steps, once that is what the other contender makes too."""
+    """Returns a run and its number of steps.
+
+    Raises:
+        SystemExit: the other contender takes another number of steps.
+    """
     num_steps, expected = run(), run_original(lines_of(setting))
     if num_steps != expected:
-        raise SystemExit(f"{num_steps} steps, the original makes {expected}")
+        raise SystemExit(f"{num_steps} steps, the original takes {expected}")
     return run, num_steps
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Drives the rounds, or makes one measurement."""
+    """Runs the benchmark, or one measurement of it."""
     contenders = {"ours": ours, "original": original}
-    return compare.run("chapter18_q_learning", "steps/s", contenders, SETTINGS, argv)
+    return harness.run("chapter18_q_learning", "steps/s", contenders, SETTINGS, argv)
 
 
 if __name__ == "__main__":

@@ -1,22 +1,24 @@
-"""Steps a second of deep Q-learning: ours, and Stable-Baselines3's DQN.
+"""Steps per second of deep Q-learning: ours, and Stable-Baselines3's DQN.
 
     pip install -r requirements-benchmarks.txt
     python -m benchmarks.chapter20_dqn
 
-Whole loops count environment steps: acting, remembering, an update every 4 steps, copies to the
-target network. Updates alone count updates: a draw from the replay, gradients, Adam. Environment,
-network, batch, replay and target network are the same; Breakout's frames come of our wrapper on
-both sides. Nothing is logged or saved. `ours_xla` is ours with `--jit_compile`.
+The whole loop is measured in environment steps: acting, storing transitions, an update every 4
+steps, copying weights to the target network. Updates alone are measured in updates: sampling from
+the replay memory, gradients, Adam. Environment, network, batch size, replay memory and target
+network are the same; both preprocess Breakout's frames with our wrapper. Nothing is logged or
+saved. `ours_xla` is ours with `--jit_compile`.
 """
 
 import argparse
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks import compare
+from benchmarks import harness
 
-CARTPOLE = {"preset": "demo", "steps_a_call": 400, "updates_a_call": 100}
-BREAKOUT = {"preset": "breakout", "steps_a_call": 80, "updates_a_call": 20}
+CARTPOLE = {"preset": "demo", "steps_per_call": 400, "updates_per_call": 100}
+BREAKOUT = {"preset": "breakout", "steps_per_call": 80, "updates_per_call": 20}
 SETTINGS = {
     "CartPole, whole loop": {**CARTPOLE, "updates_alone": False},
     "CartPole, updates alone": {**CARTPOLE, "updates_alone": True},
@@ -26,13 +28,12 @@ SETTINGS = {
 CAPACITY, LEARN_START, TRAIN_FREQ, TARGET_FREQ, EPSILON = 10_000, 300, 4, 200, 0.02
 
 
-def settle(setting: dict[str, Any]) -> argparse.Namespace:
-    """Returns all flags of a run of ours."""
+def flags_of(setting: dict[str, Any]) -> argparse.Namespace:
+    """Returns the flags that both contenders train with."""
     from chapter20_dqn import flags, train
 
-    args = train.build_parser().parse_args([])
-    vars(args).update(
-        train.PRESETS[setting["preset"]], scale=1, memory_size=CAPACITY, t_train_freq=TRAIN_FREQ,
+    args = harness.flags(
+        train, setting["preset"], scale=1, memory_size=CAPACITY, t_train_freq=TRAIN_FREQ,
         t_target_q_update_freq=TARGET_FREQ, ep_start=EPSILON, ep_end=EPSILON, double_q=False,
         n_step=1, num_envs=1, max_r=1.0)
     if setting["preset"] == "breakout":
@@ -41,13 +42,13 @@ def settle(setting: dict[str, Any]) -> argparse.Namespace:
 
 
 def ours(setting: dict[str, Any], jit_compile: bool = False) -> tuple[Callable[[], Any], int]:
-    """Measures chapter 20's own functions, in a loop like its own."""
+    """Measures chapter 20's functions in a loop like that of its train.py."""
     from chapter20_dqn import data, train
     from chapter20_dqn.agent import make_agent
     from chapter20_dqn.inference import build_network
     from chapter20_dqn.model import make_q_function
 
-    args = settle(setting)
+    args = flags_of(setting)
     args.jit_compile = jit_compile
     env = data.make_env(args)
     online, target = build_network(args, env), build_network(args, env)
@@ -63,7 +64,7 @@ def ours(setting: dict[str, Any], jit_compile: bool = False) -> tuple[Callable[[
         train.act(agent, q_values, train.epsilon_at(done, args), args)
 
     def steps() -> None:
-        for _ in range(setting["steps_a_call"]):
+        for _ in range(setting["steps_per_call"]):
             act()
             if done % TRAIN_FREQ == 0:
                 optimizer.learning_rate = train.learning_rate_at(done, args)
@@ -78,14 +79,9 @@ def ours(setting: dict[str, Any], jit_compile: bool = False) -> tuple[Callable[[
     while done < LEARN_START:
         act()
     if not setting["updates_alone"]:
-        return steps, setting["steps_a_call"]
-    args.gradient_steps = setting["updates_a_call"]
+        return steps, setting["steps_per_call"]
+    args.gradient_steps = setting["updates_per_call"]
     return updates, args.gradient_steps
-
-
-def ours_xla(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
-    """Measures the same with `--jit_compile`."""
-    return ours(setting, jit_compile=True)
 
 
 def stable_baselines3(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
@@ -95,7 +91,7 @@ def stable_baselines3(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
 
     from chapter20_dqn import data
 
-    args = settle(setting)
+    args = flags_of(setting)
     env = data.make_env(args)
     policy, options = "MlpPolicy", {"net_arch": args.mlp_units}
     if setting["preset"] == "breakout":
@@ -108,20 +104,21 @@ def stable_baselines3(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
     model.learn(LEARN_START, log_interval=None)
 
     def steps() -> None:
-        model.learn(setting["steps_a_call"], log_interval=None, reset_num_timesteps=False)
+        model.learn(setting["steps_per_call"], log_interval=None, reset_num_timesteps=False)
 
     def updates() -> None:
-        model.train(setting["updates_a_call"], args.batch_size)
+        model.train(setting["updates_per_call"], args.batch_size)
 
     if setting["updates_alone"]:
-        return updates, setting["updates_a_call"]
-    return steps, setting["steps_a_call"]
+        return updates, setting["updates_per_call"]
+    return steps, setting["steps_per_call"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Drives the rounds, or makes one measurement."""
-    contenders = {"ours": ours, "ours_xla": ours_xla, "stable_baselines3": stable_baselines3}
-    return compare.run("chapter20_dqn", "steps/s", contenders, SETTINGS, argv)
+    """Runs the benchmark, or one measurement of it."""
+    contenders = {"ours": ours, "ours_xla": functools.partial(ours, jit_compile=True),
+                  "stable_baselines3": stable_baselines3}
+    return harness.run("chapter20_dqn", "steps/s", contenders, SETTINGS, argv)
 
 
 if __name__ == "__main__":

@@ -1,34 +1,25 @@
-"""Environment steps a second of PPO's training: ours, and Stable-Baselines3's.
+"""Environment steps per second of PPO: ours, and Stable-Baselines3's.
 
     pip install -r requirements-benchmarks.txt
     python -m benchmarks.chapter21_policy_gradient
 
-The whole loop is counted: acting, advantages, all gradient steps. Both have the same environments,
-networks of two hidden layers of 64 tanh, optimizer, steps, epochs and minibatches, and one thread
-each; neither logs or saves.
+The whole loop is measured: acting, advantages, all gradient steps. Environments, networks (two
+hidden layers of 64 tanh units), optimizer, steps, epochs and minibatches are the same. Each uses
+one thread; nothing is logged or saved.
 """
 
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks import compare
+from benchmarks import harness
 
-UPDATES = 4  # a call
+UPDATES = 4  # per call
 SETTINGS = {"CartPole-v1, 8×32 steps, 20 epochs": {"preset": "demo"}}
 
 
-def flags_of(setting: dict[str, Any]) -> Any:
-    """Returns the flags of a preset."""
-    from chapter21_policy_gradient import train_ppo
-
-    preset = train_ppo.PRESETS[setting["preset"]]
-    return train_ppo.build_parser().parse_args(
-        [word for flag, value in preset.items() for word in (f"--{flag}", str(value))])
-
-
 def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
-    """Measures the chapter's own update."""
+    """Measures chapter 21's update, with a constant learning rate."""
     import tensorflow as tf
 
     from chapter21_policy_gradient import data, train_ppo
@@ -37,8 +28,7 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    args = flags_of(setting)
-    args.anneal_steps = None
+    args = harness.flags(train_ppo, setting["preset"], anneal_steps=None)
     envs = [data.make_env(args.env_name, boxes=True) for _ in range(args.num_envs)]
     policy, critic = build_networks(envs[0], args.hidden_size, args.seed)
     learn = train_ppo.make_learner(
@@ -59,8 +49,10 @@ def stable_baselines3(setting: dict[str, Any]) -> tuple[Callable[[], None], int]
     from stable_baselines3 import PPO
     from stable_baselines3.common.env_util import make_vec_env
 
+    from chapter21_policy_gradient import train_ppo
+
     torch.set_num_threads(1)
-    args = flags_of(setting)
+    args = harness.flags(train_ppo, setting["preset"])
     model = PPO(
         "MlpPolicy", make_vec_env(args.env_name, args.num_envs, seed=0), device="cpu", seed=0,
         n_steps=args.num_steps, batch_size=args.minibatch_size, n_epochs=args.update_epochs,
@@ -71,9 +63,9 @@ def stable_baselines3(setting: dict[str, Any]) -> tuple[Callable[[], None], int]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Drives the rounds, or makes one measurement."""
+    """Runs the benchmark, or one measurement of it."""
     contenders = {"ours": ours, "stable_baselines3": stable_baselines3}
-    return compare.run("chapter21_policy_gradient", "steps/s", contenders, SETTINGS, argv)
+    return harness.run("chapter21_policy_gradient", "steps/s", contenders, SETTINGS, argv)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
-"""Do the word vectors of chapter 14 help chapters 12 and 13, as the book says (section 14.3.6)?
+"""Measures whether chapter 14's word vectors help chapters 12 and 13, as the book says (14.3.6).
 
     DL21_DATA=FOLDER python -m benchmarks.word_vectors
 
-Vectors of `--preset best` on some books are the start of a network that classifies sentences, and
-of one that writes an encyclopedia word by word; they are trained on with the rest, or frozen. What
-is counted are the updates until the validation loss is as low as it ever gets from vectors drawn
-at random. Writes results/chapter14_word2vec/transfer.json, which that chapter's README shows.
+Vectors trained with `--preset best` on public-domain books initialize the embedding of a sentence
+classifier and of a word-level language model of an encyclopedia, where they are fine-tuned or
+frozen. The measure is the number of updates until the validation loss reaches the minimum that a
+randomly initialized embedding attains. Writes results/chapter14_word2vec/transfer.json, which that
+chapter's README shows.
 """
 
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -20,10 +19,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from benchmarks import harness
 from common import files, results
 from common.monitor import read_curve
 
-ROOT = Path(__file__).resolve().parent.parent
 SEEDS, SIZE = 3, 128
 CLASSIFIER = ["--preset", "sst2", "--eval_every", "50"]
 WRITER = ["--level", "word", "--max_vocab", "3000", "--use_embedding", "--num_seqs", "16",
@@ -32,33 +31,26 @@ WRITER = ["--level", "word", "--max_vocab", "3000", "--use_embedding", "--num_se
 STARTS = ("random", "vectors", "frozen vectors")
 
 
-def tasks(data: Path, folder: Path) -> dict[str, tuple[str, list[str]]]:
-    """Returns the chapter and the flags of each task; unpacks the encyclopedia into a folder."""
+def tasks(data: Path, folder: Path) -> dict[str, tuple[str, str, list[str]]]:
+    """Returns chapter, script and flags of each task; extracts the encyclopedia to a folder."""
     text = folder / "enwiki.txt"
     with zipfile.ZipFile(data / "word2vec" / "text8_enwiki.zip") as archive:
         text.write_bytes(archive.read("text8"))
     sentences = data / "text_classification" / "sst2"
     return {
-        "sst2": ("chapter13_sequence_classification", [*CLASSIFIER, "--data_dir", str(sentences)]),
-        "enwiki": ("chapter12_char_rnn", [*WRITER, "--input_file", str(text)]),
+        "sst2": ("chapter13_sequence_classification", "train_texts.py",
+                 [*CLASSIFIER, "--data_dir", str(sentences)]),
+        "enwiki": ("chapter12_char_rnn", "train.py", [*WRITER, "--input_file", str(text)]),
     }
 
 
 def run(chapter: str, script: str, argv: list[str], runs: Path) -> None:
-    """Runs a script of a chapter as its user would.
-
-    Raises:
-        SystemExit: it has failed.
-    """
-    done = subprocess.run([sys.executable, script, *argv], cwd=ROOT / chapter, text=True,
-                          env=os.environ | {"DL21_RUNS": str(runs)}, capture_output=True,
-                          check=False)
-    if done.returncode:
-        raise SystemExit(f"{chapter}/{script} {' '.join(argv)} failed:\n{done.stderr[-2000:]}")
+    """Runs a script of a chapter as a user would."""
+    harness.execute([sys.executable, script, *argv], harness.ROOT / chapter, DL21_RUNS=str(runs))
 
 
 def learn_vectors(data: Path, runs: Path) -> Path:
-    """Trains chapter 14's network on the books; returns the file of its vectors."""
+    """Trains chapter 14's model on the books; returns the file of its vectors."""
     chapter, text = "chapter14_word2vec", data / "word2vec" / "text8_books.zip"
     run(chapter, "train.py", ["--preset", "best", "--input_file", str(text), "--vocabulary_size",
                               "20000", "--embedding_size", str(SIZE), "--name", "books"], runs)
@@ -66,18 +58,20 @@ def learn_vectors(data: Path, runs: Path) -> Path:
     return runs / chapter / "books" / "export" / "vectors.txt"
 
 
-def curve(chapter: str, flags: list[str], name: str, runs: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Trains a network; returns the steps of its validations, and their losses."""
-    run(chapter, "train.py", [*flags, "--embedding_size", str(SIZE), "--name", name], runs)
+def curve(
+    chapter: str, script: str, flags: list[str], name: str, runs: Path
+) -> tuple[np.ndarray, np.ndarray]:
+    """Trains a network; returns the steps and the losses of its validations."""
+    run(chapter, script, [*flags, "--embedding_size", str(SIZE), "--name", name], runs)
     return read_curve(runs / chapter / name, "val", "loss")
 
 
 def compare(task: str, curves: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -> list[Any]:
-    """Returns a row for each start.
+    """Returns one row per initialization.
 
     Args:
-        task: its name.
-        curves: of each start, in the order of the seeds.
+        task: name of the task.
+        curves: steps and losses of each initialization, in the order of the seeds.
     """
     goals = [losses.min() for _, losses in curves["random"]]
     rows = []
@@ -93,22 +87,21 @@ def compare(task: str, curves: dict[str, list[tuple[np.ndarray, np.ndarray]]]) -
 
 
 def main() -> int:
-    """Runs everything and writes the rows."""
-    if not (data := os.environ.get("DL21_DATA")):
-        raise SystemExit("set DL21_DATA to the folder that holds word2vec and text_classification")
+    """Trains all networks and writes the rows."""
+    data = harness.data_folder()
     rows: list[Any] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        vectors = ["--embedding_file", str(learn_vectors(Path(data), folder))]
+        vectors = ["--embedding_file", str(learn_vectors(data, folder))]
         options = dict(zip(STARTS, ([], vectors, [*vectors, "--freeze_embedding"]), strict=True))
-        todo = tasks(Path(data), folder)
+        todo = tasks(data, folder)
         bar = tqdm(total=len(todo) * len(options) * SEEDS, unit="run")
-        for number, (task, (chapter, flags)) in enumerate(todo.items()):
+        for number, (task, (chapter, script, flags)) in enumerate(todo.items()):
             curves: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
             for start, added in options.items():
                 for seed in range(SEEDS):
                     curves.setdefault(start, []).append(curve(
-                        chapter, [*flags, *added, "--seed", str(seed)],
+                        chapter, script, [*flags, *added, "--seed", str(seed)],
                         f"{number}-{start}-{seed}".replace(" ", "-"), folder))
                     bar.update()
             rows += compare(task, curves)
@@ -116,7 +109,7 @@ def main() -> int:
         print(row)
     path = results.RESULTS / "chapter14_word2vec" / "transfer.json"
     files.write_json(path, {"command": "python -m benchmarks.word_vectors", "rows": rows}
-                      | results.provenance())
+                     | results.provenance())
     return 0
 
 

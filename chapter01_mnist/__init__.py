@@ -1,1 +1,1 @@
-"""Chapter 1: handwritten digits, by softmax regression and by a convolutional network."""
+"""Chapter 1: classifying handwritten digits by softmax regression and convolutional networks."""

@@ -1,10 +1,10 @@
-"""The small numbers that two books begin with, computed by TensorFlow and checked.
+"""Computes the introductory examples of two books with TensorFlow and checks the values.
 
     python basics.py
 
-Section 1.2 of the book (softmax, cross-entropy, one-hot labels), and of the PyTorch book:
-gradients, losses, convolutions, pooling and a straight line found by gradient descent. Each line
-shows the expression and its value; a wrong value stops the script.
+From this book: one-hot labels (section 1.1.3), softmax and cross-entropy (section 1.2.1). From a
+book on PyTorch: gradients, losses, convolutions, pooling, and a linear fit by gradient descent.
+Each line shows an expression and its value; a wrong value stops the script.
 """
 
 from collections.abc import Sequence
@@ -14,31 +14,33 @@ import numpy as np
 import tensorflow as tf
 
 from common import cli
+from common.errors import exit_status
 
 
 def check(what: str, found: tf.Tensor, expected: object) -> None:
-    """Prints a value and asserts that it is the expected one, to 1e-5."""
+    """Prints a value and asserts that it equals the expected one to 1e-5."""
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5, err_msg=what)
     print(f"{what:58} {np.array2string(np.asarray(found), precision=4, separator=', ')}")
 
 
 def softmax_and_cross_entropy() -> None:
-    """Section 1.2.1: from scores to probabilities to a loss."""
+    """From logits to probabilities to a loss (book, section 1.2.1)."""
     logits = tf.constant([[1.0, 2.0, 3.0]])
     probabilities = tf.exp(logits) / tf.reduce_sum(tf.exp(logits))
     check("softmax of 1, 2, 3", probabilities[0], [0.09003057, 0.24472847, 0.66524096])
-    check("the library's softmax", tf.nn.softmax(logits)[0], probabilities[0])
+    check("tf.nn.softmax of the same", tf.nn.softmax(logits)[0], probabilities[0])
     one_hot = tf.one_hot([2], 3)
-    check("label 2, one-hot", one_hot[0], [0, 0, 1])
+    check("one-hot vector of label 2", one_hot[0], [0, 0, 1])
     by_hand = -tf.reduce_sum(one_hot * tf.math.log(probabilities), axis=1)
-    check("cross-entropy by hand", by_hand, [0.40760596])
+    check("cross-entropy, written out", by_hand, [0.40760596])
     library = tf.nn.softmax_cross_entropy_with_logits(one_hot, logits)
-    check("the library's cross-entropy", library, by_hand)
-    check("ten equal scores cost ln 10", -tf.math.log(tf.nn.softmax(tf.zeros(10)))[0], np.log(10))
+    check("tf.nn.softmax_cross_entropy_with_logits", library, by_hand)
+    equal = tf.nn.softmax(tf.zeros(10))
+    check("cross-entropy of ten equal logits: ln 10", -tf.math.log(equal)[0], np.log(10))
 
 
 def gradients() -> None:
-    """d/dx of mean(3 (x + 2)²) at ones: 6 · 3 / 4."""
+    """The gradient of mean(3 (x + 2)²) at ones: 6 · 3 / 4."""
     x = tf.Variable(tf.ones((2, 2)))
     with tf.GradientTape() as tape:
         y = tf.reduce_mean(3 * (x + 2) ** 2)
@@ -47,66 +49,66 @@ def gradients() -> None:
 
 
 def losses() -> None:
-    """Three distances between a prediction of ones and the target 0, 1, 2, 3."""
+    """Losses of a prediction of ones and the targets 0, 1, 2, 3."""
     prediction, target = tf.ones((2, 2)), tf.constant([[0.0, 1.0], [2.0, 3.0]])
     difference = tf.abs(prediction - target)
-    check("L1: mean |difference|", tf.reduce_mean(difference), 1.0)
+    check("L1 loss: mean |difference|", tf.reduce_mean(difference), 1.0)
     smooth = tf.where(difference < 1, 0.5 * difference**2, difference - 0.5)
-    check("smooth L1", tf.reduce_mean(smooth), 0.625)
-    check("Keras' Huber is the same", keras.losses.Huber()(target, prediction), 0.625)
+    check("smooth L1 loss", tf.reduce_mean(smooth), 0.625)
+    check("keras.losses.Huber of the same", keras.losses.Huber()(target, prediction), 0.625)
     check("mean squared error", tf.reduce_mean(difference**2), 1.5)
 
 
 def convolutions() -> None:
-    """Convolutions and pooling on numbers that can be followed by hand."""
+    """Convolutions and pooling that can be checked by hand."""
     kernel = tf.reshape([0.1, 0.2, 0.3, 0.4], (2, 2, 1, 1))
     image = tf.ones((1, 4, 4, 1))
     check("conv2d of ones(4, 4) with .1 .2 .3 .4",
           tf.nn.conv2d(image, kernel, 1, "VALID")[0, ..., 0], np.ones((3, 3)))
     line = tf.reshape(tf.range(16.0), (1, 16, 1))
     kernel = tf.reshape([0.1, 0.2, 0.3], (3, 1, 1))
-    check("conv1d of 0 … 15 with .1 .2 .3 begins",
+    check("conv1d of 0 … 15 with .1 .2 .3, first two values",
           tf.nn.conv1d(line, kernel, 1, "VALID")[0, :2, 0], [0.8, 1.4])
     channels = tf.transpose(tf.reshape(tf.range(16.0), (1, 2, 8)), (0, 2, 1))  # (1, 8, 2)
     kernel = tf.transpose(tf.constant([[[0.1, 0.2, 0.3], [1.0, 1.0, 1.0]]]), (2, 1, 0))
-    check("two channels, kernels .1 .2 .3 and 1 1 1, begin",
+    check("two channels with .1 .2 .3 and 1 1 1, first two values",
           tf.nn.conv1d(channels, kernel, 1, "VALID")[0, :2, 0], [27.8, 31.4])
     image = tf.reshape(tf.range(20.0), (1, 4, 5, 1))
-    check("2x2 max-pooling of 0 … 19 as 4x5",
+    check("2x2 max pooling of 0 … 19, shape 4x5",
           tf.nn.max_pool2d(image, 2, 2, "VALID")[0, ..., 0], [[6, 8], [16, 18]])
 
 
 def straight_line() -> None:
-    """Finds y = 0.5 x in noise by gradient descent."""
+    """Linear regression on noisy samples of y = 0.5 x by gradient descent."""
     rng = np.random.default_rng(0)
     x = tf.constant(rng.uniform(-1, 1, 200), tf.float32)
     y = 0.5 * x + tf.constant(rng.normal(0, 0.05, 200), tf.float32)
-    slope, offset = tf.Variable(0.0), tf.Variable(0.0)
+    slope, intercept = tf.Variable(0.0), tf.Variable(0.0)
     for _ in range(200):
         with tf.GradientTape() as tape:
-            error = tf.reduce_mean((slope * x + offset - y) ** 2)
-        for variable, gradient in zip((slope, offset), tape.gradient(error, (slope, offset)),
-                                      strict=True):
-            variable.assign_sub(0.5 * gradient)
+            error = tf.reduce_mean((slope * x + intercept - y) ** 2)
+        slope_gradient, intercept_gradient = tape.gradient(error, (slope, intercept))
+        slope.assign_sub(0.5 * slope_gradient)
+        intercept.assign_sub(0.5 * intercept_gradient)
     fitted = np.polyfit(x.numpy(), y.numpy(), 1)
-    check("slope and offset after 200 steps; least squares agrees", [slope, offset], fitted)
+    check("slope and intercept after 200 steps, as least squares", [slope, intercept], fitted)
     assert abs(float(slope) - 0.5) < 0.02
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.build_parser(__doc__, "basics.py")
+    return cli.Parser(__file__, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs all of them; returns the exit status."""
+    """Runs all examples; returns the exit status."""
     def show() -> None:
         build_parser().parse_args(argv)
         for part in (softmax_and_cross_entropy, gradients, losses, convolutions, straight_line):
             print(f"\n{part.__doc__}")
             part()
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Handwritten digits: where they come from, their splits, their batches.
+"""Handwritten digits: sources, splits and batches.
 
-    python data.py                                      # the digits that come with scikit-learn
+    python data.py                                      # the digits included in scikit-learn
     python data.py --dataset mnist --data_dir FOLDER    # the four idx files, plain or .gz
 
-Prints the shapes of the splits and draws one batch as text.
+Prints the shapes of the splits, and one batch as text.
 """
 
 import argparse
@@ -17,12 +17,12 @@ import numpy as np
 import sklearn.datasets
 import tensorflow as tf
 
-from common import cli, inputs, rundir
-from common.errors import UserError
+from common import cli, files, inputs
+from common.errors import UserError, exit_status
 
 SIZE = 28
 NUM_CLASSES = 10
-VALIDATION = 5000  # book, section 1.1: the first 5,000 of the training file
+VALIDATION = 5000  # book, section 1.1.1: the first 5,000 of the training file
 MAX_SHIFT, MAX_ROTATION, MAX_ZOOM = 2.0, 0.15, 0.1  # pixels, radians, relative
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
          "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -31,17 +31,17 @@ GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Sh
             "Bag", "Ankle boot")
 
 
-def idx_files(mirrors: tuple[str, ...], *digests: str) -> tuple[inputs.File, ...]:
-    """Returns the four files of a set, as its publisher zips them, in the order of FILES."""
+def idx_files(mirrors: tuple[str, ...], *digests: str) -> tuple[files.File, ...]:
+    """Returns the four gzipped files of a data set, in the order of FILES."""
     return tuple(
-        inputs.File(f"{name}.gz", digest, tuple(f"{mirror}{name}.gz" for mirror in mirrors))
+        files.File(f"{name}.gz", digest, tuple(f"{mirror}{name}.gz" for mirror in mirrors))
         for name, digest in zip(FILES, digests, strict=True)
     )
 
 
-OFFLINE = {"digits": "1,797 real digits of 8x8 that come with scikit-learn, drawn large"}
+OFFLINE = {"digits": "scikit-learn's 1,797 real handwritten digits (8x8), resized to 28x28"}
 SOURCES = {
-    "mnist": inputs.Source(
+    "mnist": files.Source(
         "MNIST (LeCun et al. 1998): 60,000 + 10,000 digits of 28x28, 11.6 MB; CC BY-SA 3.0",
         idx_files(
             ("https://storage.googleapis.com/cvdf-datasets/mnist/",
@@ -52,7 +52,7 @@ SOURCES = {
             "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
         ),
     ),
-    "fashion_mnist": inputs.Source(
+    "fashion_mnist": files.Source(
         "Fashion-MNIST (Xiao et al. 2017): 60,000 + 10,000 garments of 28x28, 30.9 MB; MIT",
         idx_files(
             ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
@@ -66,7 +66,12 @@ SOURCES = {
 
 
 class Split(NamedTuple):
-    """Pictures, uint8 of shape (count, 28, 28) with light ink on 0, and labels, int64 (count,)."""
+    """Images and labels of a split.
+
+    Attributes:
+        images: uint8 of shape (examples, 28, 28), light ink on 0.
+        labels: int64 of shape (examples,).
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -76,12 +81,12 @@ def read_idx(path: Path) -> np.ndarray:
     """Reads an idx file (the format of MNIST), plain or gzipped.
 
     Returns:
-        uint8 of the shape that the file's header gives.
+        uint8 of the shape given in the header.
 
     Raises:
-        UserError: the file is cut off, damaged, or not idx.
+        UserError: the file is truncated, damaged, or not in idx format.
     """
-    hint = "download it again; idx files come plain or as .gz"
+    hint = "download it again; idx files may be plain or .gz"
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, OSError, zlib.error) as error:
@@ -92,46 +97,46 @@ def read_idx(path: Path) -> np.ndarray:
     shape = np.frombuffer(raw, ">u4", num_axes, 4)
     expected, found = int(np.prod(shape, dtype=np.int64)), len(raw) - 4 - 4 * num_axes
     if expected != found:
-        raise UserError(f"{path} should hold {expected} bytes of data, it holds {found}", hint)
+        raise UserError(f"{path} has {found} bytes of data, expected {expected}", hint)
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * num_axes).reshape(shape)
 
 
 def load_idx(folder: Path, dataset: str) -> dict[str, Split]:
-    """Loads a set from its four idx files, which are fetched if the folder has none of them.
+    """Loads a data set from its four idx files, which are downloaded if the folder has none.
 
     Raises:
-        UserError: files are missing or do not fit each other.
+        UserError: files are missing or do not match each other.
     """
     present = {name: next((folder / file for file in (name, f"{name}.gz")
                            if (folder / file).is_file()), None) for name in FILES}
     if not any(present.values()):
         for name, file in zip(FILES, SOURCES[dataset].files, strict=True):
-            present[name] = inputs.fetch(folder / file.name, file.urls, file.sha256)
+            present[name] = files.fetch(folder / file.name, file.urls, file.sha256)
     if missing := [name for name, path in present.items() if path is None]:
-        raise UserError(f"{folder} lacks {', '.join(missing)}", "put all four idx files there")
+        raise UserError(f"{folder} has no {', '.join(missing)}", "put all four idx files there")
     arrays = [read_idx(path) for path in present.values()]
     pairs = {"train": arrays[:2], "test": arrays[2:]}
     for name, (images, labels) in pairs.items():
         if images.shape != (len(labels), SIZE, SIZE) or labels.ndim != 1:
             raise UserError(
-                f"the {name} files of {folder} do not fit: images {images.shape}, "
+                f"the {name} files of {folder} do not match: images {images.shape}, "
                 f"labels {labels.shape}", "take both files from the same source")
         if len(labels) and labels.max() >= NUM_CLASSES:
-            raise UserError(f"{folder} has a {name} label {labels.max()}", "labels go from 0 to 9")
+            raise UserError(f"{folder} has a {name} label {labels.max()}", "labels are 0 to 9")
     return _split({name: Split(x, y.astype(np.int64)) for name, (x, y) in pairs.items()})
 
 
 def load_tfds(dataset: str, data_dir: str | Path) -> dict[str, Split]:
-    """Loads a set through tensorflow-datasets, whose order of the pictures is its own."""
+    """Loads a data set through tensorflow-datasets, which orders the images differently."""
     def load(split: str) -> Split:
-        part = inputs.load_tfds(dataset, split, str(data_dir), "give the idx files in --data_dir")
+        part = files.load_tfds(dataset, split, str(data_dir), "put the idx files into --data_dir")
         return Split(part["image"][..., 0], part["label"])
 
     return _split({name: load(name) for name in ("train", "test")})
 
 
 def _split(parts: dict[str, Split]) -> dict[str, Split]:
-    """Takes the validation pictures from the front of the training pictures."""
+    """Splits the validation images off the front of the training images."""
     images, labels = parts["train"].images, parts["train"].labels
     count = min(VALIDATION, len(labels) // 5)
     return {
@@ -142,21 +147,21 @@ def _split(parts: dict[str, Split]) -> dict[str, Split]:
 
 
 def load_digits() -> dict[str, Split]:
-    """Loads scikit-learn's 1,797 real digits (8x8), drawn large like MNIST's: 20x20 inside 28x28.
+    """Loads scikit-learn's 1,797 digits (8x8), resized to 20x20 inside 28x28 as in MNIST.
 
-    In a fixed random order, 1,197 to train on, 300 to validate and 300 to test.
+    Their order is random but fixed: 1,197 for training, 300 for validation, 300 for testing.
     """
     bunch = sklearn.datasets.load_digits()
     order = np.random.default_rng(0).permutation(len(bunch.target))
     large = tf.image.resize(bunch.images[order][..., None] * (255 / 16), (20, 20), "bicubic")
     images = np.pad(np.clip(large[..., 0], 0, 255).astype(np.uint8), ((0, 0), (4, 4), (4, 4)))
     labels = bunch.target[order].astype(np.int64)
-    borders = {"test": slice(0, 300), "validation": slice(300, 600), "train": slice(600, None)}
-    return {name: Split(images[part], labels[part]) for name, part in borders.items()}
+    parts = {"test": slice(0, 300), "validation": slice(300, 600), "train": slice(600, None)}
+    return {name: Split(images[part], labels[part]) for name, part in parts.items()}
 
 
 def load(dataset: str, data_dir: str | Path, use_tfds: bool = False) -> dict[str, Split]:
-    """Returns the splits "train", "validation" and "test" of a set."""
+    """Returns the splits "train", "validation" and "test" of a data set."""
     if dataset == "digits":
         return load_digits()
     if use_tfds:
@@ -165,8 +170,8 @@ def load(dataset: str, data_dir: str | Path, use_tfds: bool = False) -> dict[str
 
 
 def digest(splits: dict[str, Split]) -> str:
-    """Returns the sha256 of all pictures and labels."""
-    return rundir.sha256(*(array for split in splits.values() for array in split))
+    """Returns the sha256 of all images and labels."""
+    return files.sha256(*(array for split in splits.values() for array in split))
 
 
 def label_names(dataset: str) -> tuple[str, ...]:
@@ -175,16 +180,19 @@ def label_names(dataset: str) -> tuple[str, ...]:
 
 
 def scale(images: tf.Tensor) -> tf.Tensor:
-    """Turns uint8 pictures (count, 28, 28) into float32 (count, 28, 28, 1) in [0, 1]."""
+    """Converts uint8 images (batch, 28, 28) to float32 (batch, 28, 28, 1) in [0, 1]."""
     return tf.cast(images, tf.float32)[..., None] / 255.0
 
 
 def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Rotates, zooms and shifts each picture a little, all in one call for the batch.
+    """Rotates, zooms and shifts each image slightly and at random, all in one call.
 
     Args:
-        images: float32 of shape (count, 28, 28, 1).
-        seed: int64 of shape (2,): the same seed gives the same pictures.
+        images: float32 of shape (batch, 28, 28, 1).
+        seed: int64 of shape (2,); the same seed gives the same result.
+
+    Returns:
+        Images of the same shape and range.
     """
     angle, zoom, x, y = tf.unstack(tf.random.stateless_uniform((4, len(images)), seed, -1, 1))
     angle, zoom = MAX_ROTATION * angle, 1 + MAX_ZOOM * zoom
@@ -192,7 +200,7 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     left = centre - (cosine * (centre + MAX_SHIFT * x) - sine * (centre + MAX_SHIFT * y))
     top = centre - (sine * (centre + MAX_SHIFT * x) + cosine * (centre + MAX_SHIFT * y))
     zeros = tf.zeros_like(angle)
-    # Where pixel (x, y) of the result comes from: (a x + b y + c, d x + e y + f).
+    # Pixel (x, y) of the result is pixel (a x + b y + c, d x + e y + f) of the input.
     transforms = tf.stack([cosine, -sine, left, sine, cosine, top, zeros, zeros], axis=1)
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=images, transforms=transforms, output_shape=(SIZE, SIZE), fill_value=0.0,
@@ -203,7 +211,7 @@ def augment(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 def training_batches(
     split: Split, batch_size: int, seed: int, start_step: int = 0, augmented: bool = False
 ) -> tf.data.Dataset:
-    """Makes the endless shuffled stream; batch k is a pure function of (seed, k).
+    """Returns the endless stream of shuffled batches; batch k is a pure function of (seed, k).
 
     Returns:
         Elements `(images, labels)`: float32 (batch_size, 28, 28, 1) in [0, 1], int64 (batch_size,).
@@ -221,30 +229,30 @@ def training_batches(
 
 
 def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
-    """Makes the stream that shows each picture exactly once, in order."""
-    pictures = tf.data.Dataset.from_tensor_slices(tuple(split))
-    return inputs.finish(pictures.batch(batch_size).map(lambda x, y: (scale(x), y)))
+    """Returns a stream with each image exactly once, in order."""
+    examples = tf.data.Dataset.from_tensor_slices(tuple(split))
+    return inputs.finish(examples.batch(batch_size).map(lambda x, y: (scale(x), y)))
 
 
-def prepare_picture(picture: tf.Tensor, centre: bool) -> tf.Tensor:
-    """Makes any picture look like one of the training set.
+def prepare_image(image: tf.Tensor, centre: bool) -> tf.Tensor:
+    """Converts any greyscale image to the form of the training images.
 
-    Dark ink on light ground is inverted. A digit is cut out, fitted into 20x20 and put into 28x28
-    with its centre of mass in the middle, which is how MNIST was made; other things are fitted
-    into the 28x28 whole.
+    Dark ink on a light background is inverted. With `centre` the ink is cropped, resized to fit
+    20x20 and placed in 28x28 by its centre of mass, as MNIST was made. Without it, the whole image
+    is resized to fit 28x28.
 
     Args:
-        picture: of shape (height, width), any size, in [0, 255].
-        centre: cut out and centre, or not.
+        image: of shape (height, width), any size, in [0, 255].
+        centre: whether to crop and centre the ink.
 
     Returns:
         uint8 of shape (28, 28).
     """
-    ink = tf.cast(picture, tf.float32)
+    ink = tf.cast(image, tf.float32)
     border = tf.concat([ink[0], ink[-1], ink[:, 0], ink[:, -1]], axis=0)
     ink = tf.where(tf.reduce_mean(border) > 127.5, 255.0 - ink, ink)
     if centre:
-        marks = tf.where(ink > 0.3 * tf.reduce_max(ink))  # (count, 2) rows and columns with ink
+        marks = tf.where(ink > 0.3 * tf.reduce_max(ink))  # (count, 2), rows and columns of ink
         marks = tf.cond(tf.size(marks) > 0, lambda: marks, lambda: tf.zeros((1, 2), tf.int64))
         (top, left), (bottom, right) = (tf.unstack(f(marks, axis=0)) for f in
                                         (tf.reduce_min, tf.reduce_max))
@@ -267,50 +275,50 @@ def prepare_picture(picture: tf.Tensor, centre: bool) -> tf.Tensor:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which set is read and from where."""
+    """Adds the flags that select a data set and its folder."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", choices=[*OFFLINE, *SOURCES], default="digits",
-                       help="digits: scikit-learn's 1,797, offline; others: four idx files")
-    group.add_argument("--data_dir", type=cli.path, help="folder of the idx files, fetched to it "
-                       "if absent (default: data/<dataset> in the repository)")
+                       help="digits: scikit-learn's 1,797, offline; others: from four idx files")
+    group.add_argument("--data_dir", type=cli.path, help="folder of the idx files, downloaded "
+                       "there if missing (default: data/<dataset> in the repository)")
     group.add_argument("--tfds", action=argparse.BooleanOptionalAction, default=False,
-                       help="read the set through tensorflow-datasets, from --data_dir")
+                       help="read the data set through tensorflow-datasets, from --data_dir")
 
 
-def load_flags(flags: argparse.Namespace) -> dict[str, Split]:
-    """Loads what the flags of `add_flags` mean.
+def load_from_flags(flags: argparse.Namespace) -> dict[str, Split]:
+    """Loads the data set that the flags of `add_flags` select.
 
     Raises:
-        UserError: the set cannot be read, or has no use for a folder.
+        UserError: the data set cannot be read, or a folder is given for one that needs none.
     """
     if flags.dataset in OFFLINE and (flags.data_dir or flags.tfds):
-        raise UserError(f"--dataset {flags.dataset} is not read from a folder, nor from tfds",
-                        "add --dataset mnist, or leave --data_dir and --tfds away")
-    return load(flags.dataset, flags.data_dir or inputs.default_dir(flags.dataset), flags.tfds)
+        raise UserError(f"--dataset {flags.dataset} is read neither from a folder nor from tfds",
+                        "add --dataset mnist, or omit --data_dir and --tfds")
+    return load(flags.dataset, flags.data_dir or files.default_dir(flags.dataset), flags.tfds)
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "data.py")
+    parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Shows the splits and one batch."""
+    """Prints the splits and one batch; returns the exit status."""
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        splits = load_flags(args)
+        splits = load_from_flags(args)
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape} {split.images.dtype}, "
-                  f"labels {split.labels.shape}, of each class {np.bincount(split.labels)}")
+                  f"labels {split.labels.shape}, per class {np.bincount(split.labels)}")
         for images, labels in training_batches(splits["train"], 5, seed=0).take(1):
             print("one batch:", images.shape, [label_names(args.dataset)[i] for i in labels])
             for row in images.numpy()[:, ::2, :, 0].transpose(1, 0, 2):
                 print("  ".join("".join(" .:*#"[int(v * 4.99)] for v in part) for part in row))
 
-    return cli.run(show)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

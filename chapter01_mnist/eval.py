@@ -1,99 +1,58 @@
-"""Scores a trained classifier on the whole test split, once.
+"""Evaluates a trained classifier on the whole test set.
 
-    python eval.py                  # the newest run
+    python eval.py                  # the latest run
     python eval.py --name conv --publish
 
-Writes eval.json, confusion.png and mistakes.png (the wrong answers given with most confidence)
-into the run folder.
+Writes eval.json, confusion.png and mistakes.png (the misclassified images with the highest
+confidence) to the run folder.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
-from pathlib import Path
-
-import keras
-import numpy as np
-import tensorflow as tf
+from collections.abc import Sequence
 
 from chapter01_mnist import data
-from chapter01_mnist.model import SoftmaxRegression, build_model, cross_entropy
-from common import checkpoint, cli, images, results, rundir
+from chapter01_mnist.inference import load_run, make_score, predict
+from common import cli, figures, results, rundir
 
-CHAPTER = "chapter01_mnist"
-BOOK = {"book_softmax": 0.9185, "book_conv": 0.99}  # the book prints "about 99 %" for the latter
-Classifier = SoftmaxRegression | keras.Sequential
-
-
-def make_score(model: Classifier) -> Callable[[data.Split], dict[str, float]]:
-    """Returns a function that scores a split with a model, every picture once."""
-
-    @tf.function
-    def score_batch(pictures: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        logits = model(pictures, training=False)
-        hits = tf.equal(tf.argmax(logits, axis=1), labels)
-        return tf.reduce_sum(cross_entropy(labels, logits)), tf.math.count_nonzero(hits)
-
-    def score(split: data.Split) -> dict[str, float]:
-        nats, hits, examples = 0.0, 0, 0
-        for pictures, labels in data.evaluation_batches(split):
-            batch_nats, batch_hits = score_batch(pictures, labels)
-            nats, hits = nats + float(batch_nats), hits + int(batch_hits)
-            examples += len(labels)
-        return {"loss": nats / examples, "accuracy": hits / examples, "examples": examples}
-
-    return score
-
-
-def predict(model: Classifier, split: data.Split) -> np.ndarray:
-    """Returns the probabilities a model gives, float32 of shape (count, 10)."""
-    batches = (tf.nn.softmax(model(pictures, training=False))
-               for pictures, _ in data.evaluation_batches(split))
-    return np.concatenate([batch.numpy() for batch in batches])
+BOOK = {"softmax-book": 0.9185, "conv-book": 0.99}  # the book: "about 99 %" for the latter
 
 
 def results_name(model: str, preset: str) -> str:
-    """Returns what a recipe is called in results/: "conv-best" for preset best_conv of conv."""
-    return model if preset == model else f"{model}-{preset.removesuffix('_' + model)}"
-
-
-def load_run(run_dir: Path, flags: argparse.Namespace, which: str) -> Classifier:
-    """Rebuilds the classifier of a run with its trained weights."""
-    model = build_model(flags.model)
-    checkpoint.load(run_dir, which, model=model)
-    return model
+    """Returns the name of a recipe in results/, for example "conv-best"."""
+    return model if preset == model else f"{model}-{preset}"
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Scores the splits, writes eval.json and the two pictures."""
-    splits = data.load_flags(flags)
-    rundir.check_data(args.run_dir, CHAPTER, data.digest(splits))
-    model, names = load_run(args.run_dir, flags, args.checkpoint), data.label_names(flags.dataset)
+    """Evaluates a run; writes eval.json and two figures and returns the test metrics."""
+    splits = data.load_from_flags(flags)
+    rundir.check_data(args.run_dir, data.digest(splits))
+    model, names = load_run(args, flags)
     score = make_score(model)
     metrics = {name: score(splits[name]) for name in ("validation", "test")}
     probabilities = predict(model, splits["test"])
-    answers = probabilities.argmax(axis=1)
-    images.draw_confusion(splits["test"].labels, answers, names, args.run_dir / "confusion.png")
-    images.draw_mistakes(*splits["test"], probabilities, names, args.run_dir / "mistakes.png")
-    as_in_the_book = flags.preset in BOOK and not args.publish  # a suffix marks a changed recipe
-    book = {"accuracy": BOOK[flags.preset]} if as_in_the_book else {}
+    predicted = probabilities.argmax(axis=1)
+    figures.draw_confusion(splits["test"].labels, predicted, names, args.run_dir / "confusion.png")
+    figures.draw_mistakes(*splits["test"], probabilities, names, args.run_dir / "mistakes.png")
     recipe = results_name(flags.model, flags.preset)
-    results.write(args, CHAPTER, flags.dataset, recipe, metrics, book)
+    as_in_the_book = recipe in BOOK and not args.publish  # a suffix marks another recipe
+    book = {"accuracy": BOOK[recipe]} if as_in_the_book else {}
+    results.write(args, flags.dataset, recipe, metrics, book)
     test = metrics["test"]
-    print(f"{flags.model} on {test['examples']:,} test pictures of {flags.dataset}: "
-          f"{test['accuracy']:.2%} right; see confusion.png and mistakes.png in {args.run_dir}")
+    print(f"{flags.model} on {test['examples']:,} test images of {flags.dataset}: accuracy "
+          f"{test['accuracy']:.2%}; see confusion.png and mistakes.png in {args.run_dir}")
     return test
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "eval.py")
+    parser = cli.verb_parser(__file__, __doc__)
     results.add_publish_flag(parser)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), CHAPTER, argv)
+    return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
-"""Exports a trained classifier as a SavedModel that takes pictures as they come.
+"""Exports a trained classifier as a SavedModel that accepts encoded images.
 
     python export.py
 
-Two signatures:
+The signatures:
 
-serving_default  images: uint8 (count, 28, 28), light ink on 0 -> labels, probabilities
-pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes, any size, any polarity -> the
-                 same; an EXIF orientation is not looked at
+serving_default  images: uint8 (batch, 28, 28), light ink on 0 -> labels, probabilities
+pictures         encoded: PNG, JPEG, BMP or GIF bytes, of any size, dark on light or light on dark
+                 -> the same outputs; EXIF orientation is ignored
 """
 
 import argparse
@@ -16,56 +16,50 @@ import numpy as np
 import tensorflow as tf
 
 from chapter01_mnist import data
-from chapter01_mnist.eval import load_run
+from chapter01_mnist.inference import load_run
 from common import cli, export, images
-
-CHAPTER = "chapter01_mnist"
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes the SavedModel of a run and tries it in a process of its own."""
-    model = load_run(args.run_dir, flags, args.checkpoint)
-    names = data.label_names(flags.dataset)
+    """Writes the SavedModel of a run and verifies it in another process."""
+    model, names = load_run(args, flags)
     centre = flags.dataset != "fashion_mnist"
 
-    def classify(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = tf.nn.softmax(model(data.scale(pictures), training=False))
+    def classify(batch: tf.Tensor) -> dict[str, tf.Tensor]:
+        probabilities = tf.nn.softmax(model(data.scale(batch), training=False))
         labels = tf.gather(tf.constant(names), tf.argmax(probabilities, axis=1))
         return {"labels": labels, "probabilities": probabilities}
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
-        picture = images.decode_on_white(encoded)
-        return data.prepare_picture(tf.image.rgb_to_grayscale(picture)[..., 0], centre)
+        image = images.decode_on_white(encoded)
+        return data.prepare_image(tf.image.rgb_to_grayscale(image)[..., 0], centre)
 
-    def classify_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        return classify(tf.map_fn(decode, encoded, fn_output_signature=tf.uint8))
-
+    prepared = tf.TensorSpec((data.SIZE, data.SIZE), tf.uint8)
     digits = data.load_digits()["test"].images[:8]
     large = np.kron(digits, np.ones((1, 5, 5), np.uint8))[..., None]
-    transparent = np.concatenate([0 * large[:1], large[:1]], axis=-1)  # black ink on nothing
+    transparent = np.concatenate([0 * large[:1], large[:1]], axis=-1)  # black on alpha 0
     encoded = tf.stack([tf.io.encode_jpeg(255 - large[0]),
                         *map(tf.io.encode_png, (*(255 - large), *transparent))])
-    folder = export.write(
+    export.write(
         args.run_dir,
         model,
         {
             "serving_default": (classify, {"images": tf.TensorSpec((None, 28, 28), tf.uint8)}),
-            "pictures": (classify_encoded, {"encoded": tf.TensorSpec((None,), tf.string)}),
+            "pictures": export.encoded_images(classify, decode, prepared),
         },
         {"serving_default": {"images": digits}, "pictures": {"encoded": encoded}},
         {"labels": names, "images": "uint8 in [0, 255], light ink on 0"},
     )
-    print(f"{folder}: written, and agrees with the model in a process of its own")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__doc__, "export.py")
+    return cli.verb_parser(__file__, __doc__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(export_run, build_parser(), CHAPTER, argv)
+    return cli.run_verb(export_run, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""The classifiers of the chapter: softmax regression from primitives, and convolutional networks.
+"""Classifiers: softmax regression from primitives, and convolutional networks.
 
-All take float32 pictures of shape (batch, 28, 28, 1) in [0, 1] and return logits of (batch, 10).
+All take float32 images of shape (batch, 28, 28, 1) in [0, 1] and return logits (batch, 10).
 """
 
 import keras
@@ -10,25 +10,37 @@ NUM_CLASSES = 10
 
 
 class SoftmaxRegression(tf.Module):
-    """One matrix and one vector, both zero at first (book, section 1.2.1): 7,850 numbers."""
+    """Softmax regression (book, section 1.2.1), 7,850 parameters.
+
+    Attributes:
+        weights: variable of shape (784, 10), initialized to 0.
+        biases: variable of shape (10,), initialized to 0.
+    """
 
     def __init__(self) -> None:
-        """Makes the two variables."""
+        """Creates the two variables."""
         super().__init__()
         self.weights = tf.Variable(tf.zeros((784, NUM_CLASSES)))
         self.biases = tf.Variable(tf.zeros(NUM_CLASSES))
 
     def __call__(self, images: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """Returns x W + b; nothing here depends on `training`."""
+        """Returns the logits x W + b; `training` has no effect."""
         return tf.reshape(images, (-1, 784)) @ self.weights + self.biases
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Returns -log softmax(logits)[label] of each example, in nats, of shape (batch,).
+    """Computes -log softmax(logits)[label] of each example, in nats.
 
-    Written out once; `tf.nn.sparse_softmax_cross_entropy_with_logits` gives the same. The book
-    takes the logarithm of a softmax, which is -inf as soon as a probability rounds to zero;
-    subtracting the largest logit first keeps every exponential in range.
+    It equals `tf.nn.sparse_softmax_cross_entropy_with_logits`. The book computes the logarithm of a
+    softmax, which is -inf once a probability rounds to zero. Here the largest logit is subtracted
+    first, which keeps all exponentials in range.
+
+    Args:
+        labels: int64 of shape (batch,).
+        logits: float32 of shape (batch, 10).
+
+    Returns:
+        float32 of shape (batch,).
     """
     shifted = logits - tf.reduce_max(logits, axis=1, keepdims=True)
     log_normaliser = tf.math.log(tf.reduce_sum(tf.exp(shifted), axis=1))
@@ -38,8 +50,8 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
 def build_conv(keep_prob: float = 0.5, seed: int = 0) -> keras.Sequential:
     """Builds the book's network (section 1.2.2), 3,274,634 parameters.
 
-    Two 5x5 convolutions with pooling, a wide layer and dropout; weights from a truncated normal
-    of standard deviation 0.1, biases 0.1.
+    Two 5x5 convolutions with max pooling, a dense layer of 1024 units, and dropout. Weights are
+    initialized from a truncated normal distribution of standard deviation 0.1, biases to 0.1.
     """
     def weights(number: int) -> keras.Initializer:
         return keras.initializers.TruncatedNormal(stddev=0.1, seed=seed + number)
@@ -60,9 +72,9 @@ def build_conv(keep_prob: float = 0.5, seed: int = 0) -> keras.Sequential:
 
 
 def build_lenet(keep_prob: float = 1.0, seed: int = 0) -> keras.Sequential:
-    """Builds LeNet as the Theano tutorials have it: tanh after the pooling, no dropout.
+    """Builds LeNet as in the Theano tutorials: tanh after each pooling, no dropout by default.
 
-    Weights are uniform in ±√(6 / (fan_in + fan_out)), which is Keras' default.
+    Weights are initialized uniformly in ±√(6 / (fan_in + fan_out)), the default of Keras.
     """
     layers = keras.layers
     return keras.Sequential([
@@ -77,7 +89,7 @@ def build_lenet(keep_prob: float = 1.0, seed: int = 0) -> keras.Sequential:
 
 
 def build_torch_small(keep_prob: float = 0.5, seed: int = 0) -> keras.Sequential:
-    """Builds the small network of the PyTorch book: 10 and 20 kernels, 320 → 50 → 10."""
+    """Builds the small network of a book on PyTorch: 10 and 20 filters, 320 → 50 → 10."""
     layers = keras.layers
     return keras.Sequential([
         keras.Input((28, 28, 1)),
@@ -92,7 +104,7 @@ def build_torch_small(keep_prob: float = 0.5, seed: int = 0) -> keras.Sequential
 
 
 def build_torch_large(keep_prob: float = 1.0, seed: int = 0) -> keras.Sequential:
-    """Builds the large network of the PyTorch book: 32 and 64 kernels, 1024 → 100 → 10."""
+    """Builds the large network of a book on PyTorch: 32 and 64 filters, 1024 → 100 → 10."""
     layers = keras.layers
     return keras.Sequential([
         keras.Input((28, 28, 1)),
@@ -116,6 +128,6 @@ NETWORKS = {
 def build_model(
     name: str, keep_prob: float = 1.0, seed: int = 0
 ) -> SoftmaxRegression | keras.Sequential:
-    """Builds a classifier by its name: "softmax" or one of NETWORKS."""
+    """Builds a classifier by name: "softmax" or one of NETWORKS."""
     keras.utils.set_random_seed(seed)
     return SoftmaxRegression() if name == "softmax" else NETWORKS[name](keep_prob, seed)

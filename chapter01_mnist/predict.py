@@ -1,9 +1,9 @@
-"""Reads the digit on any picture: PNG or JPEG, any size, dark on light or light on dark.
+"""Classifies your own images: PNG or JPEG, any size, dark on light or light on dark.
 
     python predict.py photo.jpg scan.png
     python predict.py --name conv --json photo.jpg
 
-For each picture prints the digit and the three most probable ones.
+Prints the predicted class of each image and the three highest probabilities.
 """
 
 import argparse
@@ -15,19 +15,16 @@ from pathlib import Path
 import tensorflow as tf
 
 from chapter01_mnist import data
-from chapter01_mnist.eval import load_run
+from chapter01_mnist.inference import load_run
 from common import cli, images
-
-CHAPTER = "chapter01_mnist"
 
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Prints what the classifier of a run sees on pictures."""
-    pictures = [images.read_image(Path(path), "L") for path in args.pictures]
+    """Prints the predictions of a run for image files."""
+    originals = [images.read_image(Path(path), "L") for path in args.pictures]
     centre = flags.dataset != "fashion_mnist"
-    prepared = tf.stack([data.prepare_picture(picture, centre) for picture in pictures])
-    model = load_run(args.run_dir, flags, args.checkpoint)
-    names = data.label_names(flags.dataset)
+    prepared = tf.stack([data.prepare_image(image, centre) for image in originals])
+    model, names = load_run(args, flags)
     probabilities = tf.nn.softmax(model(data.scale(prepared), training=False)).numpy()
     for path, image, row in zip(args.pictures, prepared, probabilities, strict=True):
         best = row.argsort()[::-1][:3]
@@ -44,16 +41,16 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__doc__, "predict.py")
-    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
+    parser = cli.verb_parser(__file__, __doc__)
+    parser.add_argument("pictures", nargs="+", metavar="IMAGE", help="image files")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
-                        help="print one JSON object a picture, with all probabilities")
+                        help="print one JSON object per image, with all probabilities")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(predict, build_parser(), CHAPTER, argv)
+    return cli.run_verb(predict, build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""Writes the first training pictures as PNG and prints their labels (book, section 1.1).
+"""Writes the first training images as PNG and prints their labels.
 
     python save_images.py
     python save_images.py --dataset mnist --data_dir MNIST_FOLDER --num_images 20
 
-Prints the shape of every split, then of each picture its label one-hot and as a number.
+Prints the shape of each split, then the label of each image as a one-hot vector and as a number
+(book, sections 1.1.2 and 1.1.3).
 """
 
 from collections.abc import Sequence
@@ -13,14 +14,15 @@ import numpy as np
 
 from chapter01_mnist import data
 from common import cli, images, rundir
+from common.errors import exit_status
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.build_parser(__doc__, "save_images.py")
+    parser = cli.Parser(__file__, __doc__)
     data.add_flags(parser)
-    parser.add_argument("--num_images", type=cli.positive_int, default=20, help="pictures to write")
-    parser.add_argument("--output_dir", type=cli.path, help="where to "
+    parser.add_argument("--num_images", type=cli.positive_int, default=20, help="images to write")
+    parser.add_argument("--output_dir", type=cli.path, help="folder to write to "
                         "(default: runs/chapter01_mnist/pictures-<dataset>)")
     return parser
 
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         default = rundir.runs_dir() / "chapter01_mnist" / f"pictures-{args.dataset}"
         folder = Path(args.output_dir or default)
-        splits = data.load_flags(args)
+        splits = data.load_from_flags(args)
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape}, labels {split.labels.shape}")
         first = splits["train"].images[: args.num_images]
@@ -42,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             one_hot = np.eye(data.NUM_CLASSES, dtype=int)[label]
             print(f"{path.name}: {one_hot} -> {one_hot.argmax()}")
         images.write_png(folder / "sheet.png", images.grid(first, columns=10))
-        print(f"{len(first)} pictures and sheet.png in {folder}")
+        print(f"{len(first)} images and sheet.png written to {folder}")
 
-    return cli.run(save)
+    return exit_status(save)
 
 
 if __name__ == "__main__":

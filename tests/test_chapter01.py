@@ -1,4 +1,4 @@
-"""Chapter 1: formulas against hand tables, loaders against files of the published layout."""
+"""Chapter 1: formulas against values by hand, loaders against files of the published layout."""
 
 import gzip
 import json
@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from chapter01_mnist import basics, data, eval, predict, save_images, train
+from chapter01_mnist import basics, data, eval, predict, save_images, train, train_softmax
 from chapter01_mnist.model import NETWORKS, SoftmaxRegression, build_model, cross_entropy
-from common import files, images, rundir
+from common import cli, files, images, rundir
 from common.errors import UserError
 
 
-def test_cross_entropy_equals_the_librarys_and_the_hand_table():
+def test_cross_entropy_equals_tensorflows_and_values_by_hand():
     logits = tf.constant([[0.0, 0.0], [np.log(3.0), 0.0], [1000.0, 0.0], [0.0, 1000.0]])
     labels = tf.constant([0, 0, 0, 0], tf.int64)
     ours = cross_entropy(labels, logits)
@@ -44,13 +44,13 @@ def test_softmax_starts_at_zero_and_conv_as_in_the_book():
         value = variable.numpy()
         if variable.path.endswith("bias"):
             np.testing.assert_allclose(value, 0.1)
-        else:  # a normal of 0.1 cut off at two standard deviations has one of 0.088
+        else:  # 0.1, truncated at two standard deviations, gives 0.088
             assert abs(value).max() <= 0.2
             assert value.std() == pytest.approx(0.088, abs=0.004)
 
 
 def test_the_softmax_step_is_gradient_descent_on_the_sum():
-    """The book's loss has no axis in its inner sum, so it is the batch's sum, not its mean."""
+    """The inner sum of the book's loss has no axis, so the loss is the sum over the batch."""
     rng = np.random.default_rng(0)
     x = rng.random((4, 784)).astype(np.float32)
     labels = np.array([3, 1, 4, 1])
@@ -58,32 +58,25 @@ def test_the_softmax_step_is_gradient_descent_on_the_sum():
     for reduction, scale in (("sum", 1.0), ("mean", 0.25)):
         split = data.Split((x.reshape(-1, 28, 28) * 255).astype(np.uint8), labels)
         x_seen = split.images.reshape(4, 784) / 255.0
-        weights = run_softmax_once(split, reduction)
-        np.testing.assert_allclose(weights, -0.01 * scale * x_seen.T @ error, atol=1e-6)
-
-
-def run_softmax_once(split, reduction):
-    args = train.build_parser().parse_args(
-        ["--model", "softmax", "--loss_reduction", reduction, "--max_steps", "1",
-         "--learning_rate", "0.01", "--batch_size", "4"])
-    model = SoftmaxRegression()
-    folder = rundir.runs_dir() / reduction
-    folder.mkdir(parents=True)
-    train.train_softmax(args, model, folder, {"train": split, "validation": split})
-    return model.weights.numpy()
+        model = SoftmaxRegression()
+        step = train_softmax.make_train_step(model, 0.01, reduction)
+        metrics = step(data.scale(split.images), tf.constant(labels), tf.constant(1, tf.int64))
+        np.testing.assert_allclose(metrics["loss"], np.log(10), rtol=1e-6)
+        np.testing.assert_allclose(model.weights, -0.01 * scale * x_seen.T @ error, atol=1e-6)
+        np.testing.assert_allclose(model.biases, -0.01 * scale * error.sum(0), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", sorted(NETWORKS))
 def test_every_trainable_variable_gets_a_gradient(name):
     model = build_model(name, keep_prob=1.0)
-    pictures = tf.random.stateless_uniform((8, 28, 28, 1), (1, 2))
+    batch = tf.random.stateless_uniform((8, 28, 28, 1), (1, 2))
     with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(cross_entropy(tf.range(8, dtype=tf.int64), model(pictures)))
+        loss = tf.reduce_mean(cross_entropy(tf.range(8, dtype=tf.int64), model(batch)))
     for gradient in tape.gradient(loss, model.trainable_variables):
         assert float(tf.norm(gradient)) > 0
 
 
-def test_conv_learns_a_few_pictures_by_heart(capfd):
+def test_training_conv_lowers_the_loss(capfd):
     assert train.main(["--max_steps", "60", "--batch_size", "20", "--learning_rate", "1e-3",
                        "--keep_prob", "1", "--eval_every", "60", "--log_every", "20",
                        "--name", "few"]) == 0
@@ -103,14 +96,36 @@ def test_patience_stops_early(capfd):
     assert json.loads(capfd.readouterr().out.splitlines()[-1])["step"] == 16
 
 
-def test_names_in_results_are_those_of_the_readme():
+def test_the_readme_shows_the_result_of_each_preset():
     text = (files.ROOT / "chapter01_mnist" / "README.md").read_text(encoding="utf-8")
-    for preset, flags in train.PRESETS.items():
-        if preset != "demo":
-            assert f'"mnist-{eval.results_name(flags["model"], preset)}"' in text
+    for script in (train, train_softmax):
+        for preset in script.PRESETS.keys() - {"demo"}:
+            flags = cli.resolve(script.build_parser(),
+                                ["--preset", preset])
+            assert f'"mnist-{eval.results_name(flags.model, preset)}"' in text
 
 
-def test_a_folder_that_would_not_be_read_is_refused(tmp_path, capfd):
+@pytest.mark.parametrize(("script", "flag"), [
+    (train_softmax, ("--keep_prob", "0.3")), (train_softmax, ("--patience", "7")),
+    (train_softmax, ("--optimizer", "sgd")), (train_softmax, ("--model", "conv")),
+    (train, ("--loss_reduction", "sum")), (train, ("--model", "softmax"))])
+def test_a_flag_exists_only_where_it_has_an_effect(script, flag, capfd):
+    assert script.main([*flag, "--max_steps", "1"]) == 2
+    assert flag[0] in capfd.readouterr().err
+
+
+def test_a_resumed_softmax_run_equals_an_uninterrupted_one(capfd):
+    flags = ("--log_every", "2", "--eval_every", "4", "--augment")
+    for name, max_steps in (("whole", "12"), ("parts", "8")):
+        assert train_softmax.main([*flags, "--max_steps", max_steps, "--name", name]) == 0
+    assert train_softmax.main(["--name", "parts", "--max_steps", "12"]) == 0
+    whole, parts = (rundir.runs_dir() / "chapter01_mnist" / name for name in ("whole", "parts"))
+    assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
+    assert eval.main(["--name", "parts"]) == 0
+    assert files.read_json(parts / "eval.json")["model"] == "softmax-demo"
+
+
+def test_a_data_folder_without_effect_is_refused(tmp_path, capfd):
     assert train.main(["--data_dir", str(tmp_path)]) == 2
     assert "add --dataset mnist" in capfd.readouterr().err
 
@@ -133,7 +148,7 @@ def idx_folder(tmp_path):
     return folder
 
 
-def test_idx_files_load_and_validation_is_the_front(idx_folder):
+def test_idx_files_load_and_the_first_images_are_for_validation(idx_folder):
     splits = data.load_idx(idx_folder, "mnist")
     assert {name: len(s.labels) for name, s in splits.items()} == {
         "train": 40, "validation": 10, "test": 7}
@@ -156,18 +171,18 @@ def test_bad_idx_files_are_named(idx_folder, capfd):
     labels.write_bytes(good[:-12])
     fails("cannot be decompressed")
     labels.write_bytes(gzip.compress(gzip.decompress(good)[:-3]))
-    fails("should hold 50 bytes of data, it holds 47")
+    fails("has 47 bytes of data, expected 50")
     labels.write_bytes(gzip.compress(b"PNG!" * 9))
     fails("not with an idx header")
     write_idx(labels, np.zeros(49, np.uint8))
-    fails("do not fit: images (50, 28, 28), labels (49,)")
+    fails("do not match: images (50, 28, 28), labels (49,)")
     write_idx(labels, np.full(50, 10, np.uint8))
     fails("label 10")
     labels.unlink()
-    fails("lacks train-labels-idx1-ubyte")
+    fails("has no train-labels-idx1-ubyte")
 
 
-def test_absent_files_without_network_tell_how_to_place_them(tmp_path, monkeypatch, capfd):
+def test_missing_files_without_network_are_explained(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr("common.files.reachable", lambda url: False)
     folder = tmp_path / "nothing"
     assert train.main(["--dataset", "mnist", "--data_dir", str(folder)]) == 2
@@ -180,7 +195,7 @@ def test_digits_are_real_and_disjoint():
     assert {name: s.images.shape for name, s in splits.items()} == {
         "test": (300, 28, 28), "validation": (300, 28, 28), "train": (1197, 28, 28)}
     seen = [image.tobytes() for s in splits.values() for image in s.images]
-    assert len(set(seen)) >= 1790  # the set itself holds a few repeated scans
+    assert len(set(seen)) >= 1790  # the data set has a few duplicates
 
 
 def test_training_stream_starts_anywhere_and_augments_by_key():
@@ -193,18 +208,18 @@ def test_training_stream_starts_anywhere_and_augments_by_key():
     assert 0 <= float(tf.reduce_min(whole[0][0])) and float(tf.reduce_max(whole[0][0])) <= 1
 
 
-def test_augmentation_moves_pictures_but_little():
-    picture = tf.cast(data.load_digits()["train"].images[:64], tf.float32)[..., None] / 255
-    moved = data.augment(picture, tf.constant([1, 2], tf.int64))
-    assert moved.shape == picture.shape
-    assert float(tf.reduce_mean(abs(moved - picture))) > 0.02
+def test_augmentation_moves_images_slightly():
+    digits = tf.cast(data.load_digits()["train"].images[:64], tf.float32)[..., None] / 255
+    moved = data.augment(digits, tf.constant([1, 2], tf.int64))
+    assert moved.shape == digits.shape
+    assert float(tf.reduce_mean(abs(moved - digits))) > 0.02
     rows = np.arange(28)[None, :, None]
     centre = [(np.asarray(x)[..., 0] * rows).sum((1, 2)) / np.asarray(x).sum((1, 2, 3))
-              for x in (picture, moved)]
+              for x in (digits, moved)]
     assert np.abs(centre[0] - centre[1]).max() < 4
 
 
-def test_validation_chooses_the_best_checkpoint_and_eval_scores_it(capfd):
+def test_eval_scores_the_checkpoint_with_the_best_validation_accuracy(capfd):
     assert train.main(["--max_steps", "40", "--eval_every", "10", "--learning_rate", "1e-3",
                        "--name", "best"]) == 0
     run = rundir.runs_dir() / "chapter01_mnist" / "best"
@@ -231,9 +246,9 @@ def test_predict_reads_any_size_and_polarity(trained, tmp_path, capfd):
     paths, labels = [], []
     for number in range(10):
         large = np.kron(np.pad(test.images[number], 40), np.ones((5, 5), np.uint8))
-        for name, picture in (("light", large), ("dark", 255 - large)):
+        for name, image in (("light", large), ("dark", 255 - large)):
             path = tmp_path / f"{number}-{name}.png"
-            images.write_png(path, picture)
+            images.write_png(path, image)
             paths.append(str(path))
             labels.append(str(test.labels[number]))
     capfd.readouterr()
@@ -247,31 +262,31 @@ def test_predict_reads_any_size_and_polarity(trained, tmp_path, capfd):
         assert str(bad) in capfd.readouterr().err
 
 
-def test_prepared_pictures_are_centred():
+def test_prepared_images_are_centred():
     test = data.load_digits()["test"].images[0]
     moved = np.zeros((60, 90), np.uint8)
     moved[5:33, 50:78] = test
-    a, b = data.prepare_picture(test, True), data.prepare_picture(moved, True)
+    a, b = data.prepare_image(test, True), data.prepare_image(moved, True)
     assert np.abs(a.numpy().astype(int) - b.numpy().astype(int)).mean() < 3
-    inverted = data.prepare_picture(255 - moved, True)
+    inverted = data.prepare_image(255 - moved, True)
     np.testing.assert_array_equal(b, inverted)
-    blank = data.prepare_picture(np.zeros((9, 5), np.uint8), True)
+    blank = data.prepare_image(np.zeros((9, 5), np.uint8), True)
     assert blank.shape == (28, 28) and not blank.numpy().any()
 
 
-def test_the_small_numbers_hold(capfd):
+def test_the_introductory_examples_hold(capfd):
     assert basics.main([]) == 0
     out = capfd.readouterr().out
     assert "27." in out and "0.625" in out and "[16., 18.]" in out
 
 
-def test_save_images_writes_lossless_pictures(tmp_path, capfd):
+def test_save_images_is_lossless(tmp_path, capfd):
     assert save_images.main(["--num_images", "4", "--output_dir", str(tmp_path)]) == 0
     out = capfd.readouterr().out
     split = data.load_digits()["train"]
     for number in range(4):
-        picture = images.read_image(tmp_path / f"digits_train_{number}.png", "L")
-        np.testing.assert_array_equal(picture, split.images[number])
+        image = images.read_image(tmp_path / f"digits_train_{number}.png", "L")
+        np.testing.assert_array_equal(image, split.images[number])
         assert f"-> {split.labels[number]}" in out
     assert "train: images (1197, 28, 28)" in out
 
@@ -287,7 +302,7 @@ def test_mnist_is_read_whole(real_data):
 
 @pytest.mark.slow
 def test_softmax_on_mnist_reaches_the_books_number(real_data, capfd):
-    assert train.main(["--preset", "book_softmax", "--data_dir", str(real_data("mnist")),
+    assert train_softmax.main(["--preset", "book", "--data_dir", str(real_data("mnist")),
                        "--name", "book"]) == 0
     assert eval.main(["--name", "book"]) == 0
     test = json.loads(capfd.readouterr().out.splitlines()[-1])
@@ -296,7 +311,7 @@ def test_softmax_on_mnist_reaches_the_books_number(real_data, capfd):
 
 
 def test_a_run_of_another_model_is_refused():
-    assert train.main(["--model", "softmax", "--max_steps", "1", "--name", "one"]) == 0
+    assert train_softmax.main(["--max_steps", "1", "--name", "one"]) == 0
     run = rundir.runs_dir() / "chapter01_mnist" / "one"
     with pytest.raises(UserError, match="does not fit this model"):
         from common import checkpoint

@@ -16,7 +16,7 @@ NUMBER = r"\d+(?:\.\d+)+"
 LIST = rf"{NUMBER}(?:(?:, | and |, and | or | to |–|-){NUMBER})*"
 CHINESE_LIST = rf"{NUMBER}(?:(?:、| ?和 ?| ?至 ?|–){NUMBER})*"
 CITATION = re.compile(
-    rf"[Ss]ections? ({LIST})|^[-*] \*\*({LIST})|({CHINESE_LIST}) ?节|第 ?({CHINESE_LIST}) ?节", re.M)
+    rf"[Ss]ections? {LIST}|^[-*] \*\*{LIST}|{CHINESE_LIST} ?节", re.MULTILINE)
 PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "chapter??_*/*.md", "chapter??_*/*.py",
                                     "common/*.py", "tools/*.py", "benchmarks/*.py")
                for path in ROOT.glob(pattern))

@@ -73,14 +73,14 @@ def test_tables_of_unpublished_runs_are_named(readmes):
 def test_benchmarks_are_shown_as_multiples_of_the_last_column(readmes):
     (pages.ROOT / "results" / "benchmarks").mkdir()
     files.write_json(pages.ROOT / "results" / "benchmarks" / f"{CHAPTER}.json", {
-        "unit": "pictures/s",
+        "unit": "images/s",
         "settings": {"batch 128": {"medians": {"ours": 3000, "other": 1, "pytorch": 2000}}},
     })
     mark = '<!-- benchmark {"ours": "Ours", "pytorch": "PyTorch"} -->\n'
     for name in ("README.md", "README.zh-CN.md"):
         (readmes / name).write_text(mark + "<!-- /benchmark -->\n")
     assert tables.main([]) == 0
-    for name, head, unit in (("README.md", "Setting", "pictures"),
+    for name, head, unit in (("README.md", "Setting", "images"),
                              ("README.zh-CN.md", "设置", "图片")):
         table = (readmes / name).read_text().removeprefix(mark).splitlines()
         assert table[0] == f"| {head} | Ours | PyTorch |"

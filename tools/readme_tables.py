@@ -3,20 +3,23 @@
     python -m tools.readme_tables           # `make results` runs this
     python -m tools.readme_tables --check   # exit with status 1 if a README is out of date
 
-A table stands between two marks, the first of which says what it shows:
+A table stands between two comments; the first one specifies it:
 
     <!-- results {"metrics": {"test.accuracy": "Test accuracy"}, "runs": ["mnist-softmax-book"]} -->
     <!-- /results -->
 
-A run is named by its files, `<chapter>/<run>-seed<k>.json`; several seeds give mean ± standard
-deviation, ten or more their median and quartiles. The commands of the runs stand below the table.
-`<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the benchmark of the chapter: each
-contender's speed as a multiple of the last one's.
-`<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` shows how
-they were scored.
+A run is named by its files, `<chapter>/<run>-seed<k>.json`. Several seeds are shown as mean ±
+standard deviation, ten or more as median and quartiles. The commands stand below the table.
+`<!-- benchmark {"ours": "Here", "pytorch": "PyTorch"} -->` shows the chapter's benchmark: the speed
+of each contender as a multiple of the last one's.
+`<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` shows the
+scores of that benchmark.
 `<!-- rows {"file": "compare", "where": {"map": "traps"}, "columns": {"lost": "Lost"}} -->` shows
-columns of the "rows" of `<chapter>/compare.json`, of those with the values named.
-Names of columns and rows come from the README itself, in its language.
+columns of the "rows" of `<chapter>/compare.json` that have the given values.
+`<!-- chapters {"columns": ["", "Project", "Demo, minutes", "Ours", "Book"], "rows": [...]} -->` is
+the table of the root README. A row has the keys `chapter`, `project`, `demo` and `run` (names of
+runs), `metric`, `digits` (behind its decimal point), `ours` (a format with {} for it) and `book`.
+Column titles and names of programs are given in the README, in its language.
 """
 
 import json
@@ -30,21 +33,21 @@ from typing import Any
 from tools import pages
 
 TABLE = re.compile(
-    r"(<!-- (results|benchmark|quality|rows) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+    r"(<!-- (results|benchmark|quality|rows|chapters) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 PERCENT = ("accuracy", "form", "success")  # metrics in [0, 1] that are read as per cent
 CHINESE = {
     "Run": "运行", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
     "Book": "书中", "Minutes, two cores": "双核分钟数",
-    "Setting": "设置", "characters/s": "字符/秒", "pictures/s": "图片/秒", "steps/s": "步/秒",
+    "Setting": "设置", "characters/s": "字符/秒", "images/s": "图片/秒", "steps/s": "步/秒",
     "Program": "程序", "pairs/s": "词对/秒",
 }
 
 
 def load(chapter: str, run: str) -> list[dict[str, Any]]:
-    """Returns the results of a run, one a seed.
+    """Returns the results of a run, one per seed.
 
     Raises:
-        FileNotFoundError: nothing was published under this name.
+        FileNotFoundError: no results are published under this name.
     """
     paths = sorted((pages.ROOT / "results" / chapter).glob(f"{run}-seed*.json"))
     if not paths:
@@ -53,7 +56,7 @@ def load(chapter: str, run: str) -> list[dict[str, Any]]:
 
 
 def show(name: str, values: Sequence[float]) -> str:
-    """Formats the values of one metric over seeds as `mean ± std` or `median (quartiles)`."""
+    """Formats a metric's values over seeds as `mean ± std` or `median (quartiles)`."""
     if any(word in name for word in PERCENT):
         scale, digits, unit = 100, 2, " %"
     else:  # counts are whole
@@ -82,7 +85,7 @@ def markdown(rows: Sequence[Sequence[str]], chinese: bool) -> str:
 def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     """Returns the table of some runs and metrics, then the command of each run.
 
-    What all runs have in common takes no column: one line below the table tells it.
+    Values that all runs share stand in one line below the table, not in a column.
     """
     metrics = spec["metrics"]
     columns: dict[str, list[str]] = {name: [] for name in (
@@ -115,10 +118,10 @@ def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
 
 
 def benchmark_table(chapter: str, columns: dict[str, str], chinese: bool) -> str:
-    """Returns the table of a benchmark, one setting a row."""
+    """Returns the table of a benchmark, one setting per row."""
     path = pages.ROOT / "results" / "benchmarks" / f"{chapter}.json"
     benchmark = json.loads(path.read_text(encoding="utf-8"))
-    unit = translate(benchmark["unit"], chinese)
+    unit = CHINESE[benchmark["unit"]] if chinese else benchmark["unit"]
     *others, peer = columns
     rows = [["Setting", *columns.values()]]
     for setting, result in benchmark["settings"].items():
@@ -129,7 +132,7 @@ def benchmark_table(chapter: str, columns: dict[str, str], chinese: bool) -> str
 
 
 def quality_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
-    """Returns the scores of a benchmark, one contender on one data set a row."""
+    """Returns the scores of a benchmark, one contender on one data set per row."""
     path = pages.ROOT / "results" / "benchmarks" / f"{chapter}.json"
     quality = json.loads(path.read_text(encoding="utf-8"))["quality"]
     rows = [["Data", "Program", *spec["metrics"].values()]]
@@ -152,13 +155,32 @@ def rows_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     return markdown(rows, chinese)
 
 
+def chapters_table(folder: str, spec: dict[str, Any], chinese: bool) -> str:
+    """Returns the table of all chapters with one number of each; `folder` is not used."""
+    rows = [spec["columns"]]
+    for row in spec["rows"]:
+        results, (split, metric) = load(row["chapter"], row["run"]), row["metric"].split(".")
+        values = [result["metrics"][split][metric] for result in results]
+        scale = 100 if any(word in metric for word in PERCENT) else 1
+        number, digits = scale * statistics.fmean(values), row["digits"]
+        spread = scale * statistics.stdev(values) if len(values) > 1 else 0
+        shown = f"{number:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
+        demo, *_ = load(row["chapter"], row["demo"])
+        page = "README.zh-CN.md" if chinese else "README.md"
+        rows.append([row["chapter"][7:9].lstrip("0"),
+                     f"[{row['project']}]({row['chapter']}/{page})",
+                     f"{max(demo['minutes_two_cores'], 0.1):.1f}",
+                     row["ours"].format(shown), row["book"]])
+    return markdown(rows, chinese)
+
+
 def update(readme: Path) -> str:
     """Returns the text of a README with all its tables updated."""
 
     def replace(match: re.Match[str]) -> str:
         start, kind, spec, end = match.groups()
         make = {"results": results_table, "benchmark": benchmark_table,
-                "quality": quality_table, "rows": rows_table}[kind]
+                "quality": quality_table, "rows": rows_table, "chapters": chapters_table}[kind]
         return start + make(readme.parent.name, json.loads(spec), ".zh-CN" in readme.name) + end
 
     return TABLE.sub(replace, readme.read_text(encoding="utf-8"))

@@ -1,0 +1,53 @@
+"""Benchmarks: ours can be measured, results are kept and merged; peers are not installed here."""
+
+import importlib
+import json
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import harness
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [
+    "chapter01_mnist", "chapter02_cifar", "chapter12_char_rnn", "chapter14_word2vec",
+    "chapter18_q_learning", "chapter20_dqn", "chapter21_policy_gradient"])
+def test_ours_is_measured(name, request, monkeypatch, capsys):
+    if name == "chapter14_word2vec":
+        request.getfixturevalue("real_data")("word2vec/text8_books.zip")
+    monkeypatch.setattr(harness, "WARMUP_STEPS", 1)
+    monkeypatch.setattr(harness, "SECONDS", 0.01)
+    threading = tf.config.threading  # cannot be changed in a process that has computed
+    monkeypatch.setattr(threading, "set_intra_op_parallelism_threads", lambda _: None)
+    monkeypatch.setattr(threading, "set_inter_op_parallelism_threads", lambda _: None)
+    assert importlib.import_module(f"benchmarks.{name}").main(["--contender", "ours"]) == 0
+    assert float(capsys.readouterr().out.splitlines()[-1]) > 0
+
+
+def test_a_result_has_the_medians_and_keeps_other_entries(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(harness, "ROOT", tmp_path)
+    path = tmp_path / "results" / "benchmarks" / "a.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"unit": "old", "quality": 1}', encoding="utf-8")
+    speeds = {"ours": iter([9, 2, 3, 4, 5.4]), "peer": iter([1, 1, 1, 2, 2])}
+    monkeypatch.setattr(harness, "execute", lambda command: f"log\n{next(speeds[command[-3]])}\n")
+    assert harness.run("a", "steps/s", dict.fromkeys(speeds), {"small": {}}, []) == 0
+    result = json.loads(path.read_text(encoding="utf-8"))
+    assert result["settings"] == {"small": {"medians": {"ours": 4, "peer": 1}}}
+    assert (result["unit"], result["rounds"], result["quality"]) == ("steps/s", 5, 1)
+
+
+def test_a_failing_command_ends_the_benchmark(tmp_path):
+    code = "import os; print(os.getcwd(), os.environ['NAME'])"
+    assert harness.execute([sys.executable, "-c", code], tmp_path, NAME="x") == f"{tmp_path} x\n"
+    with pytest.raises(SystemExit, match=r"failed:\n(?s:.*)KeyError: 'NAME'"):
+        harness.execute([sys.executable, "-c", code], tmp_path)
+
+
+def test_random_images():
+    images, labels = harness.random_images(20, 4, 5, 3)
+    assert images.shape == (20, 4, 5, 3) and images.dtype == np.uint8 and images.max() > 200
+    assert labels.shape == (20,) and set(labels) <= set(range(10))
