@@ -158,7 +158,7 @@ def learning_rate(args: argparse.Namespace) -> float | keras.optimizers.schedule
 def write_samples(
     step: int, run: Path, monitor: Monitor, generate: Callable[..., Iterator[str]], length: int
 ) -> list[str]:
-    """Generates samples with fixed seeds; writes them to samples/ and TensorBoard."""
+    """Generates samples with fixed seeds, writes them to the run, and returns them."""
     samples = ["".join(generate("", length, seed=seed)) for seed in range(NUM_SAMPLES)]
     text = "\n\n".join(samples) + "\n"
     (run / "samples").mkdir(exist_ok=True)
