@@ -4,13 +4,10 @@ import argparse
 
 from chapter21_policy_gradient import data
 from common import cli
-from common.errors import UserError
-
-SCRIPTS = {"reinforce": "train.py", "ppo": "train_ppo.py"}
 
 
 def add_flags(parser: argparse.ArgumentParser, algorithm: str) -> None:
-    """Adds the flags of both scripts, and sets `algorithm`, a key of SCRIPTS."""
+    """Adds the flags of both scripts, and records the algorithm: "reinforce" or "ppo"."""
     parser.set_defaults(algorithm=algorithm)
     data.add_flags(parser)
     group = parser.add_argument_group("training")
@@ -33,10 +30,3 @@ def add_flags(parser: argparse.ArgumentParser, algorithm: str) -> None:
                        help="updates between evaluations of the greedy policy")
     group.add_argument("--save_every", type=cli.positive_int, default=200,
                        help="updates between checkpoints")
-
-
-def check_algorithm(args: argparse.Namespace, algorithm: str) -> None:
-    """Raises UserError if the resumed run was trained by the other script."""
-    if args.algorithm != algorithm:
-        raise UserError(f"{args.run_dir} is a run of {SCRIPTS[args.algorithm]}",
-                        f"python {SCRIPTS[args.algorithm]} resumes it")

@@ -25,7 +25,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.baseline import make_value_baseline
-from chapter21_policy_gradient.flags import add_flags, check_algorithm
+from chapter21_policy_gradient.flags import add_flags
 from chapter21_policy_gradient.model import (
     action_logits,
     build_policy,
@@ -135,8 +135,7 @@ def is_solved(
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """Raises UserError if the resumed run is a PPO run, or a flag has no effect."""
-    check_algorithm(args, "reinforce")
+    """Raises UserError if a flag has no effect."""
     idle = ("gae_lambda", "update_epochs") if args.baseline == "none" else ("normalize_over",)
     cli.refuse_idle(args, idle, f"--baseline {args.baseline}")
 

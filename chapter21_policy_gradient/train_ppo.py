@@ -26,7 +26,7 @@ from chapter21_policy_gradient.actor_critic import (
     log_probability,
     mlp_in_numpy,
 )
-from chapter21_policy_gradient.flags import add_flags, check_algorithm
+from chapter21_policy_gradient.flags import add_flags
 from chapter21_policy_gradient.rollout import Actors, Rollout
 from common import cli, rundir
 from common.checkpoint import TrainState
@@ -242,7 +242,6 @@ def make_optimizer(
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps` updates; returns its training scores."""
-    check_algorithm(args, "ppo")
     check_sizes(args)
     # One more environment than --num_envs, for evaluation.
     envs = [data.make_env(args.env_name, args.max_episode_steps, boxes=True)
