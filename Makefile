@@ -17,7 +17,7 @@ help:
 	touch $@
 
 demo: .venv/.installed
-	cd chapter12_char_rnn && ../$(BIN)/python train.py --input_file poetry.txt
+	cd chapter12 && ../$(BIN)/python train.py --input_file poetry.txt
 
 test: .venv/.installed
 	$(BIN)/python -m pytest -n 2 --dist loadfile

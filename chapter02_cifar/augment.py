@@ -1,10 +1,10 @@
-"""Draws what each distortion of the training stream does to some pictures (book, section 2.2.5).
+"""Draws what each augmentation of the training stream does to some images (book, section 2.2.1).
 
     python augment.py
     python augment.py --dataset cifar10 --data_dir CIFAR_FOLDER
 
-A distortion must leave the label true. A mirrored truck is a truck, but a mirrored b is a d, a 6
-upside down is a 9, and a crop may cut away the very thing that is named: choose them by the data.
+An augmentation must not change the label. A mirrored truck is a truck, but a mirrored b is a d, a 6
+upside down is a 9, and a crop may cut off the labelled object: choose augmentations by the data.
 """
 
 import itertools
@@ -22,28 +22,28 @@ from common.errors import exit_status
 SEED = tf.constant([0, 0], tf.int64)
 
 
-def stretch(pictures: tf.Tensor) -> np.ndarray:
-    """Makes any pictures visible: each one's darkest value becomes 0, its brightest 1."""
-    low, high = (f(pictures, axis=(1, 2, 3), keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
-    return ((pictures - low) / tf.maximum(high - low, 1e-6)).numpy()
+def stretch(images: tf.Tensor) -> np.ndarray:
+    """Scales each image linearly to [0, 1], for display."""
+    low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
+    return ((images - low) / tf.maximum(high - low, 1e-6)).numpy()
 
 
-def draw_sheet(pictures: np.ndarray, png: Path) -> None:
-    """Draws pictures, uint8 (count, 32, 32, 3): as they are, after each distortion, after all."""
-    plain = tf.cast(pictures, tf.float32)
+def draw_sheet(images: np.ndarray, png: Path) -> None:
+    """Draws images, uint8 (count, 32, 32, 3): as they are, after each augmentation, after all."""
+    plain = tf.cast(images, tf.float32)
     rows = {"as they are": plain / 255}
     for distortion in dict.fromkeys(itertools.chain(*data.AUGMENTATIONS.values())):
         rows[distortion.__name__] = tf.clip_by_value(distortion(plain, SEED) / 255, 0, 1)
     for name in data.AUGMENTATIONS:
-        size = data.CROP if name == "book" else data.SIZE  # what the preset's network sees
-        distorted = data.distort(pictures, SEED, size, name)
+        size = data.CROP if name == "book" else data.SIZE  # input size of the preset's network
+        distorted = data.distort(images, SEED, size, name)
         rows[f"all of --augment {name}, standardised"] = stretch(distorted)
-    figure, axes = plt.subplots(len(rows), len(pictures),
-                                figsize=(len(pictures), 1.15 * len(rows)), squeeze=False)
+    figure, axes = plt.subplots(len(rows), len(images),
+                                figsize=(len(images), 1.15 * len(rows)), squeeze=False)
     for line, (name, shown) in zip(axes, rows.items(), strict=True):
         line[0].set_title(name.replace("_", " "), fontsize=8, loc="left")
-        for axis, picture in zip(line, shown, strict=True):
-            axis.imshow(picture)
+        for axis, image in zip(line, shown, strict=True):
+            axis.imshow(image)
             axis.axis("off")
     figures.save_figure(png, figure)
 
@@ -52,9 +52,9 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     data.add_flags(parser)
-    parser.add_argument("--num_images", type=cli.positive_int, default=10, help="pictures a row")
+    parser.add_argument("--num_images", type=cli.positive_int, default=10, help="images per row")
     parser.add_argument("--output_dir", type=cli.path,
-                        help="where to (default: runs/chapter02_cifar)")
+                        help="output folder (default: runs/chapter02_cifar)")
     return parser
 
 

@@ -1,9 +1,9 @@
-"""CIFAR: 3,073-byte records, their splits, the distortions of the training stream.
+"""CIFAR-10 and CIFAR-100: binary records, splits, data augmentation, the training stream.
 
     python data.py                                      # shapes drawn by code
     python data.py --dataset cifar10 --data_dir FOLDER  # the publisher's binary files
 
-Prints the shapes of the splits and the range of one batch.
+Prints the shapes of the splits and the range of values of one batch.
 """
 
 import argparse
@@ -21,18 +21,18 @@ from common import cli, files, inputs
 from common.errors import UserError, exit_status
 
 SIZE = 32
-CROP = 24  # book, section 2.2.5: what its network sees of a picture
-SHIFT = 8  # pixels that a crop may lie further right or down than another
-CUTOUT = 8  # side of the square that is blotted out
+CROP = 24  # input size of the book's network (section 2.2.1)
+SHIFT = 8  # range of a crop's random offset in pixels, along each side
+CUTOUT = 8  # side of the square that is masked
 MAX_BRIGHTNESS = 63.0  # grey levels
 CONTRAST = (0.2, 1.8)
-VALIDATION = 5000  # at most, the last ones of the training records
+VALIDATION = 5000  # at most; the last of the training records
 
-OFFLINE = {"shapes10": "ten kinds of coloured shapes on textured ground, drawn by code"}
+OFFLINE = {"shapes10": "ten classes of coloured shapes on textured backgrounds, drawn by code"}
 TORONTO = "https://www.cs.toronto.edu/~kriz/"
 SOURCES = {
     "cifar10": files.Source(
-        "CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 pictures of 32x32 in 10 classes, 170 MB; no "
+        "CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 images of 32x32 in 10 classes, 170 MB; no "
         "licence stated",
         (files.File(
             "cifar-10-binary.tar.gz",
@@ -41,7 +41,7 @@ SOURCES = {
         ),),
     ),
     "cifar100": files.Source(
-        "CIFAR-100 (Krizhevsky 2009): 50,000 + 10,000 pictures of 32x32 in 100 classes, 169 MB; "
+        "CIFAR-100 (Krizhevsky 2009): 50,000 + 10,000 images of 32x32 in 100 classes, 169 MB; "
         "no licence stated",
         (files.File(
             "cifar-100-binary.tar.gz",
@@ -53,7 +53,7 @@ SOURCES = {
 
 
 class Layout(NamedTuple):
-    """How a set's archive is laid out: its folder, files, and bytes before a picture."""
+    """Layout of an archive: its folder, its files, and the label bytes of a record."""
 
     folder: str
     train: tuple[str, ...]
@@ -71,36 +71,36 @@ LAYOUTS = {
 
 
 class Split(NamedTuple):
-    """Pictures, uint8 of shape (count, 32, 32, 3), and labels, int64 of shape (count,)."""
+    """Images, uint8 of shape (count, 32, 32, 3), and labels, int64 of shape (count,)."""
 
     images: np.ndarray
     labels: np.ndarray
 
 
 class Data(NamedTuple):
-    """A whole set: "train", "validation" and "test", and the names of its classes."""
+    """A data set: its splits "train", "validation" and "test", and the names of its classes."""
 
     splits: dict[str, Split]
     names: tuple[str, ...]
 
     @property
     def digest(self) -> str:
-        """The sha256 of all pictures and labels."""
+        """The sha256 of all images and labels."""
         return files.sha256(*(array for split in self.splits.values() for array in split))
 
 
 def parse_records(records: tf.Tensor, label_bytes: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Takes records of the binary files apart.
+    """Parses records of the binary files.
 
     Args:
-        records: strings of shape (count,), each `label_bytes` bytes and 3,072 of a picture.
+        records: strings of shape (count,): `label_bytes` bytes, then the 3,072 bytes of an image.
         label_bytes: 1 for CIFAR-10, 2 for CIFAR-100.
 
     Returns:
-        uint8 pictures of shape (count, 32, 32, 3), and int64 labels of shape (count,).
+        uint8 images of shape (count, 32, 32, 3), and int64 labels of shape (count,).
     """
     values = tf.io.decode_raw(records, tf.uint8)  # (count, label_bytes + 3072)
-    planes = tf.reshape(values[:, label_bytes:], (-1, 3, SIZE, SIZE))  # red, green, blue
+    planes = tf.reshape(values[:, label_bytes:], (-1, 3, SIZE, SIZE))  # channels first
     return tf.transpose(planes, (0, 2, 3, 1)), tf.cast(values[:, label_bytes - 1], tf.int64)
 
 
@@ -115,17 +115,17 @@ def read_files(paths: Sequence[Path], label_bytes: int) -> Split:
         if (size := path.stat().st_size) == 0 or size % length:
             raise UserError(
                 f"{path} has {size} bytes, which is not a multiple of {length}",
-                "unpack the archive again; the binary version is needed, not the one for Python")
+                "unpack the archive again: the binary version, not the one for Python")
     records = tf.data.FixedLengthRecordDataset([str(path) for path in paths], length)
     parts = list(records.batch(10_000).map(lambda batch: parse_records(batch, label_bytes)))
     return Split(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def load_files(data_dir: Path, dataset: str) -> Data:
-    """Loads a set from the publisher's binary files, which are fetched where there are none.
+    """Loads a set from the publisher's binary files; downloads them if there are none.
 
     Args:
-        data_dir: the folder of the files, or the one that their archive was unpacked in.
+        data_dir: the folder of the files, or the folder in which the archive was unpacked.
         dataset: "cifar10" or "cifar100".
 
     Raises:
@@ -145,12 +145,12 @@ def load_files(data_dir: Path, dataset: str) -> Data:
         if split.labels.max() >= len(names):
             raise UserError(
                 f"{folder} has a label {split.labels.max()}, but {layout.names} names "
-                f"{len(names)} classes", "take all files from the same archive")
+                f"{len(names)} classes", "use files of one archive only")
     return Data(_with_validation(train, test), names)
 
 
 def _fetch_archive(data_dir: Path, dataset: str) -> None:
-    """Fetches a set's archive and unpacks it; the folder appears only when it is whole."""
+    """Downloads and unpacks an archive; the folder appears only when it is complete."""
     (file,) = SOURCES[dataset].files
     folder, part = data_dir / LAYOUTS[dataset].folder, data_dir / f"{dataset}.part"
     if folder.exists():
@@ -164,11 +164,11 @@ def _fetch_archive(data_dir: Path, dataset: str) -> None:
 
 
 def load_tfds(data_dir: Path, dataset: str) -> Data:
-    """Loads a set through tensorflow-datasets, whose order of the pictures is its own."""
+    """Loads a set through tensorflow-datasets, which has its own order of examples."""
     import tensorflow_datasets as tfds
 
     def load(split: str) -> Split:
-        part = files.load_tfds(dataset, split, str(data_dir), "give the binary files")
+        part = files.load_tfds(dataset, split, str(data_dir), "use the binary files")
         return Split(part["image"], part["label"])
 
     names = tfds.builder(dataset, data_dir=str(data_dir)).info.features["label"].names
@@ -176,7 +176,7 @@ def load_tfds(data_dir: Path, dataset: str) -> Data:
 
 
 def _with_validation(train: Split, test: Split) -> dict[str, Split]:
-    """Takes a tenth, at most VALIDATION, from the end of the training pictures."""
+    """Splits off the last tenth of the training images, at most VALIDATION, for validation."""
     border = len(train.labels) - min(VALIDATION, len(train.labels) // 10)
     return {
         "train": Split(train.images[:border], train.labels[:border]),
@@ -186,21 +186,21 @@ def _with_validation(train: Split, test: Split) -> dict[str, Split]:
 
 
 def draw_shapes() -> Data:
-    """Draws shapes10: 9,000 pictures to train on, 1,000 to validate, 2,000 to test."""
+    """Draws shapes10: 9,000 training, 1,000 validation and 2,000 test images."""
     train, test = (Split(*shapes.draw(count, seed)) for count, seed in ((10_000, 0), (2_000, 1)))
     return Data(_with_validation(train, test), tuple(shapes.SHAPES))
 
 
-fold_in = tf.random.experimental.stateless_fold_in  # (seed, number) -> a seed of its own
+fold_in = tf.random.experimental.stateless_fold_in  # (seed, number) -> a new seed
 
-# Distortions, each of a whole batch: float32 pictures (count, height, width, 3) in grey levels of
-# about [0, 255], and an int64 seed of shape (2,); the same seed distorts in the same way.
+# Augmentations work on a whole batch: float32 images of shape (count, height, width, 3), about
+# [0, 255], and an int64 seed of shape (2,), which determines the result.
 
 
 def random_crop(images: tf.Tensor, seed: tf.Tensor, size: int = CROP) -> tf.Tensor:
-    """Cuts a square of `size` pixels out of each picture, at one of 9x9 places of its own.
+    """Crops a square of `size` pixels from each image, at a random one of 9x9 offsets.
 
-    Where pictures are too small for that, their edges are mirrored first: 4 pixels for size 32.
+    Images that are too small are padded first by reflection: by 4 pixels for size 32.
     """
     margin = (size + SHIFT - images.shape[1]) // 2
     if margin > 0:
@@ -213,28 +213,28 @@ def random_crop(images: tf.Tensor, seed: tf.Tensor, size: int = CROP) -> tf.Tens
 
 
 def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Mirrors each picture left to right, or leaves it, with a chance of one half."""
+    """Flips each image left to right with probability 0.5."""
     mirrored = tf.random.stateless_uniform((len(images), 1, 1, 1), seed) < 0.5
     return tf.where(mirrored, tf.reverse(images, [2]), images)
 
 
 def random_brightness(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Adds up to ±63 grey levels to each picture."""
+    """Adds a random value in [-63, 63) to each image."""
     shape = (len(images), 1, 1, 1)
     return images + tf.random.stateless_uniform(shape, seed, -MAX_BRIGHTNESS, MAX_BRIGHTNESS)
 
 
 def random_contrast(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Stretches each picture's channels about their means by a factor of 0.2 to 1.8."""
+    """Scales each image's channels about their means by a random factor in [0.2, 1.8)."""
     factors = tf.random.stateless_uniform((len(images), 1, 1, 1), seed, *CONTRAST)
     means = tf.reduce_mean(images, axis=(1, 2), keepdims=True)
     return means + factors * (images - means)
 
 
 def cutout(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Blots out a square of 8x8 pixels of each picture by its mean (DeVries & Taylor 2017).
+    """Masks a random square of 8x8 pixels with the image's mean (DeVries & Taylor 2017).
 
-    The square's centre is anywhere, so that some of it may lie outside.
+    The centre may be any pixel, so that part of the square may lie outside the image.
     """
     count, size = images.shape[:2]
     centres = tf.random.stateless_uniform((2, count, 1), seed, 0, size, tf.int32)
@@ -245,7 +245,7 @@ def cutout(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 AUGMENTATIONS = {
-    "book": (random_crop, random_flip, random_brightness, random_contrast),  # section 2.2.5
+    "book": (random_crop, random_flip, random_brightness, random_contrast),  # section 2.2.1
     "cutout": (random_crop, random_flip, cutout),
 }
 
@@ -253,35 +253,35 @@ AUGMENTATIONS = {
 def distort(
     images: tf.Tensor, seed: tf.Tensor, size: int = CROP, augment: str = "book"
 ) -> tf.Tensor:
-    """Makes what a network trains on: distorts pictures one way after the other, standardises.
+    """Returns a training batch: applies the augmentations in order, then standardises.
 
     Args:
         images: uint8 of shape (count, 32, 32, 3).
         seed: int64 of shape (2,).
-        size: pixels along either side that the network sees.
+        size: height and width of the result in pixels.
         augment: one of AUGMENTATIONS, or "none".
 
     Returns:
-        float32 of shape (count, size, size, 3), each picture of mean 0 and variance 1.
+        float32 of shape (count, size, size, 3), each image of mean 0 and variance 1.
     """
     if augment == "none":
         return centre(images, size)
     images = tf.cast(images, tf.float32)
-    for number, distortion in enumerate(AUGMENTATIONS[augment]):
-        options = {"size": size} if distortion is random_crop else {}
-        images = distortion(images, fold_in(seed, number), **options)
+    for number, augmentation in enumerate(AUGMENTATIONS[augment]):
+        options = {"size": size} if augmentation is random_crop else {}
+        images = augmentation(images, fold_in(seed, number), **options)
     return tf.image.per_image_standardization(images)
 
 
 def centre(images: tf.Tensor, size: int = CROP) -> tf.Tensor:
-    """Makes what a network is tested on: the middle of each picture, standardised.
+    """Returns an evaluation batch: the central crop of each image, standardised.
 
     Args:
         images: uint8 of shape (count, 32, 32, 3).
-        size: pixels along either side that the network sees.
+        size: height and width of the result in pixels.
 
     Returns:
-        float32 of shape (count, size, size, 3), each picture of mean 0 and variance 1.
+        float32 of shape (count, size, size, 3), each image of mean 0 and variance 1.
     """
     middle = tf.image.resize_with_crop_or_pad(tf.cast(images, tf.float32), size, size)
     return tf.image.per_image_standardization(middle)
@@ -295,7 +295,9 @@ def training_batches(
     size: int = CROP,
     augment: str = "book",
 ) -> tf.data.Dataset:
-    """Makes the endless shuffled and distorted stream; batch k is a pure function of (seed, k).
+    """Returns the infinite stream of shuffled, augmented batches.
+
+    Batch k is a pure function of (seed, k), so that training can resume at any step.
 
     Returns:
         Elements `(images, labels)`: float32 (batch_size, size, size, 3), int64 (batch_size,).
@@ -305,8 +307,8 @@ def training_batches(
     def batch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         indices = tf.ensure_shape(indices, (batch_size,))
         key = tf.stack([tf.cast(seed, tf.int64), step])
-        pictures = distort(tf.gather(images, indices), key, size, augment)
-        return pictures, tf.gather(labels, indices)
+        augmented = distort(tf.gather(images, indices), key, size, augment)
+        return augmented, tf.gather(labels, indices)
 
     indices = inputs.index_batches(len(split.labels), batch_size, seed, start_step)
     return inputs.finish(indices.map(batch, num_parallel_calls=tf.data.AUTOTUNE))
@@ -315,44 +317,44 @@ def training_batches(
 def evaluation_batches(
     split: Split, size: int = CROP, batch_size: int = 500
 ) -> tf.data.Dataset:
-    """Makes the stream that shows each picture exactly once, in order."""
-    pictures = tf.data.Dataset.from_tensor_slices(tuple(split))
-    return inputs.finish(pictures.batch(batch_size).map(lambda x, y: (centre(x, size), y)))
+    """Returns the stream of all images of a split, each exactly once, in order."""
+    examples = tf.data.Dataset.from_tensor_slices(tuple(split))
+    return inputs.finish(examples.batch(batch_size).map(lambda x, y: (centre(x, size), y)))
 
 
-def fit_picture(picture: tf.Tensor) -> tf.Tensor:
-    """Makes a picture of any size, (height, width, 3) in [0, 255], one of 32x32, uint8.
+def fit_picture(image: tf.Tensor) -> tf.Tensor:
+    """Resizes an image of any size, (height, width, 3) in [0, 255], to 32x32, uint8.
 
-    Its shorter side becomes 32 pixels long; what is left over of the other is cut off.
+    The shorter side becomes 32 pixels long; the longer one is cropped at both ends.
     """
-    size = tf.cast(tf.shape(picture)[:2], tf.float32)
+    size = tf.cast(tf.shape(image)[:2], tf.float32)
     size = tf.cast(tf.round(size * SIZE / tf.reduce_min(size)), tf.int32)
-    picture = tf.image.resize(picture, size, antialias=True)
-    picture = tf.image.resize_with_crop_or_pad(picture, SIZE, SIZE)
-    return tf.cast(tf.clip_by_value(tf.round(picture), 0, 255), tf.uint8)
+    image = tf.image.resize(image, size, antialias=True)
+    image = tf.image.resize_with_crop_or_pad(image, SIZE, SIZE)
+    return tf.cast(tf.clip_by_value(tf.round(image), 0, 255), tf.uint8)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which set is read and from where."""
+    """Adds the flags that choose the data set and its source."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", choices=[*OFFLINE, *SOURCES], default="shapes10",
-                       help="shapes10: drawn by code, offline; others: the binary files")
-    group.add_argument("--data_dir", type=cli.path, help="folder of the binary files, fetched to "
-                       "it if absent (default: data/<dataset> in the repository)")
+                       help="shapes10: drawn by code, offline; others: the publisher's files")
+    group.add_argument("--data_dir", type=cli.path, help="folder of the binary files, downloaded "
+                       "if absent (default: data/<dataset> in the repository)")
     group.add_argument("--tfds", action=argparse.BooleanOptionalAction, default=False,
-                       help="read the set through tensorflow-datasets, from --data_dir")
+                       help="read --data_dir through tensorflow-datasets")
 
 
 def load_from_flags(flags: argparse.Namespace) -> Data:
-    """Loads what the flags of `add_flags` mean.
+    """Loads the data set that the flags of `add_flags` choose.
 
     Raises:
-        UserError: the set cannot be read, or has no use for a folder.
+        UserError: the set cannot be read, or a folder was given for drawn images.
     """
     if flags.dataset in OFFLINE:
         if flags.data_dir or flags.tfds:
             raise UserError(f"--dataset {flags.dataset} is not read from a folder, nor from tfds",
-                            "add --dataset cifar10, or leave --data_dir and --tfds away")
+                            "add --dataset cifar10, or omit --data_dir and --tfds")
         return draw_shapes()
     folder = Path(flags.data_dir or files.default_dir(flags.dataset))
     return (load_tfds if flags.tfds else load_files)(folder, flags.dataset)
@@ -366,13 +368,13 @@ def build_parser() -> cli.Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Shows the splits and one batch."""
+    """Prints the splits and one batch."""
 
     def show() -> None:
         splits, names = load_from_flags(build_parser().parse_args(argv))
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape} {split.images.dtype}, "
-                  f"labels {split.labels.shape}, of each class {np.bincount(split.labels)}")
+                  f"labels {split.labels.shape}, per class {np.bincount(split.labels)}")
         for images, labels in training_batches(splits["train"], 8, seed=0).take(1):
             print(f"one batch: {images.shape} {images.dtype.name} from "
                   f"{tf.reduce_min(images):.2f} to {tf.reduce_max(images):.2f}, mean "

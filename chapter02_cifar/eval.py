@@ -1,13 +1,12 @@
-"""Scores a trained classifier on the whole test split, each picture once.
+"""Evaluates a trained classifier on the whole test split, each image exactly once.
 
-    python eval.py                       # the newest run
+    python eval.py                       # the latest run
     python eval.py --name book --watch 60
 
-Uses the running averages of the weights. Writes eval.json, confusion.png and mistakes.png (the
-wrong answers given with most confidence) into the run folder. With `--watch`, looks every so many
-seconds at the newest checkpoint of a run that is being trained, scores it into TensorBoard if it is
-new, and goes on to the rest, and to test_accuracy.png, once training has ended. Choose nothing by
-what it shows: it is the test split.
+Uses the moving averages of the weights. Writes eval.json, confusion.png and mistakes.png (the most
+confident errors) to the run folder. With `--watch SECONDS`, evaluates each new checkpoint of a run
+in progress, at this interval, for TensorBoard; when training has ended, it does all of the above
+and draws test_accuracy.png. Do not select a model by these curves: they show the test split.
 """
 
 import argparse
@@ -24,27 +23,27 @@ from chapter02_cifar import data
 from chapter02_cifar.inference import add_mirror_flag, load_run, make_score, predict
 from common import checkpoint, cli, figures, files, results, rundir
 
-BOOK = {"book": 0.86}  # book, section 2.4, at 60,000 steps
-JPEG_COPY = "jpeg_copy"  # a published name's suffix that tells of the data, not of the recipe
+BOOK = {"book": 0.86}  # book, section 2.2.5, after 60,000 steps
+JPEG_COPY = "jpeg_copy"  # suffix of a published name that stands for the data, not the recipe
 
 
 def watch(run_dir: Path, model: keras.Model, test: data.Split, seconds: int) -> dict[str, float]:
-    """Scores the newest checkpoint, again and again, until training has ended.
+    """Evaluates each new checkpoint of a run until training has ended.
 
     Args:
         run_dir: the run folder.
-        model: its network; gets the weights of one checkpoint after the other.
-        test: what to score.
-        seconds: how long to wait where nothing new is found.
+        model: the network of the run; its weights are overwritten.
+        test: the split to evaluate.
+        seconds: waiting time where there is no new checkpoint.
 
     Returns:
-        The accuracy by step, as JSON wants it: the keys are strings.
+        The accuracy by step; the keys are strings, as in JSON.
     """
     score, accuracies = make_score(model), {}
     writer = tf.summary.create_file_writer(str(run_dir / "tb" / "test"))
     print(f"watching {run_dir}", flush=True)
     while True:
-        in_use = rundir.in_use(run_dir)  # asked first: what is saved last is still seen
+        in_use = rundir.in_use(run_dir)  # before loading, so that no checkpoint is missed
         path = checkpoint.load(run_dir, "latest", averages=model)
         step = path.rpartition("-")[2]
         if step not in accuracies:
@@ -52,7 +51,7 @@ def watch(run_dir: Path, model: keras.Model, test: data.Split, seconds: int) -> 
             with writer.as_default(int(step)):
                 tf.summary.scalar("accuracy", accuracies[step])
             writer.flush()
-            print(f"step {step}: {accuracies[step]:.2%} right", flush=True)
+            print(f"step {step}: test accuracy {accuracies[step]:.2%}", flush=True)
         elif not in_use:
             writer.close()
             return accuracies
@@ -61,7 +60,7 @@ def watch(run_dir: Path, model: keras.Model, test: data.Split, seconds: int) -> 
 
 
 def draw_accuracies(accuracies: dict[str, float], book: float | None, png: Path) -> None:
-    """Draws what `watch` returned, with the book's accuracy where it has one."""
+    """Draws the accuracies that `watch` returned, beside the final one of the book."""
     figure, axes = plt.subplots(figsize=(6, 3.5))
     axes.plot([int(step) for step in accuracies], list(accuracies.values()), label="here")
     if book is not None:
@@ -74,16 +73,16 @@ def draw_accuracies(accuracies: dict[str, float], book: float | None, png: Path)
 
 
 def results_name(model: str, preset: str) -> str:
-    """Returns what a recipe is called in results/: "book" for preset book of model book."""
+    """Returns the name of a recipe in results/: "book" for model book with preset book."""
     return model if preset == model else f"{model}-{preset}"
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Scores the splits, writes eval.json and the two pictures."""
+    """Evaluates a run, writes eval.json and the figures; returns the test scores."""
     splits, names = dataset = data.load_from_flags(flags)
     rundir.check_data(args.run_dir, dataset.digest)
     test, by_step = splits["test"], {}
-    if (args.run_dir / "eval.json").is_file():  # what was watched stays known
+    if (args.run_dir / "eval.json").is_file():  # keeps the curve of an earlier --watch
         earlier = files.read_json(args.run_dir / "eval.json")["details"]
         by_step = earlier.get("test_accuracy_by_step", {})
     model, _ = load_run(args, flags)
@@ -109,7 +108,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     for name, accuracy in per_class.items():
         print(f"{name:>12} {accuracy:.1%}")
     accuracy, examples = scores["test"]["accuracy"], scores["test"]["examples"]
-    print(f"{flags.model} on {examples:,} test pictures of {flags.dataset}: {accuracy:.2%} right; "
+    print(f"{flags.model}: test accuracy {accuracy:.2%} on {examples:,} images of {flags.dataset}; "
           f"see confusion.png and mistakes.png in {args.run_dir}")
     return scores["test"]
 
@@ -120,7 +119,7 @@ def build_parser() -> cli.Parser:
     add_mirror_flag(parser)
     parser.add_argument("--watch", "--eval_interval_secs", type=cli.positive_int,
                         metavar="SECONDS",
-                        help="score the newest checkpoint this often until training ends")
+                        help="evaluate each new checkpoint, at this interval, until training ends")
     results.add_publish_flag(parser)
     return parser
 

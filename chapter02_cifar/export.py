@@ -1,4 +1,4 @@
-"""Exports a trained classifier as a SavedModel that takes pictures as they come.
+"""Exports a trained classifier as a SavedModel that takes raw or encoded images.
 
     python export.py
 
@@ -6,7 +6,7 @@ Two signatures:
 
 serving_default  images: uint8 (count, 32, 32, 3) -> labels, probabilities
 pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes, any size -> the same; an EXIF
-                 orientation is not looked at
+                 orientation is ignored
 """
 
 import argparse
@@ -20,7 +20,7 @@ from common import cli, export, images
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes the SavedModel of a run and tries it in a process of its own."""
+    """Writes the SavedModel of a run and verifies it in a fresh process."""
     model, names = load_run(args, flags)
     size = model.input_shape[1]
 

@@ -1,9 +1,9 @@
-"""Writes the first training pictures as PNG (book, section 2.2.4).
+"""Writes the first training images as PNG files (book, section 2.1.4).
 
     python extract.py
     python extract.py --dataset cifar10 --data_dir CIFAR_FOLDER --num_images 30
 
-Prints the label of each.
+Prints the label of each image.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     data.add_flags(parser)
-    parser.add_argument("--num_images", type=cli.positive_int, default=30, help="pictures to write")
-    parser.add_argument("--output_dir", type=cli.path, help="where to "
+    parser.add_argument("--num_images", type=cli.positive_int, default=30, help="images to write")
+    parser.add_argument("--output_dir", type=cli.path, help="output folder "
                         "(default: runs/chapter02_cifar/pictures-<dataset>)")
     return parser
 
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             images.write_png(folder / f"{number}.png", image)
             print(f"{number}.png: {label} {names[label]}")
         images.write_png(folder / "sheet.png", images.grid(first, columns=10))
-        print(f"{len(first)} pictures and sheet.png in {folder}")
+        print(f"{len(first)} images and sheet.png in {folder}")
 
     return exit_status(extract)
 

@@ -1,7 +1,7 @@
-"""The classifiers of the chapter.
+"""The networks of the chapter.
 
-All take standardised pictures, float32 of shape (batch, size, size, 3), and return logits of shape
-(batch, num_classes). The book's two see 24x24 pixels, the others 32x32.
+All take standardised images, float32 of shape (batch, size, size, 3), and return logits of shape
+(batch, num_classes). The inputs of the book's two networks have 24x24 pixels, all others 32x32.
 """
 
 import keras
@@ -9,14 +9,14 @@ import tensorflow as tf
 
 SIZE = 32
 CROP = 24
-WEIGHT_DECAY = 0.004  # of the book's two wide layers, times half the sum of squares
+WEIGHT_DECAY = 0.004  # of the book's two hidden dense layers, times half the sum of squares
 
 
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divides each value by a power of its neighbours' squares across channels.
+    """Divides each value by a power of the sum of squares over neighbouring channels.
 
-    x / (1 + α Σ x²)^0.75 over the nine channels around its own, α = 0.001 / 9 (Krizhevsky et al.
-    2012, section 3.3). Batch normalization has taken its place since.
+    x / (1 + α Σ x²)^0.75 over the nine channels centred on its own, α = 0.001 / 9 (Krizhevsky et
+    al. 2012, § 3.3). Batch normalization has since replaced it.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -28,15 +28,16 @@ class LocalResponseNormalization(keras.layers.Layer):
 
 
 def build_book(num_classes: int = 10, seed: int = 0) -> keras.Sequential:
-    """Builds the book's network (section 2.3), 1,068,298 parameters for ten classes.
+    """Builds the book's network (section 2.2.2), 1,068,298 parameters for ten classes.
 
-    Two convolutions with pooling and local response normalization, two wide layers with weight
-    decay, which is in `model.losses`. All weights come from truncated normals.
+    Two convolutional layers with max pooling and local response normalization, then two dense
+    layers with L2 regularization, which is in `model.losses`. All kernels are initialised from
+    truncated normal distributions.
     """
     def weights(number: int, stddev: float) -> keras.Initializer:
         return keras.initializers.TruncatedNormal(stddev=stddev, seed=seed + number)
 
-    def wide(units: int, number: int) -> keras.layers.Dense:
+    def dense(units: int, number: int) -> keras.layers.Dense:
         return keras.layers.Dense(
             units, "relu", kernel_initializer=weights(number, 0.04), bias_initializer=bias,
             kernel_regularizer=keras.regularizers.L2(WEIGHT_DECAY / 2),
@@ -54,14 +55,14 @@ def build_book(num_classes: int = 10, seed: int = 0) -> keras.Sequential:
         LocalResponseNormalization(),
         keras.layers.MaxPooling2D(3, 2, padding="same"),  # 6x6
         keras.layers.Flatten(),  # 2304
-        wide(384, 2),
-        wide(192, 3),
+        dense(384, 2),
+        dense(192, 3),
         keras.layers.Dense(num_classes, kernel_initializer=weights(4, 1 / 192)),
     ], name="book")
 
 
 def build_softmax(num_classes: int = 10, seed: int = 0) -> keras.Sequential:
-    """Builds softmax regression on the pixels, which the chapter says does badly."""
+    """Builds softmax regression on the pixels, the baseline without convolutions."""
     return keras.Sequential([
         keras.Input((CROP, CROP, 3)),
         keras.layers.Flatten(),  # 1728
@@ -70,10 +71,10 @@ def build_softmax(num_classes: int = 10, seed: int = 0) -> keras.Sequential:
 
 
 class BatchNormalization(keras.layers.BatchNormalization):
-    """Keras' batch normalization by TensorFlow's fused kernel, which goes over the values once.
+    """Batch normalization by TensorFlow's fused kernel, which reads its input once.
 
-    On a CPU this makes a residual network's training step about a quarter faster. As in TensorFlow
-    1, the moving variance is the unbiased one, n / (n - 1) of Keras'.
+    It makes the training step of a residual network faster on a CPU. As in TensorFlow 1, the moving
+    variance is the unbiased one, n / (n - 1) times that of Keras.
     """
 
     def call(self, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -95,21 +96,24 @@ class BatchNormalization(keras.layers.BatchNormalization):
 def convolve(
     x: keras.KerasTensor, filters: int, size: int = 3, stride: int = 1, pool: int = 1
 ) -> keras.KerasTensor:
-    """Convolves without bias, pools by maxima if `pool` is above 1, normalises over the batch."""
+    """Applies a convolution without bias, max pooling if `pool` > 1, and batch normalization."""
     x = keras.layers.Conv2D(filters, size, stride, "same", use_bias=False,
                             kernel_initializer="he_normal")(x)
-    # Before the normalization, which then has a quarter of the values to go over.
+    # Pooling first: the normalization then has a quarter of the values to process.
     x = keras.layers.MaxPooling2D(pool)(x) if pool > 1 else x
     return BatchNormalization(epsilon=1e-5)(x)
 
 
 def relu(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Sets what is negative to 0."""
+    """Applies the rectified linear unit."""
     return keras.layers.ReLU()(x)
 
 
 def build_alexnet(num_classes: int, seed: int) -> keras.Model:
-    """Builds five convolutions and two wide layers with dropout (Krizhevsky et al. 2012)."""
+    """Builds a small AlexNet (Krizhevsky et al. 2012).
+
+    Five convolutional layers, then two dense layers with dropout.
+    """
     def convolution(x: keras.KerasTensor, filters: int, size: int) -> keras.KerasTensor:
         return keras.layers.Conv2D(filters, size, padding="same", activation="relu",
                                    kernel_initializer="he_normal")(x)
@@ -117,8 +121,8 @@ def build_alexnet(num_classes: int, seed: int) -> keras.Model:
     def pool(x: keras.KerasTensor) -> keras.KerasTensor:
         return keras.layers.MaxPooling2D(3, 2, padding="same")(x)  # overlapping, as in the paper
 
-    pictures = keras.Input((SIZE, SIZE, 3))
-    x = LocalResponseNormalization()(pool(convolution(pictures, 48, 5)))  # 16x16
+    images = keras.Input((SIZE, SIZE, 3))
+    x = LocalResponseNormalization()(pool(convolution(images, 48, 5)))  # 16x16
     x = LocalResponseNormalization()(pool(convolution(x, 128, 5)))  # 8x8
     for filters in (192, 192, 128):
         x = convolution(x, filters, 3)
@@ -126,26 +130,30 @@ def build_alexnet(num_classes: int, seed: int) -> keras.Model:
     for number in range(2):
         x = keras.layers.Dense(512, "relu", kernel_initializer="he_normal")(x)
         x = keras.layers.Dropout(0.5, seed=seed + number)(x)
-    return keras.Model(pictures, keras.layers.Dense(num_classes)(x))
+    return keras.Model(images, keras.layers.Dense(num_classes)(x))
 
 
 def build_vgg(num_classes: int, seed: int) -> keras.Model:
-    """Builds blocks of 3x3 convolutions, two and then a pooling (Simonyan & Zisserman 2014).
+    """Builds a small VGG network (Simonyan & Zisserman 2014).
 
-    With batch normalization, which came a year later and without which this hardly trains.
+    Four blocks of two 3x3 convolutions and max pooling. Batch normalization, which was published a
+    year later, is added: without it the network hardly trains.
     """
-    x = pictures = keras.Input((SIZE, SIZE, 3))
+    x = images = keras.Input((SIZE, SIZE, 3))
     for filters in (32, 64, 128, 256):
         x = relu(convolve(x, filters))
         x = relu(convolve(x, filters, pool=2))  # 16x16, 8x8, 4x4, 2x2
     x = keras.layers.Flatten()(x)
     x = keras.layers.Dense(256, "relu", kernel_initializer="he_normal")(x)
     x = keras.layers.Dropout(0.5, seed=seed)(x)
-    return keras.Model(pictures, keras.layers.Dense(num_classes)(x))
+    return keras.Model(images, keras.layers.Dense(num_classes)(x))
 
 
 def build_inception(num_classes: int, seed: int) -> keras.Model:
-    """Builds modules that look at four sizes at once (Szegedy et al. 2014, figure 2b)."""
+    """Builds a small Inception network (Szegedy et al. 2014, figure 2b).
+
+    Each module has four parallel branches of different receptive fields.
+    """
     def module(x: keras.KerasTensor, width: int) -> keras.KerasTensor:
         pooled = keras.layers.MaxPooling2D(3, 1, padding="same")(x)
         return keras.layers.Concatenate()([
@@ -155,8 +163,8 @@ def build_inception(num_classes: int, seed: int) -> keras.Model:
             relu(convolve(pooled, width, 1)),
         ])  # 8 * width channels
 
-    pictures = keras.Input((SIZE, SIZE, 3))
-    x = relu(convolve(pictures, 32, pool=2))  # 16x16
+    images = keras.Input((SIZE, SIZE, 3))
+    x = relu(convolve(images, 32, pool=2))  # 16x16
     for width in (12, 16):
         x = module(x, width)
     x = keras.layers.MaxPooling2D(2)(x)  # 8x8
@@ -164,46 +172,46 @@ def build_inception(num_classes: int, seed: int) -> keras.Model:
         x = module(x, width)
     x = keras.layers.GlobalAveragePooling2D()(x)
     x = keras.layers.Dropout(0.2, seed=seed)(x)
-    return keras.Model(pictures, keras.layers.Dense(num_classes)(x))
+    return keras.Model(images, keras.layers.Dense(num_classes)(x))
 
 
 def build_resnet20(num_classes: int, seed: int) -> keras.Model:
-    """Builds nine blocks of two convolutions and a way around (He et al. 2015, section 4.2)."""
+    """Builds ResNet-20: nine residual blocks of two convolutions (He et al. 2015, § 4.2)."""
     def block(x: keras.KerasTensor, filters: int, stride: int) -> keras.KerasTensor:
-        around = x
-        if stride > 1:  # every second place, new channels 0: no weights, the paper's option A
+        shortcut = x
+        if stride > 1:  # option A of the paper: subsampled, zeros for the new channels, no weights
             more = filters - x.shape[-1]
-            around = keras.layers.AveragePooling2D(1, stride)(x)
-            around = keras.ops.pad(around, ((0, 0), (0, 0), (0, 0), (0, more)))
+            shortcut = keras.layers.AveragePooling2D(1, stride)(x)
+            shortcut = keras.ops.pad(shortcut, ((0, 0), (0, 0), (0, 0), (0, more)))
         x = relu(convolve(x, filters, stride=stride))
-        return relu(keras.layers.Add()([around, convolve(x, filters)]))
+        return relu(keras.layers.Add()([shortcut, convolve(x, filters)]))
 
-    pictures = keras.Input((SIZE, SIZE, 3))
-    x = relu(convolve(pictures, 16))
+    images = keras.Input((SIZE, SIZE, 3))
+    x = relu(convolve(images, 16))
     for filters in (16, 32, 64):  # 32x32, 16x16, 8x8
         for number in range(3):
             x = block(x, filters, stride=2 if number == 0 and filters > 16 else 1)
     x = keras.layers.GlobalAveragePooling2D()(x)
-    return keras.Model(pictures, keras.layers.Dense(num_classes)(x))
+    return keras.Model(images, keras.layers.Dense(num_classes)(x))
 
 
 def build_resnet9(num_classes: int, seed: int) -> keras.Model:
     """Builds a shallow, wide residual network that learns in few epochs, 1.6 million parameters.
 
-    After the nets of the DAWNBench competition (Page 2018): eight convolutions, two ways around.
-    Few and large convolutions keep the processor at its arithmetic.
+    After the networks of the DAWNBench competition (Page 2018): eight convolutional layers, two
+    residual connections. Few and large convolutions make good use of the processor.
     """
     def residual(x: keras.KerasTensor) -> keras.KerasTensor:
         filters = x.shape[-1]
         return keras.layers.Add()([x, relu(convolve(relu(convolve(x, filters)), filters))])
 
-    pictures = keras.Input((SIZE, SIZE, 3))
-    x = relu(convolve(pictures, 32))
+    images = keras.Input((SIZE, SIZE, 3))
+    x = relu(convolve(images, 32))
     x = residual(relu(convolve(x, 64, pool=2)))  # 16x16
     x = relu(convolve(x, 128, pool=2))  # 8x8
     x = residual(relu(convolve(x, 256, pool=2)))  # 4x4
     x = keras.layers.GlobalMaxPooling2D()(x)
-    return keras.Model(pictures, keras.layers.Dense(num_classes)(x))
+    return keras.Model(images, keras.layers.Dense(num_classes)(x))
 
 
 NETWORKS = {"book": build_book, "softmax": build_softmax, "alexnet": build_alexnet,
@@ -214,13 +222,13 @@ NETWORKS = {"book": build_book, "softmax": build_softmax, "alexnet": build_alexn
 def build_model(
     name: str, num_classes: int = 10, seed: int = 0, precision: str = "float32"
 ) -> keras.Model:
-    """Builds a classifier by its name, one of NETWORKS.
+    """Builds a network by its name.
 
     Args:
-        name: of the network.
-        num_classes: logits.
-        seed: of the weights and of dropout.
-        precision: "float32", or "bfloat16" for all but the weights.
+        name: one of NETWORKS.
+        num_classes: number of logits.
+        seed: of the initial weights and of dropout.
+        precision: compute dtype, "float32" or "bfloat16"; weights are always float32.
     """
     keras.utils.set_random_seed(seed)
     before = keras.config.dtype_policy()
@@ -232,10 +240,7 @@ def build_model(
 
 
 def mirrored(model: keras.Model) -> keras.Model:
-    """Returns a model that looks at each picture and at its mirror image, and takes the mean.
-
-    The mistakes that come from how a thing happens to lie in the picture are then fewer.
-    """
-    pictures = keras.Input(model.input_shape[1:])
-    logits = keras.layers.Average()([model(pictures), model(pictures[:, :, ::-1])])
-    return keras.Model(pictures, logits, name=f"{model.name}_mirrored")
+    """Returns a model that averages the logits of each image and of its mirror image."""
+    images = keras.Input(model.input_shape[1:])
+    logits = keras.layers.Average()([model(images), model(images[:, :, ::-1])])
+    return keras.Model(images, logits, name=f"{model.name}_mirrored")

@@ -1,10 +1,10 @@
-"""Tries training on several machines on this one: starts workers that talk over loopback.
+"""Simulates training on several machines: starts several workers on this one.
 
-    python multi_worker.py -- --name two                    # train.py's demo by two workers
+    python multi_worker.py -- --name two                    # train.py's demo with two workers
     python multi_worker.py --num_workers 3 -- --name three --max_steps 100 --batch_size 96
 
-What stands behind the two dashes goes to train.py. On real machines, start train.py on each of them
-with the same flags and a TF_CONFIG of its own, as this script does, and a --run_dir that all see.
+The flags after the two dashes are passed to train.py. On real machines, start train.py on each of
+them with the same flags, a shared --run_dir, and its own TF_CONFIG, as this script does.
 """
 
 import json
@@ -24,7 +24,7 @@ TRAIN = Path(__file__).resolve().with_name("train.py")
 
 
 def free_addresses(count: int) -> list[str]:
-    """Returns addresses on loopback that nobody listens at just now."""
+    """Returns addresses of free ports on localhost."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
@@ -33,12 +33,12 @@ def free_addresses(count: int) -> list[str]:
 
 
 def run_workers(num_workers: int, flags: Sequence[str]) -> int:
-    """Trains with so many workers; where one fails, ends the others.
+    """Trains with several workers; if one of them fails, terminates the others.
 
-    The first of them, the chief, writes to the terminal and to the run folder.
+    The first worker, the chief, writes to the terminal and to the run folder.
 
     Returns:
-        The exit status: 0, or the first that was another.
+        The exit status: 0, or that of the first worker that failed.
     """
     command = [sys.executable, str(TRAIN), "--strategy", "multi_worker", *flags]
     addresses, workers = free_addresses(num_workers), []
@@ -62,7 +62,7 @@ def run_workers(num_workers: int, flags: Sequence[str]) -> int:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
-    parser.add_argument("--num_workers", type=cli.positive_int, default=2, help="processes")
+    parser.add_argument("--num_workers", type=cli.positive_int, default=2, help="worker processes")
     parser.add_argument("flags", nargs="*", metavar="-- FLAGS", help="flags of train.py")
     return parser
 

@@ -1,9 +1,9 @@
-"""Says what is on any picture: PNG or JPEG, any size.
+"""Classifies image files of any size and format.
 
     python predict.py photo.jpg scan.png
     python predict.py --name book --json photo.jpg
 
-For each picture prints the class and the three most probable ones.
+Prints, for each image, the predicted class and the three most probable ones.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from common import cli, images
 
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Prints what the classifier of a run sees on pictures."""
+    """Prints the predictions of a run for image files."""
     pictures = [data.fit_picture(images.read_image(Path(path))) for path in args.pictures]
     model, names = load_run(args, flags)
-    seen = data.centre(tf.stack(pictures), model.input_shape[1])
-    probabilities = tf.nn.softmax(model(seen, training=False)).numpy()
+    batch = data.centre(tf.stack(pictures), model.input_shape[1])
+    probabilities = tf.nn.softmax(model(batch, training=False)).numpy()
     for path, row in zip(args.pictures, probabilities, strict=True):
         best = row.argsort()[::-1][:3]
         if args.json:
@@ -38,9 +38,9 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
     add_mirror_flag(parser)
-    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
+    parser.add_argument("pictures", nargs="+", metavar="IMAGE", help="image files")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
-                        help="print one JSON object a picture, with all probabilities")
+                        help="print one JSON object per image, with all probabilities")
     return parser
 
 

@@ -1,12 +1,12 @@
-"""Shows how a list of files becomes a stream that is read for some epochs (book, section 2.2.2).
+"""Shows how tf.data reads a list of files for several epochs (book, section 2.1.3).
 
-    python read_demo.py                                     # three pictures drawn by code
+    python read_demo.py                                     # three images drawn by code
     python read_demo.py --shuffle
     python read_demo.py A.jpg B.jpg C.jpg --num_epochs 5
 
-Writes each file that the stream gives, in its order, as read/test_1, read/test_2 and so on. Where
-the book needs a queue, a reader, a coordinator and threads, a dataset is enough; its end needs no
-exception.
+Writes each file that the dataset yields, in this order, as read/test_1, read/test_2 and so on. One
+dataset takes the place of the book's queue, reader, coordinator and threads; at its end the loop
+ends, without an OutOfRangeError.
 """
 
 import argparse
@@ -22,32 +22,32 @@ from common.errors import UserError, exit_status
 
 
 def draw_letters(folder: Path) -> list[Path]:
-    """Draws the letters A, B and C as pictures of their own."""
+    """Draws the letters A, B and C, one image each; returns the paths of the PNG files."""
     paths = []
     for letter, colour in zip("ABC", ("firebrick", "darkgreen", "navy"), strict=True):
-        picture = Image.new("RGB", (64, 64), colour)
-        ImageDraw.Draw(picture).text((20, 8), letter, fill="white", font_size=40)
+        letter_image = Image.new("RGB", (64, 64), colour)
+        ImageDraw.Draw(letter_image).text((20, 8), letter, fill="white", font_size=40)
         paths.append(folder / f"{letter}.png")
-        images.write_png(paths[-1], np.asarray(picture))
+        images.write_png(paths[-1], np.asarray(letter_image))
     return paths
 
 
 def file_stream(
     paths: Sequence[Path], num_epochs: int, shuffle: bool, seed: int
 ) -> tf.data.Dataset:
-    """Makes a stream of names and contents: every file once an epoch.
+    """Returns a dataset of file names and contents: every file once per epoch.
 
     Args:
         paths: the files.
-        num_epochs: how often each is read.
-        shuffle: read them in a new order in every epoch.
-        seed: decides the orders.
+        num_epochs: number of passes over the files.
+        shuffle: whether each epoch has a new random order.
+        seed: of these orders.
 
     Returns:
-        Elements `(name, content)`, two strings.
+        Elements `(name, content)`, both scalar strings.
     """
     files = tf.data.Dataset.from_tensor_slices([str(path) for path in paths])
-    if shuffle:  # before repeat: else files of two epochs would mix
+    if shuffle:  # before repeat, so that the files of two epochs do not mix
         files = files.shuffle(len(paths), seed=seed)
     return inputs.finish(files.repeat(num_epochs).map(lambda name: (name, tf.io.read_file(name))))
 
@@ -56,12 +56,13 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help="files to read")
-    parser.add_argument("--num_epochs", type=cli.positive_int, default=5, help="times each is read")
+    parser.add_argument("--num_epochs", type=cli.positive_int, default=5,
+                        help="passes over the files")
     parser.add_argument("--shuffle", action=argparse.BooleanOptionalAction, default=False,
-                        help="in a new order in every epoch")
-    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the orders")
+                        help="read in a new random order in every epoch")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of --shuffle")
     parser.add_argument("--output_dir", type=cli.path,
-                        help="where to (default: runs/chapter02_cifar/read)")
+                        help="output folder (default: runs/chapter02_cifar/read)")
     return parser
 
 

@@ -1,7 +1,7 @@
-"""Shapes10: ten kinds of coloured shapes on textured ground, drawn by code from a seed.
+"""Shapes10: ten classes of coloured shapes on textured backgrounds, drawn by code from a seed.
 
-A stand-in for CIFAR-10 where there is no network. Colours, places, sizes, angles and grounds are
-random, so that only the outline tells the class, and no pixel does by itself.
+An offline substitute for CIFAR-10. Colours, positions, sizes, angles and backgrounds are random:
+only the outline determines the class, and no single pixel is informative.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ def _triangle(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Folds the plane onto one of ten wedges; a line from tip to notch bounds the star there."""
+    """Folds the plane onto one of ten sectors, in which a line from tip to notch is the outline."""
     angle = np.abs((np.arctan2(y, x) + np.pi / 5) % (2 * np.pi / 5) - np.pi / 5)
     radius = np.hypot(x, y)
     tip, notch = 1.15, 0.48 * np.array([np.cos(np.pi / 5), np.sin(np.pi / 5)])
@@ -59,7 +59,7 @@ def _bars(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.maximum(np.abs(np.abs(y) - 0.6) - 0.25, np.abs(x) - 0.9)
 
 
-# Signed distance to the outline, below 0 inside, of coordinates in [-1, 1].
+# Signed distance to the outline, negative inside; coordinates in [-1, 1].
 SHAPES: dict[str, Distance] = {
     "disc": _disc, "ring": _ring, "half disc": _half_disc, "crescent": _crescent,
     "square": _square, "frame": _frame, "cross": _cross, "triangle": _triangle, "star": _star,
@@ -68,21 +68,21 @@ SHAPES: dict[str, Distance] = {
 
 
 def _textures(rng: np.random.Generator, count: int) -> np.ndarray:
-    """Draws smooth random colours, float32 of shape (count, 32, 32, 3) in about [0, 255]."""
+    """Draws smooth random colours, float32 of shape (count, 32, 32, 3), about [0, 255]."""
     base = rng.uniform(40, 215, (count, 1, 1, 3))
     coarse = rng.normal(0, 30, (count, 5, 5, 3))
     return tf.image.resize(base + coarse, (SIZE, SIZE), "bicubic").numpy()
 
 
 def draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draws pictures of random shapes.
+    """Draws images of random shapes.
 
     Args:
-        count: how many.
-        seed: the same seed draws the same pictures.
+        count: number of images.
+        seed: determines all of them.
 
     Returns:
-        uint8 of shape (count, 32, 32, 3), and int64 labels of shape (count,), numbers of SHAPES.
+        uint8 of shape (count, 32, 32, 3), and int64 labels of shape (count,), indices into SHAPES.
     """
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, len(SHAPES), count)
@@ -96,7 +96,7 @@ def draw(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     for number, distance in enumerate(SHAPES.values()):
         chosen = labels == number
         pixels = distance(x[chosen], y[chosen]) * radius[chosen]
-        cover[chosen, ..., 0] = np.clip(0.5 - pixels, 0, 1)  # a soft edge, one pixel wide
-    ground, ink = _textures(rng, count), _textures(rng, count)
-    images = ground + cover * (ink - ground) + rng.normal(0, 12, ground.shape)
+        cover[chosen, ..., 0] = np.clip(0.5 - pixels, 0, 1)  # anti-aliased edge, one pixel wide
+    background, ink = _textures(rng, count), _textures(rng, count)
+    images = background + cover * (ink - background) + rng.normal(0, 12, background.shape)
     return np.clip(images, 0, 255).astype(np.uint8), labels

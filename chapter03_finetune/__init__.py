@@ -1,1 +1,1 @@
-"""Chapter 3: an image classifier of one's own, by training a ready-made network further."""
+"""Chapter 3: an image classifier for your own classes, by fine-tuning a pretrained network."""

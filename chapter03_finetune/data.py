@@ -1,9 +1,9 @@
-"""Pictures to classify: the records, the held-out part, the distortions of the training stream.
+"""Images to classify: records, the held-out part, data augmentation, the training stream.
 
     python data.py                                           # textures drawn by code
-    python data.py --dataset records --dataset_dir FOLDER    # what prepare.py has written
+    python data.py --dataset records --dataset_dir FOLDER    # records that prepare.py wrote
 
-Prints the splits, and draws a picture of each class, as it is tested and as it is trained on.
+Prints the splits, and draws images of each class, as in evaluation and augmented as in training.
 """
 
 import argparse
@@ -23,34 +23,34 @@ from chapter03_finetune import textures, tfrecords
 from common import cli, files, images, inputs, rundir
 from common.errors import UserError, exit_status
 
-HOLDOUT_SEED = 0  # runs of all seeds hold the same pictures out
-CENTRE = 0.875  # of a picture's sides: what is looked at in a test
+HOLDOUT_SEED = 0  # runs of all seeds hold out the same images
+CENTRE = 0.875  # fraction of each side that the central crop of evaluation keeps
 MIN_COVERED, ASPECT, ATTEMPTS = 0.1, (0.75, 1.33), 100  # of a random crop
 BRIGHTNESS, SATURATION, HUE, CONTRAST = 32 / 255, (0.5, 1.5), 0.2, (0.5, 1.5)
-JPEG = b"\xff\xd8\xff"  # what each begins with
-TEXTURES = {"train": 250, "validation": 50}  # pictures a kind
+JPEG = b"\xff\xd8\xff"  # the first bytes of every JPEG file
+TEXTURES = {"train": 250, "validation": 50}  # images per class
 
-OFFLINE = {"textures": "six kinds of textures as seen from above, drawn by code",
+OFFLINE = {"textures": "six classes of textures as seen from above, drawn by code",
            "records": "the TFRecords that prepare.py wrote to `--dataset_dir`"}
 SOURCES: dict[str, files.Source] = {}
 
 
 class Split(NamedTuple):
-    """JPEGs as they lie in the records, bytes objects of shape (count,), and labels, int64."""
+    """JPEGs as stored in the records, bytes objects of shape (count,), and labels, int64."""
 
     encoded: np.ndarray
     labels: np.ndarray
 
 
 class Data(NamedTuple):
-    """A whole set: "train", "validation" and "test", and the names of its classes."""
+    """A data set: its splits "train", "validation" and "test", and the names of its classes."""
 
     splits: dict[str, Split]
     names: tuple[str, ...]
 
     @property
     def digest(self) -> str:
-        """The sha256 of all pictures, labels and names."""
+        """The sha256 of all images, labels and names."""
         parts = (part for split in self.splits.values() for part in (*split.encoded, split.labels))
         return files.sha256(*parts, "\n".join(self.names).encode())
 
@@ -59,7 +59,7 @@ def read_names(path: Path) -> tuple[str, ...]:
     """Reads label.txt: lines `number:name`, numbered from 0.
 
     Raises:
-        UserError: a line is something else, or the file no UTF-8.
+        UserError: a line has another form, or the file is not UTF-8.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -74,10 +74,10 @@ def read_names(path: Path) -> tuple[str, ...]:
 
 
 def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]) -> Split:
-    """Reads all records of a split; the pictures stay JPEGs, so that large sets fit.
+    """Reads all records of a split; the images stay JPEGs, so that large sets fit into memory.
 
     Raises:
-        UserError: files are missing or damaged, do not fit label.txt, or hold no JPEGs.
+        UserError: files are missing or damaged, contradict label.txt, or hold no JPEGs.
     """
     hint = "write the records: python prepare.py"
     found = tfrecords.find_shards(folder, dataset_name, split)
@@ -105,21 +105,22 @@ def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]
             raise UserError(
                 f"the {split} records of {folder} call class {label} "
                 f"{text.decode(errors='backslashreplace')}, label.txt calls it {named}",
-                "take label.txt and the records from the same prepare.py")
+                "use label.txt and records of the same call of prepare.py")
     if not all(jpeg.startswith(JPEG) for jpeg in encoded):
-        raise UserError(f"the {split} records of {folder} hold pictures that are no JPEGs", hint)
+        raise UserError(f"the {split} records of {folder} hold images that are not JPEGs", hint)
     return Split(encoded, labels)
 
 
 def hold_out(labels: np.ndarray, fraction: float) -> np.ndarray:
-    """Chooses the pictures that choose the checkpoint, of each class the same share.
+    """Draws the held-out images, which select the checkpoint; stratified by class.
 
     Args:
-        labels: of all training pictures, of shape (count,).
-        fraction: above 0 and below 1. A class gives at least one picture, and keeps at least one.
+        labels: of all training images, of shape (count,).
+        fraction: of each class, above 0 and below 1. At least one image of a class is held out, and
+            at least one is left to train on.
 
     Returns:
-        bool of shape (count,).
+        bool of shape (count,), true for held-out images.
     """
     rng, held_out = np.random.default_rng(HOLDOUT_SEED), np.zeros(len(labels), bool)
     for label in np.unique(labels):
@@ -130,37 +131,37 @@ def hold_out(labels: np.ndarray, fraction: float) -> np.ndarray:
 
 
 def load_records(folder: Path, dataset_name: str, holdout_fraction: float) -> Data:
-    """Loads what prepare.py wrote: its validation records are the test split here.
+    """Loads records that prepare.py wrote; its validation records are the test split here.
 
     Args:
         folder: of the records and label.txt.
-        dataset_name: what the names of the records begin with.
+        dataset_name: prefix of the names of the records.
         holdout_fraction: see `hold_out`.
 
     Raises:
-        UserError: see `read_split`; or a class has no picture to train on, or none has two.
+        UserError: see `read_split`; or a class has no training image, or none has two.
     """
     (label_file,) = files.check_files(folder, ["label.txt"], "write it: python prepare.py")
     names = read_names(label_file)
     train, test = (read_split(folder, dataset_name, split, names) for split in tfrecords.SPLITS)
     if missing := set(range(len(names))) - set(train.labels.tolist()):
         absent = ", ".join(names[label] for label in sorted(missing))
-        raise UserError(f"the train records of {folder} have no picture of {absent}",
-                        "take label.txt and the records from the same prepare.py")
+        raise UserError(f"the train records of {folder} have no image of {absent}",
+                        "use label.txt and records of the same call of prepare.py")
     held_out = hold_out(train.labels, holdout_fraction)
     if not held_out.any():
-        raise UserError(f"{folder} has one picture of each class to train on, none to hold out",
-                        "give more")
+        raise UserError(f"{folder} has one training image per class, none to hold out",
+                        "add images")
     parts = {"train": ~held_out, "validation": held_out}
     splits = {name: Split(train.encoded[part], train.labels[part]) for name, part in parts.items()}
     return Data(splits | {"test": test}, names)
 
 
 def draw_textures(folder: Path) -> None:
-    """Draws the demo's pictures and prepares them, in a folder that appears when it is whole."""
+    """Draws the demo's images and their records; the folder appears only when it is complete."""
     rng = np.random.default_rng(0)
     bar = tqdm(total=sum(TEXTURES.values()) * len(textures.KINDS), desc="drawing textures",
-               unit="picture", disable=None)
+               unit="image", disable=None)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", suffix=".part", dir=folder.parent) as work, bar:
         part = Path(work, "textures")
@@ -179,15 +180,15 @@ def draw_textures(folder: Path) -> None:
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                 raise
-            # Another process was faster, with the same pictures.
+            # Another process has drawn the same images in the meantime.
 
 
 def centre(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Makes what the network is tested on: the middle of a picture, resized.
+    """Returns an input for evaluation: the central crop of an image, resized.
 
     Args:
         image: uint8 of shape (height, width, 3).
-        size: pixels along either side of the result.
+        size: height and width of the result in pixels.
 
     Returns:
         float32 of shape (size, size, 3) in [0, 255].
@@ -197,7 +198,7 @@ def centre(image: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def random_crop(encoded: tf.Tensor, key: tf.Tensor, min_area: float) -> tf.Tensor:
-    """Decodes a random window of a JPEG, of `min_area` to all of it: uint8 (height, width, 3)."""
+    """Decodes a random crop of a JPEG, of at least `min_area`, as uint8 (height, width, 3)."""
     begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
         tf.io.extract_jpeg_shape(encoded), tf.constant([[[0.0, 0.0, 1.0, 1.0]]]), key,
         min_object_covered=MIN_COVERED, aspect_ratio_range=ASPECT, area_range=(min_area, 1.0),
@@ -209,7 +210,7 @@ def random_crop(encoded: tf.Tensor, key: tf.Tensor, min_area: float) -> tf.Tenso
 
 
 def distort_colours(image: tf.Tensor, key: tf.Tensor, full: bool) -> tf.Tensor:
-    """Distorts the colours of a float picture in [0, 1], in one of several orders by chance."""
+    """Distorts the colours of a float image in [0, 1]; the order of operations is random."""
     order_key, *keys = tf.unstack(tf.random.split(key, 5))
     brightness, saturation, hue, contrast = (
         lambda x: tf.image.stateless_random_brightness(x, BRIGHTNESS, keys[0]),
@@ -219,7 +220,7 @@ def distort_colours(image: tf.Tensor, key: tf.Tensor, full: bool) -> tf.Tensor:
     )
     orders = [(brightness, saturation, hue, contrast), (saturation, brightness, contrast, hue),
               (contrast, hue, brightness, saturation), (hue, saturation, contrast, brightness)]
-    if not full:  # the original draws one of four orders here too, of which three are the same
+    if not full:  # the original too draws one of four orders, three of which are the same
         orders = [(brightness, saturation), *[(saturation, brightness)] * 3]
 
     def apply(order: Sequence) -> tf.Tensor:
@@ -241,16 +242,16 @@ def distort(
     min_area: float = 0.05,
     quarter_turns: bool = False,
 ) -> tf.Tensor:
-    """Makes what the network trains on, by the recipe of Inception (Szegedy et al. 2014).
+    """Returns an input for training: Inception's augmentation (Szegedy et al. 2014).
 
     Args:
-        encoded: a JPEG, a string scalar.
-        size: pixels along either side of the result.
-        key: int64 of shape (2,); the same key distorts in the same way.
-        augment: "fast", which the original uses; "full", with hue, contrast and four ways of
-            resizing; or "none".
-        min_area: the least share of the picture that is cut out.
-        quarter_turns: whether it is also turned by 0, 90, 180 or 270 degrees.
+        encoded: a JPEG, a scalar string.
+        size: height and width of the result in pixels.
+        key: random seed, int64 of shape (2,), which determines the result.
+        augment: "fast", as in the original; "full", which adds hue, contrast and a random resize
+            method; or "none".
+        min_area: minimum area of the random crop, as a fraction of the image.
+        quarter_turns: whether the image is also rotated by 0, 90, 180 or 270 degrees.
 
     Returns:
         float32 of shape (size, size, 3) in [0, 255].
@@ -282,7 +283,9 @@ def training_batches(
     min_area: float = 0.05,
     quarter_turns: bool = False,
 ) -> tf.data.Dataset:
-    """Makes the endless shuffled and distorted stream; batch k is a pure function of (seed, k).
+    """Returns the infinite stream of shuffled, augmented batches.
+
+    Batch k is a pure function of (seed, k), so that training can resume at any step.
 
     Returns:
         Elements `(images, labels)`: float32 (batch_size, size, size, 3) in [0, 255], int64
@@ -299,56 +302,57 @@ def training_batches(
 
 
 def evaluation_batches(split: Split, size: int, batch_size: int = 50) -> tf.data.Dataset:
-    """Makes the stream that shows each picture exactly once, in order."""
+    """Returns the stream of all images of a split, each exactly once, in order."""
     def example(encoded: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return centre(images.decode_jpeg(encoded), size), label
 
-    pictures = tf.data.Dataset.from_tensor_slices(tuple(split))
-    return inputs.finish(pictures.map(example, num_parallel_calls=tf.data.AUTOTUNE), batch_size)
+    examples = tf.data.Dataset.from_tensor_slices(tuple(split))
+    return inputs.finish(examples.map(example, num_parallel_calls=tf.data.AUTOTUNE), batch_size)
 
 
 def thumbnails(encoded: Sequence[bytes], size: int = 96) -> np.ndarray:
-    """Returns what is looked at of some JPEGs in a test: uint8 (count, size, size, 3)."""
+    """Decodes JPEGs as `centre` crops them in evaluation: uint8 (count, size, size, 3)."""
     shown = [centre(images.decode_jpeg(jpeg), size) for jpeg in encoded]
     return np.stack(shown).astype(np.uint8) if shown else np.zeros((0, size, size, 3), np.uint8)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which set is read, from where, and how it is divided."""
+    """Adds the flags that choose the data set, its folder and its held-out part."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", choices=list(OFFLINE), default="textures",
-                       help="textures: drawn by code, offline; records: what prepare.py wrote")
+                       help="textures: drawn by code, offline; records: written by prepare.py")
     group.add_argument("--data_dir", "--dataset_dir", type=cli.path,
                        help="folder of the records and label.txt")
     group.add_argument("--dataset_name", type=tfrecords.records_name, default="satellite",
-                       help="what the names of the records begin with")
+                       help="prefix of the names of the records")
     group.add_argument("--holdout_fraction", type=cli.between_0_and_1, default=0.1,
-                       help="share of each class's training pictures that chooses the checkpoint")
+                       help="fraction of each class's training images that is held out to select "
+                            "the checkpoint")
 
 
 def load_from_flags(flags: argparse.Namespace) -> Data:
-    """Loads what the flags of `add_flags` mean.
+    """Loads the data set that the flags of `add_flags` choose.
 
     Raises:
-        UserError: the set cannot be read, or has no use for a folder.
+        UserError: the set cannot be read, or a folder was given for drawn images.
     """
     if flags.dataset == "textures":
         if flags.data_dir:
             raise UserError("--dataset textures is not read from a folder",
-                            "add --dataset records, or leave --dataset_dir away")
+                            "add --dataset records, or omit --dataset_dir")
         if not (folder := files.default_dir("textures")).is_dir():
             draw_textures(folder)
         return load_records(folder, "textures", flags.holdout_fraction)
     if not flags.data_dir:
         raise UserError("--dataset records without --dataset_dir",
-                        "name the folder that prepare.py wrote to")
+                        "give the folder that prepare.py wrote to")
     return load_records(Path(flags.data_dir), flags.dataset_name, flags.holdout_fraction)
 
 
 def draw_sheet(split: Split, num_classes: int, jpg: Path, columns: int = 9) -> None:
-    """Draws a row for each class: three pictures as they are tested, the rest as trained on.
+    """Draws a row for each class: three images as in evaluation, the rest augmented.
 
-    Each class has at least one picture.
+    Each class needs at least one image.
     """
     shown = []
     for label in range(num_classes):
@@ -369,18 +373,18 @@ def build_parser() -> cli.Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Shows the splits and a sheet of pictures."""
+    """Prints the splits and draws a sheet of images."""
 
     def show() -> None:
         args = build_parser().parse_args(argv)
         splits, names = load_from_flags(args)
         for name, split in splits.items():
             counts = zip(names, np.bincount(split.labels, minlength=len(names)), strict=True)
-            print(f"{name}: {len(split.labels):,} pictures, "
+            print(f"{name}: {len(split.labels):,} images, "
                   + ", ".join(f"{count} {kind}" for kind, count in counts))
         jpg = rundir.runs_dir() / "chapter03_finetune" / f"pictures-{args.dataset}.jpg"
         draw_sheet(splits["train"], len(names), jpg)
-        print(f"{jpg}: three of each class as they are tested, and distorted as in training")
+        print(f"{jpg}: three images of each class as in evaluation, then augmented ones")
 
     return exit_status(show)
 

@@ -1,11 +1,10 @@
-"""Scores a trained classifier on the whole test split, each picture once.
+"""Evaluates a trained classifier on the whole test split, each image exactly once.
 
-    python eval.py                  # the newest run
+    python eval.py                  # the latest run
     python eval.py --name NAME --top_k 2 --publish
 
-Writes eval.json, confusion.png and mistakes.png (the wrong answers given with most confidence)
-into the run folder. The test split is what prepare.py called validation: nothing has been chosen
-on it.
+Writes eval.json, confusion.png and mistakes.png (the most confident errors) to the run folder. The
+test split is the one that prepare.py calls validation; training never uses it.
 """
 
 import argparse
@@ -19,17 +18,17 @@ from chapter03_finetune.inference import draw_mistakes, load_run, make_predict, 
 from common import cli, figures, results, rundir
 from common.errors import UserError
 
-BOOK = {"book_head": 0.76, "book_all": 0.82}  # book, section 3.2.6
+BOOK = {"book_head": 0.76, "book_all": 0.82}  # book, section 3.3.6
 
 
 def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
-    """Returns how often the label is among the k largest logits."""
+    """Returns the fraction of examples whose label is among the k largest logits."""
     best = np.argsort(-logits, axis=1, kind="stable")[:, :k]
     return float((best == labels[:, None]).any(axis=1).mean())
 
 
 def wilson_interval(hits: int, examples: int, z: float = 1.96) -> tuple[float, float]:
-    """Returns the interval in which the true accuracy lies with 95 % certainty (Wilson 1927)."""
+    """Returns the Wilson score interval of an accuracy (Wilson 1927); z = 1.96: 95 %."""
     share = hits / examples
     middle = (share + z**2 / (2 * examples)) / (1 + z**2 / examples)
     reach = z / (1 + z**2 / examples) * math.sqrt(
@@ -38,13 +37,13 @@ def wilson_interval(hits: int, examples: int, z: float = 1.96) -> tuple[float, f
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Scores the splits, writes eval.json and the two pictures."""
+    """Evaluates a run, writes eval.json and the figures; returns the test scores."""
     flags.data_dir = args.data_dir or flags.data_dir
     splits, names = dataset = data.load_from_flags(flags)
     rundir.check_data(args.run_dir, dataset.digest)
     if args.top_k > len(names):
         raise UserError(f"--top_k {args.top_k}, but there are {len(names)} classes",
-                        "give a smaller number")
+                        "choose a smaller --top_k")
     model, _ = load_run(args, flags)
     predict = make_predict(model)
     logits = {name: predict(splits[name]) for name in ("validation", "test")}
@@ -66,8 +65,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                   metrics, book, {"test_recall_by_class": recall})
     for name, share in recall.items():
         print(f"{name:>12} {share:.1%}")
-    print(f"{flags.model_name} on {len(answers):,} test pictures of {dataset_name}: "
-          f"{scores['accuracy']:.2%} right (95 % interval {low:.1%} to {high:.1%}); see "
+    print(f"{flags.model_name}: test accuracy {scores['accuracy']:.2%} (95 % confidence interval "
+          f"{low:.1%} to {high:.1%}) on {len(answers):,} images of {dataset_name}; see "
           f"confusion.png and mistakes.png in {args.run_dir}")
     return scores
 
@@ -78,7 +77,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--data_dir", "--dataset_dir", type=cli.path,
                         help="folder of the records and label.txt, if they were moved")
     parser.add_argument("--top_k", type=cli.positive_int, default=2,
-                        help="also tell how often the label is among so many best guesses")
+                        help="k of the top-k accuracy")
     results.add_publish_flag(parser)
     return parser
 

@@ -1,4 +1,4 @@
-"""The flags of train.py; those that the book has keep its names."""
+"""The flags of train.py, most of them the original's, and which of them have no effect."""
 
 import argparse
 import sys
@@ -7,86 +7,110 @@ from typing import Any
 from chapter03_finetune import data
 from common import cli, pretrained
 
-OPTIMIZERS = ("rmsprop", "adam", "sgd", "momentum", "adagrad", "adadelta", "ftrl")
+# The flags that each optimizer and each schedule reads, beside --learning_rate.
+OPTIMIZERS = {
+    "rmsprop": ("rmsprop_decay", "momentum", "opt_epsilon"),
+    "adam": ("adam_beta1", "adam_beta2", "opt_epsilon"),
+    "sgd": (),
+    "momentum": ("momentum",),
+    "adagrad": ("adagrad_initial_accumulator_value",),
+    "adadelta": ("adadelta_rho", "opt_epsilon"),
+    "ftrl": ("ftrl_learning_rate_power", "ftrl_initial_accumulator_value", "ftrl_l1", "ftrl_l2"),
+}
+SCHEDULES = {
+    "fixed": (),
+    "exponential": ("learning_rate_decay_factor", "num_epochs_per_decay"),
+    "polynomial": ("end_learning_rate", "num_epochs_per_decay"),
+    "cosine": (),
+}
 MAX = sys.float_info.max
 not_negative = cli.number(float, 0, MAX, "a number of at least 0")
 not_positive = cli.number(float, -MAX, 0, "a number of at most 0")
 
 
 def add_model_flags(parser: cli.Parser) -> None:
-    """Adds the flags that shape the network and say what of it is trained."""
+    """Adds the flags of the network and of the layers that are trained."""
     group = parser.add_argument_group("model")
     group.add_argument("--model_name", choices=list(pretrained.NETWORKS), default="InceptionV3",
                        help="network of keras.applications")
     group.add_argument("--weights", type=pretrained.weights, default="imagenet",
-                       help="to begin with: imagenet (downloaded once), none (random), or the path "
-                            "of a Keras file (.h5) of this network, with its classifier or without")
+                       help="initial weights: imagenet (downloaded once), none (random), or the "
+                            "path of a Keras file (.h5) of this network, with or without its "
+                            "classifier")
     group.add_argument("--alpha", type=cli.positive_float,
-                       help="share of the channels of a MobileNet (default: 1)")
+                       help="width multiplier of a MobileNet (default: 1)")
     group.add_argument("--image_size", "--train_image_size", type=cli.positive_int,
-                       help="pixels along either side (default: the network's own)")
+                       help="height and width of the inputs in pixels (default: the network's)")
     group.add_argument("--trainable_scopes", default="all",
-                       help="what is trained: head, all, or names of layers, comma-separated "
-                            "(conv_pw_1 is also conv_pw_1_bn, not conv_pw_10)")
+                       help="trained layers: head, all, or names of layers, comma-separated "
+                            "(conv_pw_1 includes conv_pw_1_bn, not conv_pw_10)")
     group.add_argument("--keep_prob", type=cli.above_0_to_1, default=0.8,
-                       help="share of the features that dropout before the last layer keeps")
+                       help="keep probability of the dropout before the last layer")
     group.add_argument("--batch_norm_decay", type=cli.from_0_to_1,
-                       help="share of batch normalization's statistics that an update leaves "
-                            "(default: the network's own, 0.99 or 0.999)")
+                       help="decay of batch normalization's moving statistics (default: the "
+                            "network's, 0.99 or 0.999)")
     group.add_argument("--freeze_batch_norm", action=argparse.BooleanOptionalAction, default=False,
-                       help="leave batch normalization as it came, in trained layers too")
+                       help="keep batch normalization fixed, in trained layers too")
 
 
-def add_picture_flags(parser: cli.Parser) -> None:
-    """Adds the flags of the distortions."""
-    group = parser.add_argument_group("distortions of the training pictures")
+def add_augmentation_flags(parser: cli.Parser) -> None:
+    """Adds the flags of data augmentation."""
+    group = parser.add_argument_group("data augmentation")
     group.add_argument("--augment", choices=["fast", "full", "none"], default="fast",
-                       help="fast: crop, flip, brightness, saturation; full: hue, contrast and "
-                            "four ways of resizing too; none: the middle, as in a test")
+                       help="fast: crop, flip, brightness, saturation; full: also hue, contrast "
+                            "and four resize methods; none: central crop, as in evaluation")
     group.add_argument("--min_area", type=cli.above_0_to_1, default=0.05,
-                       help="least share of a picture that is cut out")
+                       help="minimum area of a random crop, as a fraction of the image")
     group.add_argument("--quarter_turns", action=argparse.BooleanOptionalAction, default=False,
-                       help="turn pictures by chance, for those that have no up")
+                       help="rotate images by random multiples of 90 degrees")
 
 
 def add_optimizer_flags(parser: cli.Parser) -> None:
-    """Adds the flags of the loss, the rate and the optimizers."""
+    """Adds the flags of the loss, the learning rate and the optimizers."""
     group = parser.add_argument_group("loss and optimizer")
     group.add_argument("--label_smoothing", type=cli.from_0_to_1, default=0.0,
-                       help="share of each label that is spread over all classes")
+                       help="share of each label that is spread evenly over all classes")
     group.add_argument("--weight_decay", type=cli.from_0_to_1, default=4e-5,
-                       help="weight of half the sum of squares of the trained kernels")
+                       help="L2 regularization strength: times half the sum of squares of all "
+                            "trained kernels")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.01,
-                       help="first step size")
+                       help="initial learning rate")
     group.add_argument("--learning_rate_decay_type", default="exponential",
-                       choices=["fixed", "exponential", "polynomial", "cosine"],
-                       help="polynomial: straight to --end_learning_rate within "
-                            "--num_epochs_per_decay; cosine: to 0 at --max_steps, so that a "
-                            "resume that raises --max_steps lifts the rate again")
+                       choices=list(SCHEDULES),
+                       help="polynomial: linear to --end_learning_rate over "
+                            "--num_epochs_per_decay; cosine: to 0 at --max_steps, so that raising "
+                            "--max_steps on a resume raises the learning rate again")
     group.add_argument("--learning_rate_decay_factor", type=cli.from_0_to_1, default=0.94,
-                       help="what a step of the exponential decay multiplies the rate by")
+                       help="factor of each step of the exponential decay")
     group.add_argument("--num_epochs_per_decay", type=cli.positive_float, default=2.0,
-                       help="epochs after which the rate falls by a step")
+                       help="epochs between two steps of the exponential decay; length of the "
+                            "polynomial decay")
     group.add_argument("--end_learning_rate", type=cli.positive_float, default=1e-4,
-                       help="of the polynomial decay")
-    group.add_argument("--optimizer", choices=OPTIMIZERS, default="rmsprop", help="update rule")
+                       help="final learning rate of the polynomial decay")
+    group.add_argument("--optimizer", choices=list(OPTIMIZERS), default="rmsprop", help="optimizer")
     group.add_argument("--opt_epsilon", type=cli.positive_float,
-                       help="of rmsprop, adam and adadelta (default: 1 for rmsprop, as in the "
-                            "book, 1e-7 for the others)")
+                       help="epsilon of rmsprop, adam and adadelta (default: 1 for rmsprop, as in "
+                            "the book, 1e-7 for the others)")
     group.add_argument("--momentum", type=cli.from_0_to_1, default=0.9,
-                       help="of momentum and rmsprop")
-    group.add_argument("--rmsprop_decay", type=cli.from_0_to_1, default=0.9, help="of rmsprop")
-    group.add_argument("--adam_beta1", type=cli.from_0_to_1, default=0.9, help="of adam")
-    group.add_argument("--adam_beta2", type=cli.from_0_to_1, default=0.999, help="of adam")
-    group.add_argument("--adadelta_rho", type=cli.from_0_to_1, default=0.95, help="of adadelta")
+                       help="momentum of momentum and rmsprop")
+    group.add_argument("--rmsprop_decay", type=cli.from_0_to_1, default=0.9,
+                       help="decay of the mean of squared gradients, of rmsprop")
+    group.add_argument("--adam_beta1", type=cli.from_0_to_1, default=0.9,
+                       help="decay of the first moment, of adam")
+    group.add_argument("--adam_beta2", type=cli.from_0_to_1, default=0.999,
+                       help="decay of the second moment, of adam")
+    group.add_argument("--adadelta_rho", type=cli.from_0_to_1, default=0.95,
+                       help="decay of the mean of squared gradients, of adadelta")
     group.add_argument("--adagrad_initial_accumulator_value", type=cli.positive_float, default=0.1,
-                       help="of adagrad")
+                       help="initial sum of squared gradients, of adagrad")
     group.add_argument("--ftrl_learning_rate_power", type=not_positive, default=-0.5,
-                       help="of ftrl")
+                       help="exponent of the learning rate, of ftrl")
     group.add_argument("--ftrl_initial_accumulator_value", type=cli.positive_float, default=0.1,
-                       help="of ftrl")
-    group.add_argument("--ftrl_l1", type=not_negative, default=0.0, help="of ftrl")
-    group.add_argument("--ftrl_l2", type=not_negative, default=0.0, help="of ftrl")
+                       help="initial sum of squared gradients, of ftrl")
+    group.add_argument("--ftrl_l1", type=not_negative, default=0.0,
+                       help="L1 regularization strength, of ftrl")
+    group.add_argument("--ftrl_l2", type=not_negative, default=0.0,
+                       help="L2 regularization strength, of ftrl")
 
 
 def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
@@ -94,16 +118,36 @@ def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli
     parser = cli.training_parser(file, doc, presets)
     data.add_flags(parser)
     add_model_flags(parser)
-    add_picture_flags(parser)
+    add_augmentation_flags(parser)
     add_optimizer_flags(parser)
     group = parser.add_argument_group("training")
     group.add_argument("--max_steps", "--max_number_of_steps", type=cli.positive_int,
                        default=100000, help="updates in all")
-    group.add_argument("--batch_size", type=cli.positive_int, default=32, help="pictures an update")
+    group.add_argument("--batch_size", type=cli.positive_int, default=32, help="images per update")
     group.add_argument("--log_every", "--log_every_n_steps", type=cli.positive_int, default=10,
                        help="steps between two log lines")
     group.add_argument("--eval_every", type=cli.positive_int, default=500,
-                       help="steps between two scorings of the held-out pictures")
+                       help="steps between two evaluations of the held-out images")
     group.add_argument("--save_every", type=cli.positive_int, default=500,
                        help="steps between two checkpoints")
     return parser
+
+
+def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
+    """Returns the flags that have no effect, keyed by the flags that make them so."""
+    def not_of(table: dict[str, tuple[str, ...]], chosen: str) -> tuple[str, ...]:
+        return tuple(flag for flags in table.values() for flag in flags
+                     if flag not in table[chosen])
+
+    optimizer, schedule = args.optimizer, args.learning_rate_decay_type
+    batch_norm = ("batch_norm_decay", "freeze_batch_norm")
+    rows = (
+        (True, f"--optimizer {optimizer}", not_of(OPTIMIZERS, optimizer)),
+        (True, f"--learning_rate_decay_type {schedule}", not_of(SCHEDULES, schedule)),
+        (args.augment == "none", "--augment none", ("min_area", "quarter_turns")),
+        (args.trainable_scopes == "head", "--trainable_scopes head", batch_norm),
+        (args.freeze_batch_norm, "--freeze_batch_norm", ("batch_norm_decay",)),
+        (args.model_name.startswith("VGG"), f"--model_name {args.model_name}", batch_norm),
+        (args.dataset == "textures", "--dataset textures", ("dataset_name",)),
+    )
+    return {beside: flags for applies, beside, flags in rows if applies}

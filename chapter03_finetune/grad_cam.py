@@ -1,10 +1,10 @@
-"""Shows why: where in pictures a classifier sees what it answers (Selvaraju et al. 2017).
+"""Explains predictions by Grad-CAM: which regions support a class (Selvaraju et al. 2017).
 
     python grad_cam.py photo.jpg scan.png
     python grad_cam.py ../data/textures/pictures/validation/*/000.jpg --output_dir why
 
-Draws grad_cam.png, a row for each picture: what the network looks at, then what speaks for the most
-probable class and for the second.
+Draws grad_cam.png, a row for each image: the network's input, then the heatmaps of the most and the
+second most probable class.
 """
 
 import argparse
@@ -22,31 +22,31 @@ from common import cli, figures, images
 
 
 def grad_cam(model: keras.Model, pictures: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Returns how much each place of some pictures speaks for each class.
+    """Computes the Grad-CAM heatmaps of all classes.
 
-    Grad-CAM weighs the last feature maps by the mean gradient of a class's logit. Where a network
-    ends in their mean over all places and one linear layer, as all do here, that gradient is the
-    layer's kernel, divided by the number of places.
+    Grad-CAM weights the last feature maps by the mean gradient of a class's logit. In networks that
+    end in global average pooling and one dense layer, as all do here, this gradient is the layer's
+    kernel divided by the number of positions.
 
     Args:
         model: from `model.build_model`.
         pictures: float32 of shape (count, size, size, 3) in [0, 255].
 
     Returns:
-        float32 of shape (count, height, width, classes), at least 0, height and width being those
-        of the feature maps; and the probabilities, of shape (count, classes).
+        The heatmaps, float32 of shape (count, height, width, classes), at least 0, at the
+        resolution of the feature maps; and the probabilities, of shape (count, classes).
     """
     backbone, head = model.get_layer("backbone"), model.get_layer("logits")
-    last_maps = keras.Model(backbone.inputs, backbone.layers[-1].input)  # before the mean
+    last_maps = keras.Model(backbone.inputs, backbone.layers[-1].input)  # before the pooling
     maps = last_maps(pictures, training=False)
-    places = maps.shape[1] * maps.shape[2]
-    heat = tf.nn.relu(tf.einsum("nhwc,ck->nhwk", maps, head.kernel / places))
+    positions = maps.shape[1] * maps.shape[2]
+    heat = tf.nn.relu(tf.einsum("nhwc,ck->nhwk", maps, head.kernel / positions))
     probabilities = tf.nn.softmax(head(tf.reduce_mean(maps, axis=(1, 2))))
     return heat.numpy(), probabilities.numpy()
 
 
 def draw(model: keras.Model, pictures: tf.Tensor, names: Sequence[str], png: Path) -> None:
-    """Draws pictures as `grad_cam` takes them, and the heat of their two most probable classes."""
+    """Draws inputs of `grad_cam` and the heatmaps of their two most probable classes."""
     heat, probabilities = grad_cam(model, pictures)
     figure, axes = plt.subplots(len(pictures), 3, squeeze=False,
                                 figsize=(7, 2.5 * len(pictures)), layout="tight")
@@ -62,7 +62,7 @@ def draw(model: keras.Model, pictures: tf.Tensor, names: Sequence[str], png: Pat
 
 
 def explain(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Draws grad_cam.png for the named pictures."""
+    """Draws grad_cam.png for image files."""
     pictures = [images.read_image(Path(path)) for path in args.pictures]
     model, names = load_run(args, flags)
     png = Path(args.output_dir or args.run_dir) / "grad_cam.png"
@@ -74,8 +74,9 @@ def explain(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
-    parser.add_argument("pictures", nargs="+", metavar="PICTURE", help="picture files")
-    parser.add_argument("--output_dir", type=cli.path, help="where to (default: the run folder)")
+    parser.add_argument("pictures", nargs="+", metavar="IMAGE", help="image files")
+    parser.add_argument("--output_dir", type=cli.path,
+                        help="output folder (default: the run folder)")
     return parser
 
 

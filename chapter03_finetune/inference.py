@@ -1,4 +1,4 @@
-"""The classifier of a run, and what every script that uses one needs."""
+"""The classifier of a finished run, its predictions and its scores."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from common import checkpoint, figures, pretrained, rundir
 
 
 def build_classifier(flags: argparse.Namespace, num_classes: int) -> keras.Model:
-    """Builds the network that the flags of train.py mean, with random weights.
+    """Builds the classifier that the flags of train.py describe, with random weights.
 
     Raises:
         ValueError: see `pretrained.build_backbone`.
@@ -27,7 +27,11 @@ def build_classifier(flags: argparse.Namespace, num_classes: int) -> keras.Model
 def load_run(
     args: argparse.Namespace, flags: argparse.Namespace
 ) -> tuple[keras.Model, tuple[str, ...]]:
-    """Rebuilds the classifier of a run with its trained weights; also returns its labels."""
+    """Rebuilds the classifier of a run with its trained weights.
+
+    Returns:
+        The model, and the names of its classes.
+    """
     names = tuple(rundir.read_config(args.run_dir)["class_names"])
     model = build_classifier(flags, len(names))
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
@@ -35,12 +39,12 @@ def load_run(
 
 
 def make_predict(model: keras.Model) -> Callable[[data.Split], np.ndarray]:
-    """Returns a function that gives the logits of a split, float32 of shape (count, classes)."""
+    """Returns a function that computes the logits of a split, float32 of (count, classes)."""
     logits = compile_logits(model)
 
     def predict(split: data.Split) -> np.ndarray:
         batches = data.evaluation_batches(split, model.input_shape[1])
-        return np.concatenate([logits(pictures) for pictures, _ in batches])
+        return np.concatenate([logits(images) for images, _ in batches])
 
     return predict
 
@@ -56,7 +60,7 @@ def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 def draw_mistakes(
     split: data.Split, logits: np.ndarray, names: Sequence[str], png: Path
 ) -> None:
-    """Draws the wrong answers to a split's pictures, the most confident first."""
+    """Draws the misclassified images of a split, the most confident errors first."""
     probabilities = tf.nn.softmax(logits).numpy()
     worst = figures.worst_mistakes(split.labels, probabilities)
     figures.draw_mistakes(data.thumbnails(split.encoded[worst]), split.labels[worst],

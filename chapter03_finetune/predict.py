@@ -1,12 +1,12 @@
-"""Says what is on pictures and in videos of your own.
+"""Classifies image files, folders and videos.
 
     python predict.py photo.jpg scan.png
     python predict.py FOLDER --csv answers.csv
     python predict.py --name NAME --json clip.mp4
 
-For each picture prints the label and the most probable classes. A folder stands for all pictures in
-it and below. A video gets the label of most of its frames; the probabilities are means over all
-frames. Of an animated GIF the first picture counts.
+Prints, for each file, the predicted label and the most probable classes. A folder is searched with
+all its subfolders. The label of a video is the one that most of its frames get; its probabilities
+are means over all frames. Of an animated GIF only the first frame is classified.
 """
 
 import argparse
@@ -28,13 +28,13 @@ from common import cli, images
 from common.errors import UserError
 
 VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
-FRAMES = 32  # of a video that are looked at together
+FRAMES = 32  # per batch
 
 Classify = Callable[[Sequence[np.ndarray]], np.ndarray]
 
 
 def find_files(named: Sequence[str]) -> Iterator[tuple[Path, bool]]:
-    """Yields files, and whether each was named itself or found in a folder.
+    """Yields files, and whether each was named itself (true) or found in a folder (false).
 
     Raises:
         UserError: a file or folder does not exist, or a folder is empty.
@@ -45,32 +45,33 @@ def find_files(named: Sequence[str]) -> Iterator[tuple[Path, bool]]:
             continue
         found = sorted(file for file in path.rglob("[!.]*") if file.is_file())
         if not found:
-            raise UserError(f"{path} holds no files", "name a folder of pictures")
+            raise UserError(f"{path} holds no files", "give a folder of images")
         yield from ((file, False) for file in found)
 
 
 def read_frames(path: Path) -> Iterator[np.ndarray]:
-    """Yields a video's frames, uint8 of shape (height, width, 3), red, green, blue.
+    """Yields a video's frames, RGB, uint8 of shape (height, width, 3).
 
-    Warns on stderr if it ends before the frames that its head counts.
+    Warns on stderr if there are fewer frames than its header says.
     """
     video, count = cv2.VideoCapture(str(path)), 0
     try:
-        while (answer := video.read())[0]:
+        while (frame := video.read())[0]:
             count += 1
-            yield cv2.cvtColor(answer[1], cv2.COLOR_BGR2RGB)
+            yield cv2.cvtColor(frame[1], cv2.COLOR_BGR2RGB)
         if 0 < count < (total := int(video.get(cv2.CAP_PROP_FRAME_COUNT))):
-            print(f"{path} breaks off: {count} of {total} frames can be read", file=sys.stderr)
+            print(f"{path} is truncated: {count} of {total} frames can be read", file=sys.stderr)
     finally:
         video.release()
 
 
 def majority(probabilities: np.ndarray) -> tuple[int, np.ndarray]:
-    """Returns the class that most frames have, and the mean probabilities.
+    """Returns the class that most frames get, and the mean probabilities.
+
+    In a tie, the class with the higher mean probability wins.
 
     Args:
-        probabilities: of shape (frames, classes). Of classes with equally many frames, the one of
-            the higher mean wins.
+        probabilities: of shape (frames, classes).
     """
     votes = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
     means = probabilities.mean(axis=0)
@@ -78,7 +79,7 @@ def majority(probabilities: np.ndarray) -> tuple[int, np.ndarray]:
 
 
 def look(path: Path, classify: Classify) -> tuple[int, np.ndarray, int]:
-    """Returns the class of a picture or video, the probabilities, and the number of pictures.
+    """Returns the class of an image or video, the probabilities, and the number of frames.
 
     Raises:
         UserError: there is no such file, or nothing in it can be decoded.
@@ -90,29 +91,29 @@ def look(path: Path, classify: Classify) -> tuple[int, np.ndarray, int]:
     while batch := list(islice(frames, FRAMES)):
         parts.append(classify(batch))
     if not parts:
-        raise UserError(f"{path} is not a video that can be read", "give a whole video file")
+        raise UserError(f"{path} is not a video that can be read", "give a complete video file")
     probabilities = np.concatenate(parts)
     return *majority(probabilities), len(probabilities)
 
 
 def make_classify(args: argparse.Namespace, flags: argparse.Namespace) -> tuple[Classify, Sequence]:
-    """Returns a function from pictures to probabilities of (count, classes), and the labels."""
+    """Returns a function from images to probabilities of (count, classes), and the labels."""
     model, names = load_run(args, flags)
     logits, size = compile_logits(model), model.input_shape[1]
 
     def classify(pictures: Sequence[np.ndarray]) -> np.ndarray:
-        seen = tf.stack([data.centre(picture, size) for picture in pictures])
-        return tf.nn.softmax(logits(seen)).numpy()
+        batch = tf.stack([data.centre(picture, size) for picture in pictures])
+        return tf.nn.softmax(logits(batch)).numpy()
 
     return classify, names
 
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Prints what the classifier of a run sees, and writes the table of `--csv`."""
+    """Prints the predictions of a run for files, and writes them to `--csv`."""
     table = Path(args.csv) if args.csv else None
     if table and (table.is_dir() or not table.parent.is_dir()):
-        raise UserError(f"--csv {table} cannot be written: it is a folder, or in none",
-                        "name a file in a folder that exists")
+        raise UserError(f"--csv {table} cannot be written: it is a folder, or in no folder",
+                        "name a file in an existing folder")
     files = list(find_files(args.files))
     classify, names = make_classify(args, flags)
     rows = []
@@ -122,7 +123,7 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         except UserError as error:
             if named:
                 raise
-            print(f"left out: {error}", file=sys.stderr)
+            print(f"skipped: {error}", file=sys.stderr)
             continue
         rows.append((str(path), names[label], float(probabilities[label])))
         if args.json:
@@ -134,7 +135,7 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
             print(f"{path}: {names[label]}{frames}   "
                   + "  ".join(f"{names[i]} {probabilities[i]:.1%}" for i in best))
     if not rows:
-        raise UserError(f"nothing in {', '.join(args.files)} can be read", "name other files")
+        raise UserError(f"no file in {', '.join(args.files)} can be read", "give other files")
     if table:
         part = table.with_name(table.name + ".part")
         with part.open("w", newline="", encoding="utf-8") as file:
@@ -145,13 +146,13 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
-    parser.add_argument("files", nargs="+", metavar="FILE", help="pictures, folders or videos")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="images, folders or videos")
     parser.add_argument("--top_k", "--num_top_predictions", type=cli.positive_int, default=5,
-                        help="print so many classes, the most probable first")
+                        help="number of classes that are printed, the most probable first")
     parser.add_argument("--csv", type=cli.path, metavar="TABLE",
-                        help="also write file, label, probability to this file")
+                        help="also write file, label and probability to this file")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
-                        help="print one JSON object a file, with all probabilities")
+                        help="print one JSON object per file, with all probabilities")
     return parser
 
 

@@ -1,13 +1,13 @@
-"""Turns a folder of pictures into TFRecords (book, section 3.2.1).
+"""Converts a folder of images into TFRecords (book, section 3.2).
 
     python prepare.py --data_dir pic                             # pic/train/<class>, pic/validation
     python prepare.py --data_dir pic --validation_fraction 0.2   # pic/<class>
     python prepare.py --data_dir pic --train_shards 4 --num_threads 4 --dataset_name satellite
 
-Writes <dataset_name>_train_00000-of-00002.tfrecord and so on, and label.txt. JPEGs that are fit
-for training go in byte by byte. Others (PNG, CMYK, grey, 16-bit, turned by EXIF, the first picture
-of an animation, whatever the file is called) go in as JPEGs of quality 100. What cannot be decoded
-is listed and left out. The pictures themselves are never changed.
+Writes <dataset_name>_train_00000-of-00002.tfrecord and so on, and label.txt. RGB JPEGs are stored
+unchanged. All other images (PNG, CMYK, greyscale, 16-bit, rotated by EXIF, the first frame of an
+animation, whatever the file's extension) are stored as JPEGs of quality 100. Files that cannot be
+decoded are listed and skipped. The input files are never changed.
 """
 
 from collections.abc import Sequence
@@ -22,18 +22,18 @@ def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book has keep its names."""
     parser = cli.Parser(__file__, __doc__)
     parser.add_argument("--data_dir", "-t", "--tensorflow-data-dir", type=cli.path, default="pic",
-                        help="the folder of the pictures")
-    parser.add_argument("--output_dir", type=cli.path, help="where to (default: --data_dir)")
+                        help="folder of the images")
+    parser.add_argument("--output_dir", type=cli.path, help="output folder (default: --data_dir)")
     parser.add_argument("--dataset_name", "--dataset-name", type=tfrecords.records_name,
-                        default="satellite", help="what the names of the records begin with")
+                        default="satellite", help="prefix of the names of the records")
     for split in tfrecords.SPLITS:
         parser.add_argument(f"--{split}_shards", f"--{split}-shards", type=cli.positive_int,
                             default=2, help=f"files of the {split} records")
     parser.add_argument("--num_threads", "--num-threads", type=cli.positive_int, default=2,
-                        help="pictures that are decoded at a time")
+                        help="threads that decode images")
     parser.add_argument("--validation_fraction", type=cli.between_0_and_1,
-                        help="share of each class that goes to validation, where the classes are "
-                             "not divided into train/ and validation/")
+                        help="fraction of each class for validation, if the images are not divided "
+                             "into train/ and validation/")
     return parser
 
 
@@ -46,8 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         num_shards = {"train": args.train_shards, "validation": args.validation_shards}
         counts = tfrecords.write_records(data_dir, output_dir, args.dataset_name, num_shards,
                                        args.num_threads, args.validation_fraction)
-        print(f"{counts['train']:,} pictures to train on, {counts['validation']:,} to validate, "
-              f"in {output_dir}")
+        print(f"{counts['train']:,} training and {counts['validation']:,} validation images in "
+              f"{output_dir}")
         return counts
 
     return exit_status(prepare)

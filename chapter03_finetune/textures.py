@@ -1,7 +1,7 @@
-"""Six kinds of "satellite" textures, drawn by code from a seed.
+"""Six classes of "satellite" textures, drawn by code from a seed.
 
-A stand-in for the book's satellite pictures where there are none. The colours of the kinds overlap
-on purpose: what tells them apart is the structure of the ground.
+An offline substitute for the book's satellite images. The colours of the classes overlap on
+purpose: only the texture determines the class.
 """
 
 from collections.abc import Callable
@@ -15,20 +15,20 @@ ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE].astype(np.float32) / SIZE
 
 
 def _noise(rng: np.random.Generator, cells: int) -> np.ndarray:
-    """Draws a smooth random surface with about `cells` hills along each side."""
+    """Draws smooth random noise with about `cells` hills along each side."""
     coarse = rng.normal(size=(cells + 1, cells + 1)).astype(np.float32)
     return cv2.resize(coarse, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
 
 
 def _turn(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Returns coordinates along a random direction and across it, about 1 long over the picture."""
+    """Returns coordinates along a random direction and across it; the image is about 1 wide."""
     angle = rng.uniform(0, 2 * np.pi)
     along = np.cos(angle) * COLUMNS + np.sin(angle) * ROWS
     return along, np.cos(angle) * ROWS - np.sin(angle) * COLUMNS
 
 
 def _glacier(rng: np.random.Generator) -> np.ndarray:
-    """Ice that flows in bands, with dark crevasses along the flow."""
+    """Draws bands of flowing ice, with dark crevasses along the flow."""
     along, _ = _turn(rng)
     flow = along + rng.uniform(0.05, 0.12) * _noise(rng, 3)
     bands = np.sin(2 * np.pi * (rng.uniform(5, 9) * flow + rng.uniform()))
@@ -36,14 +36,14 @@ def _glacier(rng: np.random.Generator) -> np.ndarray:
 
 
 def _rock(rng: np.random.Generator) -> np.ndarray:
-    """Ridges of all sizes, lit from one side."""
+    """Draws ridges of all sizes, lit from one side."""
     height = sum(-np.abs(_noise(rng, cells)) / cells for cells in (4, 8, 16, 32))
     (down, right), angle = np.gradient(height), rng.uniform(0, 2 * np.pi)
     return np.cos(angle) * right + np.sin(angle) * down
 
 
 def _urban(rng: np.random.Generator) -> np.ndarray:
-    """Blocks of houses, each with its own brightness, between streets."""
+    """Draws blocks of houses of different brightness between streets."""
     blocks, roofs = rng.uniform(5, 9), rng.normal(size=(32, 32))
     along, across = (axis * blocks + 16 for axis in _turn(rng))  # within the 32 x 32 roofs
     streets = (along % 1 < 0.2) | (across % 1 < 0.2)
@@ -51,7 +51,7 @@ def _urban(rng: np.random.Generator) -> np.ndarray:
 
 
 def _water(rng: np.random.Generator) -> np.ndarray:
-    """Waves that run in nearly one direction, over a ground that changes slowly."""
+    """Draws waves of nearly one direction over slowly varying brightness."""
     along, across = _turn(rng)
     waves = 0.0
     for _ in range(3):
@@ -61,14 +61,14 @@ def _water(rng: np.random.Generator) -> np.ndarray:
 
 
 def _wetland(rng: np.random.Generator) -> np.ndarray:
-    """Channels that wind between patches of different plants."""
+    """Draws winding channels between patches of different plants."""
     patches = np.round(1.5 * _noise(rng, 7)) / 1.5
     channels = np.abs(_noise(rng, 5)) < 0.18
     return np.where(channels, -2.0, patches)
 
 
 def _wood(rng: np.random.Generator) -> np.ndarray:
-    """Crowns of trees, each light in its middle."""
+    """Draws the crowns of trees, each brightest at its centre."""
     middles = np.ones((SIZE, SIZE), np.uint8)
     rows, columns = rng.integers(0, SIZE, (2, rng.integers(300, 600)))
     middles[rows, columns] = 0
@@ -76,8 +76,8 @@ def _wood(rng: np.random.Generator) -> np.ndarray:
     return 0.4 * _noise(rng, 5) - np.minimum(distance, 6) / 2
 
 
-# How the ground of each kind is drawn, float of shape (SIZE, SIZE) on any scale, and its mean
-# colour (red, green, blue).
+# The function that draws each class, float of shape (SIZE, SIZE) on any scale, and its mean RGB
+# colour.
 KINDS: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], tuple[int, int, int]]] = {
     "glacier": (_glacier, (150, 160, 170)),
     "rock": (_rock, (130, 122, 115)),
@@ -89,15 +89,15 @@ KINDS: dict[str, tuple[Callable[[np.random.Generator], np.ndarray], tuple[int, i
 
 
 def draw(kind: str, rng: np.random.Generator) -> np.ndarray:
-    """Draws a picture of a kind, uint8 of shape (SIZE, SIZE, 3).
+    """Draws an image of a class, uint8 of shape (SIZE, SIZE, 3).
 
-    The ground is brought to mean 0 and deviation 1 first, so that the mean colour of a picture is
-    what is drawn here and tells nothing of the structure.
+    The texture is standardised to mean 0 and standard deviation 1 first, so that the mean colour of
+    an image is independent of its texture.
     """
-    ground_of, mean = KINDS[kind]
-    ground = ground_of(rng)
-    ground = (ground - ground.mean()) / ground.std()
+    draw_texture, mean = KINDS[kind]
+    texture = draw_texture(rng)
+    texture = (texture - texture.mean()) / texture.std()
     colour = np.array(mean) + rng.normal(0, 25) + rng.normal(0, 15, 3)  # light, then tint
     contrast = rng.uniform(15, 35) * rng.uniform(0.8, 1.2, 3)
-    picture = colour + contrast * ground[..., None] + rng.normal(0, 8, (SIZE, SIZE, 3))
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    image = colour + contrast * texture[..., None] + rng.normal(0, 8, (SIZE, SIZE, 3))
+    return np.clip(image, 0, 255).astype(np.uint8)

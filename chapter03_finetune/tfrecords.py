@@ -1,4 +1,4 @@
-"""TFRecords of pictures, in the form and under the names of the original (book, section 3.2.1)."""
+"""TFRecords of images, with the features and file names of the original (book, section 3.2)."""
 
 import argparse
 import re
@@ -19,19 +19,19 @@ from tqdm import tqdm
 from common import files, images
 from common.errors import UserError
 
-SHUFFLE_SEED = 12345  # the original's: the order of the records does not depend on anything else
+SHUFFLE_SEED = 12345  # the original's; it alone determines the order of the records
 SPLITS = ("train", "validation")
 
 
 class Picture(NamedTuple):
-    """A picture file and the number of its class."""
+    """An image file and its label."""
 
     path: Path
     label: int
 
 
 class Encoded(NamedTuple):
-    """A JPEG that training can read, and its size in pixels."""
+    """A JPEG that TensorFlow can decode, and its size in pixels."""
 
     jpeg: bytes
     height: int
@@ -39,54 +39,54 @@ class Encoded(NamedTuple):
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """Returns the files of a class folder; hidden ones do not count.
+    """Returns the files of a class folder, sorted, without hidden ones.
 
     Raises:
         UserError: there are none.
     """
     paths = sorted(path for path in folder.glob("[!.]*") if path.is_file())
     if not paths:
-        raise UserError(f"the class folder {folder} has no picture",
-                        "put pictures there, or take the folder away")
+        raise UserError(f"the class folder {folder} has no image",
+                        "add images, or remove the folder")
     return paths
 
 
 def class_folders(folder: Path) -> tuple[str, ...]:
-    """Returns the names of the classes, one a folder, sorted.
+    """Returns the names of the classes, one per folder, sorted.
 
     Raises:
         UserError: there are no folders.
     """
     names = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
     if not names:
-        files.check_files(folder, ["<class>/"], "make one folder of pictures for each class")
+        files.check_files(folder, ["<class>/"], "make one folder of images per class")
     return tuple(names)
 
 
 def list_pictures(
     data_dir: Path, validation_fraction: float | None
 ) -> tuple[tuple[str, ...], dict[str, list[Picture]]]:
-    """Lists the classes and the pictures of both splits, in the order of the records.
+    """Lists the classes and the images of both splits, in the order of the records.
 
     Args:
         data_dir: holds train/<class>/ and validation/<class>/, or <class>/ alone.
-        validation_fraction: of the latter, the share of each class that goes to validation.
+        validation_fraction: in the latter case, the fraction of each class for validation.
 
     Raises:
-        UserError: the folders are not as they should be.
+        UserError: the folders have another layout, or a class has no images.
     """
     divided = (data_dir / "train").is_dir()
     if divided and validation_fraction:
         raise UserError(
             f"{data_dir} has a train folder, and --validation_fraction is {validation_fraction}",
-            "leave --validation_fraction away, or name the folder that holds the classes")
+            "omit --validation_fraction, or give the folder that holds the classes")
     if not divided and not validation_fraction:
         raise UserError(f"{data_dir} has no train folder",
-                        "give --validation_fraction 0.2 to divide a folder of classes")
+                        "add --validation_fraction 0.2 to divide a folder of classes")
     names = class_folders(data_dir / "train" if divided else data_dir)
     if divided and (new := set(class_folders(data_dir / "validation")) - set(names)):
         raise UserError(f"{data_dir}/validation has {', '.join(sorted(new))}, which train lacks",
-                        "a class must have pictures to learn it from")
+                        "add training images of these classes, or remove the folders")
     rng = np.random.default_rng(SHUFFLE_SEED)
     found: dict[str, list[Picture]] = {split: [] for split in SPLITS}
     for label, name in enumerate(names):
@@ -103,16 +103,16 @@ def list_pictures(
             found[split] += [Picture(path, label) for path in parts[split]]
     if not found["validation"]:
         raise UserError(f"--validation_fraction {validation_fraction} of each class of {data_dir} "
-                        "is no picture", "give a larger share, or more pictures")
+                        "is less than one image", "give a larger fraction, or more images")
     return names, {split: [rows[i] for i in rng.permutation(len(rows))]
                    for split, rows in found.items()}
 
 
 def encode(path: Path) -> Encoded:
-    """Returns a picture as a JPEG that training can read.
+    """Reads an image file as a JPEG that TensorFlow can decode.
 
     Raises:
-        UserError: nothing in the file can be decoded.
+        UserError: the file cannot be decoded.
     """
     picture = images.read_image(path)
     height, width, _ = picture.shape
@@ -122,7 +122,7 @@ def encode(path: Path) -> Encoded:
     if fit:
         raw = path.read_bytes()
         try:
-            images.decode_jpeg(raw)  # Pillow reads some that TensorFlow does not
+            images.decode_jpeg(raw)  # Pillow decodes some files that TensorFlow does not
             return Encoded(raw, height, width)
         except tf.errors.InvalidArgumentError:
             pass
@@ -131,7 +131,7 @@ def encode(path: Path) -> Encoded:
 
 
 def try_encode(picture: Picture) -> tuple[Encoded | None, str]:
-    """Returns a picture as `encode` does and "", or None and why it cannot be used."""
+    """Returns an image as `encode` does and "", or None and the reason why it is unusable."""
     try:
         return encode(picture.path), ""
     except (UserError, OSError, tf.errors.OpError) as error:
@@ -139,7 +139,7 @@ def try_encode(picture: Picture) -> tuple[Encoded | None, str]:
 
 
 def make_record(picture: Picture, name: str, encoded: Encoded) -> bytes:
-    """Returns a serialized example with the original's features."""
+    """Returns a serialized tf.train.Example with the original's features."""
     def text(value: bytes) -> tf.train.Feature:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
@@ -172,9 +172,9 @@ def find_shards(folder: Path, dataset_name: str, split: str) -> list[Path]:
 
 
 def records_name(text: str) -> str:
-    """Accepts what the names of records may begin with (an argparse `type`)."""
+    """Returns a valid prefix of the names of records (an argparse `type`)."""
     if not re.fullmatch(r"[\w.-]+", text):
-        raise argparse.ArgumentTypeError(f"{text} is no name: use letters, digits and . _ -")
+        raise argparse.ArgumentTypeError(f"{text} is not a name: use letters, digits and . _ -")
     return text
 
 
@@ -185,19 +185,19 @@ def write_split(
     num_threads: int,
     left_out: list[str],
 ) -> int:
-    """Writes a split's shards, about equally long, and adds to the list of what was left out.
+    """Writes the shards of a split, of about equal length; appends skipped files to `left_out`.
 
     Returns:
-        How many pictures were written.
+        The number of images written.
 
     Raises:
-        UserError: no picture of a class could be decoded.
+        UserError: no image of a class could be decoded.
     """
     counts = dict.fromkeys((picture.label for picture in pictures), 0)
     with ThreadPoolExecutor(num_threads) as pool:
         answers: Iterable = tqdm(pool.map(try_encode, pictures), shards[0].name.rpartition("_")[0],
-                                 len(pictures), unit="picture", disable=None)
-        pairs = zip(pictures, answers, strict=True)  # the shards take from it one after another
+                                 len(pictures), unit="image", disable=None)
+        pairs = zip(pictures, answers, strict=True)  # consumed by one shard after the other
         for number, shard in enumerate(shards, start=1):
             end = len(pictures) * number // len(shards)
             begin = len(pictures) * (number - 1) // len(shards)
@@ -209,8 +209,8 @@ def write_split(
                     else:
                         left_out.append(problem)
     if empty := [names[label] for label, count in sorted(counts.items()) if count == 0]:
-        raise UserError(f"no picture of {', '.join(empty)} can be decoded, {left_out[-1]}",
-                        "put whole pictures there, or take the folder away")
+        raise UserError(f"no image of {', '.join(empty)} can be decoded: {left_out[-1]}",
+                        "add complete image files, or remove the folder")
     return sum(counts.values())
 
 
@@ -222,10 +222,10 @@ def write_records(
     num_threads: int = 2,
     validation_fraction: float | None = None,
 ) -> dict[str, int]:
-    """Writes all records and label.txt; nothing appears in `output_dir` before all are whole.
+    """Writes all records and label.txt; they appear in `output_dir` only when all are complete.
 
     Returns:
-        The number of pictures in each split, and of those left out.
+        The number of images per split, and "left_out", that of skipped files.
 
     Raises:
         UserError: see `list_pictures` and `write_split`.
@@ -243,7 +243,7 @@ def write_records(
         text = "".join(f"{number}:{name}\n" for number, name in enumerate(names))
         (part / "label.txt").write_text(text, encoding="utf-8")
         written = {path.name for path in part.iterdir()}
-        for split in SPLITS:  # records of an earlier call may have had other numbers of shards
+        for split in SPLITS:  # an earlier call may have written another number of shards
             for old in find_shards(output_dir, dataset_name, split):
                 if old.name not in written:
                     old.unlink()
@@ -254,5 +254,5 @@ def write_records(
         if new and not any(output_dir.iterdir()):
             output_dir.rmdir()
     for line in left_out:
-        tqdm.write(f"left out: {line}")
+        tqdm.write(f"skipped: {line}")
     return counts | {"left_out": len(left_out)}

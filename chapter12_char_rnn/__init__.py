@@ -1,1 +1,1 @@
-"""Chapter 12: a recurrent network that writes text, character by character."""
+"""Chapter 12: a character RNN, which generates text character by character."""

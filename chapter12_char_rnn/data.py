@@ -1,10 +1,10 @@
-"""Text for the character RNN: where it comes from, its vocabulary, its windows.
+"""Text for the character RNN: sources, vocabulary, and contiguous training windows.
 
     python data.py --input_file poetry.txt     # vocabulary, split and one batch
 
-The last tenth of a text is held out. The rest is cut into `num_seqs` rows that are read side by
-side, window after window, so that a window really goes on where the one before it in its row
-ended, and the network's state can be carried from one to the next.
+The last tenth of a text is held out. The rest is split into `num_seqs` contiguous rows, which form
+a batch, and each row into windows of `num_steps` tokens. Consecutive batches hold consecutive
+windows, so the recurrent state can be carried from one batch to the next.
 """
 
 import argparse
@@ -24,13 +24,12 @@ from common.text import build_vocabulary, encode, read_text
 
 SAMPLE = Path(__file__).parent / "poetry.txt"
 HELD_OUT = 0.1
-UNKNOWN = "�"  # how the one number for all tokens outside the vocabulary is shown
-SENTENCE_END = "\n"  # the mark after a sentence, when tokens are words
-
+UNKNOWN = "�"  # stands for tokens outside the vocabulary when text is shown
+SENTENCE_END = "\n"  # token after each sentence at the word level
 
 OFFLINE = {
-    "file": "the file that `--input_file` names; without one poetry.txt, 5,500 couplets",
-    "stdlib": "the sources of Python's own standard library",
+    "file": "the file given by `--input_file`, by default poetry.txt (5,500 couplets)",
+    "stdlib": "the source code of Python's standard library",
 }
 GITHUB = "https://raw.githubusercontent.com/"
 SOURCES = {
@@ -54,29 +53,29 @@ SOURCES = {
 
 
 class Corpus(NamedTuple):
-    """A text made ready: its vocabulary, and its tokens as int32 of shape (tokens,)."""
+    """A tokenized text: its vocabulary, and its token ids as int32 arrays of shape (tokens,)."""
 
-    vocabulary: list[str]  # without an entry for unknown tokens: their number is its length
-    tokens: np.ndarray  # to train on
-    held_out: np.ndarray  # led by the last training token, from which the first one is predicted
+    vocabulary: list[str]  # has no entry for unknown tokens: their id is its length
+    tokens: np.ndarray  # training set
+    held_out: np.ndarray  # held-out set, after the training token that predicts its first token
     sha256: str
 
 
 def standard_library() -> str:
-    """Joins the sources of all top-level modules of this Python's standard library."""
+    """Concatenates the source code of all top-level modules of Python's standard library."""
     modules = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
     return "\n".join(module.read_text(encoding="utf-8") for module in modules)
 
 
 def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str:
-    """Returns the text that the flags of the same names mean.
+    """Reads the text selected by the flags of the same names, downloading it if necessary.
 
     Raises:
-        UserError: it cannot be read, neither found nor fetched, or empty; or the flags name two
-            texts.
+        UserError: the text is missing, unreadable or empty, or the flags select two texts.
     """
     if input_file and dataset != "file":
-        raise UserError(f"both --dataset {dataset} and --input_file {input_file}", "give one")
+        raise UserError(f"both --dataset {dataset} and --input_file {input_file}",
+                        "give only one of them")
     if dataset == "stdlib":
         return standard_library()
     if dataset in SOURCES:
@@ -86,15 +85,15 @@ def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str
     else:
         path = Path(input_file or SAMPLE)
     if not (text := read_text(path)):
-        raise UserError(f"{path} is empty", "give a text of some thousand characters")
+        raise UserError(f"{path} is empty", "give a text of at least a few thousand characters")
     return text.replace("\r\n", "\n")
 
 
 def tokenize(text: str, level: str) -> Sequence[str]:
-    """Cuts a text into characters, or into words with a mark after each sentence.
+    """Splits a text into characters, or into words with an end token after each sentence.
 
-    Words are NLTK's (Penn Treebank rules); sentences too, by abbreviations found in the text
-    itself, so that nothing need be downloaded.
+    Words follow NLTK's Penn Treebank rules. The Punkt sentence tokenizer is trained on the text
+    itself, so that no model has to be downloaded.
     """
     if level == "char":
         return text
@@ -104,65 +103,66 @@ def tokenize(text: str, level: str) -> Sequence[str]:
 
 
 def join(level: str) -> Callable[[str], str]:
-    """Returns a function from a token to what is written for it when tokens follow each other."""
+    """Returns a function that turns a token into the string to append to the text so far."""
     if level == "char":
         return lambda char: char
     return lambda word: word if word == SENTENCE_END else f"{word} "
 
 
 def prepare(text: str, level: str, max_vocab: int) -> Corpus:
-    """Cuts a text into tokens, numbers them and holds the last tenth out.
+    """Tokenizes and encodes a text, and splits off the last tenth as the held-out set.
 
-    The vocabulary is that of the training part: what is held out must not shape it.
+    The vocabulary is built from the training set only.
     """
     tokens = tokenize(text, level)
-    border = len(tokens) - max(1, int(len(tokens) * HELD_OUT))
-    vocabulary = build_vocabulary(tokens[:border], max_vocab, special=())
-    numbers = encode(tokens, vocabulary, unknown=len(vocabulary))
+    split = len(tokens) - max(1, int(len(tokens) * HELD_OUT))
+    vocabulary = build_vocabulary(tokens[:split], max_vocab, special=())
+    ids = encode(tokens, vocabulary, unknown=len(vocabulary))
     digest = files.sha256(text.encode())
-    return Corpus(vocabulary, numbers[:border], numbers[max(0, border - 1) :], digest)
+    return Corpus(vocabulary, ids[:split], ids[max(0, split - 1) :], digest)
 
 
 def fit_num_seqs(num_tokens: int, num_seqs: int, num_steps: int) -> int:
-    """Returns how many rows a text gives: `num_seqs`, or fewer where it is short.
+    """Returns the number of rows of a batch: `num_seqs`, or fewer if the text is short.
 
     Raises:
-        UserError: it is too short for one row.
+        UserError: the text is too short for one row.
     """
-    fitting = min(num_seqs, num_tokens // num_steps - 1)  # one window's room for the offsets
+    fitting = min(num_seqs, num_tokens // num_steps - 1)  # one window is left for the offsets
     if fitting < 1:
         raise UserError(
-            f"the text has {num_tokens} characters to train on, one row needs {2 * num_steps}",
-            f"give a longer text, or --num_steps {max(1, num_tokens // 2)} or less",
+            f"the training text has {num_tokens} tokens, one row needs {2 * num_steps}",
+            f"give a longer text, or reduce --num_steps to {max(1, num_tokens // 2)} or less",
         )
     if fitting < num_seqs:
-        print(f"a short text: num_seqs lowered from {num_seqs} to {fitting}", file=sys.stderr)
+        print(f"short text: num_seqs lowered from {num_seqs} to {fitting}", file=sys.stderr)
     return fitting
 
 
 def windows_per_epoch(num_tokens: int, num_seqs: int, num_steps: int) -> int:
-    """Returns how many windows a row has, the steps of one epoch."""
+    """Returns the number of windows per row, which is the number of steps per epoch."""
     return (num_tokens - num_steps) // num_seqs // num_steps
 
 
 def training_batches(
     tokens: np.ndarray, num_seqs: int, num_steps: int, seed: int, start_step: int = 0
 ) -> tf.data.Dataset:
-    """Makes the endless stream of windows; window k is a pure function of (seed, k).
+    """Returns an infinite stream of training batches; batch k is a pure function of (seed, k).
 
-    Row r continues from window to window; the characters of an epoch start at another offset
-    than the last one's, so that the borders between windows move.
+    Each row continues from batch to batch. Every epoch starts at a random offset, so that the
+    boundaries between windows differ from epoch to epoch.
 
     Args:
-        tokens: int32 of shape (characters,).
-        num_seqs: rows read side by side.
-        num_steps: characters a window.
-        seed: decides the offsets.
+        tokens: int32 of shape (tokens,).
+        num_seqs: rows per batch.
+        num_steps: tokens per window.
+        seed: seed of the offsets.
         start_step: the restored step.
 
     Returns:
-        Elements `(inputs, targets, fresh)`: int32 of shape (num_seqs, num_steps) twice, the
-        second one character later, and whether the rows start anew (nothing to carry over).
+        Elements `(inputs, targets, fresh)`: `inputs` and `targets` are int32 of shape (num_seqs,
+        num_steps), targets being shifted by one token; `fresh` is a bool scalar, True if the batch
+        starts an epoch, so that the state must be reset.
     """
     windows = windows_per_epoch(len(tokens), num_seqs, num_steps)
     row_length = windows * num_steps
@@ -182,52 +182,55 @@ def training_batches(
 
 
 def evaluation_batches(tokens: np.ndarray, num_seqs: int, num_steps: int) -> tf.data.Dataset:
-    """Makes the stream that scores each of tokens[1:] exactly once.
+    """Returns a stream in which each of tokens[1:] is a target exactly once.
 
     Args:
-        tokens: int32 of shape (characters,).
-        num_seqs: rows; with 1 every character is predicted from all before it.
-        num_steps: characters a window.
+        tokens: int32 of shape (tokens,).
+        num_seqs: rows per batch; with 1, every token is predicted from all tokens before it.
+        num_steps: tokens per window.
 
     Returns:
-        Elements `(inputs, targets, weights)` of shape (num_seqs, num_steps) in the order of the
-        rows; weights are 0 where the last window or row is only filled up, else 1.
+        Elements `(inputs, targets, weights)`, each of shape (num_seqs, num_steps), in the order of
+        the text; weights are 0 for padding, else 1.
     """
     count = len(tokens) - 1
     windows = -(-count // (num_seqs * num_steps))
     size = num_seqs * windows * num_steps
 
     def rows(values: np.ndarray) -> np.ndarray:
-        filled = np.zeros(size, values.dtype)
-        filled[:count] = values
-        return filled.reshape(num_seqs, windows, num_steps).transpose(1, 0, 2)
+        padded = np.zeros(size, values.dtype)
+        padded[:count] = values
+        return padded.reshape(num_seqs, windows, num_steps).transpose(1, 0, 2)
 
     parts = tokens[:-1], tokens[1:], np.ones(count, np.float32)
     return inputs.finish(tf.data.Dataset.from_tensor_slices(tuple(map(rows, parts))))
 
 
 def load(flags: argparse.Namespace) -> Corpus:
-    """Loads what the flags of `add_flags` mean."""
+    """Loads the text selected by the flags of `add_flags`."""
     text = load_text(flags.dataset, flags.input_file, flags.data_dir)
     return prepare(text, flags.level, flags.max_vocab)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which text is read and how."""
+    """Adds the flags of the data set, the tokens and the batches."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", choices=[*OFFLINE, *SOURCES], default="file",
-                       help="file: --input_file; stdlib: Python's own sources; else fetched once")
+                       help="file: --input_file; stdlib: Python's standard library; the others "
+                            "are downloaded once")
     group.add_argument("--input_file", type=cli.path,
-                       help="a UTF-8 text, plain, gzipped or zipped (default: poetry.txt)")
-    group.add_argument("--data_dir", type=cli.path, help="where a fetched text lies "
+                       help="UTF-8 text, plain, gzipped or zipped (default: poetry.txt)")
+    group.add_argument("--data_dir", type=cli.path, help="folder of a downloaded text "
                        "(default: data/<dataset> in the repository)")
     group.add_argument("--level", choices=["char", "word"], default="char",
-                       help="what the network reads and writes")
+                       help="unit of the tokens")
     group.add_argument("--max_vocab", type=cli.positive_int, default=3500,
-                       help="tokens kept, by frequency; the others share one number (for words "
-                            "8000 is usual)")
-    group.add_argument("--num_seqs", type=cli.positive_int, default=100, help="rows a batch")
-    group.add_argument("--num_steps", type=cli.positive_int, default=100, help="characters a row")
+                       help="vocabulary size; all less frequent tokens share one id (8000 is usual "
+                            "for words)")
+    group.add_argument("--num_seqs", type=cli.positive_int, default=100,
+                       help="batch size: rows of the text per batch")
+    group.add_argument("--num_steps", type=cli.positive_int, default=100,
+                       help="tokens per row of a batch")
 
 
 def build_parser() -> cli.Parser:
@@ -238,15 +241,15 @@ def build_parser() -> cli.Parser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Shows what the network would be given."""
+    """Prints the vocabulary, the split and one batch."""
 
     def show() -> None:
         args = build_parser().parse_args(argv)
         vocabulary, tokens, held_out, _ = load(args)
         num_seqs = fit_num_seqs(len(tokens), args.num_seqs, args.num_steps)
         unknown = np.mean(held_out[1:] == len(vocabulary))
-        print(f"{len(tokens):,} {args.level}s to train on, {len(held_out) - 1:,} held out")
-        print(f"{len(vocabulary):,} in the vocabulary, the ten most frequent {vocabulary[:10]}")
+        print(f"{len(tokens):,} {args.level}s for training, {len(held_out) - 1:,} held out")
+        print(f"vocabulary of {len(vocabulary):,}; the ten most frequent: {vocabulary[:10]}")
         print(f"{unknown:.3%} of the held-out {args.level}s are unknown")
         names = np.array([join(args.level)(token) for token in (*vocabulary, UNKNOWN)])
         for batch in training_batches(tokens, num_seqs, args.num_steps, seed=0).take(1):

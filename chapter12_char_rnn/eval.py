@@ -1,11 +1,11 @@
-"""Scores a trained character RNN on the held-out tenth of its text.
+"""Evaluates a trained character RNN on the held-out tenth of its text.
 
-    python eval.py                  # the newest run
+    python eval.py                  # the latest run
     python eval.py --name poetry --publish
 
-Every held-out character is scored exactly once, in one long row with the state carried all the
-way: nats, bits and perplexity per character. For couplets also the share of sampled lines that
-keep the form of two five-character verses.
+Computes nats and bits per character and perplexity over the whole held-out text, with the state
+carried from beginning to end. Models of couplets also get a form score: the fraction of sampled
+lines that consist of two five-character verses.
 """
 
 import argparse
@@ -23,11 +23,11 @@ from common import cli, figures, results, rundir
 from common.monitor import read_curve
 
 COUPLET = re.compile(r"[㐀-鿿]{5}，[㐀-鿿]{5}。")
-NUM_SAMPLES, SAMPLE_LENGTH = 20, 26 * 13  # 26 whole couplets each, 520 lines in all
+NUM_SAMPLES, SAMPLE_LENGTH = 20, 26 * 13  # 26 couplets per sample, 520 lines in total
 
 
 def couplet_form(samples: Sequence[str]) -> dict[str, float]:
-    """Returns the share of whole lines that are two five-character verses with punctuation."""
+    """Returns the fraction of complete lines that are two five-character verses."""
     lines = [line for sample in samples for line in sample.split("\n")[1:-1]]
     if not lines:
         return {}
@@ -38,7 +38,7 @@ def couplet_form(samples: Sequence[str]) -> dict[str, float]:
 
 
 def plot(run_dir: Path, level: str, png: Path) -> None:
-    """Draws the learning curves of a run."""
+    """Draws the training and validation loss of a run by step."""
     figure, axes = plt.subplots(figsize=(7, 4))
     for split, style in (("train", "C0-"), ("val", "C1o-")):
         steps, losses = read_curve(run_dir, split, "loss")
@@ -49,7 +49,7 @@ def plot(run_dir: Path, level: str, png: Path) -> None:
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Scores the held-out text, writes eval.json and learning_curve.png."""
+    """Evaluates a run; writes eval.json and learning_curve.png."""
     corpus = data.load(flags)
     rundir.check_data(args.run_dir, corpus.sha256)
     model, vocabulary = load_run(args, flags)

@@ -1,4 +1,4 @@
-"""Exports a trained character RNN as a SavedModel that writes text on its own.
+"""Exports a trained character RNN as a SavedModel that generates text by itself.
 
     python export.py
     python -c "
@@ -8,10 +8,10 @@
                  temperature=tf.constant(1.0), seed=tf.constant(0))['text']
     print(text.numpy().decode())"
 
-Two signatures, with the vocabulary inside:
+The SavedModel contains the vocabulary and has two signatures:
 
 serving_default  start_string, length, temperature (0 is greedy), seed -> text
-step             tokens, states -> probabilities, states: one character, for a client that draws
+step             tokens, states -> probabilities, states: one step, for clients that sample
 """
 
 import argparse
@@ -26,14 +26,14 @@ from chapter12_char_rnn.model import CharRNN, State, filter_logits
 from common import cli, export
 from common.text import lookup_table
 
-TOP_K = 5  # book, section 12.3: the rule its sampling follows
+TOP_K = 5  # the book samples among the five most probable characters, section 12.5.4
 
 
 class Vocabulary(tf.Module):
-    """The tokens of a model, as a table that a SavedModel can hold."""
+    """Vocabulary lookup in both directions, stored in the SavedModel."""
 
     def __init__(self, tokens: Sequence[str], level: str):
-        """Numbers the tokens in their order; the number after the last means unknown."""
+        """Assigns ids in the order of the tokens; the id after the last is the unknown token's."""
         super().__init__()
         self.table = lookup_table(tokens, unknown=len(tokens))
         self.written = tf.constant([data.join(level)(token) for token in (*tokens, data.UNKNOWN)])
@@ -41,9 +41,9 @@ class Vocabulary(tf.Module):
         self.level = level
 
     def encode(self, text: tf.Tensor) -> tf.Tensor:
-        """Turns a string into int32 tokens, led by a new line, as `sample.py` does.
+        """Encodes a string as int32 token ids after a newline, as `sample.py` does.
 
-        Words must come with spaces between them, and around punctuation.
+        At the word level, words and punctuation must be separated by spaces.
         """
         split_chars = self.level == "char"
         parts = tf.strings.unicode_split(text, "UTF-8") if split_chars else tf.strings.split(text)
@@ -53,12 +53,12 @@ class Vocabulary(tf.Module):
         return tf.cond(tf.size(tokens) > 0, lambda: tokens, lambda: tf.constant([0]))
 
     def decode(self, tokens: tf.Tensor) -> tf.Tensor:
-        """Turns int32 tokens into a string."""
+        """Decodes int32 token ids into a string."""
         return tf.strings.reduce_join(tf.gather(self.written, tokens))
 
 
 def make_write(model: CharRNN, vocabulary: Vocabulary) -> Callable[..., dict[str, tf.Tensor]]:
-    """Returns the string-to-string function, a loop inside the graph."""
+    """Returns the function that generates text, with the sampling loop in the graph."""
 
     def advance(token: tf.Tensor, states: list[State]) -> tuple[tf.Tensor, list[State]]:
         logits, states = model(token[None, None], states, training=False)
@@ -89,7 +89,7 @@ def make_write(model: CharRNN, vocabulary: Vocabulary) -> Callable[..., dict[str
 
 
 def make_step(model: CharRNN) -> tuple[Callable[..., dict[str, tf.Tensor]], dict[str, Any]]:
-    """Returns the one-character function and the specs of its inputs."""
+    """Returns the function that predicts one token, and the specs of its inputs."""
     zeros = model.initial_states(1)
     names = tf.nest.flatten(
         [[f"layer{i}_state{j}" for j in range(len(s))] for i, s in enumerate(zeros)]
@@ -108,7 +108,7 @@ def make_step(model: CharRNN) -> tuple[Callable[..., dict[str, tf.Tensor]], dict
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes the SavedModel of a run and tries it in a process of its own."""
+    """Writes the SavedModel of a run and verifies it in a separate process."""
     model, tokens = load_run(args, flags)
     vocabulary = Vocabulary(tokens, flags.level)
     holder = tf.Module()
@@ -131,7 +131,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
             "step": (step, step_specs),
         },
         {"serving_default": greedy, "step": {"tokens": tf.constant([0, 1])} | states},
-        {"vocabulary": tokens, "temperature": "0 is greedy; else among the 5 most probable"},
+        {"vocabulary": tokens, "temperature": "0 is greedy; above 0 samples from the top 5"},
     )
 
 

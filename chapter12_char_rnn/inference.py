@@ -1,4 +1,4 @@
-"""What every script needs of a finished run: its network, how it scores and how it writes."""
+"""Loads a finished run, and evaluates or generates text with its network."""
 
 import argparse
 import math
@@ -24,18 +24,18 @@ from common.text import encode
 
 
 class Run(NamedTuple):
-    """A trained network, and the token of each of its numbers but the last, the unknown one's."""
+    """A trained network and its vocabulary, in which the last id (unknown) has no entry."""
 
     model: CharRNN
     vocabulary: list[str]
 
 
 def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> Run:
-    """Rebuilds the network of a run with its trained weights.
+    """Rebuilds the network of a run and loads its trained weights.
 
     Args:
-        args: a verb's arguments: `run_dir` and `checkpoint`.
-        flags: those the run was trained with.
+        args: the calling script's arguments, of which `run_dir` and `checkpoint` are used.
+        flags: the flags that the run was trained with.
     """
     vocabulary = files.read_json(args.run_dir / "vocabulary.json")
     model = build_model(**model_flags(flags, len(vocabulary)))
@@ -44,7 +44,7 @@ def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> Run:
 
 
 def make_score(model: CharRNN, level: str = "char") -> Callable[..., dict[str, float]]:
-    """Returns a function that scores tokens with a model; its graph is traced once per shape."""
+    """Returns a function that evaluates a model on tokens; its graph is traced once per shape."""
 
     @tf.function
     def score_window(
@@ -54,13 +54,13 @@ def make_score(model: CharRNN, level: str = "char") -> Callable[..., dict[str, f
         return tf.reduce_sum(weights * token_losses(logits, targets)), states
 
     def score(tokens: np.ndarray, num_seqs: int, num_steps: int) -> dict[str, float]:
-        """Scores each of tokens[1:] once, in nats and bits a character (or word).
+        """Computes the mean cross-entropy of tokens[1:], each counted once, and its perplexity.
 
         Args:
-            tokens: int32 of shape (characters,).
-            num_seqs: rows read side by side, each beginning with an empty state. 1 is exact;
-                more are faster and a little too pessimistic.
-            num_steps: characters a window.
+            tokens: int32 of shape (tokens,).
+            num_seqs: rows per batch, each starting from a zero state. 1 is exact; more are faster
+                and slightly overestimate the loss.
+            num_steps: tokens per window.
         """
         states, nats, count = model.initial_states(num_seqs), 0.0, 0
         batches = data.evaluation_batches(tokens, num_seqs, num_steps)
@@ -81,7 +81,7 @@ def make_score(model: CharRNN, level: str = "char") -> Callable[..., dict[str, f
 def make_generator(
     model: CharRNN, vocabulary: Sequence[str], level: str = "char"
 ) -> Callable[..., Iterator[str]]:
-    """Returns a function that writes text with a model; its graph is traced once."""
+    """Returns a function that generates text with a model; its graph is traced once."""
     written = [data.join(level)(token) for token in vocabulary]
 
     @tf.function(reduce_retracing=True)
@@ -100,18 +100,18 @@ def make_generator(
         top_p: float = 1.0,
         seed: int = 0,
     ) -> Iterator[str]:
-        """Returns the characters that follow `start_string`, drawn as they are asked for.
+        """Returns an iterator over the tokens sampled after `start_string`.
 
         Args:
-            start_string: what the text begins with, after a new line.
-            length: how many characters to draw.
+            start_string: beginning of the text; a newline is put before it.
+            length: number of tokens to sample.
             temperature: see `filter_logits`.
-            top_k: see `filter_logits`; 1 is greedy.
+            top_k: see `filter_logits`; 1 is greedy decoding.
             top_p: see `filter_logits`.
-            seed: the same seed gives the same text.
+            seed: seed of the sampling; the same seed gives the same text.
 
         Raises:
-            UserError: characters of `start_string` are not in the vocabulary.
+            UserError: `start_string` has tokens outside the vocabulary.
         """
         tokens = encode_start(start_string, vocabulary, level)
         settings = [tf.constant(value) for value in (temperature, top_k, top_p)]
@@ -132,18 +132,18 @@ def make_generator(
 
 
 def encode_start(start_string: str, vocabulary: Sequence[str], level: str = "char") -> np.ndarray:
-    """Returns the tokens a text begins with, at least one: a new line, then `start_string`.
+    """Returns the ids of a newline (if the model knows it) and of `start_string`; at least one id.
 
-    The new line puts the network where texts begin; without it a first verse may lack a character.
+    The newline marks the start of a line; without it a first verse may lack a character.
 
     Raises:
-        UserError: tokens that the network has never seen.
+        UserError: `start_string` has tokens outside the vocabulary.
     """
     tokens = start_string if level == "char" else data.tokenize(start_string, level)[:-1]
     if unknown := sorted(set(tokens) - set(vocabulary)):
         raise UserError(
-            f"the model does not know {' '.join(map(repr, unknown))}",
-            f"use {level}s of its text, such as {' '.join(map(repr, vocabulary[:20]))}",
+            f"not in the model's vocabulary: {' '.join(map(repr, unknown))}",
+            f"use {level}s of the training text, such as {' '.join(map(repr, vocabulary[:20]))}",
         )
     if "\n" in vocabulary:
         tokens = ["\n", *tokens]

@@ -1,10 +1,10 @@
-"""The character RNN: which character comes next, given all before it.
+"""The character RNN: predicts the next character from all characters before it.
 
-The layers are Keras' own, so that weights, names and numbers are the ones everybody knows. On a
-GPU they run themselves, on the cuDNN kernel. On a CPU the recurrence is written out below: the
-products of all inputs with the kernel are one large matrix product before the loop, and one small
-product a step remains. The results are equal; with small batches or large layers training is
-faster (results/benchmarks), and the products can be bfloat16 without the sums being so.
+The layers and their weights are Keras layers. On a GPU Keras runs them with its cuDNN kernel. On a
+CPU the recurrence is written out below: the input projections of all time steps are one large
+matrix product before the loop, which leaves one small product per step. The results are equal up
+to rounding. Training is faster with small batches or large layers (results/benchmarks), and matrix
+products may be computed in bfloat16 while sums stay float32.
 """
 
 import argparse
@@ -14,15 +14,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-State = list[tf.Tensor]  # of one layer, each (batch, size): [h, c] for an LSTM, else [h]
-Recurrent = Callable[[tf.Tensor], tf.Tensor]  # h times recurrent kernel, (batch, gates * size)
+State = list[tf.Tensor]  # of one layer: [h, c] for an LSTM, else [h], each (batch, size)
+Recurrent = Callable[[tf.Tensor], tf.Tensor]  # h @ recurrent kernel, (batch, gates * size)
 
 
 def lstm_step(projected: tf.Tensor, state: State, recurrent: Recurrent) -> State:
-    """Makes one step of an LSTM (Hochreiter & Schmidhuber 1997; book, section 12.1).
+    """Computes one LSTM step (Hochreiter & Schmidhuber 1997; book, section 12.2).
 
     Args:
-        projected: input times kernel plus bias, (batch, 4 * size), gates in the order i, f, g, o.
+        projected: input @ kernel + bias, (batch, 4 * size), gates in the order i, f, g, o.
         state: [h, c].
         recurrent: multiplies by the recurrent kernel (size, 4 * size).
     """
@@ -33,10 +33,10 @@ def lstm_step(projected: tf.Tensor, state: State, recurrent: Recurrent) -> State
 
 
 def gru_step(projected: tf.Tensor, state: State, recurrent: Recurrent) -> State:
-    """Makes one step of a gated recurrent unit (Cho et al. 2014, with the reset after the product).
+    """Computes one GRU step (Cho et al. 2014, with the reset gate applied after the product).
 
     Args:
-        projected: input times kernel plus bias, (batch, 3 * size), in the order z, r, candidate.
+        projected: input @ kernel + bias, (batch, 3 * size), in the order z, r, candidate.
         state: [h].
         recurrent: multiplies by the recurrent kernel (size, 3 * size) and adds its bias.
     """
@@ -49,21 +49,22 @@ def gru_step(projected: tf.Tensor, state: State, recurrent: Recurrent) -> State:
 
 
 def rnn_step(projected: tf.Tensor, state: State, recurrent: Recurrent) -> State:
-    """Makes one step of a plain recurrent network: h' = tanh(x W + b + h U)."""
+    """Computes one step of a simple RNN: h' = tanh(x W + b + h U) (book, section 12.1.1)."""
     return [tf.tanh(projected + recurrent(state[0]))]
 
 
 def matmul(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-    """Multiplies in the type of `b` (bfloat16 where CPUs have units for it), returns float32."""
+    """Multiplies matrices in the dtype of `b`; returns float32."""
     return tf.cast(tf.matmul(tf.cast(a, b.dtype), b), tf.float32)
 
 
 def recurrent_product(kernel: tf.Tensor, bias: tf.Tensor | None = None) -> Recurrent:
-    """Returns `h @ kernel + bias` as a function of h, for use at every step of a window.
+    """Returns the function h -> h @ kernel + bias, to be called at every step of a window.
 
-    The gradient of a product needs the kernel transposed. TensorFlow does that anew at each step,
-    which for 256 units takes a CPU longer than the product itself; here it is done once. The detour
-    over single gates keeps TensorFlow's graph optimizer from moving it back into the products.
+    The gradient of the product needs the transposed kernel. TensorFlow would transpose it at every
+    step, which on a CPU can take longer than the product itself; here it is transposed once. The
+    reshape into gates keeps TensorFlow's graph optimizer from fusing the transposition back into
+    the products.
     """
     size = kernel.shape[0]
     gates = tf.reshape(kernel, (size, -1, size))
@@ -80,7 +81,7 @@ def recurrent_product(kernel: tf.Tensor, bias: tf.Tensor | None = None) -> Recur
     return lambda h: product(h, kernel) if bias is None else product(h, kernel) + bias
 
 
-# Keras layer, its step written out, number of state tensors.
+# Keras layer, its step as a function, number of state tensors.
 CELLS: dict[str, tuple[type[keras.layers.Layer], Callable[..., State], int]] = {
     "lstm": (keras.layers.LSTM, lstm_step, 2),
     "gru": (keras.layers.GRU, gru_step, 1),
@@ -89,7 +90,7 @@ CELLS: dict[str, tuple[type[keras.layers.Layer], Callable[..., State], int]] = {
 
 
 class CharRNN(keras.Model):
-    """A stack of recurrent layers between characters and the logits of their successors."""
+    """A stack of recurrent layers that maps tokens to the logits of the next tokens."""
 
     def __init__(
         self,
@@ -128,22 +129,22 @@ class CharRNN(keras.Model):
         self.built = True
 
     def initial_states(self, batch_size: int | tf.Tensor) -> list[State]:
-        """Returns zero states, a list of (batch, size) tensors for each layer."""
+        """Returns zero states: per layer, a list of tensors of shape (batch, size)."""
         zeros = tf.zeros((batch_size, self.size))
         return [[zeros] * self.num_states for _ in self.recurrent]
 
     def call(
         self, tokens: tf.Tensor, states: Sequence[State], training: bool = False
     ) -> tuple[tf.Tensor, list[State]]:
-        """Predicts the next character at every position.
+        """Predicts the next token at every position.
 
         Args:
             tokens: int32 of shape (batch, time), in [0, vocab_size).
-            states: where the layers stand before the first of them; see `initial_states`.
-            training: drop outputs or not.
+            states: states of the layers before the first token; see `initial_states`.
+            training: whether to apply dropout.
 
         Returns:
-            Logits of shape (batch, time, vocab_size), and the states after the last character.
+            Logits of shape (batch, time, vocab_size), and the states after the last token.
         """
         run = self._run_fused if self.fused else self._run_unrolled
         inputs = self.embedding(tokens) if self.embedding else tokens
@@ -160,8 +161,8 @@ class CharRNN(keras.Model):
     def _run_fused(
         self, layer: keras.layers.RNN, inputs: tf.Tensor, state: State
     ) -> tuple[tf.Tensor, State]:
-        """Lets Keras run a layer: on a GPU that is one cuDNN call."""
-        if inputs.dtype.is_integer:  # cuDNN takes vectors, and no larger ones than the logits are
+        """Runs a layer with Keras, which on a GPU is one cuDNN call."""
+        if inputs.dtype.is_integer:  # cuDNN needs vectors; these are no larger than the logits
             inputs = tf.one_hot(inputs, self.vocab_size)
         outputs, *end = layer(inputs, initial_state=state)
         return outputs, end
@@ -171,8 +172,7 @@ class CharRNN(keras.Model):
     ) -> tuple[tf.Tensor, State]:
         """Runs a layer step by step.
 
-        Characters that come as numbers select rows of the kernel: what a one-hot vector's product
-        would give, without the vectors.
+        Token ids select rows of the kernel, which equals the product with one-hot vectors.
         """
         batch, time = self._lengths(inputs)
         kernel = tf.cast(layer.cell.kernel, self.precision)
@@ -193,7 +193,7 @@ class CharRNN(keras.Model):
 
     @staticmethod
     def _lengths(inputs: tf.Tensor) -> list[int | tf.Tensor]:
-        """Returns batch size and time, as numbers where they are known."""
+        """Returns the batch size and the number of steps, as integers where they are static."""
         dynamic = tf.shape(inputs)
         return [inputs.shape[i] or dynamic[i] for i in range(2)]
 
@@ -209,19 +209,19 @@ def build_model(
     seed: int = 0,
     fused: bool | None = None,
 ) -> CharRNN:
-    """Builds the network of the book's section 12.3.
+    """Builds the network of the book (sections 12.3 and 12.5.2).
 
     Args:
-        vocab_size: distinct characters plus one for all others.
-        lstm_size: units a layer.
+        vocab_size: size of the vocabulary, including the unknown token.
+        lstm_size: hidden units per layer.
         num_layers: recurrent layers.
-        embedding_size: None feeds characters as one-hot vectors, as the book does without
+        embedding_size: embedding dimension; None for one-hot inputs, as in the book without
             `--use_embedding`.
-        keep_prob: share of each layer's outputs that training keeps.
+        keep_prob: 1 - dropout rate, applied to the outputs of each layer.
         cell: "lstm", "gru" or "rnn".
-        precision: type of the matrix products, "float32" or "bfloat16".
+        precision: compute dtype of the matrix products, "float32" or "bfloat16".
         seed: seed of weights and dropout.
-        fused: run Keras' layers themselves instead of the written-out loop; default: on a GPU.
+        fused: run the Keras layers instead of the loop written out here; default: only on a GPU.
     """
     keras.utils.set_random_seed(seed)
     if fused is None:
@@ -232,7 +232,7 @@ def build_model(
 
 
 def model_flags(flags: argparse.Namespace, num_characters: int) -> dict[str, Any]:
-    """Returns what `build_model` needs to know of a run's flags and the size of its vocabulary."""
+    """Returns the arguments of `build_model` for a run's flags and the size of its vocabulary."""
     return {
         "vocab_size": num_characters + 1,
         "lstm_size": flags.lstm_size,
@@ -254,28 +254,29 @@ def filter_logits(
     top_k: int | tf.Tensor,
     top_p: float | tf.Tensor,
 ) -> tf.Tensor:
-    """Shapes the distribution that the next character is drawn from.
+    """Applies temperature, top-k and nucleus (top-p) filtering to the logits of the next token.
 
     Args:
-        logits: of shape (batch, vocab_size); the last entry, the unknown character, is never left.
-        temperature: above 0; below 1 sharpens, above 1 flattens.
-        top_k: keep the k most probable characters (the book's rule, with 5); 0 keeps all.
-        top_p: keep the fewest characters whose probabilities sum to at least this (Holtzman et
-            al. 2020); 1 keeps all.
+        logits: of shape (batch, vocab_size); the last entry, the unknown token, is always removed.
+        temperature: above 0; below 1 sharpens the distribution, above 1 flattens it.
+        top_k: keeps the k most probable tokens (5 in the book); 0 keeps all.
+        top_p: keeps the smallest set of most probable tokens whose probabilities sum to at least
+            this (Holtzman et al. 2020); 1 keeps all.
 
     Returns:
-        Logits of the same shape, -inf for what may not be drawn.
+        Logits of the same shape, -inf for removed tokens.
     """
     vocab_size = tf.shape(logits)[-1]
     allowed = tf.range(vocab_size) < vocab_size - 1
     logits = tf.where(allowed, logits, -float("inf"))
-    logits -= tf.reduce_max(logits, axis=-1, keepdims=True)  # 0 stays 0, however cold it is
+    # Subtract the maximum first: the largest logit is then 0 at every temperature.
+    logits -= tf.reduce_max(logits, axis=-1, keepdims=True)
     logits /= tf.maximum(temperature, 1e-6)
     order = tf.argsort(logits, axis=-1, direction="DESCENDING", stable=True)
-    rank = tf.argsort(order, axis=-1, stable=True)  # 0 for the most probable character
+    rank = tf.argsort(order, axis=-1, stable=True)  # 0 for the most probable token
     keep = (rank < top_k) | (tf.convert_to_tensor(top_k) == 0)
     logits = tf.where(keep, logits, -float("inf"))
     ordered = tf.nn.softmax(tf.gather(logits, order, axis=-1, batch_dims=1))
-    before = tf.cumsum(ordered, axis=-1, exclusive=True)  # probability of all more likely ones
+    before = tf.cumsum(ordered, axis=-1, exclusive=True)  # total of all more probable tokens
     keep = tf.gather(before, rank, axis=-1, batch_dims=1) < top_p
     return tf.where(keep | (rank == 0), logits, -float("inf"))

@@ -1,11 +1,11 @@
-"""Lets a trained character RNN write.
+"""Generates text with a trained character RNN.
 
     python sample.py --start_string 春 --max_length 60
     python sample.py --name shakespeare --temperature 0.8 --top_k 0 --num_samples 3
-    python sample.py --interactive          # type a first line, the model goes on
-    python sample.py --acrostic 春夏秋冬      # a poem whose verses begin with these
+    python sample.py --interactive          # type a first line, the model continues it
+    python sample.py --acrostic 春夏秋冬      # a poem whose verses begin with these characters
 
-Each character costs one step of the network, and is printed as soon as it is drawn.
+Each character takes one step of the network and is printed as soon as it is sampled.
 """
 
 import argparse
@@ -18,50 +18,55 @@ from common import cli
 from common.errors import UserError
 
 VERSE_ENDS = "，。"  # of the first and the second verse of a couplet
-MAX_VERSE = 12  # characters after which an acrostic goes on, whatever the model wrote
+MAX_VERSE = 12  # characters after which a verse of an acrostic ends in any case
 
 
 def build_parser() -> cli.Parser:
-    """Returns the parser; flags that the book has keep its names."""
+    """Returns the parser; flags of the book's script keep their names."""
     parser = cli.verb_parser(__file__, __doc__)
-    parser.add_argument("--start_string", default="", help="what the text begins with")
-    parser.add_argument("--max_length", type=cli.positive_int, default=30, help="characters to add")
+    parser.add_argument("--start_string", default="", help="beginning of the text")
+    parser.add_argument("--max_length", type=cli.positive_int, default=30,
+                        help="number of tokens to generate")
     parser.add_argument("--temperature", type=cli.positive_float, default=1.0,
-                        help="below 1 plays safe, above 1 dares more")
+                        help="sampling temperature; below 1 is more conservative, above 1 more "
+                             "diverse")
     parser.add_argument("--top_k", type=cli.non_negative_int, default=5,
-                        help="draw among the k most probable characters, 0 for all")
+                        help="sample among the k most probable tokens; 0: all")
     parser.add_argument("--top_p", type=cli.from_0_to_1, default=1.0,
-                        help="draw among the most probable characters that sum to p")
+                        help="nucleus sampling: sample among the most probable tokens whose "
+                             "probabilities sum to p")
     parser.add_argument("--greedy", action=argparse.BooleanOptionalAction, default=False,
-                        help="always take the most probable character")
-    parser.add_argument("--num_samples", type=cli.positive_int, default=1, help="texts to write")
-    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the drawing")
+                        help="always choose the most probable token")
+    parser.add_argument("--num_samples", type=cli.positive_int, default=1,
+                        help="number of texts")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the sampling")
     parser.add_argument("--interactive", action=argparse.BooleanOptionalAction, default=False,
-                        help="read first lines from the keyboard")
-    parser.add_argument("--acrostic", default="", help="for couplets: the verses' first characters")
+                        help="read start strings from standard input")
+    parser.add_argument("--acrostic", default="",
+                        help="first characters of the verses of a poem, for models of couplets")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
-                        help="print a JSON list of texts instead")
+                        help="print the texts as a JSON list")
     return parser
 
 
 def sample(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Prints the texts as they are made."""
+    """Generates the texts and prints them as they grow."""
     if (args.interactive and args.json) or (args.acrostic and args.start_string):
         raise UserError("--interactive with --json, or --acrostic with --start_string",
-                        "give one of the two")
+                        "give only one of the two")
     model, vocabulary = load_run(args, flags)
     generate = make_generator(model, vocabulary, flags.level)
     top_k = 1 if args.greedy else args.top_k
 
     def write(start: str, seed: int) -> str:
-        def go_on(start: str, length: int) -> Iterator[str]:
+        def extend(start: str, length: int) -> Iterator[str]:
             return generate(start, length, args.temperature, top_k, args.top_p, seed)
 
         text = start + " " * (flags.level == "word" and start != "")
         if args.acrostic:
-            following = write_acrostic(args.acrostic, vocabulary, go_on)
+            following = write_acrostic(args.acrostic, vocabulary, extend)
         else:
-            following = go_on(start, args.max_length)
+            following = extend(start, args.max_length)
         show(text)
         for char in following:
             text += char
@@ -86,23 +91,23 @@ def sample(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 
 def write_acrostic(
-    acrostic: str, vocabulary: Sequence[str], go_on: Callable[[str, int], Iterator[str]]
+    acrostic: str, vocabulary: Sequence[str], extend: Callable[[str, int], Iterator[str]]
 ) -> Iterator[str]:
-    """Yields a poem whose verses begin with given characters.
+    """Yields the characters of a poem whose verses begin with the given characters.
 
     Raises:
-        UserError: the model does not write verses, or does not know one of the characters.
+        UserError: verse punctuation or one of the characters is not in the vocabulary.
     """
     if missing := sorted({"\n", *VERSE_ENDS, *acrostic} - set(vocabulary)):
         raise UserError(
-            f"this model has no {' '.join(map(repr, missing))} to write an acrostic with",
-            "take a run on couplets, and characters of its poems",
+            f"not in the model's vocabulary: {' '.join(map(repr, missing))}",
+            "use a run trained on couplets, and characters of its text",
         )
     text = ""
     for first in acrostic:
         yield first
         text += first
-        for char in go_on(text, MAX_VERSE):
+        for char in extend(text, MAX_VERSE):
             yield char
             text += char
             if char in VERSE_ENDS:
@@ -113,9 +118,9 @@ def write_acrostic(
 
 
 def converse(write: Callable[[str, int], str], seed: int) -> None:
-    """Goes on from each line that is typed, until an empty one or the end of the input."""
+    """Continues each line read from standard input, until an empty line or the end of the input."""
     while True:
-        print("first line (empty to leave): ", end="", file=sys.stderr, flush=True)
+        print("first line (empty to quit): ", end="", file=sys.stderr, flush=True)
         if not (line := sys.stdin.readline().rstrip("\n")):
             return
         try:

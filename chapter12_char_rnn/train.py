@@ -6,8 +6,8 @@
     python train.py --preset best --dataset shakespeare
     python sample.py --start_string 春
 
-Ends with three samples. Held-out nats per character to expect: 1.7 on the poems after the demo,
-1.44 on tiny Shakespeare after the 20 minutes (of two busy cores) of `best`.
+Prints three samples at the end. Expected held-out loss in nats per character: 1.68 on the poems
+(`demo`), 1.44 on tiny Shakespeare (`best`, about 20 minutes on two CPU cores).
 """
 
 import argparse
@@ -26,56 +26,83 @@ from common.errors import UserError
 from common.monitor import Monitor
 from common.word_vectors import start_embedding
 
-CLIP_NORM = 5.0  # book, section 12.3: gradients are scaled down to this global norm
+CLIP_NORM = 5.0  # maximum global norm of the gradients, as in the book's code
 WARMUP_STEPS = 200  # of the cosine schedule
 NUM_SAMPLES = 3
 
 PRESETS = {
-    "demo": {"num_seqs": 32, "num_steps": 26, "use_embedding": True, "learning_rate": 0.005,
-             "train_keep_prob": 0.7, "max_steps": 6000, "sample_length": 25},
+    "demo": {
+        "num_seqs": 32,
+        "num_steps": 26,  # two lines of a poem: 12 characters and a newline each
+        "use_embedding": True,
+        "learning_rate": 0.005,
+        "train_keep_prob": 0.7,
+        "max_steps": 6000,
+        "sample_length": 25,
+    },
     "book_shakespeare": {"num_seqs": 32, "num_steps": 50, "learning_rate": 0.01,
                          "max_steps": 20000},
-    "book_poetry": {"num_seqs": 32, "num_steps": 26, "use_embedding": True,
-                    "learning_rate": 0.005, "max_steps": 10000, "sample_length": 25},
+    "book_poetry": {
+        "num_seqs": 32,
+        "num_steps": 26,
+        "use_embedding": True,
+        "learning_rate": 0.005,
+        "max_steps": 10000,
+        "sample_length": 25,
+    },
     "book_linux": {"num_seqs": 32, "num_steps": 100, "learning_rate": 0.01, "max_steps": 20000},
-    "best": {"lstm_size": 512, "num_seqs": 64, "num_steps": 64, "learning_rate": 0.002,
-             "schedule": "cosine", "precision": "bfloat16", "max_steps": 4900, "eval_every": 490},
+    "best": {
+        "lstm_size": 512,
+        "num_seqs": 64,
+        "num_steps": 64,
+        "learning_rate": 0.002,
+        "schedule": "cosine",
+        "precision": "bfloat16",
+        "max_steps": 4900,
+        "eval_every": 490,
+    },
 }
 
 
 def build_parser() -> cli.Parser:
-    """Returns the parser; flags that the book has keep its names."""
+    """Returns the parser; flags of the book's script keep their names."""
     parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
                                  neutral=["input_file"])
     data.add_flags(parser)
     group = parser.add_argument_group("model")
-    group.add_argument("--cell", choices=list(CELLS), default="lstm", help="kind of layer")
-    group.add_argument("--lstm_size", type=cli.positive_int, default=128, help="units a layer")
-    group.add_argument("--num_layers", type=cli.positive_int, default=2, help="layers")
+    group.add_argument("--cell", choices=list(CELLS), default="lstm",
+                       help="type of the recurrent layers")
+    group.add_argument("--lstm_size", type=cli.positive_int, default=128,
+                       help="hidden units per layer")
+    group.add_argument("--num_layers", type=cli.positive_int, default=2, help="recurrent layers")
     group.add_argument("--use_embedding", action=argparse.BooleanOptionalAction, default=False,
-                       help="feed learnt vectors instead of one-hot ones")
-    group.add_argument("--embedding_size", type=cli.positive_int, default=128, help="their length")
+                       help="embed the tokens instead of one-hot encoding them")
+    group.add_argument("--embedding_size", type=cli.positive_int, default=128,
+                       help="embedding dimension")
     group.add_argument("--embedding_file", type=cli.path,
-                       help="first vectors of the words, in word2vec's text format (chapter 14)")
+                       help="initial word vectors in word2vec's text format (chapter 14)")
     group.add_argument("--freeze_embedding", action=argparse.BooleanOptionalAction, default=False,
-                       help="do not train the vectors")
+                       help="do not train the embedding")
     group.add_argument("--precision", choices=["float32", "bfloat16"], default="float32",
-                       help="type of the matrix products; weights and sums stay float32")
+                       help="compute dtype of the matrix products; variables stay float32")
     group = parser.add_argument_group("training")
-    group.add_argument("--max_steps", type=cli.positive_int, default=100000, help="updates in all")
-    group.add_argument("--learning_rate", type=cli.positive_float, default=0.001, help="of Adam")
+    group.add_argument("--max_steps", type=cli.positive_int, default=100000,
+                       help="total number of training steps")
+    group.add_argument("--learning_rate", type=cli.positive_float, default=0.001,
+                       help="learning rate of Adam")
     group.add_argument("--schedule", choices=["constant", "cosine"], default="constant",
-                       help="cosine: rise over 200 steps, then fall to 0 at --max_steps")
+                       help="learning rate schedule; cosine: linear warmup over 200 steps, then "
+                            "cosine decay to 0 at --max_steps")
     group.add_argument("--train_keep_prob", type=cli.above_0_to_1, default=0.5,
-                       help="share of each layer's outputs that dropout keeps")
+                       help="1 - dropout rate, applied to the outputs of each layer")
     group.add_argument("--log_every", "--log_every_n", type=cli.positive_int, default=10,
-                       help="steps between two log lines")
+                       help="steps between log entries")
     group.add_argument("--save_every", "--save_every_n", type=cli.positive_int, default=1000,
-                       help="steps between two checkpoints")
+                       help="steps between checkpoints")
     group.add_argument("--eval_every", type=cli.positive_int, default=1000,
-                       help="steps between two scorings of the held-out text, with samples")
+                       help="steps between evaluations on the held-out text, with samples")
     group.add_argument("--sample_length", type=cli.positive_int, default=300,
-                       help="characters of the samples")
+                       help="tokens per sample")
     return parser
 
 
@@ -84,25 +111,34 @@ def make_train_step(
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """Returns the training step: truncated backpropagation through time.
 
+    It is a closure over the model, the optimizer and the states, so that `tf.function` traces it
+    once and takes only the batch as arguments.
+
     Args:
         model: the network.
         optimizer: built for its variables.
-        carried: the layers' states between two windows, read and then overwritten.
+        carried: recurrent states carried from one window to the next; updated in place.
     """
 
     @tf.function
     def train_step(
         inputs: tf.Tensor, targets: tf.Tensor, fresh: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
+        # Start from the final state of the previous window, or from zeros at the start of an epoch.
         states = tf.nest.map_structure(lambda s: tf.where(fresh, tf.zeros_like(s), s), carried)
+        # Forward pass: predict the next token at every position, averaging the cross-entropy.
         with tf.GradientTape() as tape:
             logits, ends = model(inputs, states, training=True)
             loss = tf.reduce_mean(token_losses(logits, targets))
+        # Backward pass. The initial states are constants: gradients stop at the window's start.
         gradients = tape.gradient(loss, model.trainable_variables)
-        # Rows of a kernel that were looked up twice must be added up before a norm means anything.
+        # A lookup has sparse gradients (IndexedSlices). Make them dense, so that repeated rows are
+        # summed before the norm is computed.
         gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        # Clip by the global norm against exploding gradients, then update the weights.
         gradients, norm = tf.clip_by_global_norm(gradients, CLIP_NORM)
         optimizer.apply(gradients, model.trainable_variables)
+        # Carry the final states over to the next window of the same rows.
         tf.nest.map_structure(lambda variable, end: variable.assign(end), carried, ends)
         return loss, norm
 
@@ -110,7 +146,7 @@ def make_train_step(
 
 
 def learning_rate(args: argparse.Namespace) -> float | keras.optimizers.schedules.CosineDecay:
-    """Returns the rate, or its schedule over the steps."""
+    """Returns a constant learning rate, or warmup followed by cosine decay."""
     if args.schedule == "constant":
         return args.learning_rate
     warmup = min(WARMUP_STEPS, args.max_steps // 2)
@@ -122,7 +158,7 @@ def learning_rate(args: argparse.Namespace) -> float | keras.optimizers.schedule
 def write_samples(
     step: int, run: Path, monitor: Monitor, generate: Callable[..., Iterator[str]], length: int
 ) -> list[str]:
-    """Writes samples at fixed seeds to samples/ and TensorBoard, and returns them."""
+    """Generates samples with fixed seeds; writes them to samples/ and TensorBoard."""
     samples = ["".join(generate("", length, seed=seed)) for seed in range(NUM_SAMPLES)]
     text = "\n\n".join(samples) + "\n"
     (run / "samples").mkdir(exist_ok=True)
@@ -132,7 +168,7 @@ def write_samples(
 
 
 def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
-    """Says what is trained on, and in the demo how to go on to the book's run."""
+    """Prints the data set and, for the demo, the command of the book's run."""
     source = (args.input_file or data.SAMPLE) if args.dataset == "file" else args.dataset
     print(f"training on {source}: {len(corpus.tokens):,} {args.level}s, "
           f"{len(corpus.vocabulary):,} distinct")
@@ -144,29 +180,32 @@ def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """Raises UserError where word vectors are spoken of that are not there."""
+    """Raises UserError if an embedding flag has no effect."""
     if args.embedding_file and not args.use_embedding:
         raise UserError(f"--embedding_file {args.embedding_file} without --use_embedding",
                         "add --use_embedding")
     if args.freeze_embedding and not args.embedding_file:
-        raise UserError("--freeze_embedding would keep vectors drawn at random",
-                        "give those to keep: --embedding_file FILE")
+        raise UserError("--freeze_embedding without --embedding_file would freeze random vectors",
+                        "add --embedding_file FILE, or omit --freeze_embedding")
     if not args.use_embedding:
         cli.refuse_idle(args, ["embedding_size"], "--no-use_embedding")
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
-    """Trains, or goes on training, until `--max_steps`; returns the held-out scores."""
+    """Trains a run, new or resumed, up to `--max_steps`; returns its held-out scores."""
+    # Load the text. Short texts are cut into fewer rows.
     check_flags(args)
     corpus = data.load(args)
     num_seqs = data.fit_num_seqs(len(corpus.tokens), args.num_seqs, args.num_steps)
     introduce(args, corpus)
+    # Build the network. A new run may start from pretrained word vectors.
     model = build_model(**model_flags(args, len(corpus.vocabulary)), seed=args.seed,
                         keep_prob=args.train_keep_prob)
     if args.embedding_file and rundir.last_step(args.run_dir) == 0:
         start_embedding(model.embedding, corpus.vocabulary, Path(args.embedding_file))
     if args.freeze_embedding:
         model.embedding.trainable = False
+    # The carried states are variables, so that they are checkpointed with the weights.
     optimizer = keras.optimizers.Adam(learning_rate(args))
     carried = tf.nest.map_structure(tf.Variable, model.initial_states(num_seqs))
     train_step, score = make_train_step(model, optimizer, carried), make_score(model, args.level)
@@ -174,18 +213,21 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     parameters = model.count_params()
     with rundir.open_run(args, dataset_sha256=corpus.sha256, parameters=parameters) as run:
         files.write_json(run / "vocabulary.json", corpus.vocabulary)
+        # Restore the latest checkpoint, if there is one, and start the stream at its step.
         state = TrainState(run, {"model": model}, {"adam": (optimizer, model.trainable_variables)},
                            carried=carried)
         start = int(state.step)
         monitor = Monitor(run, start)
         batches = data.training_batches(
             corpus.tokens, num_seqs, args.num_steps, args.seed, start)
-        # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
+        # steps() shows the progress bar, writes checkpoints and stops cleanly on Ctrl-C.
         for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
             loss, norm = train_step(*batch)
+            # Log the training loss.
             if step % args.log_every == 0:
                 monitor.scalars(step, {"loss": loss, "gradient_norm": norm,
                                        "learning_rate": optimizer.learning_rate})
+            # Evaluate on the held-out text, keep the best weights and write samples.
             if step % args.eval_every == 0 or step == args.max_steps:
                 scores = score(corpus.held_out, num_seqs, args.num_steps)
                 nats = scores[f"nats_per_{args.level}"]

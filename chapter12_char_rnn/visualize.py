@@ -1,11 +1,11 @@
-"""Shows what one cell of a trained network looks at, as an HTML page.
+"""Visualizes the activation of one hidden unit of a trained network, as an HTML page.
 
-    python visualize.py                       # the newest run, its most varying cell
+    python visualize.py                       # the latest run, the unit that varies most
     python visualize.py --layer 2 --unit 31 --length 1000
 
-Held-out text with each character coloured by the cell's output (red below zero, blue above), the
-five characters that the network expected next under it, and the samples of the run side by side.
-Karpathy et al. 2015 found cells in this way that count line lengths and open brackets.
+The page shows held-out text with each character coloured by the unit's output (red below 0, blue
+above), the five most probable next characters under it, and the samples of the run side by side.
+In this way Karpathy et al. 2015 found units that track line length and open brackets.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from common import cli, page, rundir
 from common.errors import UserError
 
 NUM_EXPECTED = 5
-NUM_COLUMNS = 6  # of samples side by side
+NUM_COLUMNS = 6  # samples side by side
 
 STYLE = """\
   .text span { display: inline-block; text-align: center; vertical-align: top;
@@ -35,24 +35,24 @@ STYLE = """\
   .samples pre { flex: 1; white-space: pre-wrap; background: #f5f5f5; padding: .7em; margin: 0; }"""
 
 BODY = """\
-<p>Blue: the cell's output is near 1; red: near −1. Under each character, what the network expected
-to come next, most probable first.</p>
+<p>Blue: the unit's output is near 1; red: near −1. Below each character, the predictions of the
+next character, most probable first.</p>
 <div class="text">{text}</div>
 <h2>Samples by step</h2>
 <div class="samples">{samples}</div>"""
 
 
 def observe(model: CharRNN, tokens: np.ndarray, layer: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reads a text character by character.
+    """Runs a network over a text, token by token.
 
     Args:
         model: the network.
-        tokens: int32 of shape (characters,).
-        layer: the layer to watch, from 0.
+        tokens: int32 of shape (tokens,).
+        layer: index of the layer to observe.
 
     Returns:
-        Outputs of the layer, float32 of shape (characters, size), and the most probable next
-        tokens, int32 of shape (characters, 5).
+        Outputs of the layer, float32 of shape (tokens, size), and the ids of the most probable
+        next tokens, int32 of shape (tokens, 5).
     """
     num_expected = min(NUM_EXPECTED, model.vocab_size - 1)
 
@@ -71,7 +71,7 @@ def observe(model: CharRNN, tokens: np.ndarray, layer: int) -> tuple[np.ndarray,
 
 
 def show(token: str) -> str:
-    """Returns a token as it can be seen in HTML."""
+    """Returns a token as HTML, with visible whitespace."""
     return html.escape({"\n": "↵", " ": "␣", "\t": "⇥"}.get(token, token))
 
 
@@ -90,7 +90,7 @@ def render_text(tokens: Sequence[str], values: np.ndarray, expected: Sequence[li
 
 
 def render_samples(folder: Path) -> str:
-    """Returns some of a run's samples, from first to last, as HTML."""
+    """Returns samples of a run, evenly spaced over its steps, as HTML."""
     files = sorted(folder.glob("*.txt"))
     chosen = np.unique(np.linspace(0, len(files) - 1, NUM_COLUMNS).round().astype(int))
     return "".join(
@@ -103,9 +103,11 @@ def render_samples(folder: Path) -> str:
 def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes visualization.html into the run folder."""
     if not 1 <= args.layer <= flags.num_layers:
-        raise UserError(f"there is no layer {args.layer}", f"the run has 1 to {flags.num_layers}")
+        raise UserError(f"there is no layer {args.layer}",
+                        f"give a layer from 1 to {flags.num_layers}")
     if args.unit is not None and not 0 <= args.unit < flags.lstm_size:
-        raise UserError(f"there is no unit {args.unit}", f"a layer has 0 to {flags.lstm_size - 1}")
+        raise UserError(f"there is no unit {args.unit}",
+                        f"give a unit from 0 to {flags.lstm_size - 1}")
     corpus = data.load(flags)
     rundir.check_data(args.run_dir, corpus.sha256)
     model, vocabulary = load_run(args, flags)
@@ -125,9 +127,12 @@ def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
-    parser.add_argument("--layer", type=cli.positive_int, default=1, help="layer, from 1")
-    parser.add_argument("--unit", type=int, help="its unit, from 0 (default: the most varying)")
-    parser.add_argument("--length", type=cli.positive_int, default=600, help="tokens to show")
+    parser.add_argument("--layer", type=cli.positive_int, default=1,
+                        help="recurrent layer, counted from 1")
+    parser.add_argument("--unit", type=int, help="hidden unit of that layer, counted from 0 "
+                        "(default: the one whose output varies most)")
+    parser.add_argument("--length", type=cli.positive_int, default=600,
+                        help="number of tokens to show")
     return parser
 
 

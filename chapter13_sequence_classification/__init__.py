@@ -1,1 +1,1 @@
-"""Chapter 13: a recurrent network that reads a sequence to its end and names its class."""
+"""Chapter 13: sequence classification with an N-to-1 recurrent network."""

@@ -1,4 +1,4 @@
-"""What a network for texts must beat: counted words and a linear classifier, from scikit-learn."""
+"""The baseline for texts: logistic regression on TF-IDF features, from scikit-learn."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,20 +6,20 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-STRENGTHS = (1.0, 10.0)  # of the fit; that with the better validation accuracy is taken
+STRENGTHS = (1.0, 10.0)  # inverse L2 regularization strengths C, chosen by validation accuracy
 
 
 def score_tfidf(
     texts: Mapping[str, Sequence[str]], labels: Mapping[str, np.ndarray], level: str
 ) -> dict[str, float]:
-    """Returns the test accuracy of logistic regression on TF-IDF weights.
+    """Returns the test accuracy of logistic regression on TF-IDF features.
 
-    The whole texts are counted, with all their words. Where the network reads characters, pairs of
-    neighbours are counted too: a character alone says little.
+    The features cover the whole texts and all their words. At the character level they include
+    character bigrams.
 
     Args:
-        texts: by split, with spaces between words.
-        labels: by split, int64 (texts,).
+        texts: texts by split, with words separated by spaces.
+        labels: labels by split, int64 (texts,).
         level: "word" or "char".
     """
     if level == "char":

@@ -1,8 +1,8 @@
-"""Number sequences and texts: what a run trains on, its splits, its batches.
+"""Number sequences and texts: splits and batches.
 
     python data.py                                             # the book's two classes
-    python data.py --num_classes 5 --max_stride 10             # more laws, longer strides
-    python data.py --num_features 3                            # each step is three numbers
+    python data.py --num_classes 5 --max_stride 10             # five classes, longer strides
+    python data.py --num_features 3                            # three numbers per step
     python data.py --dataset modules                           # texts
 
 Prints a sequence of each class, and the shapes of the splits and of one batch.
@@ -21,23 +21,24 @@ from common import cli, files, inputs
 from common.errors import UserError, exit_status
 from common.text import build_vocabulary
 
-# The book has 1,000 to train on and 500 to test. Here the 500 choose the checkpoint.
+# The book trains on 1,000 sequences and tests on 500. Here the 500 are the validation set.
 SIZES = {"train": 1000, "validation": 500, "test": 5000}
-FRESH = len(SIZES)  # the key of the endless stream, beside those of the splits
-NUMBERS = "numbers"  # the data set that is no text
+FRESH = len(SIZES)  # random key of the --fresh stream; the splits have the keys 0, 1, 2
+NUMBERS = "numbers"  # the data set that does not consist of texts
 
 OFFLINE = {
-    NUMBERS: "sequences of 3 to 20 numbers, drawn from `--seed` by the laws of laws.py",
+    NUMBERS: "sequences of 3 to 20 numbers, generated from `--seed` by the laws in laws.py",
     **texts.OFFLINE,
 }
 SOURCES = texts.SOURCES
 
 
 class Split(NamedTuple):
-    """Sequences of one length, filled up with zeros, their true lengths and their classes.
+    """Padded sequences, their lengths and their labels.
 
-    Numbers: float32 (count, 20, num_features) in [0, 1]; texts: int32 (count, max_tokens), word
-    numbers. Both: int64 (count,) in steps, int64 (count,).
+    Sequences are float32 (count, 20, num_features) in [0, 1] for numbers, and token ids, int32
+    (count, max_tokens), for texts; both are padded with zeros. Lengths (in steps) and labels are
+    int64 (count,).
     """
 
     sequences: np.ndarray
@@ -46,9 +47,9 @@ class Split(NamedTuple):
 
 
 class Task(NamedTuple):
-    """All that a run's flags mean: splits, names of the classes and, of texts, the vocabulary.
+    """A classification task: the splits, the class names and, for texts, the vocabulary.
 
-    `texts` are those of each split, with spaces between their words.
+    `texts` holds the texts of each split, with words separated by spaces.
     """
 
     splits: dict[str, Split]
@@ -58,10 +59,10 @@ class Task(NamedTuple):
 
 
 def load(flags: argparse.Namespace) -> Task:
-    """Draws or reads the splits "train", "validation" and "test" that a run's flags mean.
+    """Generates or reads the splits "train", "validation" and "test" selected by a run's flags.
 
     Raises:
-        UserError: texts cannot be read.
+        UserError: the texts cannot be read.
     """
     if flags.dataset != NUMBERS:
         return load_texts(flags)
@@ -73,33 +74,34 @@ def load(flags: argparse.Namespace) -> Task:
 
 
 def sizes(flags: argparse.Namespace) -> tuple[int, int, int]:
-    """Returns what `laws.generate` needs to know of a run's flags."""
+    """Returns the last arguments of `laws.generate` from a run's flags."""
     return flags.num_features, flags.num_classes, flags.max_stride
 
 
 def load_texts(flags: argparse.Namespace) -> Task:
-    """Reads texts and turns them into word numbers; the vocabulary is that of the train split."""
+    """Reads texts and encodes them with the vocabulary of the training split."""
     corpus = texts.load(flags.dataset, flags.input_file, flags.data_dir)
-    spaced = {name: words.segment(split, flags.language, flags.level)
-              for name, split in corpus.texts.items()}
-    counts = words.count_tokens(spaced["train"], flags.level)
+    segmented = {name: words.segment(split, flags.language, flags.level)
+                 for name, split in corpus.texts.items()}
+    counts = words.count_tokens(segmented["train"], flags.level)
     vocabulary = build_vocabulary(counts, flags.vocabulary_size)
     if len(vocabulary) == 1:
-        raise UserError("the texts to train on hold no words", "give texts of letters or digits")
+        raise UserError("the training texts contain no words",
+                        "give texts with letters or digits")
     encoder = words.Encoder(vocabulary, flags.level, flags.max_tokens)
     splits = {name: Split(*encoder.encode_all(split), corpus.labels[name])
-              for name, split in spaced.items()}
-    return Task(splits, corpus.class_names, vocabulary, spaced)
+              for name, split in segmented.items()}
+    return Task(splits, corpus.class_names, vocabulary, segmented)
 
 
 def digest(task: Task) -> str:
-    """Returns the sha256 of all sequences, lengths and labels, and of the vocabulary."""
+    """Returns the SHA-256 of all sequences, lengths and labels, and of the vocabulary."""
     arrays = [array for split in task.splits.values() for array in split]
     return files.sha256(*arrays, "\n".join(task.vocabulary or []).encode())
 
 
 def fresh_rows(flags: argparse.Namespace, start_step: int) -> tf.data.Dataset:
-    """Makes the endless stream of numbers that repeats no sequence, but by chance.
+    """Returns an infinite stream of newly generated number sequences.
 
     Returns:
         Elements `(step, sequences, lengths, labels)`.
@@ -117,7 +119,7 @@ def fresh_rows(flags: argparse.Namespace, start_step: int) -> tf.data.Dataset:
 
 
 def shuffled_rows(flags: argparse.Namespace, split: Split, start_step: int) -> tf.data.Dataset:
-    """Makes the endless stream of a split's rows, in another order in every epoch.
+    """Returns an infinite stream of a split's sequences, shuffled anew in every epoch.
 
     Returns:
         Elements `(step, sequences, lengths, labels)`.
@@ -132,15 +134,15 @@ def shuffled_rows(flags: argparse.Namespace, split: Split, start_step: int) -> t
 
 
 def number_batches(flags: argparse.Namespace, split: Split, start_step: int = 0) -> tf.data.Dataset:
-    """Makes the training stream of numbers; batch k is a pure function of (seed, k).
+    """Returns the training stream of numbers; batch k is a pure function of (seed, k).
 
     Args:
         flags: `batch_size`, `seed`, `fresh`, `augment`, and those of `add_number_flags`.
-        split: what is shuffled and shown again and again, unless `flags.fresh`.
+        split: the training split; not used with `flags.fresh`.
         start_step: the restored step.
 
     Returns:
-        Elements `((sequences, lengths), labels)` of `batch_size` rows; see `Split`.
+        Elements `((sequences, lengths), labels)` of `batch_size` sequences; see `Split`.
     """
 
     def batch(
@@ -148,7 +150,7 @@ def number_batches(flags: argparse.Namespace, split: Split, start_step: int = 0)
     ) -> tuple[tuple[tf.Tensor, tf.Tensor], tf.Tensor]:
         if flags.augment:
             key = tf.stack([tf.cast(flags.seed, tf.int64), step])
-            sequences, lengths = laws.cut(sequences, lengths, key)
+            sequences, lengths = laws.random_crop(sequences, lengths, key)
         return (sequences, lengths), labels
 
     rows = (fresh_rows(flags, start_step) if flags.fresh
@@ -157,57 +159,58 @@ def number_batches(flags: argparse.Namespace, split: Split, start_step: int = 0)
 
 
 def text_batches(flags: argparse.Namespace, split: Split, start_step: int = 0) -> tf.data.Dataset:
-    """Makes the training stream of texts, as `number_batches` does."""
+    """Returns the training stream of texts, in the form of `number_batches`."""
     rows = shuffled_rows(flags, split, start_step)
     return inputs.finish(
         rows.map(lambda step, sequences, lengths, labels: ((sequences, lengths), labels)))
 
 
 def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
-    """Makes the stream that shows each sequence exactly once, in order."""
+    """Returns a stream with each sequence of a split exactly once, in order."""
     sequences, lengths, labels = split
     rows = tf.data.Dataset.from_tensor_slices(((sequences, lengths), labels))
     return inputs.finish(rows, batch_size)
 
 
 def add_number_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which number sequences are drawn."""
+    """Adds the flags of the number sequences."""
     group = parser.add_argument_group("numbers")
     group.add_argument("--num_features", type=cli.positive_int, default=1, help="numbers per step")
     known = len(laws.LAWS)
     group.add_argument(
         "--num_classes", default=2,
         type=cli.number(int, 2, known, f"a number of classes from 2 to {known}"),
-        help=f"the first so many of: {', '.join(laws.class_names(known))}")
+        help=f"number of classes, taken in this order: {', '.join(laws.class_names(known))}")
     group.add_argument(
         "--max_stride", default=1,
         type=cli.number(int, 1, laws.MAX_STRIDE, f"a stride from 1 to {laws.MAX_STRIDE}"),
-        help="the stride of a linear sequence is drawn from 1 to this")
+        help="maximum stride of linear sequences; strides are drawn from 1 to this")
 
 
 def add_text_flags(parser: argparse.ArgumentParser, default: str, *others: str) -> None:
-    """Adds the flags that say which texts are read, and how.
+    """Adds the flags of the texts and their tokens.
 
     Args:
-        parser: adds to it.
-        default: of `--dataset`.
-        *others: what `--dataset` may be besides sets of texts.
+        parser: the parser to extend.
+        default: default value of `--dataset`.
+        *others: choices of `--dataset` besides the text data sets.
     """
     group = parser.add_argument_group("texts")
     group.add_argument("--dataset", choices=[*others, *texts.READERS], default=default,
-                       help="what is classified; docs/datasets.md tells of each")
+                       help="data set; docs/datasets.md describes each")
     group.add_argument("--input_file", type=cli.path,
-                       help="labelled texts of one's own, for --dataset file")
+                       help="your own labelled texts, with --dataset file")
     group.add_argument("--data_dir", type=cli.path,
-                       help="folder of a published set (default: data/<dataset>)")
+                       help="folder of a published data set (default: data/<dataset>)")
     group.add_argument("--language", choices=["en", "zh"], default="en",
-                       help="zh: jieba finds the words; en: they stand between spaces and signs")
+                       help="word segmentation: zh with jieba; en at spaces and punctuation")
     group.add_argument("--level", choices=["word", "char"], default="word",
-                       help="what one step is; characters need no jieba")
+                       help="unit of the tokens; char needs no word segmentation")
     group.add_argument("--vocabulary_size", type=cli.number(int, 2, 2**31 - 1, "at least 2"),
-                       default=20000, help="most frequent words; all others are one")
+                       default=20000, help="size of the vocabulary; all less frequent tokens share "
+                                           "one id")
     group.add_argument("--max_tokens", type=cli.positive_int, default=400,
-                       help="words, or characters, after which a text is cut off")
+                       help="maximum length of a text in tokens; longer texts are truncated")
 
 
 def build_parser() -> cli.Parser:
@@ -215,21 +218,21 @@ def build_parser() -> cli.Parser:
     parser = cli.Parser(__file__, __doc__)
     add_number_flags(parser)
     add_text_flags(parser, NUMBERS, NUMBERS)
-    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the drawing")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the number sequences")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Shows the classes, the splits and one batch."""
+    """Prints the splits, an example of each class and one batch."""
 
-    def tell() -> None:
+    def show() -> None:
         args = build_parser().parse_args(argv)
         splits, class_names, vocabulary, _ = load(args)
         for name, split in splits.items():
             print(f"{name}: sequences {split.sequences.shape} {split.sequences.dtype}, "
-                  f"of each class {np.bincount(split.labels)}")
+                  f"examples per class {np.bincount(split.labels)}")
         if vocabulary:
-            print(f"{len(vocabulary):,} words: {' '.join(vocabulary[:12])} ...")
+            print(f"vocabulary of {len(vocabulary):,}: {' '.join(vocabulary[:12])} ...")
         for label, name in enumerate(class_names):
             first = int(np.argmax(splits["train"].labels == label))
             sequence = splits["train"].sequences[first, : splits["train"].lengths[first]]
@@ -239,7 +242,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"one batch: {tuple(sequences.shape)}, lengths {lengths.numpy()}, "
                   f"labels {labels.numpy()}")
 
-    return exit_status(tell)
+    return exit_status(show)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Scores a trained classifier on the test split, each sequence once: 5,000 fresh ones, or texts.
+"""Evaluates a trained classifier on the test split: 5,000 number sequences, or texts.
 
-    python eval.py                  # the newest run
+    python eval.py                  # the latest run
     python eval.py --name NAME --publish
 
-Writes eval.json, confusion.png and the wrong answers given with most confidence into the run
-folder: mistakes.png, and lengths.png (the errors by length), of numbers; mistakes.txt of texts, for
-which the accuracy of a baseline (baseline.py) stands beside the network's.
+Writes eval.json, the confusion matrix (confusion.png) and the most confident errors into the run
+folder. For numbers these are mistakes.png, beside the error rate by length (lengths.png). For texts
+they are mistakes.txt, and the accuracy of a baseline (baseline.py) is computed as well.
 """
 
 import argparse
@@ -21,18 +21,18 @@ from chapter13_sequence_classification.baseline import score_tfidf
 from chapter13_sequence_classification.inference import load_run, make_predict, score
 from common import cli, figures, results, rundir
 
-BOOK = {"book": {"accuracy_from": 0.90, "accuracy_to": 0.95}}  # what it promises, on 500 sequences
-NUM_MISTAKES = 10  # drawn or written
+BOOK = {"book": {"accuracy_from": 0.90, "accuracy_to": 0.95}}  # of 500 sequences, section 13.3.3
+NUM_MISTAKES = 10
 
 
 def accuracy_by_length(split: data.Split, logits: np.ndarray) -> dict[str, float]:
-    """Returns the accuracy on the sequences of each length that occurs."""
+    """Returns the accuracy by sequence length."""
     hits = logits.argmax(axis=1) == split.labels
     return {str(n): float(hits[split.lengths == n].mean()) for n in np.unique(split.lengths)}
 
 
 def draw_lengths(accuracies: dict[str, float], png: Path) -> None:
-    """Draws the share of wrong answers by length."""
+    """Draws the error rate by sequence length."""
     figure, axes = plt.subplots(figsize=(7, 3))
     axes.bar(list(accuracies), [100 * (1 - accuracy) for accuracy in accuracies.values()])
     axes.set(xlabel="steps", ylabel="wrong answers, %")
@@ -40,7 +40,7 @@ def draw_lengths(accuracies: dict[str, float], png: Path) -> None:
 
 
 def draw_mistakes(split: data.Split, logits: np.ndarray, names: Sequence[str], png: Path) -> None:
-    """Draws the wrong answers given with most confidence, a line for each feature."""
+    """Draws the sequences of the most confident errors, with one line per feature."""
     probabilities = tf.nn.softmax(logits).numpy()
     wrong = figures.worst_mistakes(split.labels, probabilities, NUM_MISTAKES)
     figure, axes = plt.subplots(2, NUM_MISTAKES // 2, figsize=(11, 4.5), sharey=True,
@@ -59,7 +59,7 @@ def draw_mistakes(split: data.Split, logits: np.ndarray, names: Sequence[str], p
 def write_mistakes(
     texts: Sequence[str], labels: np.ndarray, logits: np.ndarray, names: Sequence[str], txt: Path
 ) -> None:
-    """Writes the texts that were given wrong answers with most confidence."""
+    """Writes the texts of the most confident errors, with predicted and true class."""
     probabilities = tf.nn.softmax(logits).numpy()
     lines = []
     for i in figures.worst_mistakes(labels, probabilities, NUM_MISTAKES):
@@ -70,7 +70,7 @@ def write_mistakes(
 
 
 def describe(flags: argparse.Namespace) -> tuple[str, str]:
-    """Returns how results/ calls the data set and the model of a run."""
+    """Returns the names of a run's data set and model in results/."""
     layers = f"{flags.num_layers}x" if flags.num_layers > 1 else ""
     recurrent = f"{'bi' * flags.bidirectional}{flags.cell}{layers}{flags.lstm_size}"
     if flags.dataset == data.NUMBERS:
@@ -82,7 +82,7 @@ def describe(flags: argparse.Namespace) -> tuple[str, str]:
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Scores the splits, writes eval.json and the pictures."""
+    """Evaluates the validation and test splits; writes eval.json and the figures."""
     task = data.load(flags)
     rundir.check_data(args.run_dir, data.digest(task))
     model, names, _ = load_run(args, flags)
@@ -102,12 +102,13 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
         write_mistakes(task.texts["test"], test.labels, logits["test"], names,
                        args.run_dir / "mistakes.txt")
         beside = "mistakes.txt"
-    book = {} if args.publish else BOOK.get(flags.preset, {})  # a suffix marks a changed recipe
+    # A suffix (`--publish SUFFIX`) marks another recipe, to which the book's numbers do not apply.
+    book = {} if args.publish else BOOK.get(flags.preset, {})
     results.write(args, *describe(flags), metrics, book, details)
-    print(f"{metrics['test']['accuracy']:.2%} of {len(test.labels):,} sequences right; see "
+    print(f"test accuracy {metrics['test']['accuracy']:.2%} on {len(test.labels):,} sequences; see "
           f"confusion.png, {beside} in {args.run_dir}")
     if "tfidf" in metrics:
-        print(f"{metrics['tfidf']['accuracy']:.2%} by logistic regression on TF-IDF")
+        print(f"baseline, logistic regression on TF-IDF: {metrics['tfidf']['accuracy']:.2%}")
     return metrics["test"]
 
 

@@ -1,19 +1,19 @@
-"""Exports a trained classifier as a SavedModel that takes numbers, or texts, as they are.
+"""Exports a trained classifier as a SavedModel that takes raw numbers or texts.
 
     python export.py
 
-One signature, of numbers:
+The SavedModel has one signature. For numbers:
 
-serving_default  sequences: float32 (count, time, num_features), each filled up to the longest one
-                 with anything; lengths: int64 (count,), from 1 to time -> labels, probabilities
+serving_default  sequences: float32 (count, time, num_features), padded with any value;
+                 lengths: int64 (count,), from 1 to time -> labels, probabilities
 
-or of texts:
+For texts:
 
 serving_default  texts: string (count,) -> labels, probabilities
 
-Cutting into words or characters is inside. Finding the words of Chinese is not: jieba is Python. A
-network for Chinese words takes texts with spaces between them, `" ".join(jieba.cut(text))`; one for
-characters, `--level char`, takes them as they are.
+Tokenization is part of the graph, but the word segmentation of Chinese is not: jieba is a Python
+library. A network of Chinese words takes segmented texts, `" ".join(jieba.cut(text))`; a network of
+characters (`--level char`) takes any text.
 """
 
 import argparse
@@ -30,28 +30,28 @@ from common import cli, export
 
 
 class TextClassifier(tf.Module):
-    """A network and the encoder before it, as a SavedModel can hold them."""
+    """A network with the encoder of its inputs, stored in the SavedModel."""
 
     def __init__(self, model: SequenceClassifier, encoder: Encoder, names: Sequence[str]):
-        """Joins them; `names` are the classes'."""
+        """Combines a network, its encoder and the names of its classes."""
         super().__init__()
         self.model, self.encoder, self.names = model, encoder, tf.constant(names)
 
     def classify(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Turns string (count,) into labels and probabilities."""
+        """Classifies texts, string (count,)."""
         logits = self.model(self.encoder.encode(texts), training=False)
         return {"labels": tf.gather(self.names, tf.argmax(logits, axis=1)),
                 "probabilities": tf.nn.softmax(logits)}
 
 
 def make_classify(model: SequenceClassifier, names: Sequence[str]) -> Callable[..., Any]:
-    """Returns the function that takes numbers."""
+    """Returns the function that classifies number sequences."""
 
     def classify(sequences: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
         time = tf.shape(sequences, tf.int64)[1]
         fits = tf.reduce_all((lengths >= 1) & (lengths <= time))
-        check = tf.debugging.Assert(fits, ["lengths go from 1 to", time, "here they are", lengths])
-        with tf.control_dependencies([check]):  # else the network may fail first, in its own words
+        check = tf.debugging.Assert(fits, ["lengths must be from 1 to", time, "got", lengths])
+        with tf.control_dependencies([check]):  # so that this error comes before any other
             lengths = tf.identity(lengths)
         logits = model((sequences / laws.MAX_VALUE, lengths), training=False)
         labels = tf.gather(tf.constant(names), tf.argmax(logits, axis=1))
@@ -61,7 +61,7 @@ def make_classify(model: SequenceClassifier, names: Sequence[str]) -> Callable[.
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes the SavedModel of a run and tries it in a process of its own."""
+    """Writes the SavedModel of a run and verifies it in a separate process."""
     model, names, vocabulary = load_run(args, flags)
     about = {"labels": names}
     if vocabulary is None:
@@ -74,12 +74,12 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     else:
         held = TextClassifier(model, Encoder(vocabulary, flags.level, flags.max_tokens), names)
         classify, specs = held.classify, {"texts": tf.TensorSpec((None,), tf.string)}
-        apart = "" if flags.level == "char" else " "
-        examples = {"texts": tf.constant([apart.join(vocabulary[-30:]), "", "!"])}
-        spaced = (flags.language, flags.level) == ("zh", "word")
-        about["texts"] = "spaces between words, as jieba puts them" if spaced else "as they are"
+        separator = "" if flags.level == "char" else " "
+        examples = {"texts": tf.constant([separator.join(vocabulary[-30:]), "", "!"])}
+        segmented = (flags.language, flags.level) == ("zh", "word")
+        about["texts"] = "segmented by jieba, words separated by spaces" if segmented else "any"
     export.write(args.run_dir, held, {"serving_default": (classify, specs)},
-                          {"serving_default": examples}, about)
+                 {"serving_default": examples}, about)
 
 
 def build_parser() -> cli.Parser:

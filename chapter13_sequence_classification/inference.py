@@ -1,4 +1,4 @@
-"""What every script needs of a finished run: its classifier, and how that predicts and scores."""
+"""Loads a finished run, and predicts and evaluates with its classifier."""
 
 import argparse
 from collections.abc import Callable
@@ -21,11 +21,11 @@ class Run(NamedTuple):
 
 
 def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> Run:
-    """Rebuilds the classifier of a run with its trained weights.
+    """Rebuilds the classifier of a run and loads its trained weights.
 
     Args:
-        args: a verb's arguments: `run_dir` and `checkpoint`.
-        flags: those the run was trained with.
+        args: the calling script's arguments, of which `run_dir` and `checkpoint` are used.
+        flags: the flags that the run was trained with.
     """
     names = rundir.read_config(args.run_dir)["class_names"]
     vocabulary = None
@@ -37,7 +37,7 @@ def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> Run:
 
 
 def make_predict(model: SequenceClassifier) -> Callable[[data.Split], np.ndarray]:
-    """Returns a function that gives the logits of a split, float32 of shape (count, classes)."""
+    """Returns a function that computes the logits of a split, float32 (count, num_classes)."""
 
     @tf.function
     def logits(sequences: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:

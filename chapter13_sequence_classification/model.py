@@ -1,7 +1,7 @@
-"""N-to-1 networks: a reader makes one vector of a whole sequence, a linear layer names its class.
+"""N-to-1 networks: a reader encodes a sequence as one vector, and a linear layer classifies it.
 
-The readers: `Recurrent`, the book's, and for texts also `Convolutions` (Kim 2014) and `Bag` (Joulin
-et al. 2016). A text is a sequence of word numbers; an `Embedding` makes vectors of them.
+The readers are `Recurrent`, as in the book, and for texts also `Convolutions` (Kim 2014) and `Bag`
+(Joulin et al. 2016). A text is a sequence of token ids, which are embedded first.
 """
 
 import argparse
@@ -11,21 +11,21 @@ import keras
 import tensorflow as tf
 
 CELLS = {"lstm": keras.layers.LSTM, "gru": keras.layers.GRU, "rnn": keras.layers.SimpleRNN}
-WIDTHS = (3, 4, 5)  # words a filter of `Convolutions` sees at once (Kim 2014)
+WIDTHS = (3, 4, 5)  # kernel sizes of `Convolutions` in tokens (Kim 2014)
 
 
 class Recurrent(keras.Layer):
-    """Layers of cells that read step by step and stop at the end of each sequence.
+    """Recurrent layers that stop at the end of each sequence.
 
-    Where a sequence has ended, the mask keeps the state as it is: what comes out is the output of
-    the last true step, whatever stands behind it. A mask by value (`keras.layers.Masking`) would
-    not do: 0 is a number that sequences hold.
+    Beyond the end of a sequence the mask keeps the state unchanged, so the result is the output of
+    the last valid step, whatever the padding. A mask by value (`keras.layers.Masking`) would be
+    wrong here, because 0 is also a valid number.
     """
 
     def __init__(
         self, width: int, cell: str, lstm_size: int, num_layers: int, bidirectional: bool, pool: str
     ):
-        """Builds all weights; `width` is the size of a step, for the rest see `build_model`."""
+        """Builds all weights; `width` is the size of a step. For the rest see `build_model`."""
         super().__init__()
         self.pool, self.layers = pool, []
         for number in range(num_layers):
@@ -41,12 +41,12 @@ class Recurrent(keras.Layer):
         for layer in self.layers:
             steps = layer(steps, mask=mask, training=training)
         if self.pool == "last":
-            return steps  # (batch, size): the last layer keeps its last output alone
+            return steps  # (batch, size): the last layer returns only its last output
         return tf.reduce_max(tf.where(mask[..., None], steps, -1.0), axis=1)  # outputs are > -1
 
 
 class Convolutions(keras.Layer):
-    """Filters that look at a few neighbours; of each the largest answer anywhere (Kim 2014)."""
+    """Convolutions over time, each followed by global max pooling (Kim 2014)."""
 
     def __init__(self, width: int, num_filters: int):
         """Builds all weights; `width` is the size of a step."""
@@ -59,15 +59,15 @@ class Convolutions(keras.Layer):
 
     def call(self, steps: tf.Tensor, mask: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Turns steps (batch, time, width) and bool (batch, time) into (batch, size)."""
-        true = tf.cast(mask, steps.dtype)[..., None]
-        steps = steps * true
-        # Answers are never below 0: a 0 in place of those behind the end changes no largest one.
-        largest = [tf.reduce_max(layer(steps) * true, axis=1) for layer in self.filters]
-        return tf.concat(largest, axis=1)
+        valid = tf.cast(mask, steps.dtype)[..., None]
+        steps = steps * valid
+        # Activations are at least 0 (ReLU), so zeros in place of the padding never are the maximum.
+        pooled = [tf.reduce_max(layer(steps) * valid, axis=1) for layer in self.filters]
+        return tf.concat(pooled, axis=1)
 
 
 class Bag(keras.Layer):
-    """The mean of all steps, whatever their order (Joulin et al. 2016)."""
+    """The mean of all steps, which ignores their order (Joulin et al. 2016)."""
 
     def __init__(self, width: int):
         """Has no weights; `width` is the size of a step."""
@@ -76,25 +76,25 @@ class Bag(keras.Layer):
 
     def call(self, steps: tf.Tensor, mask: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Turns steps (batch, time, width) and bool (batch, time) into (batch, width)."""
-        true = tf.cast(mask, steps.dtype)[..., None]
-        return tf.reduce_sum(steps * true, axis=1) / tf.reduce_sum(true, axis=1)
+        valid = tf.cast(mask, steps.dtype)[..., None]
+        return tf.reduce_sum(steps * valid, axis=1) / tf.reduce_sum(valid, axis=1)
 
 
 def add_pairs(
     tokens: tf.Tensor, mask: tf.Tensor, first: int, num_buckets: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Appends a number for each pair of neighbours, for a bag does not see their order.
+    """Appends the ids of all bigrams, which tell `Bag` something about word order.
 
-    Pairs are not listed: a hash throws them into buckets, as in fastText; some share one.
+    Bigrams have no vocabulary: they are hashed into buckets, as in fastText, and some collide.
 
     Args:
-        tokens: int32 (batch, time).
-        mask: bool (batch, time), which of them are true.
-        first: the number of the first bucket, behind those of all words.
-        num_buckets: how many buckets.
+        tokens: int32 (batch, time), token ids.
+        mask: bool (batch, time), False for padding.
+        first: id of the first bucket, after those of all tokens.
+        num_buckets: number of buckets.
 
     Returns:
-        int32 and bool, both (batch, 2 * time - 1).
+        Token and bigram ids, int32, and their mask, bool, both (batch, 2 * time - 1).
     """
     left, right = tf.cast(tokens[:, :-1], tf.int64), tf.cast(tokens[:, 1:], tf.int64)
     pairs = first + tf.cast((left * 1_000_003 + right) % num_buckets, tokens.dtype)
@@ -102,9 +102,9 @@ def add_pairs(
 
 
 class SequenceClassifier(keras.Model):
-    """A reader and a linear layer on what it makes of a sequence (book, chapter 13).
+    """A reader and a linear layer (book, section 13.3.2).
 
-    Word numbers become vectors first, of which dropout then loses some, as of the reader's result.
+    Token ids are embedded first. Dropout applies to the embeddings and to the reader's output.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class SequenceClassifier(keras.Model):
         num_words: int = 0,
         dropout: float = 0.0,
     ):
-        """Joins built layers; see `build_model`."""
+        """Takes built layers; see `build_model`."""
         super().__init__()
         self.reader, self.classifier, self.embedding = reader, classifier, embedding
         self.num_words = num_words
@@ -126,10 +126,10 @@ class SequenceClassifier(keras.Model):
         """Returns logits of shape (batch, num_classes).
 
         Args:
-            inputs: `(sequences, lengths)`; int64 (batch,), from 1 to time, and float32 (batch,
-                time, num_features) in [0, 1] or, with an embedding, int32 word numbers (batch,
-                time).
-            training: whether dropout drops.
+            inputs: `(sequences, lengths)`. Sequences are float32 (batch, time, num_features) in
+                [0, 1] or, with an embedding, token ids, int32 (batch, time). Lengths are int64
+                (batch,), from 1 to time.
+            training: whether to apply dropout.
         """
         sequences, lengths = inputs
         sequences = sequences[:, : tf.reduce_max(lengths)]
@@ -138,11 +138,11 @@ class SequenceClassifier(keras.Model):
             if num_buckets := self.embedding.input_dim - self.num_words:
                 sequences, mask = add_pairs(sequences, mask, self.num_words, num_buckets)
             sequences = self.drop(self.embedding(sequences), training)  # (batch, time, width)
-        whole = self.reader(sequences, mask, training=training)  # (batch, size)
-        return self.classifier(self.drop(whole, training))
+        encoded = self.reader(sequences, mask, training=training)  # (batch, size)
+        return self.classifier(self.drop(encoded, training))
 
     def drop(self, values: tf.Tensor, training: bool) -> tf.Tensor:
-        """Applies dropout, where there is any."""
+        """Applies dropout if the network has any."""
         return values if self.dropout is None else self.dropout(values, training=training)
 
 
@@ -156,18 +156,18 @@ def build_model(
     bidirectional: bool = False,
     pool: str = "last",
 ) -> SequenceClassifier:
-    """Builds the network for numbers; with these defaults the book's, 17,026 parameters.
+    """Builds the network for numbers; the defaults give that of the book (17,026 parameters).
 
     Args:
-        num_features: numbers a step.
-        num_classes: logits.
-        lstm_size: units of a recurrent layer, in each direction.
-        seed: seed of the weights. Those of the linear layer are from a normal of deviation 1, the
-            biases too, as in the book.
+        num_features: numbers per step.
+        num_classes: number of logits.
+        lstm_size: hidden units per recurrent layer and direction.
+        seed: seed of the weights. The linear layer's weights and biases are drawn from a normal
+            distribution of standard deviation 1, as in the book.
         cell: one of CELLS.
         num_layers: recurrent layers.
-        bidirectional: whether each layer also reads from the end.
-        pool: what is kept of the top layer's outputs, "last" or the largest of each unit, "max".
+        bidirectional: whether layers process the sequence in both directions.
+        pool: pooling over time, "last" (the last output) or "max" (the maximum of each unit).
     """
     keras.utils.set_random_seed(seed)
     reader = Recurrent(num_features, cell, lstm_size, num_layers, bidirectional, pool)
@@ -196,16 +196,16 @@ def build_text_model(
 
     Args:
         num_words: size of the vocabulary.
-        num_classes: logits.
+        num_classes: number of logits.
         model: the reader, "recurrent", "conv" or "bag".
-        embedding_size: numbers a word.
-        freeze_embedding: whether the words' vectors stay as they are.
-        num_buckets: rows of the embedding for pairs of neighbours, of "bag" alone.
-        num_filters: of each width, of "conv" alone.
-        dropout: share of the values that is lost.
+        embedding_size: embedding dimension.
+        freeze_embedding: whether the embedding is not trained.
+        num_buckets: hash buckets for bigrams, for "bag" only.
+        num_filters: filters per width, for "conv" only.
+        dropout: dropout rate.
         seed: seed of weights and dropout.
-        **recurrent: `cell`, `lstm_size`, `num_layers`, `bidirectional`, `pool` of "recurrent"; see
-            `build_model`.
+        **recurrent: `cell`, `lstm_size`, `num_layers`, `bidirectional` and `pool`, for "recurrent"
+            only; see `build_model`.
     """
     keras.utils.set_random_seed(seed)
     embedding = keras.layers.Embedding(
@@ -226,7 +226,7 @@ def build_text_model(
 def build_for(
     flags: argparse.Namespace, num_classes: int, num_words: int = 0
 ) -> SequenceClassifier:
-    """Builds the network that a run's flags mean: for texts, if there is a vocabulary."""
+    """Builds the network of a run's flags: for texts if there is a vocabulary, else for numbers."""
     recurrent = {name: getattr(flags, name)
                  for name in ("cell", "lstm_size", "num_layers", "bidirectional", "pool")}
     if not num_words:

@@ -1,13 +1,13 @@
-"""Says which law numbers follow, or of which class a text is.
+"""Classifies number sequences or texts.
 
     python predict.py 7 8 9 10
-    python predict.py --file sequences.txt --json     # one sequence a line
+    python predict.py --file sequences.txt --json     # one sequence per line
     printf '7 8 9\\n528 3 961 77\\n' | python predict.py --file -
-    python predict.py 7,90 8,91 9,92                  # of a run with --num_features 2
-    python predict.py "Return a new socket object."   # of a run on texts
+    python predict.py 7,90 8,91 9,92                  # with a run of --num_features 2
+    python predict.py "Return a new socket object."   # with a run of train_texts.py
 
-Steps are separated by spaces, the numbers of one step by commas. Any number of steps will do,
-though the network was trained on 3 to 20 steps of numbers from 0 to 1000.
+Steps are separated by spaces, the numbers of one step by commas. Sequences may have any length,
+but networks are trained on 3 to 20 steps of numbers from 0 to 1000.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from common.errors import UserError
 from common.text import decode, read_text
 
 BATCH_SIZE = 500
-NUM_SHOWN = 5  # classes, the likeliest; --json gives all
+NUM_SHOWN = 5  # most probable classes to print; --json prints all
 
 
 def read_step(text: str, num_features: int, where: str) -> list[float]:
-    """Reads the numbers of one step.
+    """Parses the numbers of one step.
 
     Raises:
         UserError: there are more or fewer than `num_features`, or one is not a number.
@@ -39,8 +39,8 @@ def read_step(text: str, num_features: int, where: str) -> list[float]:
     words = text.split(",")
     if len(words) != num_features:
         raise UserError(
-            f"{where}: {text} is a step of size {len(words)}, the model takes {num_features}",
-            "separate steps by spaces, the numbers of one step by commas")
+            f"{where}: step {text} has size {len(words)}, the model expects {num_features}",
+            "separate steps by spaces, and the numbers of one step by commas")
     try:
         numbers = [float(word) for word in words]
     except ValueError:
@@ -54,39 +54,39 @@ def read_lines(file: str) -> list[str]:
     """Reads the lines of a file, or of stdin for "-".
 
     Raises:
-        UserError: it cannot be read, is not UTF-8, or holds nothing.
+        UserError: the file cannot be read, is not UTF-8, or is empty.
     """
     from_stdin = file == "-"
     text = decode(sys.stdin.buffer.read(), "stdin") if from_stdin else read_text(Path(file))
     if not text.strip():
         raise UserError(f"{'stdin' if from_stdin else file} is empty",
-                        "give a text file with one sequence a line")
+                        "give a text file with one sequence per line")
     return [line.rstrip("\r") for line in text.rstrip().split("\n")]  # see texts.lines_of
 
 
 def read_sequences(lines: Sequence[str], num_features: int, file: str | None) -> list[np.ndarray]:
-    """Reads one sequence a line.
+    """Parses one sequence per line.
 
     Returns:
         Arrays of shape (steps, num_features).
 
     Raises:
-        UserError: a line is empty, ragged or not of numbers; the message tells which.
+        UserError: a line is empty, or has a step of another size or that is not a number.
     """
     sequences = []
     for number, line in enumerate(lines, 1):
         where = f"{file}, line {number}" if file else "the sequence"
         if not (words := line.split()):
-            raise UserError(f"{where} is empty", "give at least one step a line")
+            raise UserError(f"{where} is empty", "give at least one step per line")
         sequences.append(np.array([read_step(word, num_features, where) for word in words]))
     return sequences
 
 
 def pad(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Fills sequences up with zeros to the longest one.
+    """Pads sequences with zeros to the length of the longest.
 
     Returns:
-        What the network takes: float32 (count, time, num_features), and lengths, int64 (count,).
+        The inputs of the network: float32 (count, time, num_features), and lengths, int64 (count,).
     """
     lengths = np.array([len(sequence) for sequence in sequences])
     padded = np.zeros((len(sequences), lengths.max(), sequences[0].shape[1]))
@@ -95,8 +95,8 @@ def pad(sequences: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return laws.scale(padded), lengths
 
 
-def is_strange(sequence: np.ndarray) -> bool:
-    """Says whether training drew no sequence of this length, or with such numbers."""
+def is_out_of_range(sequence: np.ndarray) -> bool:
+    """Returns whether the length or a number is outside the range of the training sequences."""
     return not (laws.MIN_LENGTH <= len(sequence) <= laws.MAX_LENGTH
                 and 0 <= sequence.min() and sequence.max() <= laws.MAX_VALUE)
 
@@ -104,34 +104,35 @@ def is_strange(sequence: np.ndarray) -> bool:
 def encode_texts(
     lines: Sequence[str], flags: argparse.Namespace, vocabulary: Sequence[str]
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Turns texts into what the network takes: word numbers and lengths."""
-    spaced = words.segment(lines, flags.language, flags.level)
-    return words.Encoder(vocabulary, flags.level, flags.max_tokens).encode(tf.constant(spaced))
+    """Encodes texts as the inputs of the network: token ids and lengths."""
+    segmented = words.segment(lines, flags.language, flags.level)
+    return words.Encoder(vocabulary, flags.level, flags.max_tokens).encode(tf.constant(segmented))
 
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Prints what the classifier of a run makes of sequences."""
+    """Classifies sequences with the network of a run and prints the probabilities."""
     of_numbers = flags.dataset == data.NUMBERS
-    what, example = ("numbers", "7 8 9 10") if of_numbers else ("texts", '"a text"')
+    kind, example = ("numbers", "7 8 9 10") if of_numbers else ("texts", '"a text"')
     if args.steps and args.file:
-        raise UserError(f"both {what} and --file {args.file} are given", "give one of them")
+        raise UserError(f"both {kind} and --file {args.file} are given",
+                        "give only one of them")
     if not (args.steps or args.file):
-        raise UserError(f"no {what} are given", f"give some, as in {example}, or --file FILE")
+        raise UserError(f"no {kind} are given", f"give {kind}, such as {example}, or --file FILE")
     lines = read_lines(args.file) if args.file else [" ".join(args.steps)]
     model, names, vocabulary = load_run(args, flags)
     if vocabulary is None:
         sequences = read_sequences(lines, flags.num_features, args.file)
-        inputs, strange = pad(sequences), map(is_strange, sequences)
+        inputs, unusual = pad(sequences), map(is_out_of_range, sequences)
         read = [{"sequence": sequence.tolist()} for sequence in sequences]
     else:
         inputs = encode_texts(lines, flags, vocabulary)
-        strange = ~np.any(inputs[0], axis=1)  # no word is known
+        unusual = ~np.any(inputs[0], axis=1)  # all tokens are unknown
         read = [{"text": line} for line in lines]
     probabilities = np.concatenate([
         tf.nn.softmax(model(tuple(x[start : start + BATCH_SIZE] for x in inputs), training=False))
         for start in range(0, len(lines), BATCH_SIZE)])
-    for line, is_odd, shown, row in zip(lines, strange, read, probabilities, strict=True):
-        if is_odd:
+    for line, is_unusual, shown, row in zip(lines, unusual, read, probabilities, strict=True):
+        if is_unusual:
             print(f"unlike any training sequence: {line}", file=sys.stderr)
         best = np.argsort(-row, kind="stable")
         if args.json:
@@ -147,10 +148,10 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("steps", nargs="*", metavar="STEP",
-                        help="the numbers of one sequence, or a text")
-    parser.add_argument("--file", help="read one sequence or text a line here; - is stdin")
+                        help="steps of one sequence, or a text")
+    parser.add_argument("--file", help="file with one sequence or text per line; - is stdin")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
-                        help="print one JSON object a sequence, with all probabilities")
+                        help="print one JSON object per sequence, with all probabilities")
     return parser
 
 

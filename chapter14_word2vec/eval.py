@@ -1,10 +1,10 @@
-"""Scores word vectors on analogies and on similarities that people judged, and draws them.
+"""Evaluates word vectors on analogies and on human similarity judgements, and plots them.
 
     python eval.py                                        # analogies from Python's documentation
     python eval.py --questions questions-words.txt --similarity wordsim353.tsv
     python eval.py --name skipgram --publish
 
-Writes eval.json and tsne.png, the 500 most frequent words laid out by t-SNE, into the run folder.
+Writes eval.json and tsne.png, a t-SNE plot of the 500 most frequent words, into the run folder.
 """
 
 import argparse
@@ -24,26 +24,26 @@ from common.errors import UserError
 from common.text import read_text
 
 QUESTIONS = Path(__file__).parent / "questions-python.txt"
-QUESTIONS_A_PRODUCT = 256
-NUM_DRAWN, PERPLEXITY = 500, 30  # book, section 14.2: words in the picture, t-SNE's neighbourhood
+QUESTIONS_PER_BATCH = 256
+NUM_PLOTTED, PERPLEXITY = 500, 30  # book, section 14.3.6
 
 
 class Question(NamedTuple):
-    """An analogy: a is to b as c is to d, four lower-case words."""
+    """An analogy, a is to b as c is to d: four lower-case words."""
 
     section: str
     words: tuple[str, str, str, str]
 
 
 class Pair(NamedTuple):
-    """Two lower-case words and how similar people find them."""
+    """Two lower-case words and their similarity as judged by humans."""
 
     words: tuple[str, str]
     similarity: float
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Yields the lines of a text that hold something, with their numbers from 1."""
+    """Yields the lines of a text that are not blank, with their numbers from 1."""
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
             yield number, line.strip().lower()
@@ -52,10 +52,10 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 def read_questions(path: Path) -> list[Question]:
     """Reads analogies in the format of questions-words.txt (Mikolov et al. 2013).
 
-    A line holds four words, or a colon and the name of the section that begins.
+    A line holds four words, or a colon and the name of the next section.
 
     Raises:
-        UserError: a line is something else, and tells its number; or there are no questions.
+        UserError: a line has another form (the message names it), or there are no questions.
     """
     questions, section = [], ""
     for number, line in numbered_lines(path):
@@ -65,20 +65,20 @@ def read_questions(path: Path) -> list[Question]:
             questions.append(Question(section, tuple(words)))
         else:
             raise UserError(f"line {number} of {path} has {len(words)} words, not 4",
-                            "give lines of four words, or of a colon and a section's name")
+                            "write four words per line, or a colon and the name of a section")
     if not questions:
-        raise UserError(f"{path} has no questions", "give lines of four words")
+        raise UserError(f"{path} has no questions", "write four words per line")
     return questions
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """Reads judged similarities in the format of WordSim-353 (Finkelstein et al. 2002).
+    """Reads similarity judgements in the format of WordSim-353 (Finkelstein et al. 2002).
 
-    A line holds two words and a number, with tabs or commas between them. Lines that begin with #
-    are left out, and so is a head without a number.
+    A line holds two words and a number, separated by tabs or commas. Lines that begin with # and a
+    header without a number are skipped.
 
     Raises:
-        UserError: a line is something else, and tells its number; or all pairs are judged alike.
+        UserError: a line has another form (the message names it), or all judgements are equal.
     """
     pairs = []
     for number, line in numbered_lines(path):
@@ -92,15 +92,15 @@ def read_pairs(path: Path) -> list[Pair]:
         except ValueError as error:
             if number > 1:
                 raise UserError(f"line {number} of {path} is {line!r}",
-                                "give two words and a number, with tabs between them") from error
+                                "write two words and a number, separated by tabs") from error
     if len({pair.similarity for pair in pairs}) < 2:
-        raise UserError(f"{path} has {len(pairs)} pairs of words, all judged alike",
-                        "give lines of two words and a number, with tabs between them")
+        raise UserError(f"{path} has {len(pairs)} pairs of words, all with the same similarity",
+                        "write two words and a number per line, separated by tabs")
     return pairs
 
 
 def known(words: Sequence[Sequence[str]], vocabulary: Sequence[str]) -> np.ndarray:
-    """Returns which of some groups of words are known, with all their words: bool of (groups,)."""
+    """Returns which groups of words are entirely in the vocabulary: bool of shape (groups,)."""
     vocabulary = set(vocabulary)
     return np.array([vocabulary.issuperset(group) for group in words], bool)
 
@@ -108,23 +108,23 @@ def known(words: Sequence[Sequence[str]], vocabulary: Sequence[str]) -> np.ndarr
 def score_analogies(
     unit: np.ndarray, vocabulary: Sequence[str], questions: Sequence[Question]
 ) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Answers a : b = c : ? by the word nearest to b - a + c, the three themselves left out.
+    """Answers a : b = c : ? by the nearest word of b - a + c, excluding a, b and c.
 
     Questions with a word outside the vocabulary are counted, but not asked.
 
     Args:
         unit: word vectors of length 1, of shape (words, size).
         vocabulary: their words, in lower case.
-        questions: what to answer.
+        questions: the analogies.
 
     Returns:
-        The scores of all questions, and those of each section.
+        The scores over all questions, and the scores of each section.
     """
     asked = known([question.words for question in questions], vocabulary)
-    numbers = {word: number for number, word in enumerate(vocabulary)}
+    ids = {word: i for i, word in enumerate(vocabulary)}
     right = np.zeros(len(questions), bool)
-    for part in np.array_split(np.flatnonzero(asked), len(questions) // QUESTIONS_A_PRODUCT + 1):
-        a, b, c, d = np.array([[numbers[word] for word in questions[i].words] for i in part],
+    for part in np.array_split(np.flatnonzero(asked), len(questions) // QUESTIONS_PER_BATCH + 1):
+        a, b, c, d = np.array([[ids[word] for word in questions[i].words] for i in part],
                               int).reshape(-1, 4).T
         products = vectors.cosines(unit, unit[b] - unit[a] + unit[c], np.stack([a, b, c], axis=1))
         right[part] = products.argmax(axis=1) == d
@@ -143,22 +143,22 @@ def score_analogies(
 def score_similarity(
     unit: np.ndarray, vocabulary: Sequence[str], pairs: Sequence[Pair]
 ) -> dict[str, float]:
-    """Returns Spearman's correlation of the cosines of known pairs with what people say."""
+    """Returns Spearman's rank correlation of the cosines of known pairs with the judgements."""
     chosen = known([pair.words for pair in pairs], vocabulary)
     counts = {"pairs": len(pairs), "pairs_scored": int(chosen.sum())}
     asked = [pairs[i] for i in np.flatnonzero(chosen)]
     if len({pair.similarity for pair in asked}) < 2:
         return counts
-    numbers = {word: number for number, word in enumerate(vocabulary)}
-    a, b = np.array([[numbers[word] for word in pair.words] for pair in asked]).T
+    ids = {word: i for i, word in enumerate(vocabulary)}
+    a, b = np.array([[ids[word] for word in pair.words] for pair in asked]).T
     cosines = np.sum(unit[a] * unit[b], axis=1)
     spearman = scipy.stats.spearmanr(cosines, [pair.similarity for pair in asked]).statistic
     return {"spearman": float(spearman), **counts}
 
 
 def draw_tsne(unit: np.ndarray, vocabulary: Sequence[str], png: Path) -> None:
-    """Draws the most frequent words so that near ones stay near (van der Maaten & Hinton 2008)."""
-    chosen = unit[1 : NUM_DRAWN + 1]
+    """Plots the most frequent words in two dimensions by t-SNE (van der Maaten & Hinton 2008)."""
+    chosen = unit[1 : NUM_PLOTTED + 1]
     tsne = sklearn.manifold.TSNE(
         perplexity=min(PERPLEXITY, (len(chosen) - 1) / 3), init="pca", random_state=0
     )
@@ -171,7 +171,7 @@ def draw_tsne(unit: np.ndarray, vocabulary: Sequence[str], png: Path) -> None:
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Scores the vectors, writes eval.json and tsne.png."""
+    """Evaluates the vectors; writes eval.json and tsne.png; returns the scores."""
     questions = read_questions(Path(args.questions))
     pairs = read_pairs(Path(args.similarity)) if args.similarity else []
     matrix, vocabulary = load_run(args, flags)
@@ -188,13 +188,14 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     )
     print(vectors.show_neighbours(near))
     for name, scores in (*sections.items(), ("all analogies", analogies)):
-        right = f"{scores['analogy_accuracy']:.1%} right of" if "analogy_accuracy" in scores else ""
-        print(f"{name}: {right} {scores['questions_asked']:,} questions with known words")
+        asked = f"{scores['questions_asked']:,} questions asked"
+        print(f"{name}: {asked}" if "analogy_accuracy" not in scores else
+              f"{name}: accuracy {scores['analogy_accuracy']:.1%}, {asked}")
     if pairs:
         spearman = f"{similarity['spearman']:.3f}" if "spearman" in similarity else "unknown"
-        print(f"similarity: Spearman's correlation {spearman} on "
+        print(f"similarity: Spearman's rank correlation {spearman} on "
               f"{similarity['pairs_scored']} of {len(pairs)} pairs")
-    print(f"the most frequent words: {args.run_dir / 'tsne.png'}")
+    print(f"t-SNE plot: {args.run_dir / 'tsne.png'}")
     return analogies | similarity
 
 
@@ -204,7 +205,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--questions", type=cli.path, default=str(QUESTIONS),
                         help="analogies, in the format of questions-words.txt")
     parser.add_argument("--similarity", type=cli.path,
-                        help="pairs of words and their similarity, in the format of WordSim-353")
+                        help="similarity judgements, in the format of WordSim-353")
     results.add_publish_flag(parser)
     return parser
 

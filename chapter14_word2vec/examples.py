@@ -1,7 +1,7 @@
-"""Training examples, made in the graph from a text in numbers: no Python runs for a word.
+"""Training examples, built inside the TensorFlow graph from the ids of a text.
 
-Each function here returns another one, from k to batch k: a pure function, so that a stream can
-begin anywhere.
+Each public function returns a closure that maps k to batch k. It is a pure function of k, so that a
+stream can start at any step.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ Examples = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 def skipgram_examples(
     text: tf.Tensor, batch_size: int, skip_window: int, num_skips: int, seed: int
 ) -> Examples:
-    """Returns the function that makes batch k of the skip-gram model (book, section 14.2).
+    """Returns the function from k to batch k of skip-gram examples (book, section 14.3.3).
 
-    The words of the text are centres one after the other; each gives `num_skips` examples, whose
-    labels are that many of its `2 * skip_window` neighbours, drawn without repetition.
+    Each word of the text is the centre word in turn. It gives `num_skips` examples, whose labels
+    are drawn without replacement from its `2 * skip_window` context words.
     """
     offsets = window_offsets(skip_window)
 
@@ -28,16 +28,16 @@ def skipgram_examples(
         key = tf.stack([tf.cast(seed, tf.int64), k])
         shape = (batch_size // num_skips, 2 * skip_window)
         _, drawn = tf.math.top_k(tf.random.stateless_uniform(shape, key), num_skips)
-        neighbours = tf.gather(text, centres[:, None] + tf.gather(offsets, drawn))
-        return tf.repeat(tf.gather(text, centres), num_skips), tf.reshape(neighbours, [-1])
+        context = tf.gather(text, centres[:, None] + tf.gather(offsets, drawn))
+        return tf.repeat(tf.gather(text, centres), num_skips), tf.reshape(context, [-1])
 
     return examples
 
 
 def cbow_examples(text: tf.Tensor, batch_size: int, skip_window: int) -> Examples:
-    """Returns the function that makes batch k of the CBOW model (book, section 14.1).
+    """Returns the function from k to batch k of CBOW examples (book, section 14.2.1).
 
-    Each example's input are all neighbours of a centre, its label is the centre.
+    The input of an example is all context words of a window, its label the centre word.
     """
     offsets = window_offsets(skip_window)
 
@@ -51,11 +51,11 @@ def cbow_examples(text: tf.Tensor, batch_size: int, skip_window: int) -> Example
 def passages(
     text: tf.Tensor, keep: tf.Tensor, batch_size: int, skip_window: int, seed: int
 ) -> Examples:
-    """Returns the function that makes batch k for negative sampling (Mikolov et al. 2013b).
+    """Returns the function from k to batch k for negative sampling (Mikolov et al. 2013b).
 
-    The next `batch_size` words of the text are thinned out, so that windows reach farther, and what
-    stays is cut into rows; 0 fills the last one. Inputs are the rows, labels are the rows with
-    `skip_window` neighbours on both sides.
+    The next `batch_size` words of the text are subsampled, so that windows span more of the text.
+    The words that remain are split into rows; the last row is padded with 0. Inputs are the rows,
+    labels are the rows with `skip_window` context words on both sides.
     """
 
     def examples(k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -65,20 +65,22 @@ def passages(
         stays = tf.random.stateless_uniform([batch_size], key) < tf.gather(keep, words)
         words = tf.boolean_mask(words, stays)
         words = tf.pad(words, [[skip_window, -tf.size(words) % ROW + skip_window]])
-        neighbours = tf.signal.frame(words, ROW + 2 * skip_window, ROW)
-        return neighbours[:, skip_window:-skip_window], neighbours
+        context = tf.signal.frame(words, ROW + 2 * skip_window, ROW)
+        return context[:, skip_window:-skip_window], context
 
     return examples
 
 
 def window_offsets(skip_window: int) -> tf.Tensor:
-    """Returns where the neighbours in a window are, seen from its centre."""
+    """Returns the positions of the context words relative to the centre, int64."""
     offsets = [offset for offset in range(-skip_window, skip_window + 1) if offset]
     return tf.constant(offsets, tf.int64)
 
 
 def window_centres(k: tf.Tensor, count: int, text: tf.Tensor, skip_window: int) -> tf.Tensor:
-    """Returns the positions of batch k's centres: on and on through the text, whole windows only.
+    """Returns the positions of the centre words of batch k.
+
+    They run through the text again and again; only complete windows are used.
 
     Returns:
         int64 of shape (count,).

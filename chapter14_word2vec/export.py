@@ -1,14 +1,14 @@
-"""Exports word vectors: a SavedModel that is asked words, and the file that other tools read.
+"""Exports word vectors as a SavedModel, and as a text file for gensim and other programs.
 
     python export.py
 
-Two signatures, with the vocabulary inside; a word outside it gets the vector of UNK:
+The SavedModel holds the vocabulary. A word outside it gets the vector of UNK. Two signatures:
 
 serving_default  words: strings (count,) -> vectors, known
 nearest          words: strings (count,), num_nearest -> words, cosines, each (count, num_nearest),
-                 or narrower where the vocabulary has fewer
+                 or fewer columns if the vocabulary is smaller
 
-Beside the SavedModel lies vectors.txt, the text format of the original word2vec.
+vectors.txt, beside the SavedModel, is in the text format of the original word2vec.
 """
 
 import argparse
@@ -24,34 +24,34 @@ from common.text import lookup_table
 
 
 class WordTable(tf.Module):
-    """Word vectors and their words, as a SavedModel can hold them."""
+    """Word vectors and their vocabulary, in the form that a SavedModel can hold."""
 
     def __init__(self, matrix: np.ndarray, vocabulary: Sequence[str]):
-        """Takes float32 of shape (words, size), and the words; the first stands for all unknown."""
+        """Takes vectors, float32 of shape (words, size), and their words, of which UNK is first."""
         super().__init__()
         self.table = lookup_table(vocabulary)
         self.words = tf.constant(vocabulary)
         self.vectors = tf.Variable(matrix, trainable=False)
 
     def look_up(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the vectors of words as they were trained, and whether each word is known."""
-        numbers = self.table.lookup(words)
-        return {"vectors": tf.gather(self.vectors, numbers), "known": numbers > 0}
+        """Returns the vectors of words, not normalised, and whether each word is known."""
+        ids = self.table.lookup(words)
+        return {"vectors": tf.gather(self.vectors, ids), "known": ids > 0}
 
     def nearest(self, words: tf.Tensor, num_nearest: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the words with the largest cosines, neither the asked one nor UNK."""
-        numbers = self.table.lookup(words)
+        """Returns the words with the largest cosines, excluding the query itself and UNK."""
+        ids = self.table.lookup(words)
         unit = tf.linalg.l2_normalize(self.vectors, axis=1)
-        cosines = tf.matmul(tf.gather(unit, numbers), unit, transpose_b=True)  # (count, words)
+        cosines = tf.matmul(tf.gather(unit, ids), unit, transpose_b=True)  # (count, words)
         candidates = tf.range(tf.size(self.words))
-        no_answer = (candidates == 0) | (candidates == numbers[:, None])
-        count = tf.minimum(num_nearest, tf.size(self.words) - 2)  # as many always are an answer
-        cosines, found = tf.math.top_k(tf.where(no_answer, -2.0, cosines), count)
+        excluded = (candidates == 0) | (candidates == ids[:, None])
+        count = tf.minimum(num_nearest, tf.size(self.words) - 2)  # all but UNK and the query
+        cosines, found = tf.math.top_k(tf.where(excluded, -2.0, cosines), count)
         return {"words": tf.gather(self.words, found), "cosines": cosines}
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes the SavedModel of a run and tries it in a process of its own; then vectors.txt."""
+    """Writes the SavedModel of a run, checks it in another process, and writes vectors.txt."""
     matrix, vocabulary = load_run(args, flags)
     table = WordTable(matrix, vocabulary)
     words = tf.TensorSpec((None,), tf.string)
@@ -67,7 +67,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         },
         {"serving_default": {"words": asked},
          "nearest": {"words": asked, "num_nearest": num_nearest}},
-        {"words": "in lower case", "vectors": "of any length, as they were trained"},
+        {"words": "in lower case", "vectors": "not normalised"},
     )
     path = args.run_dir / "export" / "vectors.txt"
     vectors.save_word2vec(path, matrix, vocabulary)

@@ -1,4 +1,4 @@
-"""What every script needs of a finished run: its word vectors and their words."""
+"""Loads the word vectors of a finished run, for all scripts that use one."""
 
 import argparse
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from common import checkpoint, files
 
 
 class Run(NamedTuple):
-    """Trained word vectors, float32 of shape (words, size), and each row's word; UNK is first."""
+    """Trained word vectors, float32 of shape (words, size), and the word of each row, UNK first."""
 
     vectors: np.ndarray
     vocabulary: list[str]
@@ -20,8 +20,8 @@ def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> Run:
     """Returns the word vectors of a run.
 
     Args:
-        args: a verb's arguments: `run_dir` and `checkpoint`.
-        flags: those the run was trained with.
+        args: arguments of the script: `run_dir` and `checkpoint`.
+        flags: flags that the run was trained with.
     """
     vocabulary = files.read_json(args.run_dir / "vocabulary.json")
     model = Word2Vec(len(vocabulary), flags.embedding_size)

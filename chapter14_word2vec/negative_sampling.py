@@ -1,10 +1,10 @@
 """Skip-gram with negative sampling and subsampling (Mikolov et al. 2013b, arXiv:1310.4546).
 
-The same model as in model.py and the same question, whether a word comes from the text or is noise,
-but not pair by pair: the text comes in rows of words. The scores of a row's words with all their
-neighbours are one product of two matrices, those with the row's noise words another one. A word is
-then looked up about three times, where its ten pairs would be looked up one by one. Sharing noise
-words so, for one window: Ji et al. 2016, arXiv:1604.04661.
+The model is that of model.py, and so is the task: does a word come from the text or is it noise?
+But instead of single pairs the input is rows of text. The scores of a row's words with all their
+context words are one matrix product, the scores with the row's noise words another one. Each word
+is looked up about three times, instead of once for each of its ten pairs. Ji et al. 2016,
+arXiv:1604.04661, share noise words in the same way within one window.
 """
 
 import numpy as np
@@ -12,30 +12,31 @@ import tensorflow as tf
 
 from chapter14_word2vec.model import Word2Vec
 
-ROW = 32  # words a row, each with skip_window neighbours on both sides of it
-NOISE = 32  # noise words that a row shares
+ROW = 32  # words per row, plus skip_window context words on both sides of the row
+NOISE = 32  # noise words per row, shared by all its pairs
 
 
 def keep_probability(counts: np.ndarray, subsample: float) -> np.ndarray:
-    """Returns how likely each word of the text stays: √(t / f) + t / f, at most 1.
+    """Returns the probability that subsampling keeps a word: √(t / f) + t / f, at most 1.
 
-    f is a word's share of the text. The formula is that of the authors' code; their paper has
-    √(t / f) alone. Unknown words never stay.
+    f is the relative frequency of the word. The formula is that of the authors' code; their paper
+    has √(t / f) only. Unknown words are never kept.
 
     Args:
-        counts: of each word of the vocabulary in the text, of which the first is UNK.
-        subsample: t, or 0 to keep all known words.
+        counts: the frequency of each word of the vocabulary in the text, UNK first.
+        subsample: the threshold t, or 0 to keep all known words.
 
     Returns:
         float32 of the shape of `counts`.
     """
-    share = counts[1:] / counts[1:].sum()
-    known = np.sqrt(subsample / share) + subsample / share if subsample else np.ones(len(share))
+    frequency = counts[1:] / counts[1:].sum()
+    known = (np.sqrt(subsample / frequency) + subsample / frequency if subsample
+             else np.ones(len(frequency)))
     return np.concatenate([[0], np.minimum(known, 1)]).astype(np.float32)
 
 
 def cumulative_noise(counts: np.ndarray) -> np.ndarray:
-    """Returns the distribution function of the noise: counts to the power 3/4, never UNK."""
+    """Returns the cumulative distribution of the noise: counts to the power 3/4, UNK excluded."""
     power = np.concatenate([[0], counts[1:] ** 0.75])
     return np.cumsum(power) / power.sum()
 
@@ -44,24 +45,25 @@ def draw_noise(key: tf.Tensor, rows: tf.Tensor, cumulative: tf.Tensor) -> tf.Ten
     """Draws the noise words of each row, int32 of shape (rows, NOISE).
 
     Args:
-        key: int64 of shape (2,): the same key gives the same words.
-        rows: how many, an int32 scalar.
+        key: random key, int64 of shape (2,); the same key gives the same words.
+        rows: the number of rows, an int32 scalar.
         cumulative: see `cumulative_noise`.
     """
-    key = tf.random.experimental.stateless_fold_in(key, 0)  # (seed, k) itself thins out the text
+    key = tf.random.experimental.stateless_fold_in(key, 0)  # (seed, k) itself draws the subsample
     uniform = tf.random.stateless_uniform([rows * NOISE], key, dtype=tf.float64)
     return tf.reshape(tf.searchsorted(cumulative, uniform, side="right"), [rows, NOISE])
 
 
 def closeness(row: int, skip_window: int) -> np.ndarray:
-    """Returns how much each word of a row counts as a neighbour of each other.
+    """Returns the weight of each pair of a word of a row and a context word.
 
-    A word next to another one counts 1, one at the edge of its window 1 / skip_window. The original
-    word2vec draws the reach of each window from 1 to skip_window, and meets them as often.
+    The weight is 1 for adjacent words and 1 / skip_window at the edge of the window. The original
+    word2vec draws the size of each window from 1 to skip_window; the weight is the probability that
+    such a window includes the pair.
 
     Returns:
-        float32 of shape (row, row + 2 * skip_window); the second counts from the neighbours before
-        the row to those after it.
+        float32 of shape (row, row + 2 * skip_window). The second axis starts with the skip_window
+        words before the row and ends with those after it.
     """
     distance = np.abs(np.arange(row)[:, None] + skip_window - np.arange(row + 2 * skip_window))
     weight = np.maximum(skip_window + 1 - distance, 0) / skip_window
@@ -69,27 +71,29 @@ def closeness(row: int, skip_window: int) -> np.ndarray:
 
 
 def negative_sampling_loss(
-    model: Word2Vec, centres: tf.Tensor, neighbours: tf.Tensor, noise: tf.Tensor, num_sampled: int
+    model: Word2Vec, centres: tf.Tensor, context: tf.Tensor, noise: tf.Tensor, num_sampled: int
 ) -> tf.Tensor:
     """Returns the mean over all pairs of -ln σ(true score) - Σ ln σ(-noise score), in nats.
 
-    The sum is over `num_sampled` noise words. They are the row's: each of them stands for
-    `num_sampled / NOISE` of a pair's own.
+    The sum is over `num_sampled` noise words per pair. The noise words of the row stand in for
+    them, each with the weight `num_sampled / NOISE`.
 
     Args:
-        model: its biases stay 0.
-        centres: int32 of shape (rows, ROW); 0 is where there is no word.
-        neighbours: int32 of shape (rows, ROW + 2 * skip_window), the row and what is around it.
+        model: its biases are not used.
+        centres: int32 of shape (rows, ROW), 0 for padding.
+        context: int32 of shape (rows, ROW + 2 * skip_window), the rows with the words around them.
         noise: int32 of shape (rows, NOISE).
-        num_sampled: noise words a pair.
+        num_sampled: noise words per pair.
     """
-    row, skip_window = centres.shape[1], (neighbours.shape[1] - centres.shape[1]) // 2
-    words, others = (tf.cast(part != 0, tf.float32) for part in (centres, neighbours))
+    # Weights of the pairs, 0 for padding; a word's noise weighs as much as all its pairs.
+    row, skip_window = centres.shape[1], (context.shape[1] - centres.shape[1]) // 2
+    words, others = (tf.cast(part != 0, tf.float32) for part in (centres, context))
     pairs = closeness(row, skip_window) * words[:, :, None] * others[:, None, :]
     weight = tf.reduce_sum(pairs, axis=2, keepdims=True) * (num_sampled / NOISE)  # (rows, ROW, 1)
 
+    # Scores of all pairs in two batched matrix products.
     vectors = tf.gather(model.embeddings, centres)  # (rows, ROW, size)
-    outputs, noise = (tf.gather(model.nce_weights, part) for part in (neighbours, noise))
+    outputs, noise = (tf.gather(model.nce_weights, part) for part in (context, noise))
     true_scores = tf.matmul(vectors, outputs, transpose_b=True)  # (rows, ROW, ROW + 2 windows)
     noise_scores = tf.matmul(vectors, noise, transpose_b=True)  # (rows, ROW, NOISE)
     total = (tf.reduce_sum(pairs * tf.nn.softplus(-true_scores))

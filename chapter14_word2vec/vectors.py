@@ -1,4 +1,4 @@
-"""What is done with word vectors: looking up, nearest words, files that others read."""
+"""Operations on word vectors: lookup, nearest neighbours, and files for other programs."""
 
 import difflib
 from collections.abc import Iterator, Sequence
@@ -9,21 +9,21 @@ from tensorboard.plugins import projector
 
 from common.errors import UserError
 
-# Book, section 14.2: of 16 of the 100 most frequent words the 8 nearest are shown.
+# Book, section 14.3.4: the 8 nearest words of 16 of the 100 most frequent words.
 NUM_VALID, VALID_WINDOW, NUM_NEAREST = 16, 100, 8
-NUM_SPELLINGS = 5  # offered for a word that is not in the vocabulary
+NUM_SPELLINGS = 5  # suggestions for a word that is not in the vocabulary
 
 
 def normalise(vectors: np.ndarray) -> np.ndarray:
-    """Scales each row to length 1, so that a product of two is their cosine."""
+    """Scales each row to length 1, so that the dot product of two rows is their cosine."""
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def number_of(word: str, vocabulary: Sequence[str]) -> int:
-    """Returns a word's number; upper case is looked up as lower.
+def word_id(word: str, vocabulary: Sequence[str]) -> int:
+    """Returns the id of a word, which is looked up in lower case.
 
     Raises:
-        UserError: the word is not in the vocabulary; the nearest spellings are offered.
+        UserError: the word is not in the vocabulary; suggests similar spellings.
     """
     known = vocabulary[1:]
     if (lowered := word.lower()) not in known:
@@ -36,12 +36,12 @@ def number_of(word: str, vocabulary: Sequence[str]) -> int:
 
 
 def cosines(unit: np.ndarray, queries: np.ndarray, excluded: np.ndarray) -> np.ndarray:
-    """Returns the cosine of each query with each word, -inf for what is no answer.
+    """Returns the cosine of each query with each word, -inf for UNK and excluded words.
 
     Args:
         unit: all word vectors, of length 1, of shape (words, size).
         queries: vectors of length 1, of shape (queries, size).
-        excluded: numbers of words that may not come up, of shape (queries, any); UNK never does.
+        excluded: ids of words that cannot be the answer, of shape (queries, any).
     """
     products = queries @ unit.T  # (queries, words)
     products[:, 0] = -np.inf
@@ -52,18 +52,18 @@ def cosines(unit: np.ndarray, queries: np.ndarray, excluded: np.ndarray) -> np.n
 def nearest(
     unit: np.ndarray, queries: np.ndarray, excluded: np.ndarray, count: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the numbers of the nearest words and their cosines, each of shape (queries, count).
+    """Returns the ids of the nearest words and their cosines, each of shape (queries, count).
 
-    Arguments as in `cosines`; fewer come back where the vocabulary has fewer.
+    The arguments are those of `cosines`. With a small vocabulary the result has fewer columns.
     """
     products = cosines(unit, queries, excluded)
     order = np.argsort(-products, axis=1, kind="stable")
-    numbers = order[:, : min(count, len(unit) - 1 - excluded.shape[1])]
-    return numbers, np.take_along_axis(products, numbers, axis=1)
+    ids = order[:, : min(count, len(unit) - 1 - excluded.shape[1])]
+    return ids, np.take_along_axis(products, ids, axis=1)
 
 
 def choose_valid_words(vocabulary_size: int, seed: int) -> np.ndarray:
-    """Returns the numbers of the words whose neighbours are watched, in the order of frequency."""
+    """Returns the ids of the validation words, drawn from the most frequent, in ascending order."""
     frequent = np.arange(1, min(VALID_WINDOW, vocabulary_size - 1) + 1)
     count = min(NUM_VALID, len(frequent))
     return np.sort(np.random.default_rng(seed).choice(frequent, count, replace=False))
@@ -72,29 +72,29 @@ def choose_valid_words(vocabulary_size: int, seed: int) -> np.ndarray:
 def neighbours(
     vectors: np.ndarray, words: np.ndarray, vocabulary: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Returns the words nearest to some words, which are given by their numbers."""
+    """Returns the nearest words of some words, which are given by their ids."""
     unit = normalise(vectors)
-    numbers, _ = nearest(unit, unit[words], words[:, None], NUM_NEAREST)
+    ids, _ = nearest(unit, unit[words], words[:, None], NUM_NEAREST)
     return {vocabulary[word]: [vocabulary[i] for i in row]
-            for word, row in zip(words, numbers, strict=True)}
+            for word, row in zip(words, ids, strict=True)}
 
 
 def show_neighbours(found: dict[str, list[str]]) -> str:
-    """Returns a line for each word, with its nearest ones."""
+    """Formats one line per word, with its nearest words."""
     width = max(map(len, found))
     return "\n".join(f"{word:>{width}}: {', '.join(near)}" for word, near in found.items())
 
 
 def format_rows(vectors: np.ndarray, separator: str) -> Iterator[str]:
-    """Yields each vector as text, six digits a number."""
+    """Yields each vector as text, with six significant digits per component."""
     for row in vectors.tolist():
         yield separator.join(f"{number:.6g}" for number in row)
 
 
 def save_word2vec(path: Path, vectors: np.ndarray, vocabulary: Sequence[str]) -> None:
-    """Writes the text format of the original word2vec, which gensim and others read.
+    """Writes vectors in the text format of the original word2vec, which gensim and others read.
 
-    A line with the number of words and of dimensions, then a line for each word.
+    The first line holds the number of words and the embedding dimension; one line per word follows.
     """
     part = path.with_name(path.name + ".part")
     with part.open("w", encoding="utf-8") as file:
@@ -105,10 +105,10 @@ def save_word2vec(path: Path, vectors: np.ndarray, vocabulary: Sequence[str]) ->
 
 
 def save_projector(folder: Path, vectors: np.ndarray, vocabulary: Sequence[str]) -> None:
-    """Writes what TensorBoard's projector shows: vectors.tsv, labels.tsv, a configuration.
+    """Writes the files of TensorBoard's projector: vectors.tsv, labels.tsv, a configuration.
 
     Args:
-        folder: a folder that holds a run's events: TensorBoard looks into no others.
+        folder: a folder that holds event files; TensorBoard does not search other folders.
         vectors: float32 of shape (words, size).
         vocabulary: the word of each row.
     """

@@ -1,11 +1,11 @@
-"""What the models of this chapter share: the scale of a series, gaps, and sampled futures.
+"""The base class of this chapter's models: normalisation, missing values, sampled paths.
 
-All take times, int64 of shape (batch, steps); exogenous values, which are known beforehand like the
-times, float32 of shape (batch, steps, exogenous), often without any column; and values, float32 of
-shape (batch, steps, features), a row of NaN where a step is missing. Both kinds of values are
-normalised to mean 0 and standard deviation 1, see `Forecaster.normalise`. Predictions are of shape
-(batch, steps, 2 * features): means, then logarithms of variances; `Forecaster.restore` turns them
-into means and standard deviations in the units of the series.
+All models take times, int64 of shape (batch, steps); exogenous values, which are known in advance,
+float32 of shape (batch, steps, exogenous), often with no column; and values, float32 of shape
+(batch, steps, features), a row of NaN where a step is missing. Values and exogenous values are
+normalised to mean 0 and standard deviation 1, see `Forecaster.normalise`. Predictions have the
+shape (batch, steps, 2 * features): means, then log variances. `Forecaster.restore` converts them to
+means and standard deviations in the units of the series.
 """
 
 import math
@@ -14,40 +14,43 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-MIN_VARIANCE = 1e-5  # the original's too: no predicted variance is below it
-MAX_VARIANCE = 4.0  # that of the series is 1; beyond what was seen, logarithms may grow at will
-NUM_PATHS = 256  # sampled futures behind the standard deviation of a forecast
+MIN_VARIANCE = 1e-5  # lower bound of predicted variances, as in the original
+MAX_VARIANCE = 4.0  # upper bound; log variances are unbounded outside the range trained on
+NUM_PATHS = 256  # sampled paths for the standard deviation of a forecast
 
 
 def carry_forward(values: tf.Tensor) -> tf.Tensor:
-    """Puts the last known row in place of each missing one, 0 where none came before.
+    """Replaces each missing row by the last known row, or by 0 if there is none before it.
 
     Args:
         values: float32 of shape (batch, steps, features), NaN where a step is missing.
     """
     num_steps = tf.shape(values)[1]
     known = tf.reduce_all(tf.math.is_finite(values), axis=-1)  # (batch, steps)
-    rows = tf.sort(tf.where(known, tf.range(1, num_steps + 1), num_steps + 1))  # row 0: none
+    rows = tf.sort(tf.where(known, tf.range(1, num_steps + 1), num_steps + 1))  # row 0: none known
     so_far = tf.cumsum(tf.cast(known, tf.int32), axis=1)
     latest = tf.gather(tf.pad(rows, [[0, 0], [1, 0]]), so_far, batch_dims=1)
     return tf.gather(tf.pad(values, [[0, 0], [1, 0], [0, 0]]), latest, batch_dims=1)
 
 
 class Forecaster(keras.Model):
-    """What all models share: the scale of the series, and forecasts from sampled paths."""
+    """Base class of all models: normalises a series, and forecasts it from sampled paths.
+
+    A subclass implements `call`, `follow` (teacher forcing) and `roll_out` (feeding back).
+    """
 
     def __init__(
         self, num_features: int, num_exogenous: int, num_inputs: int, num_outputs: int, loss: str
     ):
-        """Makes the weights that are measured, not learnt.
+        """Creates the non-trainable weights, which are computed from the data.
 
         Args:
-            num_features: values a step.
-            num_exogenous: exogenous values a step.
-            num_inputs: steps that must be known before anything is predicted.
-            num_outputs: steps that are predicted at once.
-            loss: with "normal_likelihood" variances are predicted, with "squared" they are those
-                that `set_residuals` has measured.
+            num_features: values per step.
+            num_exogenous: exogenous values per step.
+            num_inputs: input steps before the first prediction.
+            num_outputs: steps predicted at once.
+            loss: with "normal_likelihood" the model predicts variances, with "squared" they are
+                those of `set_residuals`.
         """
         super().__init__()
         self.num_features, self.num_exogenous = num_features, num_exogenous
@@ -64,7 +67,7 @@ class Forecaster(keras.Model):
         self.exogenous_scale = measured("exogenous_scale", "ones", num_exogenous)
 
     def set_scale(self, values: np.ndarray, exogenous: np.ndarray) -> None:
-        """Measures means and standard deviations, 1 for a constant.
+        """Computes means and standard deviations; the latter are 1 for a constant column.
 
         Args:
             values: of shape (steps, features), NaN where missing.
@@ -79,26 +82,26 @@ class Forecaster(keras.Model):
             scale.assign(np.where(deviation > 0, deviation, 1))
 
     def set_residuals(self, errors: np.ndarray) -> None:
-        """Measures variances, each step ahead for itself.
+        """Computes the variances of the residuals, separately for each step ahead.
 
         Args:
-            errors: of steps that were predicted `num_outputs` at once, one window after another,
-                in normalised units: (steps, features), NaN where missing.
+            errors: of consecutive windows of `num_outputs` predicted steps, in normalised units, of
+                shape (steps, features), NaN where missing.
         """
         missing = np.full((-len(errors) % self.num_outputs, self.num_features), np.nan)
         windows = np.concatenate([errors, missing]).reshape(-1, self.num_outputs, errors.shape[1])
         pooled = np.nanmean(errors**2, axis=0)
         known = np.isfinite(windows).sum(axis=0)
-        # A step ahead that was never seen counts as one error of the usual size.
+        # The pooled variance counts as one more error, so that every step ahead has an estimate.
         variances = (np.nansum(windows**2, axis=0) + pooled) / (known + 1)
         self.log_residuals.assign(np.log(np.maximum(variances, MIN_VARIANCE)))
 
     def normalise(self, values: tf.Tensor) -> tf.Tensor:
-        """Gives values mean 0 and standard deviation 1 (the original divides by the variance)."""
+        """Scales values to mean 0 and standard deviation 1 (the original divides by variances)."""
         return (values - self.location) / self.scale
 
     def normalise_exogenous(self, exogenous: tf.Tensor) -> tf.Tensor:
-        """Does the same to exogenous values; where one is missing, the last known takes its place.
+        """Scales exogenous values likewise, and replaces missing ones by the last known value.
 
         Args:
             exogenous: of shape (batch, steps, exogenous).
@@ -106,12 +109,12 @@ class Forecaster(keras.Model):
         return carry_forward((exogenous - self.exogenous_location) / self.exogenous_scale)
 
     def restore(self, predictions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Turns predictions into means and standard deviations in the units of the series."""
+        """Converts predictions to means and standard deviations in the units of the series."""
         means, log_variances = tf.split(predictions, 2, axis=-1)
         return means * self.scale + self.location, tf.exp(0.5 * log_variances) * self.scale
 
     def complete(self, outputs: tf.Tensor) -> tf.Tensor:
-        """Makes predictions of a layer's outputs, which may lack the variances."""
+        """Returns predictions from a layer's outputs: adds log variances if there are none."""
         if self.predicts_variance:
             means, log_variances = tf.split(outputs, 2, axis=-1)
         else:
@@ -122,26 +125,28 @@ class Forecaster(keras.Model):
     def forecast(
         self, times: tf.Tensor, exogenous: tf.Tensor, values: tf.Tensor, horizon: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Predicts what follows a history, feeding predictions back.
+        """Forecasts the steps after a history, feeding predictions back.
 
-        The mean comes from feeding means back. For the standard deviation, samples of the
-        predicted distributions are fed back along many paths: it is the root of the mean variance
-        on the paths plus the variance of the means among them. Where all is predicted at once,
-        nothing is fed back, and the one path without noise does.
+        For the mean, predicted means are fed back. For the standard deviation, samples of the
+        predicted distributions are fed back along many paths. Its square is the mean of the
+        variances over the paths plus the variance of the means over the paths (the law of total
+        variance). If all steps are predicted at once, nothing is fed back, and one path without
+        noise is enough.
 
         Args:
-            times: int64 of shape (batch, history), each one more than the last.
+            times: consecutive step numbers, int64 of shape (batch, history).
             exogenous: float32 of shape (batch, history + horizon or more, exogenous).
             values: float32 of shape (batch, history, features), in the units of the series.
-            horizon: how many steps to predict, an int32 scalar.
+            horizon: number of steps to forecast, an int32 scalar.
 
         Returns:
-            Mean and standard deviation, (batch, horizon, features) in the units of the series.
+            Mean and standard deviation, each float32 of shape (batch, horizon, features), in the
+            units of the series.
         """
         batch, features = tf.shape(values)[0], self.num_features
         sampled = tf.where(horizon > self.num_outputs, NUM_PATHS, 0)
         noise = tf.random.stateless_normal((batch, sampled, horizon, features), (0, 0))
-        noise = tf.pad(noise, [[0, 0], [1, 0], [0, 0], [0, 0]])  # none on the first path
+        noise = tf.pad(noise, [[0, 0], [1, 0], [0, 0], [0, 0]])  # the first path has none
         noise = tf.reshape(noise, (-1, horizon, features))
         exogenous = self.normalise_exogenous(exogenous)
         predictions = self.roll_out(times, exogenous, self.normalise(values), noise)
@@ -154,6 +159,6 @@ class Forecaster(keras.Model):
 
 
 def sample(predictions: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:
-    """Returns values sampled from predicted distributions: the means where the noise is 0."""
+    """Returns samples of the predicted distributions; where the noise is 0, these are the means."""
     means, log_variances = tf.split(predictions, 2, axis=-1)
     return means + tf.exp(0.5 * log_variances) * noise

@@ -1,8 +1,8 @@
-"""Time series: where they come from, their parts, random windows.
+"""Time series: their sources, the split in time order, and the stream of random windows.
 
     python data.py                                      # the book's sine with a trend
-    python data.py --dataset period_trend               # the book's CSV file, fetched once
-    python data.py --dataset airline                    # and other published series
+    python data.py --dataset period_trend               # the book's CSV file, downloaded once
+    python data.py --dataset airline                    # another published series
     python data.py --input_file FILE.csv --time_column date --value_columns OT,HUFL
 
 Prints the series and one batch of random windows, as the book's two reading scripts do.
@@ -20,18 +20,18 @@ from chapter15_time_series.series import Series, read_csv
 from common import cli, files, inputs
 from common.errors import UserError, exit_status
 
-NUM_STEPS = 1000  # of the generated series: book, sections 15.2 and 15.4
-NOISE = 0.2  # they carry uniform noise in [-0.2, 0.2)
-NOISE_FLOOR = NOISE / 3**0.5  # its standard deviation: no forecast errs by less
+NUM_STEPS = 1000  # of the generated series: book, sections 15.2.1 and 15.4.1
+NOISE = 0.2  # their noise is uniform in [-0.2, 0.2)
+NOISE_FLOOR = NOISE / 3**0.5  # its standard deviation, a lower bound of the RMSE
 
 
 def sine_trend(times: np.ndarray) -> np.ndarray:
-    """Returns a sine of period 200 on a rising line, without noise (book, section 15.2)."""
+    """Returns a sine of period 200 plus a linear trend, without noise (book, section 15.2.1)."""
     return np.sin(np.pi * times / 100) + times / 200
 
 
 def three_waves(times: np.ndarray) -> np.ndarray:
-    """Returns a sum of waves of periods 100 and 50, without noise (book, section 15.4)."""
+    """Returns a sum of waves of periods 100 and 50, without noise (book, section 15.4.1)."""
     x = np.pi * times / 50
     return np.sin(x) + np.cos(x) + np.sin(2 * x)
 
@@ -39,9 +39,9 @@ def three_waves(times: np.ndarray) -> np.ndarray:
 DEFAULT = "sine_trend"
 FORMULAS = {"sine_trend": sine_trend, "three_waves": three_waves}
 OFFLINE = {
-    "sine_trend": "the book's sine with a trend and noise, 1,000 steps made from `--seed`",
-    "three_waves": "the book's sum of three waves and noise, 1,000 steps made from `--seed`",
-    "--input_file": "any CSV file with a column of times, whole numbers or dates",
+    "sine_trend": "the book's sine with a trend and noise, 1,000 steps generated from `--seed`",
+    "three_waves": "the book's sum of three waves and noise, 1,000 steps generated from `--seed`",
+    "--input_file": "any CSV file with a time column of whole numbers or dates",
 }
 BOOK_FILES = ("https://raw.githubusercontent.com/hzy46/Deep-Learning-21-Examples/master/"
               "chapter_15/data/")
@@ -64,7 +64,7 @@ SOURCES = {
         ),),
     ),
     "airline": files.Source(
-        "Passengers of airlines (Box & Jenkins), 144 months from 1949: 2 kB; no licence stated",
+        "Airline passengers (Box & Jenkins), 144 months from 1949: 2 kB; no licence stated",
         (files.File(
             "airline-passengers.csv",
             "8cb51be753a718d9be5d76d7e238cc224792754676adc21faa59e954b0201621",
@@ -72,7 +72,7 @@ SOURCES = {
         ),),
     ),
     "temperatures": files.Source(
-        "Lowest temperature of each day in Melbourne, 1981 to 1990, two of 3,652 days missing: "
+        "Daily minimum temperatures in Melbourne, 1981 to 1990, two of 3,652 days missing: "
         "68 kB; no licence stated",
         (files.File(
             "daily-min-temperatures.csv",
@@ -81,8 +81,8 @@ SOURCES = {
         ),),
     ),
     "etth1": files.Source(
-        "Oil temperature (OT) and six loads of a transformer (Zhou et al., 2021), 17,420 hours "
-        "from July 2016: 2.6 MB; CC BY-ND 4.0",
+        "Oil temperature (OT) and six loads of a power transformer (Zhou et al., 2021), "
+        "17,420 hours from July 2016: 2.6 MB; CC BY-ND 4.0",
         (files.File(
             "ETTh1.csv",
             "f18de3ad269cef59bb07b5438d79bb3042d3be49bdeecf01c1cd6d29695ee066",
@@ -93,21 +93,21 @@ SOURCES = {
 
 
 class Parts(NamedTuple):
-    """Where the parts of a series begin: first to train on, then validation, then test."""
+    """The split of a series: the steps where validation and test part begin, and the end."""
 
     validation: int
     test: int
     end: int
 
     def spans(self) -> dict[str, tuple[int, int]]:
-        """Returns start and stop of the parts that hold any steps."""
+        """Returns start and stop of each part that is not empty."""
         borders = {"train": (0, self.validation), "validation": (self.validation, self.test),
                    "test": (self.test, self.end)}
         return {name: span for name, span in borders.items() if span[0] < span[1]}
 
 
 def generate(dataset: str, seed: int, num_steps: int = NUM_STEPS) -> Series:
-    """Makes a formula's series with fresh noise; times begin at 0."""
+    """Generates the series of a formula, with noise from `seed`; times start at 0."""
     noise = np.random.default_rng(seed).uniform(-NOISE, NOISE, num_steps)
     values = FORMULAS[dataset](np.arange(num_steps)) + noise
     nothing = np.zeros((num_steps, 0), np.float32)
@@ -115,25 +115,25 @@ def generate(dataset: str, seed: int, num_steps: int = NUM_STEPS) -> Series:
 
 
 def source(flags: argparse.Namespace) -> str:
-    """Returns the name of what the flags of `add_flags` mean."""
+    """Returns the name of the series that the flags of `add_flags` select."""
     return Path(flags.input_file).stem if flags.input_file else flags.dataset or DEFAULT
 
 
 def is_formula(flags: argparse.Namespace) -> bool:
-    """Says whether the flags mean one of FORMULAS, so that the truth behind the noise is known."""
+    """Returns whether the series is one of FORMULAS, so that its noiseless values are known."""
     return not flags.input_file and source(flags) in FORMULAS
 
 
 def load_series(flags: argparse.Namespace) -> Series:
-    """Loads what the flags of `add_flags` mean.
+    """Loads the series that the flags of `add_flags` select.
 
     Raises:
-        UserError: it cannot be read, or neither found nor fetched; or flags contradict each other.
+        UserError: the series cannot be found, downloaded or read, or flags contradict each other.
     """
     dataset = source(flags)
     if flags.input_file and flags.dataset:
-        raise UserError(f"both --dataset {flags.dataset} and --input_file {flags.input_file}",
-                        "give one")
+        raise UserError(f"both --dataset {flags.dataset} and --input_file {flags.input_file} "
+                        "are given", "omit one of them")
     if flags.input_file:
         path = Path(flags.input_file)
     elif not is_formula(flags):
@@ -141,60 +141,60 @@ def load_series(flags: argparse.Namespace) -> Series:
         folder = Path(flags.data_dir or files.default_dir(dataset))
         path = files.fetch(folder / file.name, file.urls, file.sha256)
     elif flags.data_dir or flags.time_column or flags.value_columns or flags.exogenous_columns:
-        raise UserError(f"{dataset} is made by a formula, not read from a file",
-                        "add --input_file, or leave --data_dir and all --..._column(s) away")
+        raise UserError(f"{dataset} is generated by a formula, not read from a file",
+                        "add --input_file, or omit --data_dir and the flags of columns")
     else:
         return generate(dataset, flags.seed)
     return read_csv(path, flags.time_column, flags.value_columns, flags.exogenous_columns)
 
 
 def split(series: Series, flags: argparse.Namespace) -> Parts:
-    """Cuts a series in time order: the test part is its end, validation the end of the rest.
+    """Splits a series in time order into a training, a validation and a test part.
 
     Args:
         series: the series.
         flags: `part_steps`, or else `validation_share` and `test_share`.
 
     Raises:
-        UserError: it is shorter than the parts together, or one of them has no known step.
+        UserError: the series is too short for the parts, or all values of a part are missing.
     """
     end = len(series.values)
     if flags.part_steps:
         steps = [int(number) for number in flags.part_steps.split(",")]
         if sum(steps) > end:
-            raise UserError(f"--part_steps {flags.part_steps} are {sum(steps):,} steps, the series "
-                            f"has {end:,}", "make the parts shorter")
+            raise UserError(f"--part_steps {flags.part_steps} takes {sum(steps):,} steps, but the "
+                            f"series has {end:,}", "give shorter parts")
         parts = Parts(steps[0], steps[0] + steps[1], sum(steps))
     else:
         test = end - int(end * flags.test_share)
         parts = Parts(test - int(test * flags.validation_share), test, end)
     for name, (start, stop) in parts.spans().items():
         if not np.isfinite(series.values[start:stop]).all(axis=1).any():
-            raise UserError(f"no step of the {name} part, {start:,} to {stop:,}, is known",
-                            "cut the series otherwise, by --part_steps or the shares")
+            raise UserError(f"all values of the {name} part, steps {start:,} to {stop:,}, are "
+                            "missing", "choose other parts with --part_steps or the shares")
     return parts
 
 
 def window_starts(values: np.ndarray, window_size: int) -> np.ndarray:
-    """Returns where windows may begin: those that begin and end on a known step.
+    """Returns the first steps of all windows that begin and end with a known step.
 
     Args:
-        values: float32 of shape (steps, features).
-        window_size: steps a window.
+        values: float32 of shape (steps, features), NaN where missing.
+        window_size: steps per window.
 
     Returns:
         int64 of shape (windows,).
 
     Raises:
-        UserError: there is none.
+        UserError: there is no such window.
     """
     known = ~np.isnan(values).any(axis=-1)
     starts = np.arange(max(0, len(known) - window_size + 1))
     starts = starts[known[starts] & known[starts + window_size - 1]]
     if not len(starts):
         raise UserError(
-            f"{len(values)} steps to train on, {known.sum()} of them known, hold no window of "
-            f"{window_size}", "give a longer series, or smaller windows")
+            f"{len(values)} training steps, {known.sum()} of them known, contain no window of "
+            f"{window_size} steps", "give a longer series, or smaller windows")
     return starts
 
 
@@ -207,16 +207,16 @@ def training_batches(
     seed: int,
     start_step: int = 0,
 ) -> tf.data.Dataset:
-    """Makes the endless stream of random windows; batch k is a pure function of (seed, k).
+    """Returns the endless stream of random windows; batch k is a pure function of (seed, k).
 
     Args:
         times: int64 of shape (steps,).
         exogenous: float32 of shape (steps, exogenous).
         values: float32 of shape (steps, features).
-        window_size: steps a window.
-        batch_size: windows a batch; every window comes up once in an epoch.
-        seed: decides their order.
-        start_step: the restored step.
+        window_size: steps per window.
+        batch_size: windows per batch; each window occurs once per epoch.
+        seed: determines the order of the windows.
+        start_step: the restored step; the stream starts with this batch.
 
     Returns:
         Elements `(times, exogenous, values)` of shapes (batch_size, window_size), (batch_size,
@@ -235,33 +235,34 @@ def training_batches(
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which series is read and how."""
+    """Adds the flags that select the series and its columns."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", choices=[*FORMULAS, *SOURCES],
                        help=f"a formula or a published file (default: {DEFAULT})")
-    group.add_argument("--input_file", type=cli.path, help="a CSV file, in place of --dataset")
-    group.add_argument("--data_dir", type=cli.path, help="where published files lie "
+    group.add_argument("--input_file", type=cli.path, help="a CSV file, instead of --dataset")
+    group.add_argument("--data_dir", type=cli.path, help="folder of the published file "
                        "(default: data/<dataset> in the repository)")
-    group.add_argument("--time_column", help="name of the column of times, or its number from 0 "
+    group.add_argument("--time_column", help="name of the time column, or its number from 0 "
                        "in a file without a header (default: the first)")
-    group.add_argument("--value_columns", help="names or numbers of the columns of values, with "
-                       "commas between (default: all others)")
-    group.add_argument("--exogenous_columns", help="names or numbers of columns that are known "
-                       "beforehand; at the end of the file rows may have these alone")
+    group.add_argument("--value_columns", help="names or numbers of the value columns, "
+                       "separated by commas (default: all others)")
+    group.add_argument("--exogenous_columns", help="names or numbers of columns that are known in "
+                       "advance; the last rows of the file may hold these only")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
-    parser.add_argument("--seed", type=cli.seed, default=0, help="of the noise and the windows")
-    parser.add_argument("--batch_size", type=cli.positive_int, default=2, help="windows to show")
-    parser.add_argument("--window_size", type=cli.positive_int, default=10, help="steps of each")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of all random numbers")
+    parser.add_argument("--batch_size", type=cli.positive_int, default=2, help="windows to print")
+    parser.add_argument("--window_size", type=cli.positive_int, default=10,
+                        help="steps per window")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Shows the series and one batch."""
+    """Prints the series and one batch."""
 
     def show() -> None:
         args = build_parser().parse_args(argv)
@@ -274,7 +275,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{len(known):,} steps from {first} to {last}, {(~known).sum():,} of them missing")
         for name, column in zip(series.names, series.values[known].T, strict=True):
             print(f"{name}: mean {column.mean():.4g}, standard deviation {column.std():.4g}, "
-                  f"from {column.min():.4g} to {column.max():.4g}; begins {column[:5]}")
+                  f"range {column.min():.4g} to {column.max():.4g}, first values {column[:5]}")
         for batch in batches.take(1):
             for name, part in zip(("times", "exogenous", "values"), batch, strict=True):
                 if part.shape[-1]:

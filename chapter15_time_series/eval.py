@@ -1,19 +1,20 @@
-"""Scores a trained forecaster, part by part of its series.
+"""Evaluates a trained model on the training, validation and test part of its series.
 
-    python eval.py                  # the newest run
+    python eval.py                  # the latest run
     python eval.py --name lstm --publish
 
-one_step_rmse        each value predicted from the true values before it
-teacher_forced_rmse  the same, as far ahead as the model predicts at once (the book's evaluation)
-rolled_out_rmse      all predicted from before the test part, predictions fed back
+one_step_rmse        each value is predicted one step ahead, from true values
+teacher_forced_rmse  whole output windows are predicted from true values (the book's evaluation)
+rolled_out_rmse      the test part is predicted from the steps before it, feeding predictions back
 
-Then forecasts from every step of the test part that leaves room for them:
+Forecasts from every origin in the test part (rolling-origin evaluation):
 
-season  of `--season` steps, scored as in scores.py, beside two simple ones of the same steps
-window  of as many as the model predicts at once; errors in normalised units
+season  `--season` steps ahead, scored as in scores.py, beside two baselines
+window  one output window ahead; errors in normalised units
 
-For the two formulas also: 20 draws of fresh noise, and the rolled out 250 steps against the formula
-without noise. Writes eval.json and predict_result.png into the run folder.
+For the two formulas also: the error on 20 new draws of the noise, and the error of a roll-out of
+250 steps against the formula without noise. Writes eval.json and predict_result.png into the run
+folder.
 """
 
 import argparse
@@ -31,7 +32,7 @@ from chapter15_time_series.inference import (
     forecast_series,
     load_run,
     make_follow,
-    picture_steps,
+    plot_horizon,
 )
 from chapter15_time_series.scores import (
     BASELINES,
@@ -44,14 +45,14 @@ from chapter15_time_series.scores import (
 )
 from common import cli, results
 
-NUM_DRAWS, FIRST_DRAW = 20, 1_000_000  # seeds of the fresh noise, far from those of runs
-ORIGINS = 16  # forecasts at a time: each may have hundreds of sampled paths
+NUM_DRAWS, FIRST_DRAW = 20, 1_000_000  # seeds of the new noise, far from those of runs
+ORIGINS = 16  # forecasts per batch: each may have hundreds of sampled paths
 
 
 def rolling(
     model: Forecaster, series: data.Series, origins: np.ndarray, horizon: int, history: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Forecasts `horizon` steps from every origin, knowing `history` steps before it.
+    """Forecasts `horizon` steps from every origin, given the `history` steps before it.
 
     Returns:
         Mean and standard deviation, float32 of shape (origins, horizon, features).
@@ -71,10 +72,13 @@ def rolling(
 def score_origins(
     model: Forecaster, series: data.Series, parts: data.Parts, flags: argparse.Namespace
 ) -> dict[str, dict[str, float]]:
-    """Scores forecasts from every step of the test part; see the head of this file.
+    """Scores forecasts from every origin in the test part.
 
-    Left out is what the parts are too short for: `season` needs two seasons of training, and ones
-    that differ, since MASE divides by that.
+    Scores that need longer parts are omitted: `season` needs two seasons of training data, which
+    must differ, since MASE divides by their difference.
+
+    Returns:
+        "season", one entry per baseline, and "window"; see the docstring of this file.
     """
     history = min(model.num_inputs or flags.window_size, parts.test)
     season = flags.season or int((flags.periodicities or "0").split(",")[0])
@@ -100,13 +104,13 @@ def score_origins(
 def score_parts(
     model: Forecaster, series: data.Series, parts: data.Parts, rolled_out: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Scores every part, each of its known values once.
+    """Scores every part of the series, each known value once.
 
     Args:
         model: the model.
         series: the series.
-        parts: of it.
-        rolled_out: means from the test part on.
+        parts: its split.
+        rolled_out: means of the forecast from the test part on.
     """
     follow, metrics = make_follow(model), {}
     means = {name: model.restore(follow(series, parts.end, ahead))[0].numpy()
@@ -124,11 +128,11 @@ def score_parts(
 def score_noise(
     model: Forecaster, dataset: str, parts: data.Parts, rolled_out: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Scores a formula's model on fresh noise, and its roll-out on none at all.
+    """Scores the model of a formula on new noise, and its roll-out against the noiseless formula.
 
     Returns:
-        "fresh" and, behind the start of the test part, "fresh_test": the error one step ahead and
-        its ratio to the noise's own; "noiseless": the error of the roll-out.
+        "fresh" and, for the steps of the test part, "fresh_test": the error one step ahead and its
+        ratio to the standard deviation of the noise; "noiseless": the error of the roll-out.
     """
     follow, errors = make_follow(model), []
     for draw_seed in range(FIRST_DRAW, FIRST_DRAW + NUM_DRAWS):
@@ -136,37 +140,37 @@ def score_noise(
         means, _ = model.restore(follow(series, parts.end))
         errors.append(series.values - means.numpy())
     spans = {"fresh": slice(0, parts.test), "fresh_test": slice(parts.test, parts.end)}
-    scores = {name: rmse(np.stack(errors)[:, span], 0) for name, span in spans.items()
-              if span.start < span.stop}
-    metrics = {name: {"one_step_rmse": score, "noise_ratio": score / data.NOISE_FLOOR}
-               for name, score in scores.items()}
+    rmses = {name: rmse(np.stack(errors)[:, span], 0) for name, span in spans.items()
+             if span.start < span.stop}
+    metrics = {name: {"one_step_rmse": value, "noise_ratio": value / data.NOISE_FLOOR}
+               for name, value in rmses.items()}
     truth = data.FORMULAS[dataset](np.arange(parts.test, parts.test + NUM_STEPS))[:, None]
     return metrics | {"noiseless": {"rolled_out_rmse": rmse(truth, rolled_out[:NUM_STEPS])}}
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Scores all parts, writes eval.json and the picture."""
+    """Evaluates a run; writes eval.json and predict_result.png; returns the main scores."""
     model, series = load_run(args, flags)
     parts = data.split(series, flags)
-    rolled_out = forecast_series(model, series, parts.test, picture_steps(parts, flags))
+    rolled_out = forecast_series(model, series, parts.test, plot_horizon(parts, flags))
     name, metrics = data.source(flags), {}
     if data.is_formula(flags):
         metrics = score_noise(model, name, parts, rolled_out[0])
     metrics |= score_origins(model, series, parts, flags)
     metrics |= score_parts(model, series, parts, rolled_out[0])
-    followed, _ = model.restore(make_follow(model)(series, parts.end))
+    one_step, _ = model.restore(make_follow(model)(series, parts.end))
     png = args.run_dir / "predict_result.png"
-    draw_forecast(png, series, parts.test, rolled_out, parts.test, followed.numpy())
+    draw_forecast(png, series, parts.test, rolled_out, parts.test, one_step.numpy())
     results.write(args, name, f"{flags.model}-{flags.preset}", metrics)
     part, scores = list(metrics.items())[-1]
     shown = ", ".join(f"{key} {value:.4g}" for key, value in scores.items())
     print(f"{flags.model} on {name}, {part} part: {shown}; see {png}")
     if "season" in metrics:
-        told = ", ".join(f"{other.replace('_', ' ')} {metrics[other]['mase']:.3g}"
-                         for other in BASELINES)
+        baselines = ", ".join(f"{baseline.replace('_', ' ')} {metrics[baseline]['mase']:.3g}"
+                              for baseline in BASELINES)
         season = metrics["season"]
-        print(f"one season from each of {season['origins']:,} steps: MASE {season['mase']:.3g}; "
-              f"{told}; the 90 % band holds {season['coverage']:.1%}")
+        print(f"one season from each of {season['origins']:,} origins: MASE {season['mase']:.3g} "
+              f"({baselines}); coverage of the 90 % interval {season['coverage']:.1%}")
         scores = scores | {key: season[key] for key in ("mase", "coverage")}
     return scores
 

@@ -1,14 +1,13 @@
-"""Exports a trained forecaster as a SavedModel: a history in, a forecast out.
+"""Exports a trained model as a SavedModel that maps a history to a forecast.
 
     python export.py
 
-One signature, with the scale of the series inside:
+One signature; the normalisation is part of the SavedModel:
 
-serving_default  times: int64 (count, history), numbers of the time steps, each one more than the
-                 last; values: float32 (count, history, features), in the units of the series, NaN
-                 where a step is missing; horizon: int32; with exogenous columns also exogenous:
-                 float32 (count, history + horizon, columns) -> mean, sigma: float32 (count,
-                 horizon, features)
+serving_default  times: int64 (count, history), consecutive step numbers; values: float32 (count,
+                 history, features), in the units of the series, NaN where a step is missing;
+                 horizon: int32; with exogenous columns also exogenous: float32 (count, history +
+                 horizon, columns) -> mean, sigma: float32 (count, horizon, features)
 """
 
 import argparse
@@ -20,12 +19,11 @@ import tensorflow as tf
 from chapter15_time_series.inference import load_run
 from common import cli, export
 
-HISTORY = 200  # steps of the history that the export is tried with
-HORIZON = 25
+HISTORY, HORIZON = 200, 25  # steps of the example that the export is checked with
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes the SavedModel of a run and tries it in a process of its own."""
+    """Writes the SavedModel of a run, and checks it in another process."""
     model, series = load_run(args, flags)
 
     def serve(
@@ -52,7 +50,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     export.write(
         args.run_dir, model, {"serving_default": (serve, specs)}, {"serving_default": example},
         {"features": series.names, "history": f"at least {max(1, model.num_inputs)} steps",
-         "times": f"{series.first} is {first}, the first step of the series trained on"},
+         "times": f"{series.first} is {first}, the first step of the training data"},
     )
 
 

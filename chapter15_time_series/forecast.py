@@ -1,10 +1,10 @@
-"""Goes on with a series where it ends: mean, standard deviation, and a picture.
+"""Forecasts the steps after the end of a series: mean, standard deviation, and a plot.
 
     python forecast.py --steps 250
     python forecast.py --name airline --steps 24
 
-Writes forecast.csv and forecast.png into the run folder; the band holds nine values of ten, if the
-model is right about what it does not know. Exogenous columns must be known for these steps.
+Writes forecast.csv, and forecast.png with a 90 % prediction interval, into the run folder.
+Exogenous columns must be known for all of these steps.
 """
 
 import argparse
@@ -22,16 +22,16 @@ def write_forecast(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes forecast.csv and forecast.png.
 
     Raises:
-        UserError: exogenous values are not known for so many steps.
+        UserError: exogenous values are not known for all steps.
     """
     model, series = load_run(args, flags)
     end = len(series.values)
     ahead = len(series.exogenous) - end
     if model.num_exogenous and args.steps > ahead:
         raise UserError(
-            f"--steps {args.steps}, but {flags.exogenous_columns} are known for {ahead} steps only "
-            f"after {series.labels(end - 1, end)[0]}",
-            "add rows with times and exogenous values alone to the file, and train anew",
+            f"--steps {args.steps} needs {flags.exogenous_columns} for {args.steps} steps after "
+            f"{series.labels(end - 1, end)[0]}, but the file has {ahead}",
+            "append rows that hold only times and exogenous values, and train again",
         )
     mean, sigma = forecast_series(model, series, end, args.steps)
     table, png = args.run_dir / "forecast.csv", args.run_dir / "forecast.png"
@@ -52,7 +52,7 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("--steps", type=cli.positive_int, default=NUM_STEPS,
-                        help="how far to look ahead")
+                        help="number of steps to forecast")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""What scripts on a trained forecaster share: predictions of whole series, and their picture."""
+"""Loads a finished run, predicts whole series, and plots the predictions."""
 
 import argparse
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from chapter15_time_series.model import build_model
 from chapter15_time_series.scores import BAND
 from common import checkpoint, figures, rundir
 
-NUM_STEPS = 250  # book, sections 15.2 and 15.3
-PANEL = 9, 3  # inches of the picture of one feature
+NUM_STEPS = 250  # steps of the book's forecasts (section 15.3.2)
+PANEL = 9, 3  # inches per feature of a plot
 
 
 def build_forecaster(flags: argparse.Namespace, series: data.Series) -> Forecaster:
-    """Builds the model that flags describe, for a series."""
+    """Builds the model that the flags describe, for a series."""
     return build_model(
         len(series.names), series.exogenous.shape[1], flags.model, flags.input_window_size,
         flags.output_window_size, flags.periodicities, flags.num_units, flags.loss, flags.l2,
@@ -32,8 +32,8 @@ def load_run(
     """Returns the trained model of a run, and its series.
 
     Args:
-        args: of a script, with `run_dir` and `checkpoint`.
-        flags: that the run was trained with.
+        args: arguments of the script: `run_dir` and `checkpoint`.
+        flags: flags that the run was trained with.
     """
     series = data.load_series(flags)
     rundir.check_data(args.run_dir, series.digest())
@@ -43,23 +43,25 @@ def load_run(
 
 
 def make_follow(model: Forecaster) -> Callable[[data.Series, int, int], np.ndarray]:
-    """Returns a function that predicts a series from true values; its graph is traced once."""
+    """Returns a function that predicts a series from true values (teacher forcing)."""
+    # A closure, so that the graph is traced once, not for every call.
     predict = tf.function(model.follow)
 
     def follow(series: data.Series, stop: int, ahead: int = 1) -> np.ndarray:
-        """Predicts the steps up to `stop`; see `WindowModel.follow`, also for what is returned."""
-        outside = series.exogenous[: stop + model.num_outputs]
-        exogenous = model.normalise_exogenous(outside[None])[0]
+        """Predicts the steps up to `stop`; returns what `WindowModel.follow` returns."""
+        exogenous = series.exogenous[: stop + model.num_outputs]
+        exogenous = model.normalise_exogenous(exogenous[None])[0]
         values = tf.convert_to_tensor(model.normalise(series.values[:stop]))
         return predict(tf.constant(series.times(0, stop)), exogenous, values, ahead).numpy()
 
     return follow
 
 
-def picture_steps(parts: data.Parts, flags: argparse.Namespace) -> int:
-    """Returns how far to roll out: over the test part; as far as the book where there is none.
+def plot_horizon(parts: data.Parts, flags: argparse.Namespace) -> int:
+    """Returns the number of steps to roll out for the plot: the length of the test part.
 
-    A formula, which has no end, is rolled out as far as in the book at least.
+    Without a test part it is that of the book. For a formula, which has no end, it is at least that
+    of the book.
     """
     test = parts.end - parts.test
     return test if test and not data.is_formula(flags) else max(NUM_STEPS, test)
@@ -68,9 +70,9 @@ def picture_steps(parts: data.Parts, flags: argparse.Namespace) -> int:
 def forecast_series(
     model: Forecaster, series: data.Series, start: int, steps: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Predicts the steps from `start` on from all before it, feeding predictions back.
+    """Forecasts `steps` steps from `start` on, feeding predictions back.
 
-    Where exogenous values are not known so far ahead, the last ones stay.
+    Exogenous values that are not known are replaced by the last known ones.
 
     Returns:
         Mean and standard deviation, float32 of shape (steps, features).
@@ -90,17 +92,17 @@ def draw_forecast(
     start: int,
     rolled_out: tuple[np.ndarray, np.ndarray],
     history: int,
-    followed: np.ndarray | None = None,
+    one_step: np.ndarray | None = None,
 ) -> None:
-    """Draws a series and what a model makes of it, one panel for each feature.
+    """Plots a series and its forecast with a 90 % prediction interval, one panel per feature.
 
     Args:
-        png: where to.
+        png: the file to write.
         series: the series.
-        start: the first step that was rolled out.
-        rolled_out: mean and standard deviation, of shape (steps, features).
-        history: how many steps before `start` to show.
-        followed: what was predicted from true values, of shape (steps, features), from step 0 on.
+        start: the first step of the forecast.
+        rolled_out: mean and standard deviation of the forecast, of shape (steps, features).
+        history: number of steps before `start` to show.
+        one_step: predictions one step ahead, of shape (steps, features), from step 0 on.
     """
     mean, sigma = rolled_out
     first, end = max(0, start - history), len(series.values)
@@ -111,8 +113,8 @@ def draw_forecast(
     seen, future = series.labels(first, end), series.labels(start, start + len(mean))
     for i, (axis, name) in enumerate(zip(axes[:, 0], series.names, strict=True)):
         axis.plot(seen, series.values[first:, i], "k-", linewidth=0.8, label="observed")
-        if followed is not None:
-            axis.plot(seen[: len(followed) - first], followed[first:, i], "C0-", linewidth=0.8,
+        if one_step is not None:
+            axis.plot(seen[: len(one_step) - first], one_step[first:, i], "C0-", linewidth=0.8,
                       label="one step ahead")
         axis.plot(future, mean[:, i], "C1-", label="rolled out")
         axis.fill_between(future, mean[:, i] - BAND * sigma[:, i], mean[:, i] + BAND * sigma[:, i],

@@ -1,6 +1,6 @@
-"""Models that forecast time series: the book's linear autoregressive one and its LSTM, and DLinear.
+"""Models of time series: the book's autoregressive model and its LSTM, and DLinear.
 
-What they take and give is told in base_model.py.
+For the shapes of inputs and predictions see base_model.py.
 """
 
 import math
@@ -10,41 +10,41 @@ import tensorflow as tf
 
 from chapter15_time_series.base_model import Forecaster, carry_forward, sample
 
-NUM_TIME_BUCKETS = 10  # book, section 15.2: the original model's default
-TREND_STEPS = 25  # over which DLinear averages to find the trend: Zeng et al., 2023
+NUM_TIME_BUCKETS = 10  # the default of the original's ARModel (book, section 15.3.1)
+TREND_STEPS = 25  # kernel size of DLinear's moving average: Zeng et al., 2023
 
 
 def time_features(
     times: tf.Tensor, periodicities: list[int], num_buckets: int = NUM_TIME_BUCKETS
 ) -> tf.Tensor:
-    """Tells where in each period a time lies, as the original model does.
+    """Encodes the phase of each time within each period, as the original's ARModel does.
 
-    A period is cut into buckets. With m the place in the period in buckets, bucket i has m - i
-    where the time lies in it, and 0 elsewhere.
+    A period is divided into buckets. If the phase is m, measured in buckets, then the feature of
+    bucket i is m - i if that lies in [0, 1), and 0 otherwise.
 
     Args:
         times: int64 of shape (batch, steps).
         periodicities: lengths of the periods in steps.
-        num_buckets: buckets a period.
+        num_buckets: buckets per period.
 
     Returns:
         float32 of shape (batch, steps, periods, buckets), in [0, 1).
     """
     periods = tf.constant(periodicities, tf.int64)
-    phase = tf.cast(times[..., None] % periods, tf.float32)  # (batch, steps, periods)
-    place = phase * num_buckets / tf.cast(periods, tf.float32)
-    inside = tf.nn.relu(place[..., None] - tf.range(num_buckets, dtype=tf.float32))
+    steps = tf.cast(times[..., None] % periods, tf.float32)  # (batch, steps, periods)
+    phase = steps * num_buckets / tf.cast(periods, tf.float32)
+    inside = tf.nn.relu(phase[..., None] - tf.range(num_buckets, dtype=tf.float32))
     return tf.where(inside < 1, inside, 0.0)
 
 
 def known_errors(targets: tf.Tensor, means: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns errors, 0 where the target is missing, and weights, 1 or 0, of the same shape."""
+    """Returns errors and weights; both are 0 where the target is missing, else weights are 1."""
     known = tf.math.is_finite(targets)
     return tf.where(known, targets, means) - means, tf.cast(known, tf.float32)
 
 
 def normal_likelihood(targets: tf.Tensor, predictions: tf.Tensor) -> tf.Tensor:
-    """Returns the mean negative logarithm of the normal density, in nats a known value.
+    """Returns the mean negative log-likelihood of a normal distribution, in nats per known value.
 
     Args:
         targets: of shape (batch, steps, features), NaN where missing.
@@ -67,39 +67,40 @@ LOSSES = {"normal_likelihood": normal_likelihood, "squared": squared}
 
 
 class WindowModel(Forecaster):
-    """What is common to models that predict the last steps of a window from its first ones.
+    """Base class of models that predict the last steps of a window from the first ones.
 
-    Called with times and exogenous values of whole windows, and with values of which the first
-    `num_inputs` steps are looked at, they give predictions of the last `num_outputs` steps.
+    `call` takes times and exogenous values of whole windows, and values, of which only the first
+    `num_inputs` steps are used. It returns predictions of the last `num_outputs` steps.
     """
 
     @property
     def window_size(self) -> int:
-        """Returns the steps of a window, looked at and predicted."""
+        """Returns the number of steps of a window, inputs and outputs together."""
         return self.num_inputs + self.num_outputs
 
     def follow(
         self, times: tf.Tensor, exogenous: tf.Tensor, values: tf.Tensor, ahead: int = 1
     ) -> tf.Tensor:
-        """Predicts each step of a series from true values, `ahead` steps before it or less.
+        """Predicts each step of a series from true values (teacher forcing), without feeding back.
 
         Args:
-            times: int64 of shape (steps,), each one more than the last.
-            exogenous: normalised, of shape (steps or more, exogenous): the last windows reach
-                beyond the series.
+            times: consecutive step numbers, int64 of shape (steps,).
+            exogenous: normalised, of shape (steps or more, exogenous), since the last windows
+                extend beyond the series.
             values: normalised, of shape (steps, features).
-            ahead: with 1 a window begins at every step and gives its first output; with
-                `num_outputs` windows do not overlap in what they predict, as in the book.
+            ahead: number of steps to use of each window's output. With 1, windows start at every
+                step and each value is predicted one step ahead; with `num_outputs`, the outputs of
+                the windows do not overlap, as in the book.
 
         Returns:
-            Of shape (steps, 2 * features); NaN for the first `num_inputs` steps.
+            Predictions of shape (steps, 2 * features), NaN for the first `num_inputs` steps.
         """
         num_predicted = len(values) - self.num_inputs
         starts = tf.range(0, num_predicted, ahead)[:, None]
         inputs = tf.gather(values, starts + tf.range(self.num_inputs))
-        steps = starts + tf.range(self.window_size)  # may reach beyond the end
-        outside = tf.gather(exogenous, tf.minimum(steps, len(exogenous) - 1))
-        predictions = self((times[0] + tf.cast(steps, tf.int64), outside, inputs), training=False)
+        steps = starts + tf.range(self.window_size)  # may extend beyond the end
+        exogenous = tf.gather(exogenous, tf.minimum(steps, len(exogenous) - 1))
+        predictions = self((times[0] + tf.cast(steps, tf.int64), exogenous, inputs), training=False)
         predictions = tf.reshape(predictions[:, :ahead], (-1, 2 * self.num_features))
         padding = [[self.num_inputs, 0], [0, 0]]
         return tf.pad(predictions[:num_predicted], padding, constant_values=math.nan)
@@ -107,15 +108,19 @@ class WindowModel(Forecaster):
     def roll_out(
         self, times: tf.Tensor, exogenous: tf.Tensor, values: tf.Tensor, noise: tf.Tensor
     ) -> tf.Tensor:
-        """Predicts window after window, each from draws of the one before; see `forecast`.
+        """Predicts window after window, feeding samples of the predictions back; see `forecast`.
 
         Args:
             times: of shape (batch, history).
-            exogenous: normalised, of shape (batch, history + horizon or more, exogenous): the last
-                window may reach beyond the horizon; where they are not known, the last row stays.
+            exogenous: normalised, of shape (batch, history + horizon or more, exogenous), since the
+                last window may extend beyond the horizon. The last row is repeated as needed.
             values: normalised, of shape (batch, history, features).
-            noise: of shape (batch * paths, horizon, features).
+            noise: standard normal, of shape (batch * paths, horizon, features).
+
+        Returns:
+            Predictions of shape (batch * paths, horizon, 2 * features).
         """
+        # The last window may extend beyond the horizon: extend noise and exogenous values.
         paths, horizon = tf.shape(noise)[0] // tf.shape(values)[0], tf.shape(noise)[1]
         num_windows = -(-horizon // self.num_outputs)
         surplus = num_windows * self.num_outputs - horizon
@@ -124,8 +129,9 @@ class WindowModel(Forecaster):
         exogenous = exogenous[:, :needed]
         unknown = needed - tf.shape(exogenous)[1]
         exogenous = tf.concat([exogenous, tf.repeat(exogenous[:, -1:], unknown, axis=1)], axis=1)
-        outside = exogenous[:, tf.shape(values)[1] - self.num_inputs :]
-        outside = tf.repeat(outside, paths, axis=0)
+        # Every path starts from the same last `num_inputs` steps.
+        exogenous = exogenous[:, tf.shape(values)[1] - self.num_inputs :]
+        exogenous = tf.repeat(exogenous, paths, axis=0)
         history = tf.repeat(values[:, -self.num_inputs :], paths, axis=0)
         history = tf.ensure_shape(history, (None, self.num_inputs, self.num_features))
         first = tf.repeat(times[:, -self.num_inputs, None], paths, axis=0)
@@ -134,11 +140,12 @@ class WindowModel(Forecaster):
             start = number * self.num_outputs
             stop = start + self.window_size
             steps = first + tf.cast(tf.range(start, stop), tf.int64)
-            predictions = self((steps, outside[:, start:stop], history), training=False)
+            predictions = self((steps, exogenous[:, start:stop], history), training=False)
             windows = windows.write(number, predictions)
-            drawn = sample(predictions, noise[:, start : start + self.num_outputs])
+            # Feed samples back: they become the latest inputs of the next window.
+            samples = sample(predictions, noise[:, start : start + self.num_outputs])
             known = carry_forward(history)
-            history = tf.concat([known, drawn], axis=1)[:, -self.num_inputs :]
+            history = tf.concat([known, samples], axis=1)[:, -self.num_inputs :]
             history = tf.ensure_shape(history, (None, self.num_inputs, self.num_features))
         predictions = tf.einsum("wbtf->bwtf", windows.stack())
         shape = (tf.shape(noise)[0], -1, 2 * self.num_features)
@@ -146,7 +153,7 @@ class WindowModel(Forecaster):
 
 
 class ARModel(WindowModel):
-    """The original's autoregressive model: linear in a window of values and in time features."""
+    """The book's autoregressive model (section 15.3.1): linear in past values and time features."""
 
     def __init__(
         self,
@@ -165,8 +172,8 @@ class ARModel(WindowModel):
             output_window_size * num_features * (2 if self.predicts_variance else 1),
             kernel_regularizer=keras.regularizers.L2(l2),
         )
-        known_beforehand = len(periodicities) * NUM_TIME_BUCKETS + num_exogenous
-        num_inputs = input_window_size * num_features + self.window_size * known_beforehand
+        per_step = len(periodicities) * NUM_TIME_BUCKETS + num_exogenous
+        num_inputs = input_window_size * num_features + self.window_size * per_step
         self.linear.build((None, num_inputs))
         self.built = True
 
@@ -177,7 +184,7 @@ class ARModel(WindowModel):
 
         Args:
             inputs: times, exogenous values and values; see `WindowModel`.
-            training: makes no difference.
+            training: has no effect.
         """
         times, exogenous, values = inputs
         known = carry_forward(values[:, : self.num_inputs])
@@ -185,18 +192,18 @@ class ARModel(WindowModel):
         if self.periodicities:
             buckets = time_features(times, self.periodicities)
             features.append(tf.reshape(buckets, (tf.shape(times)[0], -1)))
-        outside = (tf.shape(times)[0], self.window_size * self.num_exogenous)
-        features.append(tf.reshape(exogenous, outside))
+        shape = (tf.shape(times)[0], self.window_size * self.num_exogenous)
+        features.append(tf.reshape(exogenous, shape))
         outputs = self.linear(tf.concat(features, axis=1))
         return self.complete(tf.reshape(outputs, (tf.shape(times)[0], self.num_outputs, -1)))
 
 
 def moving_average(values: tf.Tensor, num_steps: int) -> tf.Tensor:
-    """Averages every step with its neighbours; the first and the last step are repeated outside.
+    """Returns the centred moving average, with the first and the last step repeated as padding.
 
     Args:
         values: of shape (batch, steps, features).
-        num_steps: how many to average, an odd number.
+        num_steps: kernel size, an odd number.
     """
     width = num_steps // 2
     before = tf.repeat(values[:, :1], width, axis=1)
@@ -205,9 +212,9 @@ def moving_average(values: tf.Tensor, num_steps: int) -> tf.Tensor:
 
 
 class DLinearModel(WindowModel):
-    """One linear layer for the trend in a window, one for what remains (Zeng et al., 2023).
+    """A linear layer for the trend of a window, and one for the remainder (Zeng et al., 2023).
 
-    They look at one feature after the other, with the same weights for all, and at no times.
+    All features share the weights. Times are not used.
     """
 
     def __init__(
@@ -224,7 +231,7 @@ class DLinearModel(WindowModel):
         self.num_parts = 2 if self.predicts_variance else 1
 
         def linear(num_inputs: int, num_outputs: int) -> keras.layers.Dense:
-            """From zeros: what a window does not teach about, its weights do not add as noise."""
+            """Returns a layer initialized with zeros: its untrained weights add no noise."""
             layer = keras.layers.Dense(num_outputs * self.num_parts, kernel_initializer="zeros",
                                        kernel_regularizer=keras.regularizers.L2(l2))
             layer.build((None, num_inputs))
@@ -232,7 +239,7 @@ class DLinearModel(WindowModel):
 
         self.trend = linear(input_window_size, output_window_size)
         self.remainder = linear(input_window_size, output_window_size)
-        self.outside = linear(num_exogenous, num_features) if num_exogenous else None
+        self.covariates = linear(num_exogenous, num_features) if num_exogenous else None
         self.built = True
 
     def call(
@@ -241,9 +248,9 @@ class DLinearModel(WindowModel):
         """Predicts the last steps of windows from the first ones.
 
         Args:
-            inputs: times, which are not looked at, exogenous values of which those of the steps to
-                predict are, and values; see `WindowModel`.
-            training: makes no difference.
+            inputs: times, which are not used; exogenous values, used for the steps to predict; and
+                values; see `WindowModel`.
+            training: has no effect.
         """
         _, exogenous, values = inputs
         known = carry_forward(values[:, : self.num_inputs])
@@ -253,20 +260,20 @@ class DLinearModel(WindowModel):
         shape = (-1, self.num_features, self.num_parts, self.num_outputs)
         outputs = tf.einsum("bfpo->bopf", tf.reshape(outputs, shape))
         outputs = tf.reshape(outputs, (-1, self.num_outputs, self.num_parts * self.num_features))
-        if self.outside is not None:
-            outputs += self.outside(exogenous[:, self.num_inputs :])
+        if self.covariates is not None:
+            outputs += self.covariates(exogenous[:, self.num_inputs :])
         return self.complete(outputs)
 
 
 class FilterCell(keras.layers.Layer):
-    """One step of filtering: predicts a value from all before it, then takes in the true one.
+    """An RNN cell that predicts a value from the values before it, then reads the true value.
 
-    Where the true value is missing, one drawn from the prediction takes its place. So gaps, and the
-    future, in which all values are missing, need nothing of their own.
+    If the true value is missing, a sample of the prediction replaces it. So missing values, and the
+    future, where all values are missing, need no special treatment.
     """
 
     def __init__(self, num_units: int, model: Forecaster):
-        """Builds all weights; the state is the last value, and the LSTM's two."""
+        """Builds all weights; the states are the last value and the two states of the LSTM."""
         super().__init__()
         features, exogenous = model.num_features, model.num_exogenous
         self.sizes = [features, features, exogenous]
@@ -281,21 +288,21 @@ class FilterCell(keras.layers.Layer):
     def call(
         self, inputs: tf.Tensor, states: list[tf.Tensor], training: bool = False
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Makes one step.
+        """Computes one step.
 
         Args:
-            inputs: the true values, NaN where missing, noise, and exogenous values of the step:
-                (batch, 2 * features + exogenous).
+            inputs: true values, NaN where missing, noise, and exogenous values of the step, of
+                shape (batch, 2 * features + exogenous).
             states: see `__init__`.
-            training: makes no difference.
+            training: has no effect.
 
         Returns:
-            The prediction of the values, (batch, 2 * features), and the new states.
+            The prediction, of shape (batch, 2 * features), and the new states.
         """
         values, noise, exogenous = tf.split(inputs, self.sizes, axis=-1)
         last, *lstm_states = states
-        seen = tf.concat([last, exogenous], axis=-1)
-        output, lstm_states = self.lstm(seen, lstm_states, training=training)
+        lstm_inputs = tf.concat([last, exogenous], axis=-1)
+        output, lstm_states = self.lstm(lstm_inputs, lstm_states, training=training)
         prediction = self.complete(self.linear(output))
         known = tf.reduce_all(tf.math.is_finite(values), axis=-1, keepdims=True)
         last = tf.where(known, values, sample(prediction, noise))
@@ -303,7 +310,7 @@ class FilterCell(keras.layers.Layer):
 
 
 class LSTMModel(Forecaster):
-    """The book's LSTM (section 15.4): one cell, and a linear layer from it to the values."""
+    """The book's LSTM (section 15.4.1): one LSTM cell and a linear output layer."""
 
     def __init__(self, num_features: int, num_exogenous: int, num_units: int, loss: str):
         """Builds all weights; see `build_model`."""
@@ -316,11 +323,11 @@ class LSTMModel(Forecaster):
     def call(
         self, inputs: tuple[tf.Tensor, tf.Tensor, tf.Tensor], training: bool = False
     ) -> tf.Tensor:
-        """Predicts every step of windows from the true values before it.
+        """Predicts every step of windows from the true values before it (teacher forcing).
 
         Args:
-            inputs: times, which are not looked at, exogenous values and values.
-            training: makes no difference.
+            inputs: times, which are not used, exogenous values and values.
+            training: has no effect.
         """
         _, exogenous, values = inputs
         steps = tf.concat([values, tf.zeros_like(values), exogenous], axis=-1)
@@ -336,14 +343,14 @@ class LSTMModel(Forecaster):
     def roll_out(
         self, times: tf.Tensor, exogenous: tf.Tensor, values: tf.Tensor, noise: tf.Tensor
     ) -> tf.Tensor:
-        """Filters a history, then a future of missing values; see `WindowModel.roll_out`."""
+        """Reads a history, then a future of missing values; see `WindowModel.roll_out`."""
         paths, end = tf.shape(noise)[0] // tf.shape(values)[0], tf.shape(values)[1]
         history = tf.concat([values, tf.zeros_like(values), exogenous[:, :end]], axis=-1)
         _, *states = self.filter(history, training=False)
         states = [tf.repeat(state, paths, axis=0) for state in states]
         missing = tf.fill(tf.shape(noise), math.nan)
-        outside = tf.repeat(exogenous[:, end : end + tf.shape(noise)[1]], paths, axis=0)
-        future = tf.concat([missing, noise, outside], axis=-1)
+        exogenous = tf.repeat(exogenous[:, end : end + tf.shape(noise)[1]], paths, axis=0)
+        future = tf.concat([missing, noise, exogenous], axis=-1)
         return self.filter(future, initial_state=states, training=False)[0]
 
 
@@ -362,17 +369,16 @@ def build_model(
     """Builds a model.
 
     Args:
-        num_features: values a step.
-        num_exogenous: exogenous values a step.
+        num_features: values per step.
+        num_exogenous: exogenous values per step.
         model: "ar", "lstm" or "dlinear".
-        input_window_size: steps that ar and dlinear look back.
-        output_window_size: steps that they predict at once.
-        periodicities: lengths of the periods that ar has time features for, in steps, with commas
-            between.
-        num_units: of the LSTM.
+        input_window_size: input steps of ar and dlinear.
+        output_window_size: steps that ar and dlinear predict at once.
+        periodicities: periods of the time features of ar, in steps, separated by commas.
+        num_units: hidden units of the LSTM.
         loss: a key of LOSSES.
-        l2: what the squared weights of ar and dlinear cost.
-        seed: of the first weights.
+        l2: L2 regularization strength of ar and dlinear.
+        seed: seed of the initial weights.
     """
     keras.utils.set_random_seed(seed)
     columns, sizes = (num_features, num_exogenous), (input_window_size, output_window_size)

@@ -1,25 +1,26 @@
-"""Scores of forecasts, and two simple forecasts to compare them with.
+"""Scores of forecasts, and two baselines.
 
-mae, rmse  mean absolute error, root of the mean squared error, in the units of the series
-mase       mean absolute error of each feature, divided by what repeating the last season errs in
-           the training part (Hyndman & Koehler, 2006); the mean over the features
-coverage   share of the values that lie in the band meant to hold nine of ten
+mae, rmse  mean absolute error and root mean squared error, in the units of the series
+mase       mean absolute scaled error (Hyndman & Koehler, 2006): the mean absolute error of each
+           feature, divided by that of the seasonal naive forecast in the training part; the mean
+           over the features
+coverage   share of the values inside the 90 % prediction interval
 
-Targets and forecasts are of shape (origins, steps, features): what is known before step `origin` of
-the series, and what is forecast from there on. A target is NaN where the value is missing.
+Targets and forecasts have the shape (origins, steps, features): each row starts at step `origin` of
+the series, and is forecast from the steps before it. A target is NaN where the value is missing.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-BAND = 1.645  # standard deviations on either side of the mean that hold 90 % of a normal
+BAND = 1.645  # half width of the 90 % prediction interval, in standard deviations of a normal
 
 Baseline = Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
 
 
 def rmse(targets: np.ndarray, means: np.ndarray) -> float:
-    """Returns the root of the mean squared error where both are known."""
+    """Returns the root mean squared error where both are known."""
     return float(np.sqrt(np.nanmean(np.square(targets - means, dtype=np.float64))))
 
 
@@ -29,13 +30,13 @@ def mae(targets: np.ndarray, means: np.ndarray) -> float:
 
 
 def coverage(targets: np.ndarray, means: np.ndarray, sigmas: np.ndarray) -> float:
-    """Returns the share of the known values that lie in the 90 % band."""
+    """Returns the share of the known values inside the 90 % prediction interval."""
     known = np.isfinite(targets)
     return float((np.abs(targets - means) <= BAND * sigmas)[known].mean())
 
 
 def fill(values: np.ndarray) -> np.ndarray:
-    """Puts the last known row in place of each missing one.
+    """Replaces each missing row by the last known row.
 
     Args:
         values: of shape (steps, features), the first row known, NaN where a step is missing.
@@ -45,14 +46,14 @@ def fill(values: np.ndarray) -> np.ndarray:
 
 
 def cut(values: np.ndarray, origins: np.ndarray, start: int, stop: int) -> np.ndarray:
-    """Returns steps `start` to `stop`, counted from each origin: (origins, steps, features)."""
+    """Returns steps `start` to `stop` relative to each origin: (origins, steps, features)."""
     return values[origins[:, None] + np.arange(start, stop)]
 
 
 def seasonal_naive(
     values: np.ndarray, origins: np.ndarray, horizon: int, season: int
 ) -> np.ndarray:
-    """Repeats the last season before each origin."""
+    """Forecasts by repeating the last season before each origin."""
     last = cut(values, origins, -season, 0)
     return last[:, np.arange(horizon) % season]
 
@@ -60,7 +61,7 @@ def seasonal_naive(
 def season_mean(
     values: np.ndarray, origins: np.ndarray, horizon: int, season: int
 ) -> np.ndarray:
-    """Goes on with the mean of the last season before each origin."""
+    """Forecasts the mean of the last season before each origin."""
     mean = cut(values, origins, -season, 0).mean(axis=1, keepdims=True)
     return np.repeat(mean, horizon, axis=1)
 
@@ -69,7 +70,7 @@ BASELINES = {"seasonal_naive": seasonal_naive, "moving_average": season_mean}
 
 
 def season_errors(training: np.ndarray, season: int) -> np.ndarray:
-    """Returns what MASE divides by: mean |y(t) - y(t - season)| of each feature."""
+    """Returns the denominator of MASE: mean |y(t) - y(t - season)| of each feature."""
     return np.nanmean(np.abs(training[season:] - training[:-season]), axis=0, dtype=np.float64)
 
 
@@ -80,9 +81,9 @@ def score(
 
     Args:
         targets: the true values, NaN where missing.
-        means: of the forecasts.
-        sigmas: their standard deviations, of a shape that fits.
-        unit: what MASE divides by, of shape (features,).
+        means: means of the forecasts.
+        sigmas: standard deviations of the forecasts, broadcast to their shape.
+        unit: the denominators of MASE, of shape (features,).
     """
     errors = np.nanmean(np.abs(targets - means), axis=(0, 1), dtype=np.float64)
     return {"mae": mae(targets, means), "rmse": rmse(targets, means),
@@ -92,14 +93,16 @@ def score(
 def score_baseline(
     baseline: Baseline, values: np.ndarray, training: int, origins: np.ndarray, season: int
 ) -> dict[str, float]:
-    """Scores a simple forecast of one season; its deviation is that of its errors in training.
+    """Scores a baseline's forecasts of one season.
+
+    Their standard deviations are those of its errors in the training part.
 
     Args:
         baseline: one of BASELINES.
         values: the series, of shape (steps, features).
-        training: how many steps at its beginning are the training part, at least two seasons.
-        origins: the steps where forecasts begin, int64 of shape (origins,).
-        season: steps of a season.
+        training: steps of the training part, at least two seasons.
+        origins: first steps of the forecasts, int64 of shape (origins,).
+        season: steps per season.
     """
     filled = fill(values)
     past = np.arange(season, training - season + 1)

@@ -1,6 +1,6 @@
-"""A time series on a regular grid of time steps, and how it is read from a CSV file.
+"""A time series on a regular grid of time steps, read from a CSV file.
 
-Rows that a file lacks become steps whose values are NaN: the models know what to do there.
+Rows that are missing in the file become steps whose values are NaN; the models handle these.
 """
 
 import csv
@@ -15,8 +15,8 @@ import numpy as np
 from common import files
 from common.errors import UserError
 
-MAX_GRID = 100  # steps for each row of a file; more can only be a wrong column of times
-MAX_TIME = 2**62  # of plain numbers, so that they and their differences fit into an int64
+MAX_GRID = 100  # steps per row of a file; with more, the time column must be wrong
+MAX_TIME = 2**62  # of times that are numbers, so that their differences fit into an int64
 MAX_VALUE = float(np.finfo(np.float32).max)
 DATE = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d)?)?)?")
 
@@ -24,24 +24,23 @@ DATE = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d)?)?)?")
 class Series(NamedTuple):
     """Values on a regular grid of time steps.
 
-    Exogenous values are known beforehand, so there may be more of them than values: those of steps
-    to come.
+    Exogenous values are known in advance, so they may extend into the future, beyond the values.
     """
 
     values: np.ndarray  # float32 (steps, features), a row of NaN where a step is missing
     names: list[str]  # of the features
     first: int  # time of the first step, in steps
-    exogenous: np.ndarray  # float32 (steps, exogenous), often without any column
+    exogenous: np.ndarray  # float32 (steps, exogenous), often with no column
     step: int = 1  # length of a step, in units of the time column
-    offset: int = 0  # what all times are above a multiple of it
-    unit: str = ""  # of dates NumPy's sign for it: M, D, m, s; of plain numbers none
+    offset: int = 0  # remainder of all times modulo `step`
+    unit: str = ""  # of dates: NumPy's code M, D, m or s; empty for numbers
 
     def times(self, start: int, stop: int) -> np.ndarray:
-        """Returns the numbers of the steps from `start` to `stop`, which may lie beyond the end."""
+        """Returns the step numbers from `start` to `stop`, which may lie beyond the end."""
         return self.first + np.arange(start, stop, dtype=np.int64)
 
     def labels(self, start: int, stop: int) -> np.ndarray:
-        """Returns their times as the file has them: int64, or datetime64."""
+        """Returns the times of these steps in the units of the file: int64 or datetime64."""
         times = self.times(start, stop) * self.step + self.offset
         return times.astype(f"datetime64[{self.unit}]") if self.unit else times
 
@@ -52,7 +51,7 @@ class Series(NamedTuple):
 
 
 def is_number(text: str) -> bool:
-    """Says whether a cell holds a number (not a finite one, necessarily)."""
+    """Returns whether a cell holds a number, finite or not."""
     try:
         float(text)
     except ValueError:
@@ -63,14 +62,14 @@ def is_number(text: str) -> bool:
 def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Reads the cells of a CSV file.
 
-    A first line without any number or date is a header; without one the columns are called by
-    their numbers, "0", "1" and so on.
+    A first line without any number or date is the header. Without a header the names of the
+    columns are their numbers: "0", "1" and so on.
 
     Returns:
         The names of the columns, and the rows with their line numbers.
 
     Raises:
-        UserError: no such file, not UTF-8, nothing in it, or lines of different lengths.
+        UserError: the file is missing, empty, not UTF-8, or its lines differ in length.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -79,37 +78,38 @@ def read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}", "check --input_file") from error
     except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is no CSV file in UTF-8: {error}", "convert it first") from error
+        raise UserError(f"{path} is not a CSV file in UTF-8: {error}",
+                        "convert it to UTF-8") from error
     if not rows:
-        raise UserError(f"{path} is empty", "give a CSV file with a row for each time")
+        raise UserError(f"{path} is empty", "give a CSV file with one row per time")
     first_line, names = rows[0]
     for line, row in rows:
         if len(row) != len(names):
             raise UserError(
-                f"{path}, line {line}: {len(row)} columns, line {first_line} has {len(names)}",
-                "give every line the same columns, separated by commas",
+                f"{path}, line {line}: {len(row)} columns, but line {first_line} has {len(names)}",
+                "give all lines the same number of columns, separated by commas",
             )
     if any(is_number(cell) or DATE.fullmatch(cell) for cell in names):
         return [str(number) for number in range(len(names))], rows
     if len(rows) == 1:
-        raise UserError(f"{path} is empty below its header", "give a row for each time")
+        raise UserError(f"{path} is empty below its header", "give one row per time")
     return names, rows[1:]
 
 
 def parse_times(path: Path, cells: Sequence[tuple[int, str]]) -> tuple[list[int], str]:
-    """Turns whole numbers or ISO dates into numbers that must rise.
+    """Parses times, which are whole numbers or ISO dates, in ascending order.
 
-    Dates that are all the first of a month count in months.
+    If all dates are the first of a month, the unit is months.
 
     Args:
-        path: the file, for messages.
+        path: the file, for error messages.
         cells: line numbers and cells.
 
     Returns:
-        The times, and the unit of dates, "" for plain numbers.
+        The times as integers, and the unit of dates, "" for numbers.
 
     Raises:
-        UserError: a cell is no time, or not later than the one before it; names the line.
+        UserError: a cell is not a time, or not later than the one before; names the line.
     """
     dates = DATE.fullmatch(cells[0][1])
     for line, cell in cells:
@@ -120,7 +120,7 @@ def parse_times(path: Path, cells: Sequence[tuple[int, str]]) -> tuple[list[int]
         if not good or bool(dates) != bool(DATE.fullmatch(cell)):
             kind = "a date such as 2024-01-31 or 2024-01-31 12:00" if dates else "a whole number"
             raise UserError(f"{path}, line {line}: time {cell!r} is not {kind}",
-                            "name the column of times with --time_column")
+                            "name the time column with --time_column")
     unit = ""
     times = [cell for _, cell in cells]
     if dates:
@@ -131,23 +131,23 @@ def parse_times(path: Path, cells: Sequence[tuple[int, str]]) -> tuple[list[int]
     times = [int(time) for time in times]
     for i in range(1, len(times)):
         if times[i] <= times[i - 1]:
-            what = "again" if times[i] == times[i - 1] else f"after {cells[i - 1][1]}"
-            raise UserError(f"{path}, line {cells[i][0]}: time {cells[i][1]} {what}",
-                            "sort the file by time and keep one line for each")
+            what = "a duplicate" if times[i] == times[i - 1] else f"before {cells[i - 1][1]}"
+            raise UserError(f"{path}, line {cells[i][0]}: time {cells[i][1]} is {what}",
+                            "sort the file by time, with one line per time")
     return times, unit
 
 
 def parse_value(path: Path, line: int, name: str, cell: str) -> float:
-    """Turns a cell into a number.
+    """Parses a value.
 
     Raises:
-        UserError: it is empty, a text, or not finite as a float32; names the line.
+        UserError: the cell is empty, not a number, or not finite as a float32; names the line.
     """
     value = float(cell) if is_number(cell) else np.nan
-    if not abs(value) <= MAX_VALUE:  # nor is NaN
+    if not abs(value) <= MAX_VALUE:  # also true for NaN
         what = f"is {cell!r}, not a number" if cell else "is missing"
         raise UserError(f"{path}, line {line}: the value of column {name} {what}",
-                        "leave out the whole line: gaps in time are allowed")
+                        "remove the whole line: rows may be missing")
     return value
 
 
@@ -158,10 +158,10 @@ def find_columns(
     value_columns: str | None,
     exogenous_columns: str | None,
 ) -> tuple[int, list[int], list[int]]:
-    """Returns the numbers of the time column, the value columns and the exogenous ones.
+    """Returns the numbers of the time column, the value columns and the exogenous columns.
 
     Raises:
-        UserError: there is no such column, none of values, or one that is named twice.
+        UserError: a column does not exist or is named twice, or there is no value column.
     """
     def find(name: str) -> int:
         if name not in columns:
@@ -179,12 +179,11 @@ def find_columns(
         chosen = [number for number in range(len(columns)) if number not in (time, *exogenous)]
     used = [time, *chosen, *exogenous]
     if not chosen or len(set(used)) < len(used):
+        names = [", ".join(columns[number] for number in numbers) or "none"
+                 for numbers in (chosen, exogenous)]
         raise UserError(
-            f"{path}: column {columns[time]} holds the times, values are to come from "
-            f"{', '.join(columns[number] for number in chosen) or 'no other'}, exogenous ones from "
-            f"{', '.join(columns[number] for number in exogenous) or 'none'}",
-            "name one column of times and others of values, each once",
-        )
+            f"{path}: time column {columns[time]}, value columns {names[0]}, exogenous columns "
+            f"{names[1]}", "use each column once, and at least one for values")
     return time, chosen, exogenous
 
 
@@ -194,21 +193,21 @@ def read_csv(
     value_columns: str | None = None,
     exogenous_columns: str | None = None,
 ) -> Series:
-    """Reads a series from a CSV file, with a header or without.
+    """Reads a series from a CSV file with or without a header.
 
     Args:
         path: the file.
-        time_column: name (or number, from 0, in a file without a header) of the column of times,
-            whole numbers or ISO dates; the first by default.
-        value_columns: names of the others to read, with commas between; all by default.
-        exogenous_columns: names of columns that are known beforehand, with commas between. With
-            them the last rows may lack the values: those are steps to come.
+        time_column: name of the time column (in a file without a header its number, from 0), which
+            holds whole numbers or ISO dates; the first by default.
+        value_columns: names of the value columns, separated by commas; all others by default.
+        exogenous_columns: names of columns that are known in advance, separated by commas. With
+            such columns the last rows may lack values: these are future steps.
 
     Raises:
-        UserError: anything in the file is not as it should be; names the line.
+        UserError: the file is malformed; names the line.
     """
     columns, rows = read_rows(path)
-    time_number, numbers, outside = find_columns(
+    time_number, value_numbers, exogenous_numbers = find_columns(
         path, columns, time_column, value_columns, exogenous_columns)
 
     def parse(rows: Sequence[tuple[int, list[str]]], numbers: Sequence[int]) -> np.ndarray:
@@ -216,10 +215,13 @@ def read_csv(
                  for line, row in rows]
         return np.array(cells, np.float32).reshape(len(rows), len(numbers))
 
+    # Rows at the end that hold exogenous values only are future steps.
     num_known = len(rows)
-    while outside and num_known > 1 and not any(rows[num_known - 1][1][n] for n in numbers):
+    while exogenous_numbers and num_known > 1 and not any(
+            rows[num_known - 1][1][number] for number in value_numbers):
         num_known -= 1
-    known, exogenous_known = parse(rows[:num_known], numbers), parse(rows, outside)
+    known, exogenous_known = parse(rows[:num_known], value_numbers), parse(rows, exogenous_numbers)
+    # The grid: its step is the greatest common divisor of all differences in time.
     times, unit = parse_times(path, [(line, row[time_number]) for line, row in rows])
     gaps = [later - earlier for earlier, later in itertools.pairwise(times)]
     step = int(np.gcd.reduce(np.array(gaps or [1], np.int64)))
@@ -227,11 +229,11 @@ def read_csv(
     if steps[-1] >= MAX_GRID * len(steps):
         raise UserError(
             f"{path}: {len(steps):,} times are spread over {steps[-1] + 1:,} steps of {step}",
-            "name the column of times with --time_column; nearly all steps would be gaps",
+            "name the time column with --time_column; here nearly all steps would be missing",
         )
-    values = np.full((steps[num_known - 1] + 1, len(numbers)), np.nan, np.float32)
+    values = np.full((steps[num_known - 1] + 1, len(value_numbers)), np.nan, np.float32)
     values[steps[:num_known]] = known
-    exogenous = np.full((steps[-1] + 1, len(outside)), np.nan, np.float32)
+    exogenous = np.full((steps[-1] + 1, len(exogenous_numbers)), np.nan, np.float32)
     exogenous[steps] = exogenous_known
-    names = [columns[number] for number in numbers]
+    names = [columns[number] for number in value_numbers]
     return Series(values, names, times[0] // step, exogenous, step, times[0] % step, unit)

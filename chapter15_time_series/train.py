@@ -1,14 +1,15 @@
-"""Trains a forecaster of time series (book, chapter 15; TensorFlow's former contrib.timeseries).
+"""Trains a model of a time series (book, chapter 15; formerly tf.contrib.timeseries).
 
     python train.py                                 # autoregressive, sine with a trend, offline
     python train.py --preset book_lstm
     python train.py --preset book_csv
-    python train.py --preset etth1                  # a published comparison, by DLinear
+    python train.py --preset etth1                  # DLinear on a published benchmark
     python train.py --input_file FILE.csv --periodicities 12
     python forecast.py --steps 250
 
-The series is cut in time order: first to train on, then to choose the checkpoint, then to test.
-To expect of the demo: one step ahead an error at most a tenth above that of the noise alone.
+The series is split in time order into a training, a validation and a test part; the validation part
+chooses the best checkpoint. The demo's error one step ahead is at most a tenth above that of the
+noise.
 """
 
 import argparse
@@ -25,34 +26,58 @@ from chapter15_time_series.inference import (
     draw_forecast,
     forecast_series,
     make_follow,
-    picture_steps,
+    plot_horizon,
 )
 from chapter15_time_series.model import LOSSES
 from common import cli, files, rundir
 from common.fit import Fit
 
-BOOK = {"validation_share": 0.0, "test_share": 0.0}  # the book trains on all it has
+BOOK = {"validation_share": 0.0, "test_share": 0.0}  # the book trains on the whole series
 BOOK_AR = BOOK | {"optimizer": "adagrad", "learning_rate": 0.1, "batch_size": 16}
 BOOK_LSTM = BOOK | {"model": "lstm", "loss": "squared", "batch_size": 4, "learning_rate": 0.001}
-# Zeng et al. (2023): 12, 4 and 4 months of 30 days; the rest of the file is not used.
-ETTH1 = {"dataset": "etth1", "model": "dlinear", "input_window_size": 336, "season": 24,
-         "output_window_size": 96, "part_steps": "8640,2880,2880", "loss": "squared",
-         "learning_rate": 0.0003}
+ETTH1 = {
+    "dataset": "etth1",
+    "model": "dlinear",
+    "input_window_size": 336,
+    "output_window_size": 96,
+    "season": 24,
+    # Zeng et al. (2023): 12, 4 and 4 months of 30 days; the rest of the file is not used.
+    "part_steps": "8640,2880,2880",
+    "loss": "squared",
+    "learning_rate": 0.0003,
+}
 PRESETS = {
     "demo": {"periodicities": "200", "l2": 0.06, "batch_size": 256, "max_steps": 5000},
     "book_array": BOOK_AR | {"periodicities": "200", "max_steps": 6000},
-    "book_csv": BOOK_AR | {"dataset": "period_trend", "periodicities": "100",
-                           "input_window_size": 10, "output_window_size": 6, "max_steps": 1000},
+    "book_csv": BOOK_AR | {
+        "dataset": "period_trend",
+        "periodicities": "100",
+        "input_window_size": 10,
+        "output_window_size": 6,
+        "max_steps": 1000,
+    },
     "book_lstm": BOOK_LSTM | {"dataset": "three_waves", "window_size": 100, "max_steps": 2000},
     "book_multivariate": BOOK_LSTM | {"dataset": "multivariate_periods", "window_size": 32,
                                       "max_steps": 200},
-    "airline": {"dataset": "airline", "periodicities": "12", "input_window_size": 24,
-                "output_window_size": 1, "loss": "squared", "l2": 0.001, "learning_rate": 0.005,
-                "validation_share": 0.2},
-    "temperatures": {"dataset": "temperatures", "periodicities": "365", "loss": "squared",
-                     "l2": 0.03, "batch_size": 128},
+    "airline": {
+        "dataset": "airline",
+        "periodicities": "12",
+        "input_window_size": 24,
+        "output_window_size": 1,
+        "loss": "squared",
+        "l2": 0.001,
+        "learning_rate": 0.005,
+        "validation_share": 0.2,
+    },
+    "temperatures": {
+        "dataset": "temperatures",
+        "periodicities": "365",
+        "loss": "squared",
+        "l2": 0.03,
+        "batch_size": 128,
+    },
     "etth1": ETTH1,
-    # One series fills no batch as seven do: at 32 its weights, and so its errors, are noisy.
+    # With one feature instead of seven a batch of 32 gives noisy gradients.
     "etth1_univariate": ETTH1 | {"value_columns": "OT", "batch_size": 256},
 }
 
@@ -61,7 +86,7 @@ IDLE_FLAGS = {"ar": ("num_units", "window_size"), "dlinear": ("num_units", "wind
 
 
 def whole_numbers(text: str) -> str:
-    """Checks whole numbers with commas between (an argparse `type`)."""
+    """Checks whole numbers separated by commas (an argparse `type`)."""
     if text == "none":
         return ""
     for number in text.split(","):
@@ -70,14 +95,14 @@ def whole_numbers(text: str) -> str:
 
 
 def three_numbers(text: str) -> str:
-    """Checks three whole numbers with commas between (an argparse `type`)."""
+    """Checks three whole numbers separated by commas (an argparse `type`)."""
     if text.count(",") != 2:
-        raise argparse.ArgumentTypeError(f"{text} are not three numbers with commas between")
+        raise argparse.ArgumentTypeError(f"{text} is not three numbers separated by commas")
     return whole_numbers(text)
 
 
 def build_parser() -> cli.Parser:
-    """Returns the parser; flags that the book's models have keep their names."""
+    """Returns the parser; flags keep the names of the parameters of the book's models."""
     parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
                                  neutral=["input_file"])
     data.add_flags(parser)
@@ -85,46 +110,51 @@ def build_parser() -> cli.Parser:
     group.add_argument("--model", choices=["ar", "lstm", "dlinear"], default="ar",
                        help="autoregressive, recurrent, or linear in trend and remainder")
     group.add_argument("--input_window_size", type=cli.positive_int, default=30,
-                       help="steps that ar and dlinear look back")
+                       help="input steps of ar and dlinear")
     group.add_argument("--output_window_size", type=cli.positive_int, default=10,
                        help="steps that ar and dlinear predict at once")
     group.add_argument("--periodicities", type=whole_numbers,
-                       help="periods in steps, with commas between, that ar has time features for; "
-                            "none: it has no such features")
-    group.add_argument("--num_units", type=cli.positive_int, default=128, help="of lstm")
+                       help="periods of the time features of ar, in steps, separated by commas; "
+                            "none: no time features")
+    group.add_argument("--num_units", type=cli.positive_int, default=128,
+                       help="hidden units of lstm")
     group = parser.add_argument_group("training")
     group.add_argument("--loss", choices=list(LOSSES), default="normal_likelihood",
-                       help="squared: standard deviations are measured on the validation part")
+                       help="normal_likelihood: predict variances too; squared: estimate them on "
+                            "the validation part")
     group.add_argument("--validation_share", type=cli.from_0_to_1, default=0.1,
-                       help="end of what is not for testing that chooses the checkpoint")
+                       help="share of the steps before the test part that is the validation part")
     group.add_argument("--test_share", type=cli.from_0_to_1, default=0.2,
-                       help="end of the series that is kept for eval.py")
+                       help="share of the series that is the test part")
     group.add_argument("--part_steps", type=three_numbers, help="steps of the training, validation "
-                       "and test parts, with commas between, in place of the shares")
-    group.add_argument("--season", type=cli.positive_int, help="steps that eval.py forecasts from "
-                       "each step of the test part (default: the first of --periodicities)")
-    group.add_argument("--max_steps", type=cli.positive_int, default=2000, help="updates in all")
-    group.add_argument("--batch_size", type=cli.positive_int, default=32, help="windows an update")
+                       "and test parts, separated by commas, instead of the shares")
+    group.add_argument("--season", type=cli.positive_int, help="steps per season, the horizon of "
+                       "the forecasts in eval.py (default: the first of --periodicities)")
+    group.add_argument("--max_steps", type=cli.positive_int, default=2000,
+                       help="number of optimizer updates")
+    group.add_argument("--batch_size", type=cli.positive_int, default=32, help="windows per batch")
     group.add_argument("--window_size", type=cli.positive_int, default=100,
-                       help="steps of lstm's windows; others have input and output together")
+                       help="steps per window of lstm; for ar and dlinear, input and output steps")
     group.add_argument("--optimizer", choices=["adagrad", "adam"], default="adam", help="optimizer")
-    group.add_argument("--learning_rate", type=cli.positive_float, default=0.001, help="step size")
+    group.add_argument("--learning_rate", type=cli.positive_float, default=0.001,
+                       help="learning rate")
     group.add_argument("--l2", type=cli.number(float, 0, 1e6, "a number of at least 0"),
-                       default=0.0, help="what the squared weights of ar and dlinear cost")
-    group.add_argument("--log_every", type=cli.positive_int, default=100, help="steps a log line")
+                       default=0.0, help="L2 regularization strength of ar and dlinear")
+    group.add_argument("--log_every", type=cli.positive_int, default=100,
+                       help="steps per log line")
     group.add_argument("--eval_every", type=cli.positive_int, default=200,
-                       help="steps between two scorings of the validation part")
+                       help="steps between two validations")
     group.add_argument("--save_every", type=cli.positive_int, default=1000,
                        help="steps between two checkpoints")
     return parser
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """Raises UserError where a flag has no effect beside others."""
+    """Raises UserError if a typed flag has no effect with the others."""
     rows = (
         (True, f"--model {args.model}", IDLE_FLAGS[args.model]),
         (args.model != "ar" and args.season, f"--model {args.model} --season {args.season}",
-         ("periodicities",)),  # of other models it is the season alone
+         ("periodicities",)),  # without --season, they are the default season of other models
         (args.part_steps, f"--part_steps {args.part_steps}", ("validation_share", "test_share")),
         (args.input_file, f"--input_file {args.input_file}", ("data_dir",)),
     )
@@ -140,23 +170,28 @@ def make_validate(
     loss: Callable[..., tf.Tensor],
     training: Fit,
 ) -> Callable[[int], dict[str, float]]:
-    """Returns a function that scores the validation part and keeps the best weights.
+    """Returns a function that scores the validation part and saves the best checkpoint.
 
-    Without such a part it scores what is trained on, and keeps nothing.
+    Without a validation part it scores the training part, and saves no best checkpoint.
     """
+    # A closure, so that the graph of the predictions is traced once, not at every validation.
     follow, scale = make_follow(model), np.asarray(model.scale)
     chooses = parts.validation < parts.test
     part = slice(parts.validation if chooses else model.num_inputs, parts.test)
     targets = np.asarray(model.normalise(series.values[: parts.test]))
 
     def validate(step: int) -> dict[str, float]:
+        # Teacher forcing: whole output windows, predicted from true values.
         predictions = follow(series, parts.test, model.num_outputs)
         errors = targets - predictions[:, : model.num_features]
+        # With the squared loss, the variances are those of the residuals.
         if not model.predicts_variance:
             model.set_residuals(errors[part])
+        # Loss in normalised units, RMSE in the units of the series.
         scores = {"loss": float(loss(targets[part], predictions[part])),
                   "rmse": float(np.sqrt(np.nanmean((errors[part] * scale) ** 2)))}
         training.monitor.scalars(step, scores, "val")
+        # Model selection: the lowest validation loss.
         if chooses:
             training.state.save_if_best(scores["loss"])
         return scores
@@ -165,51 +200,59 @@ def make_validate(
 
 
 def introduce(args: argparse.Namespace, series: data.Series, parts: data.Parts) -> None:
-    """Says what is trained on, and in the demo how to go on to the book's run."""
-    outside = f"; knowing {args.exogenous_columns}" if args.exogenous_columns else ""
+    """Prints the training data, and for the demo the command of the book's run."""
+    extra = f"; exogenous {args.exogenous_columns}" if args.exogenous_columns else ""
     if args.model == "ar" and args.periodicities:
-        outside += f"; with periods of {args.periodicities} steps"
+        extra += f"; with periods of {args.periodicities} steps"
     print(f"training {args.model} on {parts.validation:,} of {len(series.values):,} steps of "
-          f"{data.source(args)}: {', '.join(series.names)}{outside}")
+          f"{data.source(args)}: {', '.join(series.names)}{extra}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book_array")
         for name in data.SOURCES:
             if (folder := files.default_dir(name)).is_dir():
-                print(f"{name} is already in {folder}: --dataset {name}")
+                print(f"{name} is already in {folder}: python train.py --dataset {name}")
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
-    """Trains, or goes on training, until `--max_steps`; returns the validation scores."""
+    """Trains a run, new or resumed, up to `--max_steps`; returns its validation scores."""
+    # Flags without effect and series that are too short are refused before a run folder is made.
     if args.input_file and args.dataset == PRESETS[args.preset].get("dataset"):
-        args.dataset = None  # the file takes the place of the preset's series
+        args.dataset = None  # the file replaces the series of the preset
     check_flags(args)
     series = data.load_series(args)
     parts = data.split(series, args)
     model = build_forecaster(args, series)
-    known, outside = series.values[: parts.validation], series.exogenous[: parts.validation]
+    values, exogenous = series.values[: parts.validation], series.exogenous[: parts.validation]
     window_size = args.window_size if args.model == "lstm" else model.window_size
-    data.window_starts(known, window_size)  # a series that is too short leaves no folder behind
+    data.window_starts(values, window_size)
     introduce(args, series, parts)
-    model.set_scale(known, outside)
+
+    # Normalisation by the mean and standard deviation of the training part.
+    model.set_scale(values, exogenous)
+    # Loss and optimizer; `Forecaster.call` predicts a batch of windows.
     optimizers = {"adagrad": keras.optimizers.Adagrad, "adam": keras.optimizers.Adam}
     model.compile(optimizers[args.optimizer](args.learning_rate), LOSSES[args.loss],
                   jit_compile=False)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     with rundir.open_run(args, dataset_sha256=series.digest(), parameters=parameters) as run:
+        # Restores the latest checkpoint of a resumed run; the stream starts at its step.
         training = Fit(model, run, args)
         start, scores = int(training.state.step), {}
         validate = make_validate(model, series, parts, LOSSES[args.loss], training)
 
-        columns = (series.times(0, len(known)), model.normalise_exogenous(outside[None])[0],
-                   model.normalise(known))
+        # Batches of random windows; the targets are the steps after a window's first num_inputs.
+        columns = (series.times(0, len(values)), model.normalise_exogenous(exogenous[None])[0],
+                   model.normalise(values))
         windows = data.training_batches(*map(np.asarray, columns), window_size, args.batch_size,
                                         args.seed, start)
         batches = windows.map(lambda *window: (window, window[-1][:, model.num_inputs:]))
+        # model.fit up to --max_steps, with a validation every --eval_every steps.
         training.run(batches, lambda step: scores.update(validate(step)))
-        picture = run / "samples" / "forecast.png"
-        rolled_out = forecast_series(model, series, parts.test, picture_steps(parts, args))
-        draw_forecast(picture, series, parts.test, rolled_out, parts.test)
-    print(f"error after {args.max_steps} steps {scores['rmse']:.4g}; what it forecasts: {picture}")
+        # Roll-out from the end of the validation part, feeding predictions back.
+        plot = run / "samples" / "forecast.png"
+        rolled_out = forecast_series(model, series, parts.test, plot_horizon(parts, args))
+        draw_forecast(plot, series, parts.test, rolled_out, parts.test)
+    print(f"rmse {scores['rmse']:.4g} after {args.max_steps} steps; forecast: {plot}")
     return {"step": int(training.state.step), **scores}
 
 

@@ -1,1 +1,1 @@
-"""Chapter 18: Q-learning finds the way through a maze."""
+"""Chapter 18: tabular Q-learning on a maze."""

@@ -1,4 +1,4 @@
-"""Pictures of what was learnt: the best action in every cell, its value, the learning curve."""
+"""Figures: the best action in every cell and its value, and the learning curve."""
 
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,11 @@ MEAN_OVER = 10  # episodes
 
 
 def best_actions(maze: Maze, values: np.ndarray) -> dict[int, int]:
-    """Returns the best action in every cell that is open and of which something is known.
+    """Returns the best action of every free cell whose action values are not all equal.
 
     Args:
         maze: the maze.
-        values: of shape (states, actions).
+        values: action values of shape (states, actions).
     """
     text = "".join(maze.lines)
     return {cell: int(row.argmax()) for cell, row in enumerate(values)
@@ -27,7 +27,7 @@ def best_actions(maze: Maze, values: np.ndarray) -> dict[int, int]:
 
 
 def show_policy(maze: Maze, values: np.ndarray) -> str:
-    """Returns the map as text, with an arrow wherever the agent knows the way."""
+    """Returns the map as text, with an arrow for the best action in each cell."""
     marks = list("".join(maze.lines).replace(START, FREE).replace(TRAP, FREE))
     for cell, action in best_actions(maze, values).items():
         marks[cell] = ARROWS[action]
@@ -35,7 +35,7 @@ def show_policy(maze: Maze, values: np.ndarray) -> str:
 
 
 def draw_policy(axes: Any, maze: Maze, values: np.ndarray, scale: tuple[float, float]) -> None:
-    """Draws the best actions as arrows on their values, whose colours span a scale."""
+    """Draws the best actions as arrows, over their values as colors between two limits."""
     rows = np.array([list(line) for line in maze.lines])  # (rows, columns)
     heat = values.max(axis=1).reshape(rows.shape)
     heat = np.ma.masked_where((rows == WALL) | (rows == TREASURE), heat)
@@ -43,12 +43,12 @@ def draw_policy(axes: Any, maze: Maze, values: np.ndarray, scale: tuple[float, f
     axes.imshow(heat, cmap="YlGn", vmin=scale[0], vmax=scale[1])
     for (row, column), value in np.ma.ndenumerate(heat):
         axes.text(column, row - 0.34, str(round(value)), ha="center", va="center", fontsize=6)
-    for mark, colour, name in ((START, "tab:blue", "start"), (TRAP, "tab:red", "trap"),
+    for mark, color, name in ((START, "tab:blue", "start"), (TRAP, "tab:red", "trap"),
                                (TREASURE, "goldenrod", "treasure")):
         for row, column in np.argwhere(rows == mark):
             axes.add_patch(plt.Rectangle((column - 0.46, row - 0.46), 0.92, 0.92, fill=False,
-                                         edgecolor=colour, linewidth=2.5))
-            axes.text(column, row + 0.34, name, color=colour, ha="center", va="center", fontsize=6)
+                                         edgecolor=color, linewidth=2.5))
+            axes.text(column, row + 0.34, name, color=color, ha="center", va="center", fontsize=6)
     for cell, action in best_actions(maze, values).items():
         (row, column), (down, right) = divmod(cell, maze.columns), MOVES[action]
         axes.annotate("", (column + 0.3 * right, row + 0.3 * down),
@@ -57,7 +57,7 @@ def draw_policy(axes: Any, maze: Maze, values: np.ndarray, scale: tuple[float, f
 
 
 def draw_policies(maze: Maze, policies: dict[str, np.ndarray], png: Path) -> None:
-    """Draws one or several policies side by side, see `draw_policy`; the keys are their titles."""
+    """Draws policies side by side, see `draw_policy`; the keys are their titles."""
     figure, grid = plt.subplots(1, len(policies), figsize=(6 * len(policies), 3), squeeze=False,
                                 layout="constrained")
     best = np.stack([values.max(axis=1) for values in policies.values()])
@@ -68,15 +68,17 @@ def draw_policies(maze: Maze, policies: dict[str, np.ndarray], png: Path) -> Non
 
 
 def draw_learning_curve(run_dir: Path, png: Path) -> None:
-    """Draws the steps of every episode, with and without the treasure, and their running mean."""
+    """Draws the steps of every episode, by success, and their moving average."""
     episodes, steps = read_curve(run_dir, "train", "episode_steps")
     found = read_curve(run_dir, "train", "success")[1] == 1
     figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
-    axes.plot(episodes[found], steps[found], "o", color="goldenrod", markersize=3, label="treasure")
-    axes.plot(episodes[~found], steps[~found], "x", color="tab:red", markersize=4, label="none")
+    axes.plot(episodes[found], steps[found], "o", color="goldenrod", markersize=3,
+              label="treasure found")
+    axes.plot(episodes[~found], steps[~found], "x", color="tab:red", markersize=4,
+              label="not found")
     if len(steps) >= MEAN_OVER:
         means = np.convolve(steps, np.ones(MEAN_OVER) / MEAN_OVER, mode="valid")
-        axes.plot(episodes[MEAN_OVER - 1 :], means, label=f"mean of {MEAN_OVER}")
+        axes.plot(episodes[MEAN_OVER - 1 :], means, label=f"moving average of {MEAN_OVER}")
     axes.set(xlabel="episode", ylabel="steps", ylim=(0, None))
     axes.legend()
     figures.save_figure(png, figure)

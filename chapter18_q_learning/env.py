@@ -1,11 +1,11 @@
-"""The maze as a Gymnasium environment: its maps, its rules, its pictures.
+"""The maze as a Gymnasium environment: maps, rules and rendering.
 
-    python env.py                     # the book's plain map, and a walk at random
+    python env.py                     # the book's plain map, and one episode of random actions
     python env.py --map traps
     python env.py --map FILE
 
-A map is a text of lines of one length: `.` wall, a space a free cell, `A` where the agent starts,
-`o` treasure, `x` trap. `chapter18_q_learning/maps/` holds the book's two.
+A map is a text file whose lines have the same length: `.` is a wall, a space a free cell, `A` the
+start, `o` a treasure, `x` a trap. `chapter18_q_learning/maps/` holds the book's two maps.
 """
 
 import argparse
@@ -26,34 +26,35 @@ MAPS = {path.stem: path for path in sorted((Path(__file__).parent / "maps").glob
 WALL, FREE, START, TREASURE, TRAP = ". Aox"
 ACTIONS = ("up", "down", "left", "right")  # numbered from 0, as in the book
 MOVES = ((-1, 0), (1, 0), (0, -1), (0, 1))  # rows and columns, by action
-COLOURS = {WALL: (70, 70, 70), FREE: (245, 245, 240), START: (40, 110, 190),
-           TREASURE: (235, 180, 30), TRAP: (200, 60, 50)}
+COLORS = {WALL: (70, 70, 70), FREE: (245, 245, 240), START: (40, 110, 190),
+          TREASURE: (235, 180, 30), TRAP: (200, 60, 50)}
 CELL_PIXELS = 24
 
-Situation = tuple[int, frozenset[int]]  # the agent's cell, and the traps that are left
+# The full state: the agent's cell and the remaining traps. The agent observes the cell only.
+FullState = tuple[int, frozenset[int]]
 
 gym.register("Maze-v0", entry_point=f"{__name__}:Maze", order_enforce=False,
-             disable_env_checker=True)  # the tests check it; steps are three times as fast
+             disable_env_checker=True)  # the tests run it; without it steps are much faster
 
 
 def read_map(name: str) -> tuple[str, ...]:
     """Reads a map.
 
     Args:
-        name: one of `MAPS`, or a text file.
+        name: one of `MAPS`, or the path of a text file.
 
     Returns:
-        Its lines, of one length.
+        Its lines, all of the same length.
 
     Raises:
-        UserError: there is no such map, or it is no maze; tells where and why.
+        UserError: the file cannot be read, or is not a valid map.
     """
     path = MAPS.get(name, Path(name))
-    hint = f"give one of {', '.join(MAPS)}, or a text file such as {MAPS['plain']}"
+    hint = f"use one of {', '.join(MAPS)}, or a text file such as {MAPS['plain']}"
     try:
         lines = tuple(path.read_text(encoding="utf-8-sig").strip("\n").splitlines())
     except OSError as error:
-        raise UserError(f"there is no map {path}: {error.strerror}", hint) from error
+        raise UserError(f"cannot read the map {path}: {error.strerror}", hint) from error
     except UnicodeDecodeError as error:
         raise UserError(f"the map {path} is not UTF-8 text", hint) from error
     if not lines:
@@ -61,25 +62,26 @@ def read_map(name: str) -> tuple[str, ...]:
     for number, line in enumerate(lines, 1):
         if len(line) != len(lines[0]):
             raise UserError(f"line {number} of the map {path} has {len(line)} cells, "
-                            f"line 1 has {len(lines[0])}", "make all lines equally long")
-        if odd := line.strip("".join(COLOURS)):
-            raise UserError(f"line {number} of the map {path} holds {odd[0]!r}",
-                            "use . for walls, spaces, A, o and x")
+                            f"line 1 has {len(lines[0])}", "make all lines the same length")
+        if odd := line.strip("".join(COLORS)):
+            raise UserError(f"line {number} of the map {path} contains {odd[0]!r}",
+                            "use only . for a wall, space, A, o and x")
     text = "".join(lines)
     if text.count(START) != 1:
-        raise UserError(f"the map {path} has {text.count(START)} starts", "give it one A")
+        raise UserError(f"the map {path} has {text.count(START)} starts",
+                        "mark exactly one cell with A")
     if TREASURE not in text:
-        raise UserError(f"the map {path} has no treasure", "give it an o")
+        raise UserError(f"the map {path} has no treasure", "mark a cell with o")
     return lines
 
 
 class Maze(gym.Env[int, int]):
-    """A treasure hunt (book, section 18.2).
+    """A grid world with a treasure and traps (book, section 18.2.1).
 
-    An observation is the agent's cell, row · columns + column; actions are `ACTIONS`. Into a wall,
-    or over the edge of the map, the agent does not move. The treasure ends an episode; its length
-    is limited by `gym.make(max_episode_steps=)`. With traps that vanish the cell alone is no
-    Markov state: whether a trap is still there, the agent cannot see.
+    An observation is the agent's cell, row · columns + column; actions are `ACTIONS`. An action
+    into a wall or over the edge of the map leaves the agent where it is. A treasure terminates the
+    episode; `gym.make(max_episode_steps=)` truncates it. With vanishing traps the observation is
+    not a Markov state: the agent cannot see whether a trap is still there.
     """
 
     metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "rgb_array"], "render_fps": 10}
@@ -96,15 +98,15 @@ class Maze(gym.Env[int, int]):
         """Reads a map.
 
         Args:
-            layout: its name or file, see `read_map`.
-            treasure_reward: for reaching a treasure.
-            trap_reward: for stepping on a trap.
-            step_reward: what every step gives besides.
-            vanishing_traps: a trap is gone once it was stepped on, until the next episode.
-            render_mode: "ansi", a text, or "rgb_array", a picture.
+            layout: name or file of the map, see `read_map`.
+            treasure_reward: reward for reaching a treasure.
+            trap_reward: reward for stepping on a trap.
+            step_reward: added to the reward of every step.
+            vanishing_traps: remove a trap once it was stepped on, until the next episode.
+            render_mode: "ansi" for text, "rgb_array" for an image.
 
         Raises:
-            UserError: the map is no maze, or its treasure lies behind walls.
+            UserError: the map is not valid, or no treasure can be reached from the start.
         """
         self.lines = read_map(layout)
         self.columns, text = len(self.lines[0]), "".join(self.lines)
@@ -116,12 +118,12 @@ class Maze(gym.Env[int, int]):
         self.neighbours = [[self._neighbour(cell, move) for move in MOVES]
                            for cell in range(len(text))]
         if not self.treasures & self._reachable():
-            raise UserError(f"no way leads to the treasure of the map {layout}", "open a wall")
+            raise UserError(f"the treasure of the map {layout} cannot be reached", "open a wall")
         self.observation_space = gym.spaces.Discrete(len(text))
         self.action_space = gym.spaces.Discrete(len(ACTIONS))
 
     def _neighbour(self, cell: int, move: tuple[int, int]) -> int:
-        """Returns the cell that a move leads to."""
+        """Returns the cell after a move."""
         row, column = cell // self.columns + move[0], cell % self.columns + move[1]
         inside = 0 <= row < len(self.lines) and 0 <= column < self.columns
         return row * self.columns + column if inside and self.lines[row][column] != WALL else cell
@@ -141,13 +143,13 @@ class Maze(gym.Env[int, int]):
 
     @property
     def found(self) -> bool:
-        """Says whether the agent is at a treasure."""
-        return self.situation[0] in self.treasures
+        """Returns whether the agent is on a treasure."""
+        return self.full_state[0] in self.treasures
 
-    def outcome(self, situation: Situation, action: int) -> tuple[Situation, float, bool]:
-        """Returns what an action leads to: the next situation, its reward, and whether it ends."""
+    def transition(self, full_state: FullState, action: int) -> tuple[FullState, float, bool]:
+        """Returns the next full state, the reward, and whether the next state is terminal."""
         step_reward, treasure_reward, trap_reward = self.rewards
-        cell, traps = situation
+        cell, traps = full_state
         cell = self.neighbours[cell][action]
         if cell in self.treasures:
             return (cell, traps), step_reward + treasure_reward, True
@@ -159,74 +161,80 @@ class Maze(gym.Env[int, int]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[int, dict[str, Any]]:
-        """Puts the agent to the start and all traps back; a maze draws no random numbers."""
+        """Moves the agent to the start and restores all traps; draws no random numbers."""
         super().reset(seed=seed)
-        self.situation, self.num_steps, self.total_reward = self.start, 0, 0.0
+        self.full_state, self.num_steps, self.total_reward = self.start, 0, 0.0
         return self.start[0], {}
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        """Moves; returns the new cell, the reward, terminated, truncated (False) and {}."""
-        self.situation, reward, terminated = self.outcome(self.situation, action)
+        """Returns the new cell, the reward, `terminated`, `truncated` (always False) and {}."""
+        self.full_state, reward, terminated = self.transition(self.full_state, action)
         self.num_steps += 1
         self.total_reward += reward
-        return self.situation[0], reward, terminated, False, {}
+        return self.full_state[0], reward, terminated, False, {}
 
     def render(self) -> str | np.ndarray | None:
-        """Returns the map as it is now.
+        """Renders the current full state.
 
         Returns:
-            A text of one line a row, or uint8 of shape (24 · rows, 24 · columns, 3) in [0, 255].
+            Text with one line per row, or an image: uint8 of shape (24 · rows, 24 · columns, 3) in
+            [0, 255].
         """
         if self.render_mode is None:
             return None
         marks = [FREE if mark in (START, TRAP) else mark for mark in "".join(self.lines)]
-        cell, traps = self.situation
+        cell, traps = self.full_state
         for trap in traps:
             marks[trap] = TRAP
         marks[cell] = START
         rows = np.reshape(marks, (-1, self.columns))
         if self.render_mode == "ansi":
             return "\n".join("".join(row) for row in rows)
-        colours = np.array([[COLOURS[mark] for mark in row] for row in rows], np.uint8)
-        return colours.repeat(CELL_PIXELS, axis=0).repeat(CELL_PIXELS, axis=1)
+        colors = np.array([[COLORS[mark] for mark in row] for row in rows], np.uint8)
+        return colors.repeat(CELL_PIXELS, axis=0).repeat(CELL_PIXELS, axis=1)
 
 
 class Animation(gym.Wrapper):
-    """Shows every step in place, at the top of the terminal; the bar stays below the map."""
+    """Shows every step in place at the top of the terminal, above the progress bar."""
 
     def __init__(self, env: gym.Env[int, int], steps_per_second: float, num_episodes: int = 0):
-        """Waits for the first picture to clear the terminal; `num_episodes` were played before.
+        """Wraps a maze made with the render mode "ansi".
+
+        Args:
+            env: the maze.
+            steps_per_second: speed of the animation.
+            num_episodes: number of episodes that a resumed run has already played.
 
         Raises:
-            UserError: stderr is no terminal.
+            UserError: stderr is not a terminal.
         """
         super().__init__(env)
         if not sys.stderr.isatty():
-            raise UserError("--render needs a terminal, and stderr is none", "leave --render away")
+            raise UserError("--render needs a terminal, but stderr is not one", "omit --render")
         self._seconds, self._episode = 1 / steps_per_second, num_episodes
-        self._place = "\033[2J\033[H"  # the first time also away with what was printed before
+        self._place = "\033[2J\033[H"  # the first frame also clears the terminal
 
     def _show(self) -> None:
-        """Draws one picture and waits."""
+        """Draws one frame and waits."""
         maze = self.unwrapped
         head = f"episode {self._episode}: step {maze.num_steps}, reward {maze.total_reward:g}"
         lines = [head, *self.render().splitlines()]
-        picture = "".join(f"{line}\033[K\n" for line in lines)
-        # Keeps the line of the bar and clears what an earlier one has left below.
-        sys.stderr.write(f"{self._place}{picture}\033[K\n\n\033[J\033[A")
+        frame = "".join(f"{line}\033[K\n" for line in lines)
+        # Leave a line for the progress bar, and clear what an earlier frame left below it.
+        sys.stderr.write(f"{self._place}{frame}\033[K\n\n\033[J\033[A")
         sys.stderr.flush()
         self._place = "\033[H"
         time.sleep(self._seconds)
 
     def reset(self, **options: Any) -> tuple[int, dict[str, Any]]:
-        """Begins an episode."""
+        """Starts an episode and shows its first state."""
         result = super().reset(**options)
         self._episode += 1
         self._show()
         return result
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        """Moves."""
+        """Takes a step and shows the new state."""
         result = super().step(action)
         self._show()
         return result
@@ -236,26 +244,29 @@ finite = cli.number(float, -sys.float_info.max, sys.float_info.max, "a number")
 
 
 def map_name(text: str) -> str:
-    """Keeps the name of a map, makes the path of a file absolute (an argparse `type`)."""
+    """Returns the name of a map, or the absolute path of a file (argparse `type`)."""
     return text if text in MAPS else cli.path(text)
 
 
 def add_flags(parser: argparse.ArgumentParser, max_episode_steps: int = 30) -> None:
-    """Adds the flags that make the environment."""
+    """Adds the flags of the environment."""
     group = parser.add_argument_group("maze")
     group.add_argument("--map", type=map_name, default="plain",
                        help=f"{', '.join(MAPS)}, or a text file")
-    group.add_argument("--treasure_reward", type=finite, default=100.0, help="of the treasure")
-    group.add_argument("--trap_reward", type=finite, default=-5.0, help="of a trap")
-    group.add_argument("--step_reward", type=finite, default=0.0, help="of every step besides")
+    group.add_argument("--treasure_reward", type=finite, default=100.0,
+                       help="reward for reaching the treasure")
+    group.add_argument("--trap_reward", type=finite, default=-5.0,
+                       help="reward for stepping on a trap")
+    group.add_argument("--step_reward", type=finite, default=0.0,
+                       help="reward added to every step")
     group.add_argument("--vanishing_traps", action=argparse.BooleanOptionalAction, default=True,
-                       help="a trap is gone once it was stepped on, until the next episode")
+                       help="remove a trap once it was stepped on, until the next episode")
     group.add_argument("--max_episode_steps", type=cli.positive_int, default=max_episode_steps,
-                       help="steps after which an episode is broken off")
+                       help="steps after which an episode is truncated")
 
 
 def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.Env[int, int]:
-    """Makes the environment that flags describe."""
+    """Returns the environment that the flags describe."""
     return gym.make(
         "Maze-v0", layout=args.map, treasure_reward=args.treasure_reward,
         trap_reward=args.trap_reward, step_reward=args.step_reward,
@@ -265,7 +276,7 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
 
 
 def show(args: argparse.Namespace) -> None:
-    """Prints a map and what comes of an episode at random."""
+    """Prints a map, and the return of one episode of random actions."""
     env = make_env(args, "ansi")
     env.reset()
     print(env.render())
@@ -274,14 +285,14 @@ def show(args: argparse.Namespace) -> None:
         _, _, terminated, truncated, _ = env.step(int(rng.integers(len(ACTIONS))))
         ended = terminated or truncated
     maze = env.unwrapped
-    print(f"at random: {maze.num_steps} steps, reward {maze.total_reward:g}")
+    print(f"random actions: {maze.num_steps} steps, return {maze.total_reward:g}")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
-    parser.add_argument("--seed", type=cli.seed, default=0, help="of the walk at random")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the random actions")
     return parser
 
 

@@ -1,6 +1,6 @@
-"""A run of episodes around an algorithm: its flags, what it saves, logs and draws.
+"""Training runs of chapters 18 and 19: flags, checkpoints, logs and figures.
 
-Chapters 18 and 19 differ in how an agent learns from a step, and in nothing else.
+The two chapters differ in the update rule only.
 """
 
 import argparse
@@ -25,40 +25,41 @@ def build_parser(
     file: str, doc: str, presets: dict[str, dict[str, Any]], algorithms: Sequence[str],
     max_episode_steps: int,
 ) -> cli.Parser:
-    """Returns the parser of a train.py; defaults are the constants of the book's scripts."""
+    """Returns the parser of a train.py; the defaults are the constants of the book's scripts."""
     parser = cli.training_parser(file, doc, presets, free=["render", "speed"])
     mazes.add_flags(parser, max_episode_steps)
     group = parser.add_argument_group("agent")
     group.add_argument("--algorithm", choices=algorithms, default=algorithms[0],
-                       help="how it learns from a step")
+                       help="update rule")
     group.add_argument("--epsilon", type=cli.from_0_to_1, default=0.1,
-                       help="chance of an action at random")
+                       help="ε, probability of a random action")
     group.add_argument("--alpha", "--learning_rate", type=cli.above_0_to_1, default=0.1,
-                       help="how far a value moves to its target, 1: all the way")
+                       help="α, learning rate: step size toward the TD target")
     group.add_argument("--gamma", type=cli.between_0_and_1, default=0.9,
-                       help="what a reward is worth one step later")
+                       help="γ, discount factor")
     group.add_argument("--initial_value", type=mazes.finite, default=0.0,
-                       help="of the whole table; above all that can be won, it makes curious")
+                       help="initial Q value of all states and actions; above the highest "
+                            "possible return it makes the agent explore")
     group.add_argument("--tie_breaking", choices=["first", "random"], default="first",
-                       help="which one of several best actions to take")
+                       help="which of several equally good actions to take")
     group = parser.add_argument_group("training")
     group.add_argument("--max_steps", "--episodes", type=cli.positive_int, default=200,
-                       help="episodes in all: the step of the run is an episode")
+                       help="total number of episodes; a training step is an episode")
     group.add_argument("--render", action=argparse.BooleanOptionalAction, default=False,
                        help="show every step in the terminal")
-    group.add_argument("--speed", default=10.0, help="of --render, steps a second",
+    group.add_argument("--speed", default=10.0, help="steps per second shown by --render",
                        type=cli.number(float, 0.01, 1e6, "between 0.01 and 1000000"))
     group.add_argument("--log_every", type=cli.positive_int, default=1,
-                       help="episodes a log line")
+                       help="episodes between log lines")
     group.add_argument("--eval_every", type=cli.positive_int, default=20,
-                       help="episodes between two greedy ones")
+                       help="episodes between evaluations of the greedy policy")
     group.add_argument("--save_every", type=cli.positive_int, default=100,
-                       help="episodes between two checkpoints")
+                       help="episodes between checkpoints")
     return parser
 
 
 def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
-    """Returns the flags that have no effect, by what they have none beside."""
+    """Returns flags without effect, by the setting that makes them so."""
     idle: dict[str, tuple[str, ...]] = {}
     if not args.render:
         idle["--no-render"] = ("speed",)
@@ -69,34 +70,37 @@ def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
 
 
 def state_of(rng: np.random.RandomState) -> np.ndarray:
-    """Returns what a checkpoint must hold of a generator, int64 of shape (625,)."""
+    """Returns the state of a random number generator, int64 of shape (625,)."""
     _, key, position, *_ = rng.get_state()
     return np.append(key, position).astype(np.int64)
 
 
 def generator_with(state: np.ndarray) -> np.random.RandomState:
-    """Returns a generator that goes on where `state_of` was called."""
+    """Returns a random number generator in a state that `state_of` returned."""
     rng = np.random.RandomState()
     rng.set_state(("MT19937", state[:-1].astype(np.uint32), int(state[-1])))
     return rng
 
 
 def introduce(args: argparse.Namespace, maze: mazes.Maze) -> None:
-    """Says what is learnt, and in the demo how to go on to the book's run."""
+    """Prints the algorithm and the map, and in the demo the command of the book's run."""
     print(f"{args.algorithm} on the map {Path(args.map).stem}, at most "
-          f"{args.max_episode_steps} steps an episode:")
+          f"{args.max_episode_steps} steps per episode:")
     print(*maze.lines, sep="\n")
     if args.preset == "demo":
         preset = "book_traps" if args.map == "traps" else "book"
         print(f"the book's run: python train.py --preset {preset} --render")
 
 
-def run(args: argparse.Namespace, play: Callable[..., None]) -> dict[str, float]:
-    """Plays until `--max_steps` episodes, or goes on with a run; returns the greedy scores.
+def run(args: argparse.Namespace, learn: Callable[..., None]) -> dict[str, float]:
+    """Trains a run, new or resumed, up to `--max_steps` episodes.
 
     Args:
-        args: what `cli.resolve` returned.
-        play: plays one episode and learns: `play(env, tables, rng, args)`.
+        args: the result of `cli.resolve`.
+        learn: plays one episode and updates the tables: `learn(env, tables, rng, args)`.
+
+    Returns:
+        The scores of the last greedy episode, see `play_greedily`, and the number of episodes.
     """
     env, greedy_env = mazes.make_env(args, "ansi"), mazes.make_env(args)
     maze = greedy_env.unwrapped
@@ -105,7 +109,7 @@ def run(args: argparse.Namespace, play: Callable[..., None]) -> dict[str, float]
     introduce(args, maze)
     table = QTable(env.observation_space.n, env.action_space.n, num_tables(args.algorithm),
                    args.initial_value)
-    # The generator of the book's scripts: with the same seed the same episodes.
+    # NumPy's legacy generator, as in the book's scripts: the same seed gives the same episodes.
     saved_rng = tf.Variable(state_of(np.random.RandomState(args.seed)))
     parameters = int(tf.size(table.tables))
     with rundir.open_run(args, dataset_sha256=maze.digest(), parameters=parameters) as folder:
@@ -116,9 +120,11 @@ def run(args: argparse.Namespace, play: Callable[..., None]) -> dict[str, float]
         # steps() shows the bar, saves every save_every episodes, and leaves on Ctrl-C once it has.
         numbers = state.steps(itertools.repeat(None), args.max_steps, args.save_every, monitor)
         for episode, _ in numbers:
-            play(env, tables, rng, args)
+            learn(env, tables, rng, args)
+            # Copy the tables and the generator's state to variables, for the checkpoint.
             table.tables.assign(tables)
             saved_rng.assign(state_of(rng))
+            # Log, and evaluate the greedy policy.
             if episode % args.log_every == 0:
                 monitor.scalars(episode, outcome(env.unwrapped))
             if episode % args.eval_every == 0 or episode == args.max_steps:
@@ -127,6 +133,6 @@ def run(args: argparse.Namespace, play: Callable[..., None]) -> dict[str, float]
         values = table.values().numpy()
         draw_learning_curve(folder, folder / "learning_curve.png")
         draw_policies(maze, {f"after {episode} episodes": values}, folder / "policy.png")
-    print(f"{show_policy(maze, values)}\nthe greedy way takes {scores['episode_steps']} steps, "
-          f"reward {scores['return']:g}; see policy.png in {folder}")
+    print(f"{show_policy(maze, values)}\ngreedy policy: {scores['episode_steps']} steps, "
+          f"return {scores['return']:g}; see policy.png in {folder}")
     return {"step": episode, **scores}

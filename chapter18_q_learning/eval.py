@@ -1,11 +1,11 @@
-"""Compares what an agent has learnt with the best that is possible.
+"""Evaluates the greedy policy of a run, and compares it with the optimal policy.
 
-    python eval.py                  # the newest run
+    python eval.py                  # the latest run
     python eval.py --name traps --publish
 
-The agent plays one episode without chance, always by its best action; the maze has no chance of
-its own. The best possible comes from value iteration, which knows the rules. Writes eval.json and
-optimum.png, both policies side by side, into the run folder.
+The maze and the greedy policy are deterministic, so one episode is enough. The optimal policy comes
+from value iteration, which knows the rules of the maze. Writes eval.json and optimum.png, both
+policies side by side, into the run folder.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from chapter18_q_learning.planning import find_optimum
 from common import cli, results
 from common.monitor import read_curve
 
-LAST = 50  # episodes
+LAST = 50  # training episodes that are averaged
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Scores the table of a run, writes eval.json and the picture."""
+    """Evaluates the table of a run; writes eval.json and optimum.png."""
     maze, table = load_run(args, flags)
     values = table.values().numpy()
     optimum = find_optimum(maze, flags.gamma, flags.max_episode_steps)
@@ -36,19 +36,19 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
         "last_episodes": {name: float(last.mean()) for name, last in logged.items() if len(last)},
         "greedy": greedy,
     }
-    draw_policies(maze, {f"learnt: {greedy['discounted_return']:.3f} from the start": values,
-                         f"optimum: {optimum.discounted_return:.3f}": optimum.values},
-                  args.run_dir / "optimum.png")
+    learned = f"learned policy, discounted return {greedy['discounted_return']:.3f}"
+    optimal = f"optimal policy, discounted return {optimum.discounted_return:.3f}"
+    draw_policies(maze, {learned: values, optimal: optimum.values}, args.run_dir / "optimum.png")
     dataset = Path(flags.map).stem
     results.write(args, dataset, f"{flags.algorithm}-{flags.preset}", metrics)
     print(f"{dataset}: discounted return {greedy['discounted_return']:.3f} in "
-          f"{greedy['episode_steps']} steps; the optimum is {optimum.discounted_return:.3f} in "
-          f"{optimum.num_steps}; see optimum.png in {args.run_dir}")
+          f"{greedy['episode_steps']} steps (optimum: {optimum.discounted_return:.3f} in "
+          f"{optimum.num_steps} steps); see optimum.png in {args.run_dir}")
     return greedy
 
 
 def build_parser() -> cli.Parser:
-    """Returns the parser; what was learnt last is what is scored: nothing chooses a "best"."""
+    """Returns the parser; there is no best checkpoint, the latest one is evaluated."""
     parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     results.add_publish_flag(parser)
     return parser

@@ -1,4 +1,4 @@
-"""Exports what an agent has learnt as a SavedModel: states in, actions and values out.
+"""Exports the learned table as a SavedModel: states in, greedy actions and their values out.
 
     python export.py
 
@@ -19,14 +19,15 @@ from common import cli, export
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes the SavedModel of a run and tries it in a process of its own."""
+    """Writes the SavedModel of a run and verifies it in a fresh process."""
     maze, table = load_run(args, flags)
     num_states = int(maze.observation_space.n)
 
     def act(states: tf.Tensor) -> dict[str, tf.Tensor]:
         known = tf.reduce_all((states >= 0) & (states < num_states))
-        check = tf.debugging.Assert(known, ["states go from 0 to", num_states - 1, "here:", states])
-        with tf.control_dependencies([check]):  # else the table may fail first, in its own words
+        check = tf.debugging.Assert(
+            known, ["states must be from 0 to", num_states - 1, "not", states])
+        with tf.control_dependencies([check]):  # otherwise tf.gather may fail first
             states = tf.identity(states)
         values = tf.gather(table.values(), states)  # (count, actions)
         return {"actions": tf.argmax(values, axis=1), "values": values}

@@ -1,4 +1,4 @@
-"""What scripts on a finished run share: its maze and table, and an episode without chance."""
+"""Finished runs: loads the maze and the table, and plays greedy episodes."""
 
 import argparse
 
@@ -11,11 +11,11 @@ from common import checkpoint, rundir
 
 
 def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> tuple[mazes.Maze, QTable]:
-    """Returns the maze of a run, and its table as it was learnt.
+    """Loads the maze and the learned table of a run.
 
     Args:
-        args: of a script, with `run_dir` and `checkpoint`.
-        flags: that the run was trained with.
+        args: arguments of the calling script, with `run_dir` and `checkpoint`.
+        flags: the flags that the run was trained with.
     """
     maze = mazes.make_env(flags).unwrapped
     rundir.check_data(args.run_dir, maze.digest())
@@ -25,21 +25,22 @@ def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> tuple[mazes
 
 
 def outcome(maze: mazes.Maze) -> dict[str, float]:
-    """Returns what is logged of an episode that has just ended."""
+    """Returns the log entries of an episode that has just ended."""
     return {"episode_steps": maze.num_steps, "return": maze.total_reward,
             "success": int(maze.found)}
 
 
 def play_greedily(env: gym.Env[int, int], values: np.ndarray, gamma: float) -> dict[str, float]:
-    """Plays one episode by the best actions alone, the first one of equals.
+    """Plays one episode with the greedy policy; of equally good actions it takes the first.
 
     Args:
         env: the maze.
-        values: of shape (states, actions).
-        gamma: of the discounted return.
+        values: action values of shape (states, actions).
+        gamma: γ, discount factor.
 
     Returns:
-        The return, discounted and not, the steps, and whether the treasure was reached (1 or 0).
+        The discounted return, the return, the number of steps, and the success: 1 if the treasure
+        was reached, else 0.
     """
     actions = values.argmax(axis=1)  # (states,)
     (state, _), ended, discounted, discount = env.reset(), False, 0.0, 1.0

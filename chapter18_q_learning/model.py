@@ -1,4 +1,4 @@
-"""The table of action values, and how an agent acts on it."""
+"""The table of action values, and ε-greedy action selection."""
 
 from collections.abc import Sequence
 
@@ -7,17 +7,17 @@ import tensorflow as tf
 
 
 def num_tables(algorithm: str) -> int:
-    """Returns how many tables of action values an `--algorithm` learns."""
+    """Returns the number of action-value tables that an `--algorithm` learns."""
     return 2 if algorithm == "double_q_learning" else 1
 
 
 class QTable(tf.Module):
-    """Q(s, a) for every state and action, in one table or two (double Q-learning)."""
+    """Q(s, a) for all states and actions, in one table or, for double Q-learning, in two."""
 
     def __init__(
         self, num_states: int, num_actions: int, num_tables: int = 1, initial_value: float = 0.0
     ):
-        """Fills float64 tables of shape (num_tables, num_states, num_actions)."""
+        """Initializes float64 tables of shape (num_tables, num_states, num_actions)."""
         super().__init__()
         shape = num_tables, num_states, num_actions
         self.tables = tf.Variable(np.full(shape, initial_value))
@@ -28,13 +28,13 @@ class QTable(tf.Module):
 
 
 def best_action(row: Sequence[float], tie_breaking: str, rng: np.random.RandomState) -> int:
-    """Returns the action of the highest value: the "first" of equals, or one at "random".
+    """Returns the action with the highest value.
 
     Args:
-        row: the values of the actions in one state. A plain list: on four numbers Python is
-            several times as fast as NumPy.
-        tie_breaking: "first" or "random".
-        rng: draws only where there are equals.
+        row: the action values of one state. A list: for four numbers Python is several times as
+            fast as NumPy.
+        tie_breaking: which of several best actions to return, the "first" or a "random" one.
+        rng: random number generator, used only for random tie breaking.
     """
     best = max(row)
     if tie_breaking == "first" or row.count(best) == 1:
@@ -45,13 +45,14 @@ def best_action(row: Sequence[float], tie_breaking: str, rng: np.random.RandomSt
 def choose_action(
     row: Sequence[float], epsilon: float, tie_breaking: str, rng: np.random.RandomState
 ) -> int:
-    """Chooses ε-greedily (Sutton & Barto 2018, section 2.2); where nothing is known, at random.
+    """Returns an ε-greedy action (book, section 18.2.4), a random one if all values are 0.
 
     Args:
         row: see `best_action`.
-        epsilon: the chance of an action at random.
+        epsilon: ε, probability of a random action.
         tie_breaking: see `best_action`.
-        rng: asked in the order of the book's script, so that a seed gives the book's episodes.
+        rng: random number generator, called in the order of the book's script, so that a seed
+            gives the book's episodes.
     """
     if rng.random_sample() > 1 - epsilon or not any(row):
         return rng.randint(len(row))

@@ -1,21 +1,21 @@
-"""The best that can be done in a maze: value iteration, for who knows its rules."""
+"""Value iteration: the optimal policy of a maze, computed from its rules."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from chapter18_q_learning.env import ACTIONS, Maze, Situation
+from chapter18_q_learning.env import ACTIONS, FullState, Maze
 from common.errors import UserError
 
-MAX_SITUATIONS = 200_000
-TOLERANCE = 1e-12  # relative, of the last change of a value
+MAX_STATES = 200_000
+TOLERANCE = 1e-12  # largest change of a value in the last sweep, relative
 
 
 class Optimum(NamedTuple):
-    """What the best way gives from the start, and the values of all actions on the way.
+    """An episode of the optimal policy, and the optimal action values.
 
-    `values` is of shape (states, actions): of each cell with as many traps left as it can be
-    entered with, 0 where it cannot be entered.
+    `values` has the shape (cells, actions). A cell's row belongs to the reachable full state in
+    that cell with the most remaining traps; it is 0 if the cell cannot be reached.
     """
 
     discounted_return: float
@@ -24,63 +24,63 @@ class Optimum(NamedTuple):
     values: np.ndarray
 
 
-def situations_of(maze: Maze) -> dict[Situation, int]:
-    """Numbers all situations that can come about before the treasure, the start first.
+def reachable_states(maze: Maze) -> dict[FullState, int]:
+    """Returns the index of each reachable full state that is not terminal; the start has 0.
 
     Raises:
-        UserError: there are too many: each trap that can vanish doubles their number.
+        UserError: there are more than `MAX_STATES`; each vanishing trap can double their number.
     """
     numbers, queue = {maze.start: 0}, [maze.start]
-    for situation in queue:  # grows while it is read
+    for full_state in queue:  # grows in the loop
         for action in range(len(ACTIONS)):
-            after, _, terminated = maze.outcome(situation, action)
+            after, _, terminated = maze.transition(full_state, action)
             if not terminated and after not in numbers:
                 numbers[after] = len(numbers)
                 queue.append(after)
-        if len(numbers) > MAX_SITUATIONS:
+        if len(numbers) > MAX_STATES:
             raise UserError(
-                f"{len(maze.start[1])} vanishing traps make more than {MAX_SITUATIONS:,} "
-                "situations", "use fewer traps, or --no-vanishing_traps")
+                f"{len(maze.start[1])} vanishing traps give more than {MAX_STATES:,} states",
+                "use fewer traps, or --no-vanishing_traps")
     return numbers
 
 
-def value_iteration(maze: Maze, numbers: dict[Situation, int], gamma: float) -> np.ndarray:
-    """Returns the optimal action values (Sutton & Barto 2018, section 4.4).
+def value_iteration(maze: Maze, numbers: dict[FullState, int], gamma: float) -> np.ndarray:
+    """Returns the optimal action values (Sutton & Barto 2018, § 4.4).
 
     Args:
-        maze: whose rules are known.
-        numbers: from `situations_of`.
-        gamma: below 1.
+        maze: the maze.
+        numbers: index of each full state, from `reachable_states`.
+        gamma: γ, discount factor, below 1.
 
     Returns:
-        float64 of shape (situations, actions).
+        float64 of shape (full states, actions).
     """
     shape = len(numbers), len(ACTIONS)
-    after, rewards, goes_on = np.zeros(shape, int), np.zeros(shape), np.zeros(shape)
-    for situation, number in numbers.items():
+    after, rewards, continues = np.zeros(shape, int), np.zeros(shape), np.zeros(shape)
+    for full_state, number in numbers.items():
         for action in range(len(ACTIONS)):
-            next_situation, rewards[number, action], terminated = maze.outcome(situation, action)
+            next_state, rewards[number, action], terminated = maze.transition(full_state, action)
             if not terminated:
-                after[number, action] = numbers[next_situation]
-                goes_on[number, action] = 1.0
-    values, change = np.zeros(len(numbers)), np.inf  # of the situations
+                after[number, action] = numbers[next_state]
+                continues[number, action] = 1.0
+    values, change = np.zeros(len(numbers)), np.inf  # of the full states
     while change > TOLERANCE * np.abs(values).max():
-        action_values = rewards + gamma * goes_on * values[after]  # equation 4.10
+        action_values = rewards + gamma * continues * values[after]  # equation 4.10
         best = action_values.max(axis=1)
         values, change = best, np.abs(best - values).max()
     return action_values
 
 
 def find_optimum(maze: Maze, gamma: float, max_episode_steps: int) -> Optimum:
-    """Returns the best way from the start, and all values that belong to it."""
-    numbers = situations_of(maze)
+    """Returns the optimal policy's episode from the start, and the optimal action values."""
+    numbers = reachable_states(maze)
     action_values = value_iteration(maze, numbers, gamma)
     by_cell = np.zeros((maze.observation_space.n, len(ACTIONS)))
     for (cell, _), number in sorted(numbers.items(), key=lambda item: len(item[0][1])):
-        by_cell[cell] = action_values[number]  # what comes later has more traps, and stays
-    situation, total, steps, ended = maze.start, 0.0, 0, False
+        by_cell[cell] = action_values[number]  # the state with the most traps comes last
+    full_state, total, steps, ended = maze.start, 0.0, 0, False
     while not ended and steps < max_episode_steps:
-        action = int(action_values[numbers[situation]].argmax())
-        situation, reward, ended = maze.outcome(situation, action)
+        action = int(action_values[numbers[full_state]].argmax())
+        full_state, reward, ended = maze.transition(full_state, action)
         total, steps = total + reward, steps + 1
     return Optimum(float(action_values[0].max()), total, steps, by_cell)

@@ -1,1 +1,1 @@
-"""Chapter 19: SARSA, which learns from the actions it really takes."""
+"""Chapter 19: SARSA, on-policy learning on the maze of chapter 18."""

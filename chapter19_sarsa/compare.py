@@ -1,14 +1,14 @@
-"""Lets all algorithms of chapters 18 and 19 learn on both maps, from thirty seeds each.
+"""Compares all algorithms of chapters 18 and 19 on both maps, with 30 seeds each.
 
     python compare.py                      # a minute
     python compare.py --seeds 100
     python compare.py --publish            # also into results/
 
-Each runs with the constants of its own chapter in the book, in four ways: of equally good actions
-it takes the "first" one, as the book does, or one at "random"; the other two draw as well:
-"greedy" has ε = 0, "optimistic" a table of 60 (Sutton & Barto 2018, section 2.6). A seed has
-succeeded if more than nine in ten of its last 50 episodes end at the treasure. Writes compare.json
-and compare.png into runs/chapter19_sarsa/compare/.
+Each algorithm runs with the constants of its chapter in the book, in four variants: "first" breaks
+ties by taking the first action, as the book does, the others at random; "greedy" also has ε = 0,
+and "optimistic" an initial value of 60 (Sutton & Barto 2018, § 2.6). A seed succeeds if more than
+90 % of its last 50 episodes reach the treasure. Writes compare.json and compare.png into
+runs/chapter19_sarsa/compare/.
 """
 
 import argparse
@@ -33,44 +33,44 @@ from common.errors import exit_status
 
 CHAPTER = "chapter19_sarsa"
 SCRIPTS = {name: script for script in (chapter18, chapter19) for name in script.ALGORITHMS}
-WAYS = {
+VARIANTS = {
     "first": [],
     "random": ["--tie_breaking", "random"],
     "greedy": ["--tie_breaking", "random", "--epsilon", "0"],
     "optimistic": ["--tie_breaking", "random", "--initial_value", "60"],
 }
-LAST, ENOUGH = 50, 0.9  # episodes, and the share of them that makes a success
+LAST, ENOUGH = 50, 0.9  # final episodes, and the success rate above which a seed succeeds
 
 
 def learn(args: argparse.Namespace) -> tuple[float, float]:
-    """Learns from one seed.
+    """Trains with one seed.
 
     Args:
         args: the flags of a train.py.
 
     Returns:
-        The share of the last 50 episodes that end at the treasure, and the discounted return of
-        the greedy way.
+        The success rate of the last 50 episodes, and the discounted return of the greedy policy.
     """
     env, rng = mazes.make_env(args), np.random.RandomState(args.seed)
-    play = SCRIPTS[args.algorithm].ALGORITHMS[args.algorithm]
+    train_episode = SCRIPTS[args.algorithm].ALGORITHMS[args.algorithm]
     shape = num_tables(args.algorithm), env.observation_space.n, env.action_space.n
     tables, found = np.full(shape, args.initial_value).tolist(), []
     for _ in range(args.max_steps):
-        play(env, tables, rng, args)
+        train_episode(env, tables, rng, args)
         found.append(env.unwrapped.found)
     greedy = play_greedily(env, np.mean(tables, axis=0), args.gamma)
     return float(np.mean(found[-LAST:])), greedy["discounted_return"]
 
 
-def score(algorithm: str, map_name: str, way: str, num_seeds: int) -> dict[str, Any]:
-    """Counts the seeds with which an algorithm succeeds, with Wilson's 95 % interval.
+def score(algorithm: str, map_name: str, variant: str, num_seeds: int) -> dict[str, Any]:
+    """Trains one algorithm with several seeds.
 
     Returns:
-        A row of the table; "lost" counts the seeds that never find the treasure in the last 50
-        episodes, "optimal" those whose greedy way is the best one.
+        A row of the table. "successes" counts the seeds that succeed and "interval" is Wilson's
+        95 % confidence interval in per cent; "lost" counts the seeds that never reach the treasure
+        in the last 50 episodes, "optimal" those whose greedy policy is optimal.
     """
-    argv = ["--algorithm", algorithm, "--map", map_name, *WAYS[way]]
+    argv = ["--algorithm", algorithm, "--map", map_name, *VARIANTS[variant]]
     parser = SCRIPTS[algorithm].build_parser()
     args = [parser.parse_args([*argv, "--seed", str(seed)]) for seed in range(num_seeds)]
     optimum = find_optimum(
@@ -79,7 +79,7 @@ def score(algorithm: str, map_name: str, way: str, num_seeds: int) -> dict[str, 
     successes = int((shares > ENOUGH).sum())
     interval = scipy.stats.binomtest(successes, num_seeds).proportion_ci(method="wilson")
     return {
-        "map": map_name, "way": way, "algorithm": algorithm, "seeds": num_seeds,
+        "map": map_name, "way": variant, "algorithm": algorithm, "seeds": num_seeds,
         "successes": successes,
         "interval": [round(100 * interval.low, 1), round(100 * interval.high, 1)],
         "lost": int((shares == 0).sum()),
@@ -88,30 +88,30 @@ def score(algorithm: str, map_name: str, way: str, num_seeds: int) -> dict[str, 
 
 
 def draw(rows: Sequence[dict[str, Any]], png: Path) -> None:
-    """Draws the share of successful seeds with its interval, a panel for each map."""
+    """Draws the share of successful seeds with its interval, one panel per map."""
     figure, grid = plt.subplots(1, len(mazes.MAPS), figsize=(11, 3.4), sharey=True,
                                 layout="constrained")
     for axes, map_name in zip(grid, mazes.MAPS, strict=True):
-        for number, way in enumerate(WAYS):
-            chosen = [r for r in rows if (r["map"], r["way"]) == (map_name, way)]
+        for number, variant in enumerate(VARIANTS):
+            chosen = [r for r in rows if (r["map"], r["way"]) == (map_name, variant)]
             shares = np.array([100 * r["successes"] / r["seeds"] for r in chosen])
             spread = np.abs(np.array([r["interval"] for r in chosen]).T - shares)
-            places = np.arange(len(chosen)) + 0.2 * (number - (len(WAYS) - 1) / 2)
-            axes.errorbar(shares, places, xerr=spread, fmt="o", capsize=3, label=way)
-        axes.set(title=map_name, xlabel="seeds that find the treasure, %", xlim=(-5, 105),
+            places = np.arange(len(chosen)) + 0.2 * (number - (len(VARIANTS) - 1) / 2)
+            axes.errorbar(shares, places, xerr=spread, fmt="o", capsize=3, label=variant)
+        axes.set(title=map_name, xlabel="successful seeds, %", xlim=(-5, 105),
                  yticks=range(len(SCRIPTS)), yticklabels=SCRIPTS)
         axes.grid(alpha=0.3)
     grid[0].invert_yaxis()
-    grid[0].legend(title="way", loc="lower left")
+    grid[0].legend(title="variant", loc="lower left")
     figures.save_figure(png, figure)
 
 
 def compare(args: argparse.Namespace) -> dict[str, float]:
-    """Runs everything; writes compare.json and compare.png."""
+    """Runs all cases; writes compare.json and compare.png."""
     folder = rundir.runs_dir() / CHAPTER / "compare"
     folder.mkdir(parents=True, exist_ok=True)
-    cases = [(algorithm, map_name, way)
-             for map_name in mazes.MAPS for way in WAYS for algorithm in SCRIPTS]
+    cases = [(algorithm, map_name, variant)
+             for map_name in mazes.MAPS for variant in VARIANTS for algorithm in SCRIPTS]
     rows = [score(*case, args.seeds) for case in tqdm(cases, unit="case", disable=None)]
     result = {"command": f"python compare.py --seeds {args.seeds}", "rows": rows}
     files.write_json(folder / "compare.json", result | results.provenance())
@@ -122,7 +122,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
         shutil.copy(folder / "compare.json", target / "compare.json")
     for row in rows:
         print(f"{row['map']:6} {row['way']:10} {row['algorithm']:18} {row['successes']:3} of "
-              f"{row['seeds']}, the best way {row['optimal']}")
+              f"{row['seeds']} seeds succeed, {row['optimal']} are optimal")
     print(f"see compare.png in {folder}")
     return {"cases": len(rows), "seeds": args.seeds}
 
@@ -130,9 +130,9 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
-    parser.add_argument("--seeds", type=cli.positive_int, default=30, help="runs a case")
+    parser.add_argument("--seeds", type=cli.positive_int, default=30, help="seeds per case")
     parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
-                        help="copy compare.json to results/, where the README tables come from")
+                        help="copy compare.json to results/, from which the README tables are made")
     return parser
 
 

@@ -1,6 +1,6 @@
-"""Compares what an agent has learnt with the best that is possible, as chapter 18's eval.py.
+"""Evaluates the greedy policy of a run, and compares it with the optimal policy, as in chapter 18.
 
-    python eval.py                  # the newest run
+    python eval.py                  # the latest run
     python eval.py --name traps --publish
 
 Writes eval.json and optimum.png, both policies side by side, into the run folder.

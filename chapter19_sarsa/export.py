@@ -1,4 +1,4 @@
-"""Exports what an agent has learnt as a SavedModel: states in, actions and values out.
+"""Exports the learned table as a SavedModel: states in, greedy actions and their values out.
 
     python export.py
 

@@ -1,15 +1,15 @@
-"""Finds a treasure by SARSA (book, chapter 19; Rummery & Niranjan 1994).
+"""Trains an agent in a maze by tabular SARSA (book, chapter 19; Rummery & Niranjan 1994).
 
     python train.py                                 # the plain map, 200 episodes, seconds
     python train.py --render --speed 10             # watch every step, as in the book
-    python train.py --preset book_traps             # where the book's agent gives up
+    python train.py --preset book_traps             # the book's agent never finds the treasure
     python train.py --algorithm expected_sarsa
     python train.py --algorithm sarsa_lambda --trace_decay 0.9
-    python train.py --preset best                   # the same traps, and the best way through
+    python train.py --preset best                   # the same traps, the optimal policy
 
-The maze and everything but the learning is chapter 18's. Equations are those of Sutton & Barto,
-Reinforcement Learning, 2nd edition, 2018. A "step" of the run (--max_steps, checkpoints) is an
-episode.
+The maze and everything but the update rules come from chapter 18. A training step (`--max_steps`,
+checkpoints, TensorBoard) is one episode. Sections (§) and equations are those of Sutton & Barto,
+Reinforcement Learning, 2nd edition, 2018.
 """
 
 import argparse
@@ -35,14 +35,17 @@ Tables = list[list[list[float]]]  # (tables, states, actions)
 def sarsa(
     env: gym.Env[int, int], tables: Tables, rng: np.random.RandomState, args: argparse.Namespace
 ) -> None:
-    """Plays an episode; a value moves towards that of the action taken next (section 6.4)."""
+    """Plays one episode; the TD target takes the value of the action chosen next (§ 6.4)."""
     (q,) = tables
     (state, _), ended = env.reset(), False
     action = choose_action(q[state], args.epsilon, args.tie_breaking, rng)
     while not ended:
+        # Act, and choose the next action before the update: state, action, reward, state, action.
         next_state, reward, terminated, truncated, _ = env.step(action)
         next_action = choose_action(q[next_state], args.epsilon, args.tie_breaking, rng)
+        # The TD target takes that action's value, random actions included (on-policy).
         target = reward if terminated else reward + args.gamma * q[next_state][next_action]
+        # Move Q(s, a) toward the target by the learning rate α.
         q[state][action] += args.alpha * (target - q[state][action])  # equation 6.7
         state, action, ended = next_state, next_action, terminated or truncated
 
@@ -50,14 +53,17 @@ def sarsa(
 def expected_sarsa(
     env: gym.Env[int, int], tables: Tables, rng: np.random.RandomState, args: argparse.Namespace
 ) -> None:
-    """Plays an episode; in place of the next action stands the mean over all (section 6.6)."""
+    """Plays one episode; the TD target takes the expected value of the next action (§ 6.6)."""
     (q,) = tables
     (state, _), ended = env.reset(), False
     while not ended:
+        # Act: ε-greedy in the current Q values.
         action = choose_action(q[state], args.epsilon, args.tie_breaking, rng)
         next_state, reward, terminated, truncated, _ = env.step(action)
+        # Average the next state's values over the ε-greedy policy.
         row = q[next_state]
         mean = args.epsilon * sum(row) / len(row) + (1 - args.epsilon) * max(row)
+        # Move Q(s, a) toward the TD target.
         target = reward if terminated else reward + args.gamma * mean
         q[state][action] += args.alpha * (target - q[state][action])  # equation 6.9
         state, ended = next_state, terminated or truncated
@@ -66,19 +72,23 @@ def expected_sarsa(
 def sarsa_lambda(
     env: gym.Env[int, int], tables: Tables, rng: np.random.RandomState, args: argparse.Namespace
 ) -> None:
-    """Plays an episode; every error also moves the values of earlier steps (section 12.7).
+    """Plays one episode; each TD error also updates earlier state-action pairs (§ 12.7).
 
-    Traces are replaced, not summed: a pair that comes again has 1 (Singh & Sutton 1996).
+    The eligibility traces are replacing ones: a pair that is visited again is set to 1 (Singh &
+    Sutton 1996).
     """
     (q,) = tables
     (state, _), ended = env.reset(), False
     traces: dict[tuple[int, int], float] = {}
     action = choose_action(q[state], args.epsilon, args.tie_breaking, rng)
     while not ended:
+        # Act, and choose the next action, as in SARSA.
         next_state, reward, terminated, truncated, _ = env.step(action)
         next_action = choose_action(q[next_state], args.epsilon, args.tie_breaking, rng)
+        # Compute the TD error of this step.
         target = reward if terminated else reward + args.gamma * q[next_state][next_action]
         error = target - q[state][action]
+        # Update all pairs of this episode by their traces, which decay by γλ per step.
         traces[state, action] = 1.0
         for (s, a), trace in traces.items():
             q[s][a] += args.alpha * error * trace  # equation 12.7
@@ -90,16 +100,16 @@ ALGORITHMS = {"sarsa": sarsa, "expected_sarsa": expected_sarsa, "sarsa_lambda": 
 
 
 def build_parser() -> cli.Parser:
-    """Returns the parser."""
+    """Returns the parser: chapter 18's flags and λ."""
     parser = episodes.build_parser(__file__, __doc__, PRESETS, list(ALGORITHMS),
                                    max_episode_steps=50)
     parser.add_argument("--trace_decay", type=cli.from_0_to_1, default=0.9,
-                        help="λ of sarsa_lambda: 0 is sarsa, 1 remembers the whole episode")
+                        help="λ of sarsa_lambda, trace decay: 0 is sarsa, 1 only decays by γ")
     return parser
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
-    """Trains, or goes on training, until `--max_steps` episodes; returns the greedy scores."""
+    """Trains a run, new or resumed, up to `--max_steps` episodes; returns its greedy scores."""
     idle_flags = episodes.idle_flags(args)
     if args.algorithm != "sarsa_lambda":
         idle_flags[f"--algorithm {args.algorithm}"] = ("trace_decay",)

@@ -1,4 +1,4 @@
-"""What acts and is saved with each checkpoint: players, replay, random numbers, statistics."""
+"""The agent, saved with each checkpoint: players, replay, random state, statistics."""
 
 import argparse
 import functools
@@ -20,19 +20,19 @@ from common.monitor import Monitor
 class Window:
     """Statistics of the steps since the last log line."""
 
-    reward: float = 0.0  # clipped, summed
+    reward: float = 0.0  # sum of the clipped rewards
     actions: list[int] = field(default_factory=list)
-    returns: list[float] = field(default_factory=list)  # of episodes that ended, unclipped
-    losses: list[float] = field(default_factory=list)  # of updates
-    q: list[float] = field(default_factory=list)  # likewise
+    returns: list[float] = field(default_factory=list)  # unclipped, of episodes that ended
+    losses: list[float] = field(default_factory=list)  # one per update
+    q: list[float] = field(default_factory=list)  # mean Q of the batch, one per update
 
     def log(self, monitor: Monitor, step: int, rates: dict[str, float]) -> None:
-        """Writes the original's tags; those of episodes and updates if there were any.
+        """Writes the original's tags; those of episodes and updates only if there were any.
 
         Args:
             monitor: of the run.
-            step: of the run.
-            rates: logged beside them.
+            step: the current step.
+            rates: further scalars to log, by tag.
         """
         metrics = {"average/reward": self.reward / len(self.actions), **rates}
         if self.losses:
@@ -51,7 +51,7 @@ class Window:
 
 @dataclass
 class Agent:
-    """What acts, and what it remembers."""
+    """What acts in the environments, and its replay."""
 
     players: episodes.Players
     replay: Replay
@@ -59,13 +59,13 @@ class Agent:
     window: Window = field(default_factory=Window)
 
     def snapshot(self) -> str:
-        """Returns all but the replay, as JSON. Floats come back to the last bit."""
+        """Returns everything but the replay as JSON, which restores floats exactly."""
         return json.dumps({"players": [(p.episode, p.actions) for p in self.players.players],
                            "chosen": self.players.chosen, "rng": self.rng.bit_generator.state,
                            "window": vars(self.window)})
 
     def restore(self, snapshot: str) -> None:
-        """Gets to where the agent was when `snapshot` was called."""
+        """Restores what `snapshot` returned; running episodes are replayed."""
         saved = json.loads(snapshot)
         for player, (episode, actions) in zip(self.players.players, saved["players"], strict=True):
             player.resume(episode, actions)
@@ -87,7 +87,7 @@ def make_replay(args: argparse.Namespace, env: gym.Env) -> Replay:
 
 
 def make_agent(args: argparse.Namespace, env: gym.Env) -> Agent:
-    """Makes an agent, from flags in steps (`flags.in_steps`)."""
+    """Builds an agent from the flags that `flags.in_steps` returned."""
     envs = [env, *(data.make_env(args) for _ in range(args.num_envs - 1))]
     players = [episodes.Player(env, args.history_length, args.seed, episodes.TRAINING, first=n)
                for n, env in enumerate(envs)]

@@ -1,7 +1,6 @@
-"""An Atari game as the network sees it (Mnih et al. 2015, Machado et al. 2018).
+"""Preprocessing of Atari games (Mnih et al. 2015, Machado et al. 2018).
 
-What the agent takes as one step are some frames of the game, and what it sees of them is one small
-grey picture.
+One step of the agent is several frames of the game; its observation is one small grayscale frame.
 """
 
 from typing import Any
@@ -14,11 +13,11 @@ LUMINANCE = np.array([[0.2126, 0.7152, 0.0722]])  # of red, green, blue
 
 
 class AtariFrames(gym.Wrapper):
-    """Repeats actions, pools frames, shrinks them to grey, tells of lost lives.
+    """Repeats actions, takes the maximum of two frames, resizes to grayscale, reports lost lives.
 
-    Chance enters by no-op starts and sticky actions alone, both drawn here: the emulator itself
-    is deterministic, so that a game is a pure function of its seed and the actions. Every game
-    begins in the same state of the emulator, of which a reset alone leaves some (in Seaquest).
+    Only no-op starts and sticky actions are random, and both are drawn here. The emulator itself
+    is deterministic, so that a game is a pure function of its seed and its actions. Every game
+    starts from one saved emulator state, since in Seaquest a reset alone keeps some of the old one.
     """
 
     def __init__(
@@ -30,15 +29,15 @@ class AtariFrames(gym.Wrapper):
         stickiness: float = 0.25,
         cumulate: bool = True,
     ):
-        """Takes a game made with `frameskip=1` and `repeat_action_probability=0`.
+        """Wraps a game made with `frameskip=1` and `repeat_action_probability=0`.
 
         Args:
             env: the game.
             size: height and width of an observation.
-            num_repeats: frames a step.
-            max_no_ops: a game starts with up to so many frames in which nothing is done.
-            stickiness: the probability that a frame sees the last frame's action once more.
-            cumulate: a step's reward is the sum over its frames, not the last one's.
+            num_repeats: frames per step.
+            max_no_ops: maximum number of no-op frames at the start of a game.
+            stickiness: probability that a frame repeats the action of the frame before.
+            cumulate: the reward of a step is the sum over its frames, else that of the last frame.
         """
         super().__init__(env)
         self.observation_space = gym.spaces.Box(0, 255, size, np.uint8)
@@ -46,13 +45,13 @@ class AtariFrames(gym.Wrapper):
         self._max_no_ops, self._stickiness = max_no_ops, stickiness
         self._ale = env.unwrapped.ale
         self._actions = self._ale.getMinimalActionSet()
-        env.reset(seed=0)  # loads the game anew, which takes long: once is enough
+        env.reset(seed=0)  # reloads the game, which is slow: only done once
         self._start = self._ale.cloneState(include_rng=True)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict]:
-        """Starts a game; its info tells the lives."""
+        """Starts a game; returns its first observation and an info dict."""
         _, info = self.env.reset(options=options)
         self._ale.restoreState(self._start)
         self._rng = np.random.default_rng(seed)
@@ -67,8 +66,8 @@ class AtariFrames(gym.Wrapper):
         """Plays some frames.
 
         Returns:
-            The observation, the reward unclipped, whether the game is over, whether it was cut
-            off, and an info that tells whether a life was lost.
+            The observation, the unclipped reward, whether the game is over, whether it was
+            truncated, and an info dict with "lives" and "life_lost".
         """
         total = reward = 0.0
         screens = []
@@ -83,7 +82,7 @@ class AtariFrames(gym.Wrapper):
                 screens.append(self._ale.getScreenRGB())
             if ended:
                 break
-        # The old console draws some things in every other frame only: two make a whole picture.
+        # The console draws some sprites in every other frame only: the maximum of two shows all.
         screen = np.maximum.reduce(screens[-2:])
         lives = self._ale.lives()
         info = {"lives": lives, "life_lost": lives < self._lives}
@@ -93,5 +92,5 @@ class AtariFrames(gym.Wrapper):
     def _shrink(self, screen: np.ndarray) -> np.ndarray:
         """Returns uint8 of shape `size`, from uint8 (210, 160, 3)."""
         height, width = self._size
-        grey = cv2.transform(screen, LUMINANCE)
-        return cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+        gray = cv2.transform(screen, LUMINANCE)
+        return cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)

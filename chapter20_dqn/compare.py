@@ -1,14 +1,14 @@
-"""Trains with and without each addition to deep Q-learning, from some seeds each.
+"""Ablation: trains without additions to deep Q-learning, with each of them, and with all.
 
     python compare.py                      # CartPole, five seeds each, a quarter of an hour
     python compare.py --seeds 2
     python compare.py --preset breakout --max_steps 250000 --seeds 1   # an hour
-    python compare.py --publish            # also into results/
+    python compare.py --publish            # also write to results/
 
-Every training is a run as `train.py` makes it, in runs/chapter20_dqn/compare/; one that is there
-already is not made again, and one that was broken off goes on. What is compared are evaluations:
-their mean over the whole training tells how soon it was good, and how steadily. Beside it stand
-the values at held-out states, at the end, which are too high where maxima of noise were learnt.
+Every training is a run of `train.py` in runs/chapter20_dqn/compare/. Finished runs are not
+repeated, interrupted ones are resumed. A training is scored by the mean return of all its
+evaluations, which is high if the agent learns fast and steadily. The final Q values at held-out
+states stand beside it; they are too high if the network overestimates.
 Writes compare-ENVIRONMENT.json and .png into the same folder.
 """
 
@@ -46,16 +46,16 @@ ADDITIONS["all four"] = [flag for flags in ADDITIONS.values() for flag in flags]
 
 
 def run_dir(args: argparse.Namespace, addition: str, seed: int) -> Path:
-    """Returns the folder of a training."""
+    """Returns the run folder of a training."""
     name = f"{args.preset}-{args.max_steps}-{addition.replace(' ', '_')}-{seed}"
     return rundir.runs_dir() / CHAPTER / "compare" / name
 
 
 def learn(args: argparse.Namespace, addition: str, seed: int) -> None:
-    """Trains in a process of its own, unless that was done before.
+    """Trains in a new process, unless the run is already finished.
 
     Raises:
-        UserError: the training has failed.
+        UserError: the training failed.
         Interrupted: it was stopped.
     """
     folder = run_dir(args, addition, seed)
@@ -66,24 +66,24 @@ def learn(args: argparse.Namespace, addition: str, seed: int) -> None:
                "--max_steps", str(args.max_steps), "--run_dir", str(folder)]
     done = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 130:
-        raise Interrupted("stopped and saved; the same command goes on from there")
+        raise Interrupted("stopped and saved; run the same command again to resume")
     if done.returncode:
-        raise UserError(f"the training in {folder} has failed:\n{done.stderr[-1000:]}",
-                        f"remove {folder} and start again")
+        raise UserError(f"the training in {folder} failed:\n{done.stderr[-1000:]}",
+                        f"delete {folder} and run the same command again")
 
 
 def score(
     addition: str, evaluations: np.ndarray, steps: np.ndarray, q: np.ndarray,
     threshold: float | None,
 ) -> dict[str, Any]:
-    """Makes a row of the table.
+    """Computes a row of the table.
 
     Args:
-        addition: of `ADDITIONS`.
+        addition: a key of `ADDITIONS`.
         evaluations: mean returns, (seeds, evaluations).
         steps: of the evaluations, (evaluations,).
-        q: values at the held-out states, (seeds, evaluations).
-        threshold: the return from which on the environment counts as solved, if there is one.
+        q: mean of max Q at the held-out states, (seeds, evaluations).
+        threshold: the return at which the environment counts as solved, if it defines one.
     """
     means = evaluations.mean(axis=1)
     row = {"addition": addition, "seeds": len(means), "mean_return": round(float(means.mean()), 1),
@@ -97,7 +97,7 @@ def score(
 
 
 def draw(curves: dict[str, np.ndarray], steps: np.ndarray, png: Path) -> None:
-    """Draws the evaluations of each addition: the mean over the seeds, and beside it all."""
+    """Draws the evaluations with each addition: every seed, and the mean over the seeds."""
     figure, grid = plt.subplots(1, len(curves), figsize=(2.2 * len(curves), 2.6), sharey=True,
                                 layout="constrained")
     for axes, (addition, evaluations) in zip(grid, curves.items(), strict=True):
@@ -105,12 +105,12 @@ def draw(curves: dict[str, np.ndarray], steps: np.ndarray, png: Path) -> None:
         axes.plot(steps, evaluations.mean(axis=0), color="tab:blue")
         axes.set(title=addition, xlabel="step")
         axes.grid(alpha=0.3)
-    grid[0].set_ylabel("return of the evaluations")
+    grid[0].set_ylabel("mean return of an evaluation")
     figures.save_figure(png, figure)
 
 
 def compare(args: argparse.Namespace) -> dict[str, float]:
-    """Trains all; writes the rows and the picture."""
+    """Trains every combination; writes the table's rows and the figure."""
     recipe = train.PRESETS[args.preset]
     data.register()
     args.max_steps = args.max_steps or recipe["max_steps"]
@@ -143,12 +143,12 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     presets = [name for name in train.PRESETS if "max_steps" in train.PRESETS[name]]
-    parser.add_argument("--preset", choices=presets, default="best", help="of train.py")
+    parser.add_argument("--preset", choices=presets, default="best", help="preset of train.py")
     parser.add_argument("--max_steps", type=cli.positive_int,
-                        help="steps of each training (default: the preset's)")
-    parser.add_argument("--seeds", type=cli.positive_int, default=5, help="trainings a row")
+                        help="steps per training (default: the preset's)")
+    parser.add_argument("--seeds", type=cli.positive_int, default=5, help="trainings per row")
     parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
-                        help="copy the rows to results/, where the README tables come from")
+                        help="copy the rows to results/, the source of the README's tables")
     return parser
 
 

@@ -1,11 +1,12 @@
-"""Environments: as the network sees them, and episodes in them.
+"""Environments: games, toys and Gymnasium's, with the preprocessing that the network needs.
 
-    python data.py                                    # one episode by chance
+    python data.py                                    # one episode of random actions
     python data.py --env_name ALE/Breakout-v5 --n_action_repeat 4 --record frames.png
     python data.py --env_name CorridorSmall-v5
 
-An agent of this chapter can act in Atari games, which it sees as small grey frames, and in what
-shows it a row of numbers or the number of a state.
+The agent acts in Atari games, preprocessed to small grayscale frames, and in environments whose
+observations are vectors or state numbers. There is no tf.data pipeline: the agent makes its data
+by acting.
 """
 
 import argparse
@@ -23,18 +24,18 @@ from common import cli, environments, files, images
 from common.errors import UserError, exit_status
 
 OFFLINE = {
-    "CartPole-v1": "Gymnasium's cart with a pole, as any environment of `--env_name`",
-    "ALE/Breakout-v5": "an Atari game, as all that ale-py brings with it",
-    "CorridorSmall-v5": "a toy of this chapter, as CorridorSmall-v10, CorridorBig-v5 and -v10",
+    "CartPole-v1": "Gymnasium's cart-pole, like any other environment named by `--env_name`",
+    "ALE/Breakout-v5": "an Atari game, like all games that come with ale-py",
+    "CorridorSmall-v5": "a toy of this chapter, like CorridorSmall-v10, CorridorBig-v5 and -v10",
 }
 SOURCES: dict[str, files.Source] = {}
 
 
 class OneHot(gym.ObservationWrapper):
-    """Turns the number of a state into a row of zeros and a one, float32."""
+    """Turns a state number into a one-hot vector, float32."""
 
     def __init__(self, env: gym.Env):
-        """Takes an environment whose observations are `Discrete`."""
+        """Wraps an environment whose observations are `Discrete`."""
         super().__init__(env)
         self._rows = np.eye(env.observation_space.n, dtype=np.float32)
         self.observation_space = gym.spaces.Box(0, 1, self._rows[0].shape)
@@ -45,15 +46,15 @@ class OneHot(gym.ObservationWrapper):
 
 
 class RepeatAction(gym.Wrapper):
-    """Does what was chosen several times, as `AtariFrames` does with a game."""
+    """Repeats each action, as `AtariFrames` does in a game."""
 
     def __init__(self, env: gym.Env, num_repeats: int, cumulate: bool):
-        """Takes any environment; `cumulate`: rewards are added up, else the last one counts."""
+        """Wraps any environment; `cumulate`: sums the rewards, else the last one counts."""
         super().__init__(env)
         self._num_repeats, self._cumulate = num_repeats, cumulate
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Returns what the last repetition shows."""
+        """Returns the last repetition's observation and, with `cumulate`, the sum of rewards."""
         total = 0.0
         for _ in range(self._num_repeats):
             observation, reward, terminated, truncated, info = self.env.step(action)
@@ -64,38 +65,38 @@ class RepeatAction(gym.Wrapper):
 
 
 def register() -> None:
-    """Makes Atari's games and the corridors known to Gymnasium."""
+    """Registers the Atari games and the corridors with Gymnasium."""
     gym.register_envs(ale_py)
     ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
     corridor.register()
 
 
 def is_atari(name: str) -> bool:
-    """Says whether an environment is an Atari game."""
+    """Returns whether an environment is an Atari game."""
     register()
     return name in gym.registry and "ale_py" in str(gym.spec(name).entry_point)
 
 
 def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.Env:
-    """Makes an environment as the agent sees it.
+    """Makes an environment with its preprocessing.
 
-    Observations are frames, uint8 (height, width), or rows of numbers, (n,).
+    Observations are frames, uint8 (height, width), or vectors, (n,).
 
     Args:
         args: with the flags of `add_flags`.
-        render_mode: "rgb_array" for pictures from `env.render()`, "human" for a window.
+        render_mode: "rgb_array" for images from `env.render()`, "human" for a window.
 
     Raises:
-        UserError: there is no such environment, or an agent of this chapter cannot act in it.
+        UserError: there is no such environment, or the agent cannot act in it.
     """
     name = args.env_name
     atari = is_atari(name)
-    # The chances of a game are `AtariFrames`' own affair.
+    # `AtariFrames` itself skips frames and repeats actions.
     options = {"frameskip": 1, "repeat_action_probability": 0.0} if atari else {}
     env = environments.make(name, render_mode, -1, **options)
     if render_mode and "rgb_array" not in env.metadata.get("render_modes", []):
-        raise UserError(f"{name} draws no pictures",
-                        "leave --display and --record away, and train with --no-video")
+        raise UserError(f"{name} renders no images",
+                        "omit --display and --record, and train with --no-video")
     cap = args.max_episode_steps or gym.spec(name).max_episode_steps
     if atari:
         no_ops = args.max_random_start if args.random_start else 0
@@ -112,19 +113,18 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
 
 
 def _check_spaces(name: str, env: gym.Env) -> None:
-    """Raises UserError unless an agent of this chapter can act in an environment."""
+    """Raises UserError unless the agent can act in an environment."""
     space, actions = env.observation_space, env.action_space
-    numbers = isinstance(space, gym.spaces.Box) and len(space.shape) == 1
+    vector = isinstance(space, gym.spaces.Box) and len(space.shape) == 1
     state = isinstance(space, gym.spaces.Discrete) and space.start == 0
-    if not ((numbers or state) and isinstance(actions, gym.spaces.Discrete) and actions.start == 0):
+    if not ((vector or state) and isinstance(actions, gym.spaces.Discrete) and actions.start == 0):
         raise UserError(f"{name} has observations {space} and actions {actions}",
-                        "this agent takes Atari's frames, a row of numbers, Box(...) of shape "
-                        "(n,), or the number of a state, Discrete(n), and gives one of some "
-                        "actions, Discrete(n)")
+                        "the agent needs observations that are Atari frames, vectors, Box(...) of "
+                        "shape (n,), or state numbers, Discrete(n), and actions Discrete(n)")
 
 
 def digest(args: argparse.Namespace) -> str:
-    """Returns the sha256 of an environment's specification."""
+    """Returns the sha256 of an environment's specification and preprocessing."""
     flags = json.dumps([args.observation_dims, args.n_action_repeat])
     return files.sha256(gym.spec(args.env_name).to_json().encode(), flags.encode())
 
@@ -136,39 +136,40 @@ def dimensions(text: str) -> list[int]:
         if not (isinstance(sizes, list) and sizes and all(type(n) is int and n > 0 for n in sizes)):
             raise ValueError
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text} is not a list as [80, 80]") from error
+        raise argparse.ArgumentTypeError(f"{text} is not a list such as [80, 80]") from error
     return sizes
 
 
 def frame_size(text: str) -> list[int]:
-    """Reads height and width, of which the convolutions leave something (an argparse `type`)."""
+    """Reads a height and width large enough for the convolutions (an argparse `type`)."""
     if len(sizes := dimensions(text)) != 2 or min(sizes) < 36:
         raise argparse.ArgumentTypeError(f"{text} is not a height and a width of at least 36")
     return sizes
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which environment is acted in, and how it is seen."""
+    """Adds the flags of the environment and its preprocessing."""
     switch = argparse.BooleanOptionalAction
     group = parser.add_argument_group("environment")
-    group.add_argument("--env_name", default="ALE/Breakout-v5", help="name in Gymnasium")
+    group.add_argument("--env_name", default="ALE/Breakout-v5", help="Gymnasium environment")
     group.add_argument("--n_action_repeat", type=cli.positive_int, default=4,
-                       help="times that an action is done, a game's frames a step")
+                       help="how often each action is repeated; in a game, frames per step")
     group.add_argument("--use_cumulated_reward", action=switch, default=True,
-                       help="the rewards of the repetitions are added up; else the last one counts")
+                       help="sum the rewards of the repetitions; else the last one counts")
     group.add_argument("--max_episode_steps", type=cli.positive_int,
-                       help="steps after which an episode is cut off (default: the environment's "
-                            f"own number, half an hour of a game, else {environments.STEP_CAP})")
+                       help="steps after which an episode is truncated (default: the "
+                            "environment's own limit, half an hour of a game, else "
+                            f"{environments.STEP_CAP})")
     group.add_argument("--observation_dims", type=frame_size, default=[80, 80],
                        help="height and width of a game's frames")
     group.add_argument("--random_start", action=switch, default=True,
-                       help="a game starts with a number of frames in which nothing is done")
+                       help="start a game with a random number of no-op frames")
     group.add_argument("--max_random_start", type=cli.non_negative_int, default=30,
-                       help="how many such frames at most")
+                       help="maximum number of no-op frames")
     group.add_argument("--repeat_action_probability", type=cli.from_0_to_1, default=0.25,
-                       help="that a game's frame sees the action of the frame before once more")
+                       help="probability that a frame of a game repeats the last frame's action")
     group.add_argument("--history_length", type=cli.positive_int, default=4,
-                       help="observations that make a state")
+                       help="observations per state")
 
 
 def build_parser() -> cli.Parser:
@@ -176,14 +177,14 @@ def build_parser() -> cli.Parser:
     parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     parser.set_defaults(env_name="CartPole-v1", n_action_repeat=1)
-    parser.add_argument("--seed", type=cli.seed, default=0, help="of the episode")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the episode")
     parser.add_argument("--record", type=cli.path, metavar="FILE.png",
-                        help="write the first frames that the network sees of a game")
+                        help="write the first preprocessed frames of a game")
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Plays one episode by chance and tells of it."""
+    """Plays one episode of random actions and prints a summary."""
 
     def show() -> None:
         args = build_parser().parse_args(argv)
@@ -192,15 +193,16 @@ def main(argv: list[str] | None = None) -> int:
         played = play_episodes(player, lambda state: state, 1.0, 1,
                                lambda player: states.append(player.state.copy()))
         print(f"{args.env_name}: observations {env.observation_space}, actions {env.action_space}")
-        print(f"one episode by chance: {played.steps[0]:,} steps, return {played.returns[0]:g}")
+        print(f"one random episode: {played.steps[0]:,} steps, return {played.returns[0]:g}")
         print(f"its last state:\n{states[-1]}")
         if args.record:
             if not is_atari(args.env_name):
-                raise UserError(f"{args.env_name} has no frames", "give an Atari game")
+                raise UserError(f"{args.env_name} has no frames to record",
+                                "give an Atari game as --env_name, or omit --record")
             frames = [frame for state in states[::10] for frame in state]
             path = Path(args.record)
             images.write_png(path, images.grid(frames[:40], args.history_length))
-            print(f"{path}: a state a row, every tenth")
+            print(f"{path}: one state per row, every tenth state")
 
     return exit_status(show)
 

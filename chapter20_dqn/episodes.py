@@ -1,4 +1,4 @@
-"""Episodes: who plays them, by which values, and what is kept of them."""
+"""Plays episodes with the Q values of a network."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,16 +6,16 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-TRAINING, VALIDATION, EVALUATION, HELD_OUT = range(1, 5)  # keys: no two see the same episodes
+TRAINING, VALIDATION, EVALUATION, HELD_OUT = range(1, 5)  # keys of disjoint sets of episodes
 
-QValues = Callable[[np.ndarray], np.ndarray]  # from states to the value of each action in each
+QValues = Callable[[np.ndarray], np.ndarray]  # from states to the value of each action
 
 
 class Player:
-    """Plays one episode after the other, and holds the state that the network is asked about.
+    """Plays one episode after the other and holds the current state.
 
-    Episode n is a pure function of (key, n) and the actions in it. So these are all that a
-    checkpoint needs of it: the emulator's own state is never saved.
+    Episode n is a pure function of (key, n) and its actions. A checkpoint therefore holds these
+    alone; the state of the emulator is never saved.
     """
 
     def __init__(self, env: gym.Env, history_length: int, *key: int, first: int = 0):
@@ -24,8 +24,8 @@ class Player:
         Args:
             env: from `make_env`.
             history_length: observations in a state.
-            *key: whole numbers, which decide the seeds of all episodes.
-            first: the number of the episode.
+            *key: integers from which the seeds of all episodes are derived.
+            first: number of the episode to start with.
         """
         self.env, self.key = env, key
         space = env.observation_space
@@ -33,17 +33,17 @@ class Player:
         self.start(first)
 
     def start(self, episode: int) -> None:
-        """Starts an episode; its state is its first observation, over and over."""
+        """Starts an episode; its first observation fills the whole history."""
         self.episode, self.actions, self.score = episode, [], 0.0
         seed = np.random.default_rng([*self.key, episode]).integers(2**31)
         self.state[:], _ = self.env.reset(seed=int(seed))
 
     def step(self, action: int) -> tuple[float, bool, bool]:
-        """Acts.
+        """Takes an action.
 
         Returns:
-            The reward; whether there is nothing more to gain, because the episode is over or a
-            life was lost; whether a new episode must be started.
+            The reward; whether the state is terminal, because the episode is over or a life was
+            lost; whether the episode has ended, terminated or truncated.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
         self.actions.append(action)
@@ -53,43 +53,43 @@ class Player:
         return reward, terminated or info.get("life_lost", False), terminated or truncated
 
     def resume(self, episode: int, actions: list[int]) -> None:
-        """Gets to where an interrupted episode was, by doing it all again."""
+        """Restores an interrupted episode by repeating its actions."""
         self.start(episode)
         for action in actions:
             self.step(action)
 
 
 class Step(NamedTuple):
-    """What came of one action."""
+    """The result of one action."""
 
-    env: int  # in which environment
-    observation: np.ndarray  # that was acted on
+    env: int  # number of the environment
+    observation: np.ndarray  # before the action
     action: int
     reward: float  # unclipped
-    terminal: bool  # nothing more is to be gained: the episode is over, or a life was lost
-    last_observation: np.ndarray | None  # of an episode that has just ended
+    terminal: bool  # the episode is over, or a life was lost
+    last_observation: np.ndarray | None  # if the episode has just ended
     episode_return: float | None  # likewise
 
 
 class Players:
-    """Plays in one environment, or in several by turns.
+    """Plays in one environment, or in several in turn.
 
-    Of N environments number i plays the episodes i, i + N, i + 2N ... Where it is the first one's
-    turn, one call of the network chooses for all of them.
+    Of N environments, number i plays the episodes i, i + N, i + 2N ... At the start of a round, one
+    call of the network chooses the actions of all of them. With one environment, a round is a step.
     """
 
     def __init__(self, players: Sequence[Player]):
-        """Takes one player an environment."""
+        """Takes one player per environment."""
         self.players = players
-        self.chosen: list[int] = []  # actions to be done in this round, of the last environments
+        self.chosen: list[int] = []  # remaining actions of this round
 
     def step(self, q_values: QValues, epsilon: float, rng: np.random.Generator) -> Step:
-        """Acts ε-greedily in the environment whose turn it is; where an episode ends, starts anew.
+        """Acts ε-greedily in the next environment; starts a new episode when one has ended.
 
         Args:
             q_values: of the network that acts.
             epsilon: ε, the probability of a random action.
-            rng: chooses random actions.
+            rng: source of the random actions.
         """
         if not self.chosen:
             self.chosen = choose(q_values, self.players, epsilon, rng)
@@ -105,7 +105,7 @@ class Players:
 
 
 class Played(NamedTuple):
-    """Some whole episodes: float64 (episodes,), unclipped, and int64 (episodes,)."""
+    """Whole episodes: unclipped returns, float64 (episodes,), and steps, int64 (episodes,)."""
 
     returns: np.ndarray
     steps: np.ndarray
@@ -114,7 +114,7 @@ class Played(NamedTuple):
 def choose(
     q_values: QValues, players: Sequence[Player], epsilon: float, rng: np.random.Generator
 ) -> list[int]:
-    """Returns each player's action: by chance with probability epsilon, else the best one."""
+    """Returns each player's action: random with probability ε, else the greedy one."""
     num_actions = players[0].env.action_space.n
     actions = [int(rng.integers(num_actions)) if rng.random() < epsilon else None for _ in players]
     if None not in actions:
@@ -126,16 +126,16 @@ def choose(
 
 def play_episodes(
     player: Player, q_values: QValues, epsilon: float, count: int,
-    look: Callable[[Player], None] = lambda player: None,
+    on_step: Callable[[Player], None] = lambda player: None,
 ) -> Played:
-    """Plays whole episodes, numbers 0 to count - 1 of a player's key.
+    """Plays the episodes 0 to count - 1 of a player's key.
 
     Args:
-        player: nothing else uses it.
+        player: used by nothing else.
         q_values: of the network that acts.
-        epsilon: the share of actions by chance.
-        count: episodes.
-        look: is called after each step.
+        epsilon: ε, the probability of a random action.
+        count: number of episodes.
+        on_step: called after each step.
     """
     scores, steps = [], []
     for number in range(count):
@@ -145,17 +145,17 @@ def play_episodes(
         while not ended:
             (action,) = choose(q_values, [player], epsilon, rng)
             _, _, ended = player.step(action)
-            look(player)
+            on_step(player)
         scores.append(player.score)
         steps.append(len(player.actions))
     return Played(np.array(scores), np.array(steps))
 
 
 def held_out_states(env: gym.Env, history_length: int, seed: int, count: int = 64) -> np.ndarray:
-    """Returns states that chance comes to, of shape (count, history_length, ...).
+    """Returns states that a random policy visits, of shape (count, history_length, ...).
 
-    The mean of their greatest values, on states that never change, shows how training goes better
-    than scores do, which depend on luck (Mnih et al. 2013, section 5.1).
+    The mean of max Q over a fixed set of states is a smoother measure of progress than the noisy
+    returns (Mnih et al. 2013, § 5.1).
     """
     player = Player(env, history_length, seed, HELD_OUT)
     rng = np.random.default_rng([seed, HELD_OUT])

@@ -1,10 +1,11 @@
-"""Plays whole episodes that no training saw, and as many by chance alone.
+"""Evaluates a run: whole episodes on seeds not seen in training, beside a random policy.
 
     python eval.py
     python eval.py --num_episodes 10
-    python eval.py --publish        # also into results/, where the README's numbers come from
+    python eval.py --publish        # also write to results/, the source of the README's tables
 
-Nothing is learnt, no reward is clipped, a lost life ends nothing. Draws the learning curve.
+Nothing is learned, rewards are not clipped, and a lost life does not end an episode. Also draws
+the learning curve.
 """
 
 import argparse
@@ -25,7 +26,7 @@ BOOK_GAME = "ALE/Breakout-v5"  # "Best reward : 82" after 38.6 million steps (fi
 
 
 def summary(played: episodes.Played) -> dict[str, float]:
-    """Returns what is said of some episodes; the bound is that of a 95 % interval of the mean."""
+    """Returns statistics of episodes; `lower_95` bounds the mean's 95 % confidence interval."""
     returns = played.returns
     error = returns.std(ddof=1) / np.sqrt(len(returns)) if len(returns) > 1 else 0.0
     return {"mean_return": float(returns.mean()), "standard_error": float(error),
@@ -35,24 +36,24 @@ def summary(played: episodes.Played) -> dict[str, float]:
 
 
 def draw_learning_curve(run_dir: Path, chance: float, png: Path) -> None:
-    """Draws the evaluations of the training, and Q at the held-out states."""
-    curves = (("train", "episode/avg reward", "episodes of the training"),
+    """Draws the returns during training, and max Q at the held-out states."""
+    curves = (("train", "episode/avg reward", "training episodes"),
               ("val", "episodic_return", "evaluations"))
     figure, (scores, values) = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
     for split, name, label in curves:
         scores.plot(*read_curve(run_dir, split, name), label=label)
-    scores.axhline(chance, color="gray", linestyle="--", label="by chance")
+    scores.axhline(chance, color="gray", linestyle="--", label="random policy")
     scores.set(xlabel="step", ylabel="mean return")
     scores.legend(fontsize="small", ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1))
     values.plot(*read_curve(run_dir, "val", "q"))
-    values.set(xlabel="step", ylabel="greatest Q at held-out states")
+    values.set(xlabel="step", ylabel="mean of max Q at held-out states")
     for axes in (scores, values):
         axes.grid(alpha=0.3)
     figures.save_figure(png, figure)
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Plays, writes eval.json and draws the learning curve."""
+    """Evaluates the network and a random policy; writes eval.json and the learning curve."""
     network, env = load_run(args, flags)
     q_values, _ = make_q_function(network, flags.network_header_type)
     count = args.num_episodes or (ATARI_EPISODES if data.is_atari(flags.env_name) else EPISODES)
@@ -67,7 +68,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     draw_learning_curve(args.run_dir, scores["chance"]["mean_return"], curve)
     book = {"highest_return": 82.0} if flags.env_name == BOOK_GAME else None
     results.write(args, flags.env_name.replace("/", "-"), flags.preset, scores, book)
-    print(f"the learning curve: {curve}")
+    print(f"learning curve: {curve}")
     return scores["network"]
 
 
@@ -75,7 +76,7 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("--num_episodes", type=cli.positive_int,
-                        help=f"episodes (default: {EPISODES}, of a game {ATARI_EPISODES})")
+                        help=f"episodes (default: {EPISODES}, for Atari games {ATARI_EPISODES})")
     results.add_publish_flag(parser)
     return parser
 

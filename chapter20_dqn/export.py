@@ -1,12 +1,12 @@
-"""Exports a trained network as a SavedModel that takes states as the agent sees them.
+"""Exports a trained network as a SavedModel that maps states to actions and Q values.
 
     python export.py
 
 One signature:
 
-serving_default  states: the newest observations, the newest last, uint8 (count, history_length,
-                 height, width) for frames, float32 (count, history_length, n) for rows of numbers
-                 -> actions: int64 (count,), the most valuable ones; q_values: float32 (count,
+serving_default  states: the latest observations, the latest last, uint8 (count, history_length,
+                 height, width) for frames, float32 (count, history_length, n) for vectors
+                 -> actions: int64 (count,), the greedy ones; q_values: float32 (count,
                  num_actions)
 """
 
@@ -21,7 +21,7 @@ from common import cli, export
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes the SavedModel of a run and tries it in a process of its own."""
+    """Writes the SavedModel of a run and checks it in a new process."""
     network, env = load_run(args, flags)
 
     def act(states: tf.Tensor) -> dict[str, tf.Tensor]:

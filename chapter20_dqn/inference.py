@@ -1,4 +1,4 @@
-"""What scripts on a finished run share: its network and its environment."""
+"""Loads the network and the environment of a finished run."""
 
 import argparse
 
@@ -11,7 +11,7 @@ from common import checkpoint
 
 
 def build_network(flags: argparse.Namespace, env: gym.Env) -> keras.Model:
-    """Builds the Q network that flags describe, for an environment from `make_env`."""
+    """Builds the Q-network that flags describe, for an environment from `make_env`."""
     space = env.observation_space
     return build_q_network(
         (flags.history_length, *space.shape), space.dtype.name, int(env.action_space.n),
@@ -25,8 +25,8 @@ def load_run(
     """Returns the network of a run and its environment.
 
     Args:
-        args: of a script, with `run_dir` and `checkpoint`.
-        flags: that the run was trained with.
+        args: of the script, with `run_dir` and `checkpoint`.
+        flags: the flags that the run was trained with.
         render_mode: of the environment, see `make_env`.
     """
     env = data.make_env(flags, render_mode)

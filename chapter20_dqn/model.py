@@ -1,4 +1,4 @@
-"""Networks from a state to the value of each action, and what they learn towards."""
+"""Q-networks, their targets and their loss."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -7,13 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-# Filters, kernel and stride of each convolution, and units of the dense layer behind them.
+# Filters, kernel size and stride of each convolution, and units of the dense layer after them.
 HEADERS = {
     "nips": (((16, 8, 4), (32, 4, 2)), 256),  # Mnih et al. 2013
     "nature": (((32, 8, 4), (64, 4, 2), (64, 3, 1)), 512),  # Mnih et al. 2015
 }
-HEAD_UNITS = 512  # of each stream of a dueling network behind convolutions
-BIAS = 0.1  # at the start, as in the original
+HEAD_UNITS = 512  # of each stream of a convolutional dueling network
+BIAS = 0.1  # initial value, as in the original
 
 
 def build_q_network(
@@ -26,19 +26,19 @@ def build_q_network(
     mlp_activation: str = "sigmoid",
     seed: int = 0,
 ) -> keras.Model:
-    """Builds a network (section 20.3): what sees the state, then what values the actions.
+    """Builds a Q-network (section 20.3).
 
     Args:
         state_shape: (history_length, height, width) for "nips" and "nature", with frames in
             [0, 255]; (history_length, n) for "mlp".
         dtype: of states.
-        num_actions: actions to value.
-        header: of `HEADERS`, or "mlp".
-        output: "normal", or "dueling": the value of the state and the advantage of each action
-            come of streams of their own (Wang et al. 2016).
-        mlp_units: of the hidden layers of "mlp".
-        mlp_activation: of its hidden layers.
-        seed: of the weights.
+        num_actions: number of actions.
+        header: a key of `HEADERS`, or "mlp".
+        output: "normal", or "dueling": separate streams for the value of the state and the
+            advantage of each action (Wang et al. 2016).
+        mlp_units: units per hidden layer of "mlp".
+        mlp_activation: activation of its hidden layers.
+        seed: of the initial weights.
 
     Returns:
         A model from (batch, *state_shape) to float32 (batch, num_actions).
@@ -71,7 +71,7 @@ def build_q_network(
         return keras.Model(states, dense(num_actions, "q", None)(x), name="q_network")
     value = dense(1, "value", None)(dense(head_units, "value_hidden")(x))
     advantage = dense(num_actions, "advantage", None)(dense(head_units, "advantage_hidden")(x))
-    # The mean is taken off, for a constant could be in either (equation 9 of Wang et al.).
+    # Advantages have mean 0: else V and A are not identifiable (Wang et al. 2016, equation 9).
     q = value + advantage - keras.ops.mean(advantage, axis=1, keepdims=True)
     return keras.Model(states, q, name="q_network")
 
@@ -82,7 +82,7 @@ def td_targets(
     next_target_q: tf.Tensor,
     next_online_q: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Returns what the value of each action done should have been, float32 of shape (batch,).
+    """Returns the TD targets of the actions taken, float32 of shape (batch,).
 
     y = r + discount · Q_target(s', a') with
 
@@ -91,19 +91,19 @@ def td_targets(
 
     Args:
         rewards: float32 of shape (batch,).
-        discounts: float32 of shape (batch,): γ, or γⁿ if rewards are those of n steps; 0 if
-            nothing more was to be gained.
+        discounts: float32 of shape (batch,): γ, or γⁿ for n-step returns; 0 at a terminal
+            state.
         next_target_q: Q_target(s', ·), float32 of shape (batch, num_actions).
-        next_online_q: Q_online(s', ·), likewise, for double Q-learning.
+        next_online_q: Q_online(s', ·), of the same shape; for double Q-learning.
     """
-    choosing = next_target_q if next_online_q is None else next_online_q
-    best = tf.argmax(choosing, axis=1)  # (batch,)
-    following = tf.gather(next_target_q, best, axis=1, batch_dims=1)
-    return rewards + discounts * following
+    selecting = next_target_q if next_online_q is None else next_online_q
+    best = tf.argmax(selecting, axis=1)  # (batch,)
+    next_values = tf.gather(next_target_q, best, axis=1, batch_dims=1)  # (batch,)
+    return rewards + discounts * next_values
 
 
 def huber(errors: tf.Tensor) -> tf.Tensor:
-    """Returns e²/2 where |e| ≤ 1, else |e| - 1/2: no error pulls with more than 1."""
+    """Returns the Huber loss: e²/2 where |e| ≤ 1, else |e| - 1/2; no gradient exceeds 1."""
     size = tf.abs(errors)
     return tf.where(size <= 1, errors**2 / 2, size - 0.5)
 
@@ -111,18 +111,18 @@ def huber(errors: tf.Tensor) -> tf.Tensor:
 def make_q_function(
     network: keras.Model, header: str
 ) -> tuple[Callable[[np.ndarray], np.ndarray], Callable[[], None]]:
-    """Returns the quickest way to ask for the values of a few states, and to renew it.
+    """Returns a fast function for the Q values of a few states, and one that refreshes it.
 
-    A small network answers in NumPy, from a copy of the weights: a call of TensorFlow takes longer
-    than its few products. `model.predict`, made for large batches, takes a hundred times as long.
+    An "mlp" is computed in NumPy from a copy of the weights: calling TensorFlow takes longer than
+    its few matrix products. `model.predict`, made for large batches, takes a hundred times as long.
 
     Args:
         network: from `build_q_network`.
-        header: of the network.
+        header: the network's header.
 
     Returns:
-        From states to their values, float32 (count, num_actions); and a function to be called
-        when the network has changed.
+        A function from states to Q values, float32 (count, num_actions); and a function to be
+        called after every update of the network.
     """
     if header != "mlp":
         signature = tf.TensorSpec(network.input_shape, network.inputs[0].dtype)
@@ -132,14 +132,14 @@ def make_q_function(
     dense = [layer for layer in network.layers if isinstance(layer, keras.layers.Dense)]
     activation = dense[0].activation.__name__
 
-    def read(variable: tf.Variable) -> np.ndarray:  # as variable.numpy(), in a third of the time
+    def read(variable: tf.Variable) -> np.ndarray:  # as variable.numpy(), three times as fast
         return tf.raw_ops.ReadVariableOp(resource=variable.handle, dtype=variable.dtype).numpy()
 
-    def renew() -> None:
+    def refresh() -> None:
         layers.update({layer.name: [read(w.value) for w in layer.weights] for layer in dense})
 
-    renew()
-    return partial(mlp_in_numpy, layers, activation), renew
+    refresh()
+    return partial(mlp_in_numpy, layers, activation), refresh
 
 
 ACTIVATIONS = {
@@ -152,11 +152,11 @@ ACTIVATIONS = {
 def mlp_in_numpy(
     layers: dict[str, list[np.ndarray]], activation: str, states: np.ndarray
 ) -> np.ndarray:
-    """Returns what an "mlp" network gives, float32 of shape (count, num_actions).
+    """Computes the Q values of an "mlp" network, float32 of shape (count, num_actions).
 
     Args:
-        layers: kernel and bias of each layer, by the names of `build_q_network`.
-        activation: of the hidden layers, of `ACTIVATIONS`.
+        layers: kernel and bias of each layer, by the layer's name in `build_q_network`.
+        activation: of the hidden layers, a key of `ACTIVATIONS`.
         states: of shape (count, history_length, n).
     """
     def linear(name: str, x: np.ndarray) -> np.ndarray:

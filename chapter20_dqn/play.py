@@ -1,9 +1,9 @@
-"""Lets the best network of a run play, on the screen or into a video.
+"""Plays episodes with the best network of a run, in a window or into a video.
 
-    python play.py                         # three episodes, their returns
+    python play.py                         # prints the returns of three episodes
     python play.py --record game.mp4
-    python play.py --display               # a window
-    python play.py --epsilon 0             # nothing by chance
+    python play.py --display               # opens a window
+    python play.py --epsilon 0             # greedy actions only
 
 Prints the steps and the return of each episode.
 """
@@ -20,16 +20,16 @@ ATARI_FRAMES_PER_SECOND = 60
 
 
 def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Plays episodes, shows or records them, and prints their returns."""
+    """Plays episodes, displays or records them, and prints their returns."""
     network, env = load_run(args, flags, environments.render_mode(args))
     q_values, _ = make_q_function(network, flags.network_header_type)
     epsilon = flags.ep_test if args.epsilon is None else args.epsilon
     rate = (ATARI_FRAMES_PER_SECOND if data.is_atari(flags.env_name)
             else environments.frame_rate(env)) / flags.n_action_repeat
     player = episodes.Player(env, flags.history_length, args.seed)
-    with environments.recorder(args, env, rate) as look:
+    with environments.recorder(args, env, rate) as record_frame:
         played = episodes.play_episodes(player, q_values, epsilon, args.num_episodes,
-                                        lambda player: look())
+                                        lambda player: record_frame())
     env.close()
     for number, (score, steps) in enumerate(zip(*played, strict=True), start=1):
         print(f"episode {number}: {steps} steps, return {score:g}")
@@ -41,7 +41,7 @@ def build_parser() -> cli.Parser:
     parser = cli.verb_parser(__file__, __doc__)
     environments.add_play_flags(parser)
     parser.add_argument("--epsilon", type=cli.from_0_to_1,
-                        help="the share of actions by chance (default: the run's --ep_test)")
+                        help="probability of a random action (default: the run's --ep_test)")
     return parser
 
 

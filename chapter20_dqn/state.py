@@ -1,7 +1,7 @@
-"""Exact resume for an agent: what is no tensor is saved beside the checkpoints.
+"""Exact resume of an agent: saves beside the checkpoints what is not a tensor.
 
-checkpoints/agent-<step>.npz holds the replay, the running episodes' actions, the random numbers'
-state and the averages of the next log line. There is one such file, of the newest checkpoint.
+checkpoints/agent-<step>.npz holds the replay, the actions of the running episodes, the random state
+and the statistics for the next log line. There is one such file, that of the latest checkpoint.
 """
 
 import sys
@@ -19,10 +19,10 @@ MAX_SAVED = 200_000  # observations; 1.3 GB of frames of 80 x 80
 
 
 class AgentState(TrainState):
-    """A run's whole state: what `TrainState` holds, and the agent.
+    """The whole state of a run: that of `TrainState`, and the agent.
 
-    A kill at any time leaves a checkpoint with its file: the new file is whole before the new
-    checkpoint is written, the old one is removed after.
+    A run that is killed at any time keeps a checkpoint with its file: the new file is complete
+    before the new checkpoint is written, and the old one is removed afterwards.
     """
 
     def __init__(
@@ -32,11 +32,11 @@ class AgentState(TrainState):
         models: dict[str, Any],
         optimizers: dict[str, Any],
     ):
-        """Restores the newest checkpoint of the run, if it has one, and the agent.
+        """Restores the latest checkpoint of the run, if it has one, and the agent.
 
         Args:
             run_dir: the run folder.
-            agent: its replay is saved if it has room for `MAX_SAVED` observations at most.
+            agent: its replay is saved if its capacity is at most `MAX_SAVED` observations.
             models: see `TrainState`.
             optimizers: see `TrainState`.
         """
@@ -49,7 +49,7 @@ class AgentState(TrainState):
         return self._folder / f"agent-{int(self.step)}.npz"
 
     def _restore_agent(self) -> None:
-        """Reads what was saved with the newest checkpoint."""
+        """Restores the agent that was saved with the latest checkpoint."""
         try:
             with np.load(self._path()) as file:
                 self._agent.restore(str(file["snapshot"]))
@@ -57,15 +57,15 @@ class AgentState(TrainState):
                     self._agent.replay.restore(file)
                 else:
                     print(f"a replay of more than {MAX_SAVED:,} observations is not saved: it is "
-                          "filled anew before learning goes on, so that the run is not exactly "
-                          "what it would have been without a stop", file=sys.stderr)
+                          "filled again before learning resumes, so that the run differs from "
+                          "an uninterrupted one", file=sys.stderr)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise UserError(f"{self._path()} cannot be read ({error})",
                             "start a new run with another --name") from error
 
     def save(self, best: bool = False) -> None:
-        """Writes a checkpoint, and before it the agent; see `TrainState.save`."""
-        if best:  # is for playing, not for going on
+        """Writes the agent and then a checkpoint; see `TrainState.save`."""
+        if best:  # for evaluation, not for resuming
             super().save(best)
             return
         replay, path = self._agent.replay, self._path()

@@ -5,9 +5,9 @@
     python train.py --preset book                    # the book's 50 million steps
     python train.py --env_name CorridorSmall-v5 --max_r 10 --max_steps 10000
 
-The network says what each action is worth. The agent mostly takes the best one, remembers what
-came of it, and learns from what it remembers: the worth of an action is its reward plus the worth
-of the best action after it.
+The network estimates Q(s, a), the discounted return after action a in state s. The agent acts
+ε-greedily, stores every transition in a replay, and trains on batches drawn from it. The target of
+Q(s, a) is the reward plus the discounted value of the best action in the next state.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from chapter20_dqn.state import AgentState
 from common import cli, rundir, video
 from common.monitor import Monitor
 
-# Rewards of 1 are clipped to 0.02: no value is then above 2. Rewards of 1 were worse (README).
+# Rewards of 1 are clipped to 0.02, so that no return exceeds 2; --max_r 1 did worse (README).
 CARTPOLE = {
     "env_name": "CartPole-v1",
     "n_action_repeat": 1,
@@ -87,13 +87,13 @@ def build_parser() -> cli.Parser:
 
 
 def epsilon_at(step: int, args: argparse.Namespace) -> float:
-    """Returns ε, which falls linearly to its end once learning has begun."""
+    """Returns ε, which decays linearly to `--ep_end` from `--t_learn_start` on."""
     left = args.t_ep_end - max(0, step - args.t_learn_start)
     return args.ep_end + (args.ep_start - args.ep_end) * max(0.0, left / args.t_ep_end)
 
 
 def learning_rate_at(step: int, args: argparse.Namespace) -> float:
-    """Returns the learning rate, which falls in steps to its minimum, if it is given one."""
+    """Returns the learning rate: a staircase decay to its minimum, constant without one."""
     if args.learning_rate_minimum is None:
         return args.learning_rate
     rate = args.learning_rate * args.learning_rate_decay**(step // args.learning_rate_decay_step)
@@ -101,13 +101,13 @@ def learning_rate_at(step: int, args: argparse.Namespace) -> float:
 
 
 def beta_at(step: int, args: argparse.Namespace) -> float:
-    """Returns β, the exponent of the importance weights, which rises linearly to 1."""
+    """Returns β, the importance-sampling exponent, which is annealed linearly to 1."""
     share = min(1.0, step / args.t_beta_end)
     return args.priority_beta + (1 - args.priority_beta) * share
 
 
 def make_optimizer(args: argparse.Namespace) -> keras.Optimizer:
-    """Builds the original's RMSProp, or Adam."""
+    """Builds Adam, or RMSprop with the original's ε."""
     if args.optimizer == "adam":
         return keras.optimizers.Adam(args.learning_rate)
     return keras.optimizers.RMSprop(args.learning_rate, args.decay, args.momentum, epsilon=0.01)
@@ -116,7 +116,11 @@ def make_optimizer(args: argparse.Namespace) -> keras.Optimizer:
 def make_update(
     online: keras.Model, target: keras.Model, optimizer: keras.Optimizer, args: argparse.Namespace
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
-    """Compiles one update; it returns the loss, the mean Q and the TD errors of the batch."""
+    """Compiles an update, which returns the loss, the mean Q and the TD errors of a batch.
+
+    The update is a closure, since a `tf.function` traces the networks and the optimizer into its
+    graph; its arguments are the tensors of one batch.
+    """
     optimizer.build(online.trainable_variables)
 
     @tf.function(jit_compile=args.jit_compile)
@@ -124,11 +128,12 @@ def make_update(
         states: tf.Tensor, actions: tf.Tensor, rewards: tf.Tensor, next_states: tf.Tensor,
         discounts: tf.Tensor, weights: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        # The targets: reward plus the discounted value of the next state's best action.
+        # TD targets: r + γ max Q'(s', ·), with Q' the target network. In double Q-learning the
+        # online network selects the next action and the target network evaluates it.
         next_online_q = online(next_states, training=False) if args.double_q else None
         targets = td_targets(rewards, discounts, target(next_states, training=False),
                              next_online_q)
-        # The TD errors of the actions taken, and Huber's loss of them.
+        # Forward pass: the TD errors of the actions taken, clipped if the flags say so.
         with tf.GradientTape() as tape:
             q = online(states, training=True)  # (batch, num_actions)
             errors = targets - tf.gather(q, actions, axis=1, batch_dims=1)  # (batch,)
@@ -136,15 +141,17 @@ def make_update(
                 errors = tf.minimum(errors, args.max_delta)
             if args.min_delta is not None:
                 errors = tf.maximum(errors, args.min_delta)
+            # Mean Huber loss; the importance-sampling weights are 1 in a uniform replay.
             loss = tf.reduce_mean(weights * huber(errors))
-        # A step of the optimizer.
+        # Backward pass, gradient clipping per variable, and a step of the optimizer.
         gradients = tape.gradient(loss, online.trainable_variables)
         if args.max_grad_norm is not None:
             gradients = [tf.clip_by_norm(g, args.max_grad_norm) for g in gradients]
         optimizer.apply(gradients, online.trainable_variables)
         return loss, tf.reduce_mean(q), errors
 
-    # Finding its graph takes a tf.function as long as running it: there is one, so call that.
+    # A tf.function looks up the graph for its arguments, which takes as long as the update of a
+    # small network. All batches have one signature, so that its only graph is called directly.
     states = tf.TensorSpec((args.batch_size, *online.input_shape[1:]), online.inputs[0].dtype)
     actions, numbers = (tf.TensorSpec(args.batch_size, kind) for kind in (tf.int64, tf.float32))
     return update.get_concrete_function(states, actions, numbers, states, numbers, numbers)
@@ -153,13 +160,16 @@ def make_update(
 def act(
     agent: Agent, q_values: episodes.QValues, epsilon: float, args: argparse.Namespace
 ) -> None:
-    """Takes one step, ε-greedily, and remembers it with its reward clipped."""
+    """Takes one step ε-greedily and stores it in the replay, with its reward clipped."""
+    # Act in the environment whose turn it is (there is one, unless --num_envs says otherwise).
     step = agent.players.step(q_values, epsilon, agent.rng)
+    # Clip the reward, and store the transition.
     reward = min(max(step.reward, args.min_r), args.max_r)
     agent.replay.add(step.observation, step.action, reward, step.terminal, step.env)
     agent.window.reward += reward
     agent.window.actions.append(step.action)
-    if step.last_observation is not None:  # the episode has ended
+    # At the end of an episode, store its last observation too: a truncated one still has a value.
+    if step.last_observation is not None:
         agent.replay.close(step.last_observation, step.env)
         agent.window.returns.append(step.episode_return)
 
@@ -168,83 +178,86 @@ def learn(
     agent: Agent, update: Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]], beta: float,
     args: argparse.Namespace,
 ) -> None:
-    """Draws a batch from the replay and updates the network, `--gradient_steps` times."""
+    """Updates the online network `--gradient_steps` times, each with a batch from the replay."""
     replay, weights = agent.replay, np.ones(args.batch_size, np.float32)
     for _ in range(args.gradient_steps):
+        # Draw a batch, uniformly or by priority. Importance-sampling weights correct the latter.
         rows = replay.draw(args.batch_size, agent.rng)
         if args.prioritized:
             weights = replay.weights(rows, beta)
-        # A tf.function takes longer to convert arrays itself.
+        # Update the network; converting the arrays here is faster than in the tf.function.
         loss, q, errors = update(*map(tf.constant, (*replay.batch(rows), weights)))
+        # The new TD errors are the priorities of the drawn transitions.
         if args.prioritized:
-            replay.prioritise(rows, errors.numpy())
+            replay.update_priorities(rows, errors.numpy())
         agent.window.losses.append(float(loss))
         agent.window.q.append(float(q))
 
 
 def evaluate(
-    judge: episodes.Player, q_values: episodes.QValues, network: keras.Model,
+    player: episodes.Player, q_values: episodes.QValues, network: keras.Model,
     held_out: np.ndarray, args: argparse.Namespace,
 ) -> dict[str, float]:
-    """Plays whole episodes; returns their mean return, and the mean greatest Q at `held_out`."""
-    played = episodes.play_episodes(judge, q_values, args.ep_test, args.eval_episodes)
+    """Plays whole episodes; returns their mean return, and the mean of max Q at `held_out`."""
+    played = episodes.play_episodes(player, q_values, args.ep_test, args.eval_episodes)
     q = tf.reduce_mean(tf.reduce_max(network(held_out, training=False), axis=1))
     return {"episodic_return": float(played.returns.mean()), "q": float(q)}
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """Raises UserError where flags do not fit together, or one has no effect."""
+    """Raises UserError if flags contradict each other, or a typed one has no effect."""
     check_header(args)
     for beside, idle in idle_flags(args).items():
         cli.refuse_idle(args, idle, beside)
 
 
 def introduce(args: argparse.Namespace, network: keras.Model) -> None:
-    """Prints what is trained on what, and in the demo the command of the book's run."""
+    """Prints the environment and the network, and in the demo the command of the book's run."""
     _, *shape = network.input_shape
     print(f"training on {args.env_name}: states of shape {tuple(shape)}, {network.output_shape[1]} "
-          f"actions, {network.count_params():,} parameters, a replay of {args.memory_size:,} "
+          f"actions, {network.count_params():,} parameters, replay of {args.memory_size:,} "
           "observations")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book")
 
 
 def train(flags: argparse.Namespace) -> dict[str, float]:
-    """Trains a new network, or one that is resumed, up to `--max_steps`.
+    """Trains a run, new or resumed, up to `--max_steps`.
 
     Returns:
-        Steps, and the mean return of the best evaluation if there was one.
+        The step, and the mean return of the best evaluation if there was one.
     """
     args = in_steps(flags)
-    env, judged = data.make_env(args), data.make_env(args, "rgb_array" if args.video else None)
+    env, eval_env = data.make_env(args), data.make_env(args, "rgb_array" if args.video else None)
     check_flags(flags)
     online, target = build_network(args, env), build_network(args, env)
     introduce(args, online)
     optimizer = make_optimizer(args)
     update = make_update(online, target, optimizer, args)
     agent = make_agent(args, env)
-    judge = episodes.Player(judged, args.history_length, args.seed, episodes.VALIDATION)
-    held_out = episodes.held_out_states(judged, args.history_length, args.seed)
+    evaluator = episodes.Player(eval_env, args.history_length, args.seed, episodes.VALIDATION)
+    held_out = episodes.held_out_states(eval_env, args.history_length, args.seed)
     with rundir.open_run(flags, dataset_sha256=data.digest(args),
                          parameters=online.count_params()) as run:
         state = AgentState(run, agent, {"online": online, "target": target},
                            {"optimizer": (optimizer, online.trainable_variables)})
-        q_values, renew = make_q_function(online, args.network_header_type)
+        q_values, refresh = make_q_function(online, args.network_header_type)
         start = int(state.step)
-        refilled = 0 if len(agent.replay) else start  # learning waits for a full enough replay
+        # A replay that was too large to be saved is filled again before learning resumes.
+        refilled = 0 if len(agent.replay) else start
         monitor = Monitor(run, start)
-        # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
+        # steps() shows the progress bar, saves checkpoints, and stops after Ctrl-C.
         for step, _ in state.steps(itertools.repeat(None), args.max_steps, args.save_every,
                                    monitor):
-            # Act ε-greedily, and remember what came of it.
+            # Act ε-greedily, and store the transition in the replay.
             epsilon, rate = epsilon_at(step, args), learning_rate_at(step, args)
             act(agent, q_values, epsilon, args)
-            # Learn from batches of what is remembered.
+            # Once the replay holds enough, update the online network every few steps.
             if step > args.t_learn_start + refilled and step % args.t_train_freq == 0:
                 optimizer.learning_rate = rate
                 learn(agent, update, beta_at(step, args), args)
-                renew()
-            # Copy the weights to the target network.
+                refresh()
+            # Copy the weights of the online network to the target network.
             if step % args.t_target_q_update_freq == 0:
                 target.set_weights(online.get_weights())
             # Log the statistics since the last log line.
@@ -252,17 +265,17 @@ def train(flags: argparse.Namespace) -> dict[str, float]:
                 agent.window.log(monitor, step, {"training/epsilon": epsilon,
                                                  "training/learning_rate": rate})
                 agent.window = Window()
-            # Evaluate; keep the best weights, and film the first of the games that they played.
+            # Evaluate; save the best weights, and record the first game that they played.
             if step % args.eval_every == 0:
-                scores = evaluate(judge, q_values, online, held_out, args)
+                scores = evaluate(evaluator, q_values, online, held_out, args)
                 monitor.scalars(step, scores, "val")
                 if state.save_if_best(scores["episodic_return"], highest=True) and args.video:
                     video.log_gif(monitor.writer("val"), step, "game",
-                                  film_game(judge, q_values, args.ep_test), FRAMES_PER_SECOND)
+                                  film_game(evaluator, q_values, args.ep_test), FRAMES_PER_SECOND)
     print(f"{args.max_steps:,} steps, {max(p.episode for p in agent.players.players):,} episodes")
     if math.isinf(best := float(state.best)):  # nothing was evaluated
         return {"step": args.max_steps}
-    print(f"the best evaluation's mean return was {best:.1f}")
+    print(f"best evaluation: mean return {best:.1f}")
     return {"step": args.max_steps, "best_return": best}
 
 

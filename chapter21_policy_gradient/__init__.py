@@ -1,1 +1,1 @@
-"""Chapter 21: policy gradient, a network that is told which of its actions paid."""
+"""Chapter 21: policy gradient, REINFORCE and PPO."""

@@ -1,7 +1,8 @@
-"""Actor and critic: a policy, and a network that says how much reward is still to come.
+"""Actor-critic: the policy network (actor), the value network (critic), and advantages.
 
-What follows an action depends on much else. Its advantage, what followed more than the critic
-expected, says more about the action itself. REINFORCE with `--baseline value` and PPO both use it.
+The critic estimates the value of an observation, the expected discounted return. The advantage of
+an action is what it gained over this value; as a weight it has a lower variance than the return.
+REINFORCE with `--baseline value` and PPO use it.
 """
 
 import math
@@ -14,14 +15,14 @@ import tensorflow as tf
 
 
 class LogDeviation(keras.layers.Layer):
-    """Puts log σ, a weight for each number of an action, behind its mean: (b, n) → (b, 2n)."""
+    """Appends log σ, one weight per action dimension, to the means: (b, n) → (b, 2n)."""
 
     def build(self, input_shape: tuple[int | None, int]) -> None:
-        """Starts with σ = 1."""
+        """Creates the weights log σ = 0."""
         self.log_deviation = self.add_weight(shape=input_shape[-1:], initializer="zeros")
 
     def call(self, means: tf.Tensor) -> tf.Tensor:
-        """Returns means and log σ, float32 of shape (batch, 2n)."""
+        """Returns the means and log σ, float32 of shape (batch, 2n)."""
         return tf.concat([means, tf.zeros_like(means) + self.log_deviation], axis=1)
 
 
@@ -29,18 +30,18 @@ def build_mlp(
     observation_size: int, output_size: int, hidden_size: int, output_gain: float, seed: int,
     name: str,
 ) -> keras.Sequential:
-    """Builds two hidden layers of tanh with orthogonal weights.
+    """Builds a multilayer perceptron: two hidden tanh layers, orthogonal initialization.
 
-    These weights, and a last layer that starts small, are among the details that matter
-    (Andrychowicz et al. 2021, "What matters in on-policy reinforcement learning?").
+    A last layer with small initial weights matters for policies (Andrychowicz et al. 2021, "What
+    matters in on-policy reinforcement learning?").
 
     Args:
-        observation_size: numbers in an observation.
-        output_size: numbers that come out.
-        hidden_size: units of either hidden layer.
-        output_gain: scale of the last layer's weights.
-        seed: of the weights.
-        name: of the network.
+        observation_size: size of an observation.
+        output_size: number of outputs.
+        hidden_size: hidden units per layer.
+        output_gain: scale of the last layer's initial weights.
+        seed: seed of the initial weights.
+        name: name of the network.
     """
     def dense(number: int, units: int, gain: float, activation: str | None) -> keras.layers.Dense:
         weights = keras.initializers.Orthogonal(gain, seed=seed + number)
@@ -57,14 +58,15 @@ def build_mlp(
 def build_actor(
     observation_size: int, action_space: gym.Space, hidden_size: int, seed: int
 ) -> keras.Sequential:
-    """Builds the policy.
+    """Builds the policy network.
 
     Args:
-        observation_size: numbers in an observation.
-        action_space: `Discrete`: the network gives a logit for each action; `Box` of shape (n,):
-            the means of a normal distribution and, the same for all observations, its log σ.
-        hidden_size: units of either hidden layer.
-        seed: of the weights.
+        observation_size: size of an observation.
+        action_space: `Discrete`: the outputs are the logits of the actions. `Box` of shape (n,):
+            the outputs are the n means of a normal distribution and its n log σ, which do not
+            depend on the observation.
+        hidden_size: hidden units per layer.
+        seed: seed of the initial weights.
     """
     discrete = isinstance(action_space, gym.spaces.Discrete)
     size = int(action_space.n) if discrete else action_space.shape[0]
@@ -75,24 +77,24 @@ def build_actor(
 
 
 def build_critic(observation_size: int, hidden_size: int, seed: int) -> keras.Sequential:
-    """Builds the network that gives the value of an observation, (batch, 1)."""
+    """Builds the value network, from observations to values of shape (batch, 1)."""
     return build_mlp(observation_size, 1, hidden_size, 1.0, seed + 3, "critic")
 
 
 def build_networks(
     env: gym.Env, hidden_size: int, seed: int
 ) -> tuple[keras.Sequential, keras.Sequential]:
-    """Returns the policy and the critic of an environment."""
+    """Builds the policy and the critic for an environment."""
     (size,) = env.observation_space.shape
     return (build_actor(size, env.action_space, hidden_size, seed),
             build_critic(size, hidden_size, seed))
 
 
 def log_probability(outputs: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
-    """Returns log π(action), float32 of shape (batch,); a density where actions are numbers.
+    """Returns log π(action), float32 of shape (batch,); for continuous actions a log-density.
 
     Args:
-        outputs: of the policy, float32 of shape (batch, num_actions), or (batch, 2n).
+        outputs: outputs of the policy, float32 of shape (batch, num_actions) or (batch, 2n).
         actions: int64 of shape (batch,), or float32 of shape (batch, n).
     """
     if actions.dtype.is_integer:
@@ -104,11 +106,11 @@ def log_probability(outputs: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
 
 
 def entropy(outputs: tf.Tensor, discrete: bool) -> tf.Tensor:
-    """Returns how undecided the policy is, in nats, float32 of shape (batch,).
+    """Returns the entropy of the policy in nats, float32 of shape (batch,).
 
     Args:
-        outputs: of the policy, see `log_probability`.
-        discrete: they are logits.
+        outputs: outputs of the policy, see `log_probability`.
+        discrete: whether the outputs are logits.
     """
     if discrete:
         log_p = tf.nn.log_softmax(outputs)
@@ -121,35 +123,36 @@ def advantages(
     rewards: np.ndarray, values: np.ndarray, next_values: np.ndarray, terminated: np.ndarray,
     ended: np.ndarray, discount: float, gae_lambda: float,
 ) -> np.ndarray:
-    """Returns generalised advantage estimates (Schulman et al. 2016, equation 16).
+    """Returns generalized advantage estimates (Schulman et al. 2016, equation 16).
 
-    A terminated episode has nothing more to give. One that was cut off would have gone on, and
-    what it would have given is the value of its last observation.
+    After a terminated episode the future return is 0. After a truncated one it is the value of the
+    last observation.
 
     Args:
-        rewards: float of shape (steps, ...), as all arrays here.
-        values: of the observations that were acted on.
-        next_values: of the observations that followed, the last one of an episode included.
-        terminated: the episode is over for good.
-        ended: it is over, or was cut off; the next row is of another one.
-        discount: what a reward loses in a step.
-        gae_lambda: 0 takes the critic's word after one step, 1 only where the episode ends.
+        rewards: float of shape (steps, ...), like all arrays here.
+        values: values of the observations.
+        next_values: values of the next observations, those after an episode's last step included.
+        terminated: whether the step terminated its episode.
+        ended: whether the step terminated or truncated it; the next row starts another episode.
+        discount: discount factor γ.
+        gae_lambda: λ. 0 uses one reward and the next value, 1 all rewards of the episode.
 
     Returns:
-        Of the same shape; with `values` added they are what the critic should have said.
+        The advantages, of the same shape; plus `values` they are the critic's targets.
     """
-    errors = rewards + discount * next_values * (1 - terminated) - values
-    found, following = np.zeros_like(errors), np.zeros_like(errors[0])
-    for t in reversed(range(len(errors))):
-        following = found[t] = errors[t] + discount * gae_lambda * (1 - ended[t]) * following
-    return found
+    td_errors = rewards + discount * next_values * (1 - terminated) - values
+    estimates, following = np.zeros_like(td_errors), np.zeros_like(td_errors[0])
+    for t in reversed(range(len(td_errors))):
+        following = td_errors[t] + discount * gae_lambda * (1 - ended[t]) * following
+        estimates[t] = following
+    return estimates
 
 
 def mlp_in_numpy(weights: list[np.ndarray], observations: np.ndarray) -> np.ndarray:
-    """Returns what `build_mlp`'s network gives: logits, means or values.
+    """Computes the outputs of a network from `build_mlp` in NumPy: logits, means or values.
 
     Args:
-        weights: of the network; log σ behind them is left alone.
+        weights: weights of the network; log σ, if it follows, is ignored.
         observations: float32 of shape (..., observation_size).
     """
     hidden = np.tanh(observations @ weights[0] + weights[1])
@@ -160,7 +163,7 @@ def mlp_in_numpy(weights: list[np.ndarray], observations: np.ndarray) -> np.ndar
 def make_noise(
     rng: np.random.Generator, shape: tuple[int, ...], action_space: gym.Space
 ) -> np.ndarray:
-    """Returns the chances of some draws, (*shape, num_actions) or (*shape, n): see `draw`."""
+    """Returns the noise for `draw`, of shape (*shape, num_actions) or (*shape, n)."""
     if isinstance(action_space, gym.spaces.Discrete):
         return rng.gumbel(size=(*shape, int(action_space.n)))
     return rng.standard_normal((*shape, *action_space.shape), np.float32)
@@ -170,13 +173,13 @@ def draw(
     weights: list[np.ndarray], observations: np.ndarray, noise: np.ndarray | float,
     action_space: gym.Space,
 ) -> np.ndarray:
-    """Returns actions, int64 (...) or float32 (..., n), which may lie outside of a `Box`.
+    """Samples actions, int64 (...) or float32 (..., n); the latter are not clipped to the `Box`.
 
     Args:
-        weights: of `build_actor`'s network.
+        weights: weights of the network from `build_actor`.
         observations: float32 of shape (..., observation_size).
         noise: from `make_noise`; 0 gives the most probable actions.
-        action_space: of the environment.
+        action_space: action space of the environment.
     """
     outputs = mlp_in_numpy(weights, observations)
     if isinstance(action_space, gym.spaces.Discrete):
@@ -187,7 +190,7 @@ def draw(
 def choosing(
     weights: list[np.ndarray], action_space: gym.Space, rng: np.random.Generator | None = None
 ) -> Callable[[np.ndarray], int | np.ndarray]:
-    """Returns the policy of one observation: the most probable action, or with `rng` a draw."""
+    """Returns the policy for one observation: greedy, or with `rng` sampled."""
     def choose(observation: np.ndarray) -> int | np.ndarray:
         noise = 0.0 if rng is None else make_noise(rng, (), action_space)
         return within(draw(weights, observation, noise, action_space), action_space)
@@ -196,7 +199,7 @@ def choosing(
 
 
 def within(actions: np.ndarray, action_space: gym.Space) -> int | np.ndarray:
-    """Returns what an environment takes: a whole number, or numbers within their bounds."""
+    """Returns an action for the environment: an int, or an array clipped to its bounds."""
     if isinstance(action_space, gym.spaces.Discrete):
         return int(actions)
     return np.clip(actions, action_space.low, action_space.high)

@@ -1,7 +1,7 @@
-"""`--baseline value`: REINFORCE with a critic.
+"""The critic of REINFORCE, `--baseline value`.
 
-An action counts by its advantage, what followed more than the critic expected of its observation,
-in place of all that followed. What the critic learns towards comes from the same episodes.
+Actions are weighted by their advantages instead of their returns. The critic's targets come from
+the same episodes.
 """
 
 import argparse
@@ -15,35 +15,36 @@ from chapter21_policy_gradient.actor_critic import advantages, build_critic, mlp
 from chapter21_policy_gradient.data import Episode
 from chapter21_policy_gradient.model import normalize
 
-CRITIC_SIZE = 64  # units of either hidden layer
+CRITIC_SIZE = 64  # hidden units per layer
 
 
 def episode_advantages(
     episode: Episode, critic_weights: list[np.ndarray], discount: float, gae_lambda: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the advantage of each action, and what the critic should have said, (steps,)."""
-    seen = np.concatenate([episode.observations, episode.last_observation[None]])
-    values = mlp_in_numpy(critic_weights, seen)[:, 0]  # (steps + 1,)
+    """Returns the advantages and the critic's targets, each of shape (steps,)."""
+    observations = np.concatenate([episode.observations, episode.last_observation[None]])
+    values = mlp_in_numpy(critic_weights, observations)[:, 0]  # (steps + 1,)
     ended = np.zeros(len(episode.rewards), bool)
     ended[-1] = True
-    found = advantages(episode.rewards, values[:-1], values[1:], ended & episode.terminated, ended,
+    gains = advantages(episode.rewards, values[:-1], values[1:], ended & episode.terminated, ended,
                        discount, gae_lambda)
-    return found, found + values[:-1]
+    return gains, gains + values[:-1]
 
 
 def make_value_baseline(
     observation_size: int, args: argparse.Namespace
 ) -> tuple[keras.Model, keras.Optimizer, Callable[[Sequence[Episode]], np.ndarray]]:
-    """Returns a critic, its optimizer, and what says how much each action of some episodes counts.
+    """Returns a critic, its optimizer, and a function that weights the actions of some episodes.
 
-    That is its advantage, scaled to mean 0 and deviation 1 over the update. The critic then learns
-    from these episodes, `--update_epochs` times.
+    The weights are the advantages, normalized over the batch. The function then trains the critic
+    on the same episodes for `--update_epochs` epochs.
     """
     critic = build_critic(observation_size, CRITIC_SIZE, args.seed)
     optimizer = keras.optimizers.Adam(args.learning_rate)
     optimizer.build(critic.trainable_variables)
 
-    @tf.function(reduce_retracing=True)  # each batch has another number of steps
+    # A closure, so that tf.function traces it once for this critic and optimizer.
+    @tf.function(reduce_retracing=True)  # the number of environment steps differs between batches
     def learn(observations: tf.Tensor, targets: tf.Tensor) -> None:
         for _ in tf.range(args.update_epochs):
             with tf.GradientTape() as tape:
@@ -53,12 +54,14 @@ def make_value_baseline(
             optimizer.apply(gradients, critic.trainable_variables)
 
     def weigh(episodes: Sequence[Episode]) -> np.ndarray:
+        # Estimate the advantages with the critic as it was when the episodes were played.
         weights = critic.get_weights()
-        judged = [episode_advantages(episode, weights, args.discount, args.gae_lambda)
-                  for episode in episodes]
-        found, targets = map(np.concatenate, zip(*judged, strict=True))
+        pairs = [episode_advantages(episode, weights, args.discount, args.gae_lambda)
+                 for episode in episodes]
+        gains, targets = map(np.concatenate, zip(*pairs, strict=True))
+        # Train the critic on these episodes.
         observations = np.concatenate([episode.observations for episode in episodes])
         learn(observations, targets.astype(np.float32))
-        return (normalize(found) / len(found)).astype(np.float32)
+        return (normalize(gains) / len(gains)).astype(np.float32)
 
     return critic, optimizer, weigh

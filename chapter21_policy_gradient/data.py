@@ -1,10 +1,10 @@
-"""Episodes: what the policy learns from it makes itself, by acting.
+"""Episodes: the agent makes its own training data by acting in an environment of Gymnasium.
 
-    python data.py                            # one episode of pushing left and right at random
+    python data.py                            # one episode of random actions on CartPole
     python data.py --env_name Acrobot-v1
 
-Environments are Gymnasium's: observations are a row of numbers, actions are counted from 0 or, for
-PPO, a row of numbers too.
+There is no tf.data pipeline, because each step depends on the current policy. Observations are
+vectors; actions are integers or, for PPO, also vectors.
 """
 
 import argparse
@@ -17,55 +17,55 @@ import numpy as np
 from common import cli, environments, files
 from common.errors import UserError, exit_status
 
-TRAINING, VALIDATION, EVALUATION, UPDATES = range(1, 5)  # keys: no two uses draw the same numbers
+TRAINING, VALIDATION, EVALUATION, UPDATES = range(1, 5)  # keys of independent random numbers
 
-OFFLINE = {"CartPole-v0": "Gymnasium's cart with a pole, as any environment of `--env_name`"}
+OFFLINE = {"CartPole-v0": "an environment of Gymnasium; `--env_name` takes others"}
 SOURCES: dict[str, files.Source] = {}
 
 Action = int | np.ndarray
-Choose = Callable[[np.ndarray], Action]  # from an observation to an action
+Choose = Callable[[np.ndarray], Action]  # a policy: from an observation to an action
 
 
 class Episode(NamedTuple):
-    """What happened until the episode was over or cut off."""
+    """One episode, until it was terminated or truncated."""
 
-    observations: np.ndarray  # float32 (steps, observation_size), those that were acted on
+    observations: np.ndarray  # float32 (steps, observation_size), before each action
     actions: np.ndarray  # int64 (steps,), or float32 (steps, n)
     rewards: np.ndarray  # float64 (steps,)
     last_observation: np.ndarray  # float32 (observation_size,), after the last action
-    terminated: bool  # over for good; False: cut off
+    terminated: bool  # False: truncated
 
 
 def make_env(
     name: str, max_episode_steps: int | None = None, render_mode: str | None = None,
     boxes: bool = False,
 ) -> gym.Env:
-    """Makes an environment whose episodes always end.
+    """Makes an environment with vector observations, whose episodes are limited in length.
 
     Args:
-        name: as Gymnasium knows it.
-        max_episode_steps: after which an episode is cut off; None is the environment's own
-            number, or environments.STEP_CAP.
-        render_mode: "rgb_array" for pictures from `env.render()`, "human" for a window.
-        boxes: actions may also be a row of numbers within bounds.
+        name: name in Gymnasium.
+        max_episode_steps: steps after which an episode is truncated; None is the environment's
+            own limit, or environments.STEP_CAP if it has none.
+        render_mode: "rgb_array" for frames from `env.render()`, "human" for a window.
+        boxes: accept continuous actions, a `Box` of shape (n,), too.
 
     Raises:
-        UserError: there is no such environment, or a policy of this chapter cannot act in it.
+        UserError: there is no such environment, or its observations or actions do not fit.
     """
     env = environments.make(name, render_mode, max_episode_steps)
     space, actions = env.observation_space, env.action_space
-    row, number = is_row(space), isinstance(actions, gym.spaces.Discrete) and actions.start == 0
-    if not (row and (number or (is_row(actions) and boxes))):
-        hint = ("; PPO could: python train_ppo.py --preset pendulum" if row and is_row(actions) else
-                " or a row of numbers" if boxes else "")
-        raise UserError(f"{name} has observations {space} and actions {actions}",
-                        "this policy takes a row of numbers, Box(...) of shape (n,), and gives "
-                        f"one of some actions, Discrete(n){hint}")
+    discrete = isinstance(actions, gym.spaces.Discrete) and actions.start == 0
+    if not (is_vector(space) and (discrete or (is_vector(actions) and boxes))):
+        hint = ("use an environment with observations Box(n,) of floats and actions Discrete(n)"
+                f"{' or Box(n,) of floats' if boxes else ''}")
+        if is_vector(space) and is_vector(actions):
+            hint = f"use PPO: python train_ppo.py --env_name {name}"
+        raise UserError(f"{name} has observations {space} and actions {actions}", hint)
     return env
 
 
-def is_row(space: gym.Space) -> bool:
-    """Says whether what lies in a space is a row of floating-point numbers."""
+def is_vector(space: gym.Space) -> bool:
+    """Returns whether a space holds vectors of floating-point numbers."""
     return (isinstance(space, gym.spaces.Box) and len(space.shape) == 1
             and np.issubdtype(space.dtype, np.floating))
 
@@ -73,13 +73,13 @@ def is_row(space: gym.Space) -> bool:
 def play_episode(
     env: gym.Env, choose: Choose, rng: np.random.Generator, look: Callable[[], None] = lambda: None
 ) -> Episode:
-    """Acts until the episode ends, or is cut off.
+    """Plays one episode until it is terminated or truncated.
 
     Args:
-        env: from `make_env`.
+        env: environment from `make_env`.
         choose: the policy.
-        rng: draws the seed of the environment.
-        look: is called after each step.
+        rng: random number generator for the seed of the environment.
+        look: called after each step.
     """
     observation, _ = env.reset(seed=int(rng.integers(2**31)))
     observations, actions, rewards, ended = [], [], [], False
@@ -97,13 +97,13 @@ def play_episode(
 def play_episodes(
     env: gym.Env, policy: Callable[[np.random.Generator], Choose], count: int, *key: int
 ) -> list[Episode]:
-    """Plays some episodes; their random numbers are a pure function of the key.
+    """Plays some episodes, whose random numbers are a pure function of the key.
 
     Args:
-        env: from `make_env`.
-        policy: makes what chooses in an episode, from that episode's random numbers.
-        count: episodes.
-        *key: whole numbers.
+        env: environment from `make_env`.
+        policy: returns the policy of an episode, given that episode's random number generator.
+        count: number of episodes.
+        *key: integers.
     """
     episodes = []
     for number in range(count):
@@ -112,8 +112,8 @@ def play_episodes(
     return episodes
 
 
-def by_chance(env: gym.Env, rng: np.random.Generator) -> Choose:
-    """Returns the policy that does anything, whatever it sees."""
+def random_policy(env: gym.Env, rng: np.random.Generator) -> Choose:
+    """Returns the policy that takes uniformly random actions."""
     space = env.action_space
     if isinstance(space, gym.spaces.Discrete):
         return lambda observation: int(rng.integers(space.n))
@@ -121,7 +121,7 @@ def by_chance(env: gym.Env, rng: np.random.Generator) -> Choose:
 
 
 def returns(episodes: Sequence[Episode]) -> np.ndarray:
-    """Returns the sum of rewards of each episode, float64 of shape (episodes,)."""
+    """Returns the return of each episode, undiscounted, float64 of shape (episodes,)."""
     return np.array([episode.rewards.sum() for episode in episodes])
 
 
@@ -131,36 +131,37 @@ def digest(env: gym.Env) -> str:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags that say which environment is acted in."""
+    """Adds the flags of the environment."""
     group = parser.add_argument_group("environment")
-    group.add_argument("--env_name", default="CartPole-v0", help="name in Gymnasium")
+    group.add_argument("--env_name", default="CartPole-v0",
+                       help="name of the environment in Gymnasium")
     group.add_argument("--max_episode_steps", type=cli.positive_int,
-                       help="steps after which an episode is cut off (default: the "
-                            f"environment's own number, else {environments.STEP_CAP})")
+                       help="steps after which an episode is truncated (default: the "
+                            f"environment's own limit, else {environments.STEP_CAP})")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
-    parser.add_argument("--seed", type=cli.seed, default=0, help="of the episode")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the episode")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Plays one episode at random and prints it."""
+    """Plays one episode of random actions and prints it."""
 
     def show() -> None:
         args = build_parser().parse_args(argv)
         env = make_env(args.env_name, args.max_episode_steps, boxes=True)
         rng = np.random.default_rng(args.seed)
-        episode = play_episode(env, by_chance(env, rng), rng)
+        episode = play_episode(env, random_policy(env, rng), rng)
         steps = zip(episode.observations, episode.actions, episode.rewards, strict=True)
         for step, (observation, action, reward) in enumerate(steps):
             print(f"{step:4}  observation {np.round(observation, 3)}  action {action}  "
                   f"reward {reward:g}")
         print(f"{args.env_name}: observations {env.observation_space}, actions "
-              f"{env.action_space}; this episode's return is {episode.rewards.sum():g}")
+              f"{env.action_space}; return of this episode: {episode.rewards.sum():g}")
 
     return exit_status(show)
 

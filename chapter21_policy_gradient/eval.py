@@ -1,10 +1,11 @@
-"""Plays a hundred episodes that no training saw: greedily, sampled as in training, and at random.
+"""Evaluates a policy on 100 episodes with new seeds: greedy, sampled, and uniformly random.
 
     python eval.py
-    python eval.py --publish        # also into results/, where the README's numbers come from
+    python eval.py --publish        # also into results/, from which the README tables are made
 
-Draws the learning curve. The policy has the newest weights, once with the most probable actions and
-once with its actions drawn as it trained. What the training took stands beside them.
+The greedy policy takes the most probable actions; the sampled one draws its actions as in training;
+the random one is the baseline. Uses the latest weights. Writes eval.json, which also has the number
+of training episodes or steps, and the learning curve.
 """
 
 import argparse
@@ -24,10 +25,10 @@ EPISODES = 100
 
 
 def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> None:
-    """Draws the returns of the training, with what counts as solved."""
-    curves = {"of an update's episodes": ("train", "episodic_return"),
-              "of the last 100": ("train", "mean_of_100"),
-              "greedy, ten episodes": ("val", "episodic_return")}
+    """Draws the returns during training, and the threshold at which the environment is solved."""
+    curves = {"episodes of the update": ("train", "episodic_return"),
+              "last 100 episodes": ("train", "mean_of_100"),
+              "10 greedy episodes": ("val", "episodic_return")}
     figure, axes = plt.subplots(figsize=(6, 3.5))
     for label, (split, name) in curves.items():
         steps, values = read_curve(run_dir, split, name)
@@ -42,7 +43,7 @@ def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> No
 
 
 def training_scores(run_dir: Path, flags: argparse.Namespace) -> dict[str, float]:
-    """Returns what the training took and, for REINFORCE, whether its own criterion ended it."""
+    """Returns the length of the training and, for REINFORCE, whether it met `--stop`."""
     if flags.algorithm == "ppo":
         return {"env_steps": rundir.last_step(run_dir) * flags.num_envs * flags.num_steps}
     state = {"step": tf.Variable(0, dtype=tf.int64), "env_steps": tf.Variable(0, dtype=tf.int64),
@@ -53,9 +54,9 @@ def training_scores(run_dir: Path, flags: argparse.Namespace) -> dict[str, float
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
-    """Plays, writes eval.json and draws the learning curve."""
+    """Plays the episodes, writes eval.json and draws the learning curve."""
     run = load_run(args, flags)
-    policies = {"chance": partial(data.by_chance, run.env), "sampled": run.sampled,
+    policies = {"chance": partial(data.random_policy, run.env), "sampled": run.sampled,
                 "greedy": run.greedy}
     scores = {"training": training_scores(args.run_dir, flags)}
     for name, policy in policies.items():
@@ -63,18 +64,18 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
         returns = data.returns(played)
         scores[name] = {"mean_return": float(returns.mean()), "deviation": float(returns.std()),
                         "lowest_return": float(returns.min()), "episodes": EPISODES}
-        print(f"{name:>7}: mean return {returns.mean():.1f} over {EPISODES} episodes, the worst "
+        print(f"{name:>7}: mean return {returns.mean():.1f} over {EPISODES} episodes, lowest "
               f"{returns.min():g}")
     curve = args.run_dir / "learning_curve.png"
     draw_learning_curve(args.run_dir, run.env.spec.reward_threshold, curve)
     by_ppo = flags.algorithm == "ppo" and flags.preset == "demo"  # REINFORCE has a demo too
     results.write(args, flags.env_name, "ppo" if by_ppo else flags.preset, scores)
-    print(f"the learning curve: {curve}")
+    print(f"learning curve: {curve}")
     return scores["greedy"]
 
 
 def build_parser() -> cli.Parser:
-    """Returns the parser; a training ends when it has succeeded: the newest weights are meant."""
+    """Returns the parser; there is no best checkpoint, the latest one is evaluated."""
     parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     results.add_publish_flag(parser)
     return parser

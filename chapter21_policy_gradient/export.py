@@ -1,4 +1,4 @@
-"""Exports a trained policy as a SavedModel that takes observations as they are.
+"""Exports a trained policy as a SavedModel: observations in, greedy actions out.
 
     python export.py
 
@@ -7,8 +7,8 @@ One signature:
 serving_default  observations: float32 (count, observation_size) -> actions: int64 (count,), the
                  most probable ones; probabilities: float32 (count, num_actions)
 
-Where actions are n numbers, actions: float32 (count, n), the means within their bounds; means and
-deviations: float32 (count, n), of the normal distribution that draws them
+For continuous actions of n numbers the outputs are actions: float32 (count, n), the means clipped
+to their bounds; means and deviations: float32 (count, n), the parameters of the normal distribution
 """
 
 import argparse
@@ -27,7 +27,7 @@ from common import cli, export
 def answer(
     policy: keras.Model, action_space: gym.Space, by_ppo: bool, observations: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """Returns the signature's outputs."""
+    """Returns the outputs of the signature."""
     if isinstance(action_space, gym.spaces.Box):
         means, log_deviations = tf.split(policy(observations), 2, axis=1)
         bounded = tf.clip_by_value(means, action_space.low, action_space.high)
@@ -37,7 +37,7 @@ def answer(
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Writes the SavedModel of a run and tries it in a process of its own."""
+    """Writes the SavedModel of a run and verifies it in a fresh process."""
     run = load_run(args, flags)
 
     def act(observations: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -10,30 +10,33 @@ SCRIPTS = {"reinforce": "train.py", "ppo": "train_ppo.py"}
 
 
 def add_flags(parser: argparse.ArgumentParser, algorithm: str) -> None:
-    """Adds the flags of every training, and records the algorithm, a key of SCRIPTS."""
+    """Adds the flags of both scripts, and sets `algorithm`, a key of SCRIPTS."""
     parser.set_defaults(algorithm=algorithm)
     data.add_flags(parser)
     group = parser.add_argument_group("training")
     group.add_argument("--hidden_size", type=cli.positive_int, default=10,
-                       help="units of a hidden layer")
-    group.add_argument("--max_steps", type=cli.positive_int, default=2000, help="updates in all")
-    group.add_argument("--discount", type=cli.from_0_to_1, default=0.99, help="discount factor γ")
-    group.add_argument("--learning_rate", type=cli.positive_float, default=0.01, help="of Adam")
+                       help="hidden units per layer")
+    group.add_argument("--max_steps", type=cli.positive_int, default=2000,
+                       help="total number of updates")
+    group.add_argument("--discount", type=cli.from_0_to_1, default=0.99,
+                       help="γ, discount factor")
+    group.add_argument("--learning_rate", type=cli.positive_float, default=0.01,
+                       help="learning rate of Adam")
     group.add_argument("--gae_lambda", type=cli.from_0_to_1, default=0.95,
-                       help="of the critic's advantages: 0 takes its word after one step, 1 only "
-                            "where the episode ends")
+                       help="λ of generalized advantage estimation, with a critic: 0 uses one "
+                            "reward and the next value, 1 all rewards of the episode")
     group.add_argument("--update_epochs", type=cli.positive_int, default=10,
-                       help="epochs over the steps of an update, with a critic")
+                       help="epochs over the data of each update, with a critic")
     group.add_argument("--log_every", type=cli.positive_int, default=10,
-                       help="updates between two log lines")
+                       help="updates between log lines")
     group.add_argument("--eval_every", type=cli.positive_int, default=50,
-                       help="updates between two evaluations of the greedy policy")
+                       help="updates between evaluations of the greedy policy")
     group.add_argument("--save_every", type=cli.positive_int, default=200,
-                       help="updates between two checkpoints")
+                       help="updates between checkpoints")
 
 
 def check_algorithm(args: argparse.Namespace, algorithm: str) -> None:
-    """Raises UserError if the resumed run is one of the other script's."""
+    """Raises UserError if the resumed run was trained by the other script."""
     if args.algorithm != algorithm:
         raise UserError(f"{args.run_dir} is a run of {SCRIPTS[args.algorithm]}",
                         f"python {SCRIPTS[args.algorithm]} resumes it")

@@ -1,4 +1,4 @@
-"""What scripts on a finished run share: its policy, its environment, and two ways to act."""
+"""Finished runs: loads the policy and its environment."""
 
 import argparse
 from collections.abc import Callable
@@ -16,7 +16,10 @@ from common import checkpoint
 
 
 class Trained(NamedTuple):
-    """A policy, where it acts, and two ways to act: from an episode's random numbers to choices."""
+    """A trained network, its environment, and the greedy and the stochastic policy.
+
+    Both policies take the random number generator of an episode.
+    """
 
     policy: keras.Model
     env: gym.Env
@@ -27,12 +30,12 @@ class Trained(NamedTuple):
 def load_run(
     args: argparse.Namespace, flags: argparse.Namespace, render_mode: str | None = None
 ) -> Trained:
-    """Returns the policy of a run, whichever algorithm trained it, and its environment.
+    """Loads the policy of a REINFORCE or PPO run, and makes its environment.
 
     Args:
-        args: of a script, with `run_dir` and `checkpoint`.
-        flags: that the run was trained with.
-        render_mode: of the environment, see `make_env`.
+        args: arguments of the calling script, with `run_dir` and `checkpoint`.
+        flags: the flags that the run was trained with.
+        render_mode: render mode of the environment, see `make_env`.
     """
     by_ppo = flags.algorithm == "ppo"
     env = data.make_env(flags.env_name, flags.max_episode_steps, render_mode, boxes=by_ppo)

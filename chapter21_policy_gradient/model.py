@@ -1,4 +1,4 @@
-"""The policy: a network from observations to the probability of each action."""
+"""The policy network of REINFORCE, its loss, and action selection in NumPy."""
 
 from collections.abc import Callable
 
@@ -10,16 +10,17 @@ import tensorflow as tf
 def build_policy(
     observation_size: int, num_actions: int, hidden_size: int = 10, seed: int = 0
 ) -> keras.Sequential:
-    """Builds the book's network (section 21.2): one hidden layer, no biases.
+    """Builds the book's network (section 21.2.2): one hidden layer, no biases.
 
-    It gives a logit for each action but the first, whose logit is 0. For two actions that is the
-    book's single output, σ of which is the probability to push right: 50 parameters on CartPole.
+    The network has no output for the first action, whose logit is fixed at 0. With two actions this
+    is the book's single output, whose sigmoid is the probability of pushing right; CartPole has 50
+    parameters.
 
     Args:
-        observation_size: numbers in an observation.
-        num_actions: actions to choose from, at least 2.
-        hidden_size: units of the hidden layer.
-        seed: of the weights.
+        observation_size: size of an observation.
+        num_actions: number of actions, at least 2.
+        hidden_size: number of hidden units.
+        seed: seed of the initial weights.
     """
     def weights(number: int) -> keras.Initializer:
         return keras.initializers.GlorotUniform(seed + number)
@@ -35,32 +36,33 @@ def action_logits(policy: keras.Model, observations: tf.Tensor) -> tf.Tensor:
     """Returns the logits of all actions, float32 of shape (batch, num_actions).
 
     Args:
-        policy: from `build_policy`.
+        policy: network from `build_policy`.
         observations: float32 of shape (batch, observation_size).
     """
     return tf.pad(policy(observations), [[0, 0], [1, 0]])
 
 
 def policy_gradient_loss(logits: tf.Tensor, actions: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    """Returns -Σ weight · log π(action), whose gradient is REINFORCE's (Williams 1992).
+    """Returns the loss -Σ weight · log π(action) of REINFORCE (Williams 1992), a scalar.
 
-    The logarithm is taken of the logits: a probability that rounds to 0 would give NaN.
+    The log-probabilities come from the logits: the logarithm of a probability that rounds to 0
+    would give NaN.
 
     Args:
         logits: float32 of shape (steps, num_actions).
-        actions: what was done, int64 of shape (steps,).
-        weights: how much each action counts, float32 of shape (steps,).
+        actions: actions that were taken, int64 of shape (steps,).
+        weights: weight of each action, float32 of shape (steps,).
     """
     log_p = -tf.nn.sparse_softmax_cross_entropy_with_logits(labels=actions, logits=logits)
     return -tf.reduce_sum(weights * log_p)
 
 
 def discounted_returns(rewards: np.ndarray, discount: float) -> np.ndarray:
-    """Returns what followed each step: R_t = r_t + discount · R_{t+1}.
+    """Returns the discounted returns of one episode, R_t = r_t + γ · R_{t+1}, of shape (steps,).
 
     Args:
-        rewards: float64 of shape (steps,), of one episode.
-        discount: what a reward loses in a step.
+        rewards: float64 of shape (steps,).
+        discount: discount factor γ.
     """
     returns, following = np.zeros_like(rewards), 0.0
     for t in reversed(range(len(rewards))):
@@ -69,18 +71,18 @@ def discounted_returns(rewards: np.ndarray, discount: float) -> np.ndarray:
 
 
 def normalize(returns: np.ndarray) -> np.ndarray:
-    """Scales returns to mean 0 and deviation 1; if all are alike they become 0."""
+    """Normalizes returns to mean 0 and standard deviation 1; equal returns become 0."""
     return (returns - returns.mean()) / max(returns.std(), 1e-8)
 
 
 def logits_in_numpy(weights: list[np.ndarray], observation: np.ndarray) -> np.ndarray:
-    """Returns what `action_logits` gives for one observation, of shape (num_actions,).
+    """Computes `action_logits` for one observation in NumPy; returns shape (num_actions,).
 
-    An episode asks for one action at a time, and a call of TensorFlow takes fifty times as long as
-    these few products.
+    An episode needs one action at a time, and for these few products a call of TensorFlow takes
+    much longer than NumPy.
 
     Args:
-        weights: of `build_policy`'s network.
+        weights: weights of the network from `build_policy`.
         observation: float32 of shape (observation_size,).
     """
     hidden = np.maximum(observation @ weights[0], 0)
@@ -88,9 +90,9 @@ def logits_in_numpy(weights: list[np.ndarray], observation: np.ndarray) -> np.nd
 
 
 def sampling(weights: list[np.ndarray], rng: np.random.Generator) -> Callable[[np.ndarray], int]:
-    """Returns the policy as it learns: each action comes up with its probability.
+    """Returns the stochastic policy used in training: it samples actions by their probabilities.
 
-    The largest of logits to which Gumbel's noise is added is a draw from their softmax.
+    The Gumbel-max trick: the argmax of logits plus Gumbel noise is a sample of their softmax.
     """
     def choose(observation: np.ndarray) -> int:
         logits = logits_in_numpy(weights, observation)
@@ -100,5 +102,5 @@ def sampling(weights: list[np.ndarray], rng: np.random.Generator) -> Callable[[n
 
 
 def greedy(weights: list[np.ndarray], rng: np.random.Generator) -> Callable[[np.ndarray], int]:
-    """Returns the policy that always takes the most probable action, as `sampling` does at best."""
+    """Returns the greedy policy: it takes the most probable action; `rng` is not used."""
     return lambda observation: int(np.argmax(logits_in_numpy(weights, observation)))

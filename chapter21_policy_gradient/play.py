@@ -1,11 +1,11 @@
-"""Lets a trained policy act, on the screen or into a video.
+"""Plays episodes with a trained policy; prints their returns, records or displays them.
 
-    python play.py                         # three episodes, their returns
+    python play.py                         # three episodes
     python play.py --record pole.mp4
-    python play.py --display               # a window
-    python play.py --sample                # drawing its actions, as it trained
+    python play.py --display               # in a window
+    python play.py --sample                # sampled actions, as in training
 
-Prints the steps and the return of each episode.
+The policy is greedy unless `--sample` is given.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from common import cli, environments
 
 
 def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Plays episodes, shows or records them, and prints their returns."""
+    """Plays episodes and prints their lengths and returns."""
     run = load_run(args, flags, environments.render_mode(args))
     act = run.sampled if args.sample else run.greedy
     rate = environments.frame_rate(run.env)
@@ -37,7 +37,7 @@ def build_parser() -> cli.Parser:
     parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     environments.add_play_flags(parser)
     parser.add_argument("--sample", action=argparse.BooleanOptionalAction, default=False,
-                        help="draw actions by their probabilities, as in training")
+                        help="sample actions by their probabilities, as in training")
     return parser
 
 

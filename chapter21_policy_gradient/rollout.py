@@ -1,6 +1,6 @@
-"""Rollouts: several environments that act in turn, and what they saw.
+"""Rollouts of PPO: a fixed number of steps in each of several environments.
 
-PPO learns from a fixed number of steps of each, wherever its episode may be by then.
+A rollout ends in the middle of episodes; the next one continues them.
 """
 
 import json
@@ -14,29 +14,29 @@ import tensorflow as tf
 
 from chapter21_policy_gradient.actor_critic import draw, make_noise, within
 
-WINDOW = 100  # episodes over which the mean return is taken
+WINDOW = 100  # number of episodes in the reported mean return
 
 
 class Rollout(NamedTuple):
-    """What happened; all arrays begin with (num_steps, num_envs)."""
+    """The steps of one update; the shapes of all arrays begin with (num_steps, num_envs)."""
 
     observations: np.ndarray  # float32 (..., observation_size)
-    actions: np.ndarray  # int64 (...) or float32 (..., n), as they were drawn
+    actions: np.ndarray  # int64 (...) or float32 (..., n), not clipped
     rewards: np.ndarray  # float64
     next_observations: np.ndarray  # float32 (..., observation_size), of the same episode
-    terminated: np.ndarray  # bool: over for good
-    ended: np.ndarray  # bool: over, or cut off
+    terminated: np.ndarray  # bool: the episode is over
+    ended: np.ndarray  # bool: terminated or truncated
 
 
 class Actors(tf.train.experimental.PythonState):
-    """Environments, each within an episode.
+    """Several environments, each in the middle of an episode.
 
-    Episode n of an environment is a pure function of (key, environment, n) and the actions in it.
-    So a checkpoint holds these, and an interrupted episode is played again up to where it was.
+    Episode n of an environment is a pure function of (key, environment, n) and its actions. A
+    checkpoint therefore stores the actions, and a resumed run replays them.
     """
 
     def __init__(self, envs: Sequence[gym.Env], *key: int):
-        """Starts the first episode of each environment; the key decides the seeds of all."""
+        """Starts the first episode of each environment; all seeds derive from the key."""
         self.envs, self.key = envs, key
         self.observations = np.zeros((len(envs), *envs[0].observation_space.shape), np.float32)
         self.actions: list[list] = [[] for _ in envs]
@@ -47,13 +47,13 @@ class Actors(tf.train.experimental.PythonState):
             self._start(index, 0)
 
     def _start(self, index: int, episode: int) -> None:
-        """Starts an episode of one environment."""
+        """Starts an episode in one environment."""
         self.episodes[index], self.actions[index], self.scores[index] = episode, [], 0.0
         seed = np.random.default_rng([*self.key, index, episode]).integers(2**31)
         self.observations[index], _ = self.envs[index].reset(seed=int(seed))
 
     def _act(self, index: int, action: int | np.ndarray) -> tuple[float, bool, bool]:
-        """Acts in one environment; returns reward, terminated, truncated."""
+        """Takes a step in one environment; returns reward, terminated, truncated."""
         observation, reward, terminated, truncated, _ = self.envs[index].step(action)
         self.observations[index] = observation
         self.actions[index].append(action)
@@ -63,15 +63,15 @@ class Actors(tf.train.experimental.PythonState):
     def collect(
         self, weights: list[np.ndarray], num_steps: int, rng: np.random.Generator
     ) -> tuple[Rollout, list[float]]:
-        """Takes some steps in each environment.
+        """Collects a rollout.
 
         Args:
-            weights: of the policy, `actor_critic.build_actor`.
-            num_steps: steps in each environment.
-            rng: draws the actions.
+            weights: weights of the policy from `actor_critic.build_actor`.
+            num_steps: number of steps in each environment.
+            rng: random number generator for the actions.
 
         Returns:
-            What happened, and the returns of the episodes that ended.
+            The rollout, and the returns of the episodes that ended in it.
         """
         space, shape = self.envs[0].action_space, (num_steps, len(self.envs))
         noise = make_noise(rng, shape, space)
@@ -84,8 +84,9 @@ class Actors(tf.train.experimental.PythonState):
             observations[t] = self.observations
             actions.append(draw(weights, self.observations, noise[t], space))
             for index, action in enumerate(actions[-1]):
-                reward, over, cut = self._act(index, within(action, space))
-                rewards[t, index], terminated[t, index], ended[t, index] = reward, over, over or cut
+                reward, over, truncated = self._act(index, within(action, space))
+                rewards[t, index], terminated[t, index] = reward, over
+                ended[t, index] = over or truncated
             next_observations[t] = self.observations
             for index in np.flatnonzero(ended[t]):
                 returns.append(self.scores[index])
@@ -95,13 +96,13 @@ class Actors(tf.train.experimental.PythonState):
                        ended), returns
 
     def serialize(self) -> str:
-        """Returns what a checkpoint holds; floats come back to the last bit."""
+        """Returns the state as JSON, which restores floats bit for bit."""
         actions = [np.array(row).tolist() for row in self.actions]
         return json.dumps({"episodes": self.episodes, "actions": actions,
                            "recent": list(self.recent)})
 
     def deserialize(self, string_value: str) -> None:
-        """Gets each environment to where it was, by doing its episode again."""
+        """Restores the state by replaying the current episode of each environment."""
         saved = json.loads(string_value)
         self.recent.clear()
         self.recent.extend(saved["recent"])

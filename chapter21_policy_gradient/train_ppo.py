@@ -1,10 +1,12 @@
-"""Trains a policy by proximal policy optimization, PPO (Schulman et al. 2017).
+"""Trains a policy network by proximal policy optimization, PPO (Schulman et al. 2017).
 
     python train_ppo.py                              # CartPole-v1, a minute
-    python train_ppo.py --preset pendulum            # actions that are numbers
+    python train_ppo.py --preset pendulum            # continuous actions
 
-REINFORCE throws its episodes away after one step of the optimizer. PPO makes many steps with the
-same ones; an action whose probability has already changed by more than `--clip` no longer counts.
+REINFORCE discards its episodes after one optimizer step. PPO takes many optimizer steps on the same
+data; clipping the probability ratios keeps the policy near the one that collected it. A training
+step (`--max_steps`, checkpoints, TensorBoard) is one update: `--num_envs` × `--num_steps`
+environment steps.
 """
 
 import argparse
@@ -31,7 +33,7 @@ from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
 
-# With the settings of rl-baselines3-zoo.
+# Hyperparameters of rl-baselines3-zoo.
 PRESETS = {
     "demo": {
         "env_name": "CartPole-v1",
@@ -52,44 +54,47 @@ PRESETS = {
         "eval_every": 4,
     },
 }
-VALUE_COEFFICIENT = 0.5  # weight of the critic's loss; both networks share a gradient's norm
-MAX_GRADIENT_NORM = 0.5
+VALUE_COEFFICIENT = 0.5  # weight of the value loss
+MAX_GRADIENT_NORM = 0.5  # gradient clipping by the global norm of both networks
 METRICS = ("policy_loss", "value_loss", "entropy", "approximate_kl", "clip_fraction")
 
 
 def build_parser() -> cli.Parser:
-    """Returns the parser."""
+    """Returns the parser; flags shared with train.py are in flags.py."""
     parser = cli.training_parser(__file__, __doc__, PRESETS)
     add_flags(parser, "ppo")
     parser.set_defaults(hidden_size=64, learning_rate=0.001)
     group = parser.add_argument_group("PPO")
-    group.add_argument("--num_envs", type=cli.positive_int, default=8, help="environments")
+    group.add_argument("--num_envs", type=cli.positive_int, default=8,
+                       help="number of environments")
     group.add_argument("--num_steps", type=cli.positive_int, default=32,
-                       help="steps of each environment an update")
+                       help="steps per environment and update")
     group.add_argument("--minibatch_size", default=256,
                        type=cli.number(int, 2, 2**31 - 1, "a whole number of at least 2"),
-                       help="steps that a gradient is taken over")
+                       help="environment steps per optimizer step")
     group.add_argument("--clip", type=cli.positive_float, default=0.2,
-                       help="by which share an action's probability may change in an update")
+                       help="ε, clip range of the probability ratio")
     group.add_argument("--entropy_coefficient", type=cli.from_0_to_1, default=0.0,
-                       help="what being undecided is worth")
+                       help="weight of the entropy bonus")
     group.add_argument("--anneal_steps", type=cli.positive_int,
-                       help="updates in which --learning_rate and --clip fall evenly to 0 "
-                            "(default: they stay)")
+                       help="updates over which --learning_rate and --clip decay linearly to 0 "
+                            "(default: they are constant)")
     return parser
 
 
 def clipped_loss(
     log_p: tf.Tensor, old_log_p: tf.Tensor, advantages: tf.Tensor, clip: tf.Tensor
 ) -> tf.Tensor:
-    """Returns PPO's loss of the policy (equation 7 of the paper, with the other sign).
+    """Returns PPO's clipped policy loss, the negative of the paper's equation 7.
+
+    An action with a positive advantage has no gradient once its probability ratio exceeds 1 + ε;
+    one with a negative advantage has none once the ratio is below 1 - ε.
 
     Args:
-        log_p: log π(action) now, float32 of shape (batch,), as all but the last.
-        old_log_p: as it was when the action was drawn.
-        advantages: of the actions.
-        clip: ε. An action that pays counts until its probability is 1 + ε times the old one, one
-            that does not until it is 1 - ε times.
+        log_p: log π(action) of the current policy, float32 of shape (batch,).
+        old_log_p: the same of the policy that sampled the actions, float32 of shape (batch,).
+        advantages: advantages of the actions, float32 of shape (batch,).
+        clip: clip range ε, a scalar.
     """
     ratios = tf.exp(log_p - old_log_p)
     clipped = tf.clip_by_value(ratios, 1 - clip, 1 + clip)
@@ -100,40 +105,46 @@ def make_update(
     policy: keras.Model, critic: keras.Model, optimizer: keras.Optimizer,
     entropy_coefficient: float,
 ) -> Callable[..., tf.Tensor]:
-    """Compiles all gradient steps of one update into one call; it returns `METRICS`' means."""
+    """Returns a compiled function with all optimizer steps of one update.
+
+    The function takes the collected data, flattened to (steps, ...), and the rows of each
+    minibatch; it returns the means of `METRICS` over the minibatches.
+    """
     variables = [*policy.trainable_variables, *critic.trainable_variables]
 
+    # A closure, so that tf.function traces it once for these networks and this optimizer.
     @tf.function
     def update(
         observations: tf.Tensor, actions: tf.Tensor, advantages: tf.Tensor, targets: tf.Tensor,
         minibatches: tf.Tensor, clip: tf.Tensor,
     ) -> tf.Tensor:
-        # The policy is still the one that drew the actions.
+        # Before the first step the policy is still the one that sampled the actions.
         old_log_p = log_probability(policy(observations, training=False), actions)
         totals = tf.zeros(len(METRICS))
         for rows in minibatches:
             # Normalize the advantages over the minibatch.
-            here, old = tf.gather(actions, rows), tf.gather(old_log_p, rows)
+            taken, old = tf.gather(actions, rows), tf.gather(old_log_p, rows)
             gains = tf.gather(advantages, rows)
             gains = (gains - tf.reduce_mean(gains)) / (tf.math.reduce_std(gains) + 1e-8)
-            # Step the optimizer on the losses of policy and critic, less the entropy bonus.
+            # Forward pass: the policy's loss, the critic's loss, and the entropy bonus.
             with tf.GradientTape() as tape:
-                seen = tf.gather(observations, rows)
-                outputs = policy(seen, training=True)
-                log_p = log_probability(outputs, here)
+                inputs = tf.gather(observations, rows)
+                outputs = policy(inputs, training=True)
+                log_p = log_probability(outputs, taken)
                 policy_loss = clipped_loss(log_p, old, gains, clip)
-                errors = critic(seen, training=True)[:, 0] - tf.gather(targets, rows)
+                errors = critic(inputs, training=True)[:, 0] - tf.gather(targets, rows)
                 value_loss = tf.reduce_mean(errors**2)
-                undecided = tf.reduce_mean(entropy(outputs, actions.dtype.is_integer))
+                mean_entropy = tf.reduce_mean(entropy(outputs, actions.dtype.is_integer))
                 loss = (policy_loss + VALUE_COEFFICIENT * value_loss
-                        - entropy_coefficient * undecided)
+                        - entropy_coefficient * mean_entropy)
+            # Backward pass and a step of Adam for both networks.
             optimizer.apply(tape.gradient(loss, variables), variables)
-            # Sum up how far the policy has moved.
+            # Measure how far the policy has moved: an unbiased, non-negative estimate of
+            # KL(old, new), the mean of (r - 1) - log r, and the fraction of clipped ratios.
             log_ratios = log_p - old
-            # (r - 1) - log r, whose mean is KL(old, new) without bias, is never below 0.
             kl = tf.reduce_mean(tf.exp(log_ratios) - 1 - log_ratios)
             outside = tf.abs(tf.exp(log_ratios) - 1) > clip
-            totals += tf.stack([policy_loss, value_loss, undecided, kl,
+            totals += tf.stack([policy_loss, value_loss, mean_entropy, kl,
                                 tf.reduce_mean(tf.cast(outside, tf.float32))])
         return totals / tf.cast(tf.shape(minibatches)[0], tf.float32)
 
@@ -143,9 +154,9 @@ def make_update(
 def draw_minibatches(
     rng: np.random.Generator, num_rows: int, minibatch_size: int, num_epochs: int
 ) -> np.ndarray:
-    """Returns rows of each minibatch, int32 (minibatches, minibatch_size).
+    """Returns the rows of each minibatch, int32 of shape (minibatches, minibatch_size).
 
-    Each epoch takes every row once, in an order of its own.
+    Each epoch is a new permutation of all rows.
     """
     orders = [rng.permutation(num_rows) for _ in range(num_epochs)]
     return np.concatenate(orders).reshape(-1, minibatch_size).astype(np.int32)
@@ -154,7 +165,7 @@ def draw_minibatches(
 def estimate(
     rollout: Rollout, critic_weights: list[np.ndarray], discount: float, gae_lambda: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns advantages and the critic's values, each (num_steps, num_envs)."""
+    """Returns the advantages and the values, each of shape (num_steps, num_envs)."""
     values, next_values = (mlp_in_numpy(critic_weights, observations)[..., 0] for observations in
                            (rollout.observations, rollout.next_observations))
     found = advantages(rollout.rewards, values, next_values, rollout.terminated, rollout.ended,
@@ -163,7 +174,7 @@ def estimate(
 
 
 def explained_variance(values: np.ndarray, targets: np.ndarray) -> float:
-    """Returns how much of what was to come the critic knew: 1 all, 0 no more than the mean."""
+    """Returns the fraction of the targets' variance explained by the critic, 1 if it is perfect."""
     return float(1 - np.var(targets - values) / max(np.var(targets), 1e-8))
 
 
@@ -171,29 +182,30 @@ def make_learner(
     actors: Actors, policy: keras.Model, critic: keras.Model, optimizer: keras.Optimizer,
     args: argparse.Namespace,
 ) -> Callable[[int], dict[str, float]]:
-    """Returns a function that makes an update and returns what is to be logged.
+    """Returns a function that does update k and returns the metrics to log.
 
-    Update k draws its actions and minibatches from (seed, k).
+    The actions and minibatches of update k are a pure function of (seed, k) and the networks.
     """
     update = make_update(policy, critic, optimizer, args.entropy_coefficient)
     num_rows = args.num_steps * args.num_envs
 
     def learn(step: int) -> dict[str, float]:
         rng = np.random.default_rng([args.seed, data.UPDATES, step])
-        # Anneal the learning rate and the clip range.
+        # Anneal the learning rate and the clip range linearly.
         left = 1 - (step - 1) / args.anneal_steps if args.anneal_steps else 1.0
         optimizer.learning_rate = args.learning_rate * left
-        # Act in all environments with the policy as it is now.
+        # Collect steps in all environments with the current policy.
         rollout, returns = actors.collect(policy.get_weights(), args.num_steps, rng)
-        # Estimate each action's advantage, and the critic's targets.
+        # Estimate the advantages (GAE) and the critic's targets.
         gains, values = estimate(rollout, critic.get_weights(), args.discount, args.gae_lambda)
         targets = gains + values
-        # Learn from the same steps for several epochs of minibatches.
+        # Train on the same steps for several epochs of shuffled minibatches.
         rows = draw_minibatches(rng, num_rows, args.minibatch_size, args.update_epochs)
         flat = [array.reshape(num_rows, *array.shape[2:]) for array in
                 (rollout.observations, rollout.actions, gains.astype(np.float32),
                  targets.astype(np.float32))]
         losses = update(*flat, rows, tf.constant(args.clip * left, tf.float32)).numpy()
+        # Gather what is logged.
         metrics = dict(zip(METRICS, losses, strict=True))
         metrics |= {"explained_variance": explained_variance(values, targets),
                     "learning_rate": args.learning_rate * left, "env_steps": step * num_rows}
@@ -205,23 +217,23 @@ def make_learner(
 
 
 def check_sizes(args: argparse.Namespace) -> None:
-    """Raises UserError where flags of PPO do not fit together."""
+    """Raises UserError if flags of PPO contradict each other."""
     num_rows = args.num_envs * args.num_steps
     if num_rows % args.minibatch_size:
         raise UserError(
             f"--minibatch_size {args.minibatch_size} does not divide the {num_rows} steps of an "
             f"update, {args.num_envs} environments × {args.num_steps}",
-            f"give a divisor of {num_rows}")
+            f"use a divisor of {num_rows}")
     if args.anneal_steps and args.max_steps > args.anneal_steps:
         raise UserError(
-            f"--max_steps {args.max_steps} goes beyond --anneal_steps {args.anneal_steps}, where "
-            "the learning rate is 0", "raise --anneal_steps, in a new run, or lower --max_steps")
+            f"--max_steps {args.max_steps} exceeds --anneal_steps {args.anneal_steps}, after which "
+            "the learning rate is 0", "raise --anneal_steps in a new run, or lower --max_steps")
 
 
 def make_optimizer(
     policy: keras.Model, critic: keras.Model, learning_rate: float
 ) -> keras.Optimizer:
-    """Builds Adam for both networks at once."""
+    """Builds one Adam optimizer for both networks."""
     optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-5,
                                       global_clipnorm=MAX_GRADIENT_NORM)
     optimizer.build([*policy.trainable_variables, *critic.trainable_variables])
@@ -229,24 +241,21 @@ def make_optimizer(
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
-    """Trains, or goes on training, up to `--max_steps` updates.
-
-    Returns:
-        Updates and environment steps, and the mean return of the last episodes if one has ended.
-    """
+    """Trains a run, new or resumed, up to `--max_steps` updates; returns its training scores."""
     check_algorithm(args, "ppo")
     check_sizes(args)
+    # One more environment than --num_envs, for evaluation.
     envs = [data.make_env(args.env_name, args.max_episode_steps, boxes=True)
             for _ in range(args.num_envs + 1)]
-    judged = envs.pop()
-    print(f"training on {args.env_name} by PPO: {judged.observation_space.shape[0]} numbers an "
-          f"observation, actions {judged.action_space}, at most {judged.spec.max_episode_steps} "
-          "steps an episode")
-    policy, critic = build_networks(judged, args.hidden_size, args.seed)
+    eval_env = envs.pop()
+    print(f"training by PPO on {args.env_name}: observations of size "
+          f"{eval_env.observation_space.shape[0]}, actions {eval_env.action_space}, at most "
+          f"{eval_env.spec.max_episode_steps} steps per episode")
+    policy, critic = build_networks(eval_env, args.hidden_size, args.seed)
     optimizer = make_optimizer(policy, critic, args.learning_rate)
     actors = Actors(envs, args.seed, data.TRAINING)
     parameters = policy.count_params() + critic.count_params()
-    with rundir.open_run(args, dataset_sha256=data.digest(judged), parameters=parameters) as run:
+    with rundir.open_run(args, dataset_sha256=data.digest(eval_env), parameters=parameters) as run:
         variables = [*policy.trainable_variables, *critic.trainable_variables]
         state = TrainState(run, {"policy": policy, "critic": critic},
                            {"adam": (optimizer, variables)}, actors=actors)
@@ -256,19 +265,19 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         updates = itertools.repeat(None)
         for step, _ in state.steps(updates, args.max_steps, args.save_every, monitor):
             metrics = learn(step)
-            # Log; evaluate the greedy policy.
+            # Log, and evaluate the greedy policy on ten episodes.
             if step % args.log_every == 0:
                 monitor.scalars(step, metrics)
             if step % args.eval_every == 0:
-                greedy = choosing(policy.get_weights(), judged.action_space)
-                played = data.play_episodes(judged, lambda _, act=greedy: act, 10, args.seed,
+                greedy = choosing(policy.get_weights(), eval_env.action_space)
+                played = data.play_episodes(eval_env, lambda _, act=greedy: act, 10, args.seed,
                                             data.VALIDATION)
                 monitor.scalars(step, {"episodic_return": data.returns(played).mean()}, "val")
     scores = {"step": step, "env_steps": metrics["env_steps"]}
     print(f"{step:,} updates, {scores['env_steps']:,} environment steps")
     if actors.recent:
         scores["mean_of_100"] = float(np.mean(actors.recent))
-        print(f"the last {len(actors.recent)} episodes had a mean return of "
+        print(f"mean return of the last {len(actors.recent)} episodes: "
               f"{scores['mean_of_100']:.1f}")
     return scores
 

@@ -1,6 +1,6 @@
-"""HTML pages that open from disk: a table of images, texts and numbers, or a chapter's own body.
+"""HTML pages that open from disk: tables of images, texts and numbers, or a custom body.
 
-Titles, texts and captions are escaped, so that a page shows what a user wrote and runs none of it.
+Titles, texts and captions are escaped, so that text from users is shown and never executed.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import PIL.Image
 
-ROWS = 100  # of a table, on one page
+ROWS = 100  # table rows per page
 
 PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
@@ -36,10 +36,10 @@ def write(path: Path, title: str, body: str, style: str = "") -> None:
     """Writes one page.
 
     Args:
-        path: the file.
+        path: path of the file.
         title: any text; it is escaped.
-        body: HTML; `html.escape` what comes from a user.
-        style: CSS rules of the body.
+        body: HTML; pass text from users through `html.escape`.
+        style: CSS rules for the body.
     """
     page = PAGE.format(title=escape(title), style=style, body=body)
     path.write_text(page, encoding="utf-8")
@@ -50,15 +50,15 @@ def write_table(
 ) -> Path:
     """Writes a table as index.html, index-2.html and so on, 100 rows per page.
 
-    Images go to images/ beside the pages as soon as their row comes, so that `rows` may be a
-    generator and memory does not grow with the images.
+    Images are written to images/ beside the pages row by row. If `rows` is a generator, memory use
+    does not grow with the number of images.
 
     Args:
-        folder: where to; it is made.
-        title: of all pages.
-        columns: heads of the columns.
-        rows: one cell per column: a text, a number, an image, uint8 of shape (height, width) or
-            (height, width, 3), or a pair of an image and its caption.
+        folder: output folder, created if necessary.
+        title: title of all pages.
+        columns: column headers.
+        rows: one cell per column: a text, a number, an image (uint8 of shape (height, width) or
+            (height, width, 3)), or a pair of an image and its caption.
 
     Returns:
         The path of the first page.
@@ -82,7 +82,7 @@ def write_table(
 
 
 def _cell(cell: Any, folder: Path, png: str) -> str:
-    """Returns a cell as HTML; writes its image, if it has one, to a path below the folder."""
+    """Returns a cell as HTML; if it has an image, writes that to `png` in the folder."""
     image, caption = cell if isinstance(cell, tuple) else (cell, "")
     if not isinstance(image, np.ndarray):
         return escape(f"{cell:.4g}" if isinstance(cell, float | np.floating) else str(cell))

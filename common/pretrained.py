@@ -1,7 +1,7 @@
-"""Networks of keras.applications without their classifier, and their weights.
+"""Networks of keras.applications without their classifier, and their pretrained weights.
 
-All take float32 images of shape (batch, size, size, 3), red, green, blue in [0, 255]. What a
-network expects of pixel values is inside: the first operations of its graph.
+All take float32 RGB images in [0, 255] of shape (batch, size, size, 3). The preprocessing of each
+network is part of its graph.
 """
 
 import os
@@ -21,26 +21,27 @@ from common.errors import UserError
 applications = keras.applications
 
 HOST = "https://storage.googleapis.com"  # where Keras keeps the weights of keras.applications
-HINT = "work offline with --weights FILE.h5, or without them: --weights none"
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of red, green, blue in [0, 1]
+HINT = "use a local file, --weights FILE.h5, or random weights, --weights none"
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of RGB values in [0, 1]
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class Network(NamedTuple):
-    """A network: its function in keras.applications, what pixels go through, its usual size."""
+    """A network: its function in keras.applications, its preprocessing, its default input size."""
 
     build: Callable[..., keras.Model]
     preprocess: Callable[[keras.KerasTensor], keras.KerasTensor]
     size: int
 
 
-def normalize(pictures: keras.KerasTensor) -> keras.KerasTensor:
-    """Gives EfficientNet pixels of ImageNet's mean 0 and deviation 1, times 255.
+def normalize(images: keras.KerasTensor) -> keras.KerasTensor:
+    """Normalizes inputs of EfficientNet by ImageNet's mean and standard deviation, times 255.
 
-    Its first layer divides by 255. The one behind it would normalize, but by numbers that only
-    reading a file puts to use: `set_weights` and checkpoints do not. Here it stays the identity.
+    EfficientNet's first layer divides by 255. Its second layer, Normalization, uses its statistics
+    only after they were loaded from a file, not by `set_weights` or from a checkpoint. It stays the
+    identity here.
     """
-    return (pictures - 255 * IMAGENET_MEAN) / IMAGENET_DEVIATION
+    return (images - 255 * IMAGENET_MEAN) / IMAGENET_DEVIATION
 
 
 NETWORKS = {
@@ -66,16 +67,16 @@ NETWORKS = {
 def build_backbone(
     name: str, size: int | None = None, alpha: float | None = None, weights: str | None = None
 ) -> keras.Model:
-    """Builds a network without its classifier, up to the mean over all places.
+    """Builds a network without its classifier, up to global average pooling.
 
     Args:
         name: one of NETWORKS.
-        size: height and width of its images in pixels; None is the network's own.
-        alpha: multiplies the channels of a MobileNet; None is 1.
+        size: height and width of the inputs in pixels; None is the network's default.
+        alpha: width multiplier of a MobileNet; None is 1.
         weights: "imagenet", or None for random ones.
 
     Raises:
-        ValueError: the network has no such size, or no `alpha` but 1.
+        ValueError: the network does not support this size or this `alpha`.
     """
     entry, options = NETWORKS[name], {}
     images = keras.Input((size or entry.size, size or entry.size, 3))
@@ -89,26 +90,26 @@ def build_backbone(
 
 
 def weights(text: str) -> str:
-    """Makes the path of a file absolute; leaves other values as they are (an argparse `type`)."""
+    """Returns "imagenet", "none", or an absolute path (an argparse `type`)."""
     return text if text in ("imagenet", "none") else cli.path(text)
 
 
 def first_line(error: Exception) -> str:
-    """Returns what an error says, in one line."""
+    """Returns the first line of an error's message, or its type."""
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def load(backbone: keras.Model, weights: str, name: str, alpha: float | None) -> None:
-    """Gives a backbone its first weights.
+    """Loads the initial weights of a backbone.
 
     Args:
         backbone: from `build_backbone`.
-        weights: "imagenet", "none" for the random ones it has, or the path of a file.
+        weights: "imagenet", "none" to keep the random ones, or the path of a file.
         name: of the network, one of NETWORKS.
         alpha: of a MobileNet; None is 1.
 
     Raises:
-        UserError: the weights cannot be had, or do not fit.
+        UserError: the weights cannot be read or downloaded, or do not fit.
     """
     if weights == "imagenet":
         load_imagenet(backbone, name, alpha)
@@ -117,12 +118,12 @@ def load(backbone: keras.Model, weights: str, name: str, alpha: float | None) ->
 
 
 def imagenet_file(name: str, size: int, alpha: float | None) -> str:
-    """Returns what Keras calls its file of a network's weights without the classifier.
+    """Returns the name of Keras' file of a network's weights without its classifier.
 
     Args:
         name: one of NETWORKS.
-        size: pixels along either side of the pictures; MobileNets were trained at some sizes.
-        alpha: of a MobileNet, one that Keras has weights for; None is 1.
+        size: height and width of the inputs; MobileNets have weights for several sizes.
+        alpha: of a MobileNet, one for which Keras has weights; None is 1.
     """
     if size not in (128, 160, 192, 224) and (name, size) != ("MobileNetV2", 96):
         size = 224
@@ -141,27 +142,31 @@ def imagenet_file(name: str, size: int, alpha: float | None) -> str:
 
 
 def load_imagenet(backbone: keras.Model, name: str, alpha: float | None) -> None:
-    """Takes Keras' weights, trained on ImageNet; says how large they are before a download."""
+    """Loads Keras' ImageNet weights; prints their size before a download.
+
+    Raises:
+        UserError: the weights cannot be downloaded, or do not exist for this network.
+    """
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
     size = backbone.input_shape[1]
     if not (folder / imagenet_file(name, size, alpha)).is_file():
         megabytes = 4 * backbone.count_params() / 1e6
-        print(f"{name}'s ImageNet weights, about {megabytes:.0f} MB, will go to {folder}")
+        print(f"downloading {name}'s ImageNet weights, about {megabytes:.0f} MB, to {folder}")
         if not files.reachable(HOST):
             raise UserError(f"no network: {HOST} cannot be reached", HINT)
     try:
         trained = build_backbone(name, size, alpha, "imagenet")
     except Exception as error:  # a failed download is a bare Exception in Keras
-        raise UserError(f"{name} has no ImageNet weights here: {first_line(error)}",
+        raise UserError(f"the ImageNet weights of {name} cannot be loaded: {first_line(error)}",
                         HINT) from error
     backbone.set_weights(trained.get_weights())
 
 
 def stored_values(file: h5py.File, layers: list[keras.Layer]) -> Iterator[list[np.ndarray]]:
-    """Yields what a file holds for each of some layers, nothing where it ends too early.
+    """Yields the weights that a file holds for each layer; none where the file ends too early.
 
-    Keras 3 (`.weights.h5`) stores a layer under its class and a number, Keras 2 (`.h5`) by the
-    order of the layers. What a whole network has behind its backbone comes last in both.
+    Keras 3 (`.weights.h5`) stores a layer under its class and a number, Keras 2 (`.h5`) in the
+    order of the layers. The classifier of a complete network comes last in both.
     """
     if "layer_names" in file.attrs:
         groups = [file[name] for name in file.attrs["layer_names"]]
@@ -181,12 +186,12 @@ def stored_values(file: h5py.File, layers: list[keras.Layer]) -> Iterator[list[n
 
 
 def load_file(backbone: keras.Model, path: Path) -> None:
-    """Reads a file that Keras 2 or 3 has written, of a whole network or of its backbone.
+    """Loads a file that Keras 2 or 3 wrote, of a complete network or of its backbone.
 
     Raises:
-        UserError: there is no such file, or a layer does not fit; tells the first.
+        UserError: there is no such file, or a layer does not fit; the first such layer is named.
     """
-    hint = "give the Keras weights (.h5) of this network, of the same --alpha; TF-slim's do not fit"
+    hint = "give Keras weights (.h5) of this network and --alpha; TF-slim's do not fit"
     if not path.is_file():
         raise UserError(f"there is no file {path}", hint)
     try:

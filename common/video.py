@@ -1,4 +1,4 @@
-"""Videos: MP4 and GIF files, written frame by frame, and GIFs in TensorBoard."""
+"""Videos: MP4 and GIF files written frame by frame, and GIFs in TensorBoard."""
 
 import io
 import struct
@@ -21,28 +21,28 @@ Write = Callable[[np.ndarray], None]
 
 
 def check(path: Path) -> None:
-    """Raises UserError if no video can be written to a path; call it before anything is played."""
+    """Raises UserError if a path is not valid for a video; call it before playing any episode."""
     if path.suffix not in (".mp4", ".gif") or not path.parent.is_dir():
         raise UserError(f"cannot write a video to {path}",
-                        "give a file in a folder that exists, whose name ends in .mp4 or .gif")
+                        "use a file name that ends in .mp4 or .gif, in an existing folder")
 
 
 @contextmanager
 def writer(path: Path, rate: float) -> Iterator[Write]:
-    """Opens a video file, which appears once all frames are written; a failure leaves nothing.
+    """Opens a video file for writing; it appears only after all frames were written.
 
         with video.writer(Path("pole.mp4"), rate=50) as write:
             write(frame)
 
     Args:
-        path: a file whose name ends in .mp4 or .gif, in a folder that exists.
-        rate: frames per second; a GIF has steps of 1/100 s and at most 50 frames per second.
+        path: file name that ends in .mp4 or .gif, in an existing folder.
+        rate: frames per second; a GIF rounds the delay to 1/100 s and has at most 50 per second.
 
     Yields:
-        A function that writes a frame, uint8 of shape (height, width, 3); call it at least once.
+        A function that writes one frame, uint8 of shape (height, width, 3); call it at least once.
 
     Raises:
-        UserError: the path fails `check`, or OpenCV cannot write there.
+        UserError: the path is not valid, see `check`, or OpenCV cannot write to it.
     """
     check(path)
     part = path.with_name(f"{path.stem}.part{path.suffix}")  # OpenCV goes by the suffix
@@ -60,7 +60,7 @@ def writer(path: Path, rate: float) -> Iterator[Write]:
 
 @contextmanager
 def _mp4_encoder(path: Path, rate: float) -> Iterator[Write]:
-    """Opens an MP4 file, whose size is that of the first frame."""
+    """Opens an MP4 file for writing; the first frame sets its size."""
     encoder = cv2.VideoWriter()
 
     def write(frame: np.ndarray) -> None:
@@ -68,8 +68,8 @@ def _mp4_encoder(path: Path, rate: float) -> Iterator[Write]:
         code = cv2.VideoWriter.fourcc(*"mp4v")
         if not (encoder.isOpened() or encoder.open(str(path), code, rate, (width, height))):
             raise UserError(f"OpenCV cannot write a video to {path.parent}",
-                            "give a folder that may be written to, in --record")
-        encoder.write(frame[:, :, ::-1])  # blue, green, red
+                            "use a folder with write permission in --record")
+        encoder.write(frame[:, :, ::-1])  # RGB to BGR
 
     try:
         yield write
@@ -79,22 +79,22 @@ def _mp4_encoder(path: Path, rate: float) -> Iterator[Write]:
 
 @contextmanager
 def gif_encoder(file: BinaryIO, rate: float) -> Iterator[Write]:
-    """Writes an animated GIF. Each frame has its own 256 colors, and stores only what changed.
+    """Writes an animated GIF; each frame has its own 256 colors and stores only what changed.
 
-    Pillow writes a whole animation at once, from frames that are all in memory.
+    Pillow's own writer needs all frames in memory at once.
 
     Args:
-        file: is written to, and stays open.
+        file: binary file to write to; it stays open.
         rate: frames per second, see `writer`.
 
     Yields:
-        A function that writes a frame, uint8 of shape (height, width) or (height, width, 3).
+        A function that writes one frame, uint8 of shape (height, width) or (height, width, 3).
     """
     milliseconds, previous = 10 * max(2, round(100 / rate)), None
 
     def write(frame: np.ndarray) -> None:
         nonlocal previous
-        image = Image.fromarray(frame).copy()  # the caller may use the array again
+        image = Image.fromarray(frame).copy()  # the caller may reuse the array
         if previous is None:
             file.write(b"GIF89a" + struct.pack("<HHBBB", *image.size, 0, 0, 0) + LOOP_FOREVER)
             box = (0, 0, *image.size)
@@ -113,14 +113,14 @@ def log_gif(
     writer: tf.summary.SummaryWriter, step: int, name: str, frames: Sequence[np.ndarray],
     rate: float,
 ) -> None:
-    """Writes a short video to TensorBoard, which shows an animated GIF as it shows an image.
+    """Writes a short video to TensorBoard, which shows animated GIFs among its images.
 
-    `tf.summary.image` encodes single images. This writes the record that it would, with a GIF.
+    `tf.summary.image` encodes still images only; this writes the same kind of record with a GIF.
 
     Args:
         writer: from `Monitor.writer`.
         step: optimizer or environment step.
-        name: of the image in TensorBoard.
+        name: name of the image in TensorBoard.
         frames: uint8 of shape (height, width) or (height, width, 3).
         rate: frames per second, see `writer`.
     """

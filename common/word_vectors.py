@@ -1,4 +1,4 @@
-"""Starts an embedding from word vectors in a file, such as chapter 14 exports."""
+"""Initializes an embedding from a file of word vectors, such as chapter 14 exports."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,26 +14,27 @@ def read_vectors(path: Path, size: int) -> dict[str, np.ndarray]:
     """Reads word vectors in the text format of word2vec.
 
     Args:
-        path: a first line `words size`, then a line a word: it, and its numbers.
-        size: what the vectors' length must be.
+        path: a file with a header line `words size`, then one line per word: the word and the
+            components of its vector.
+        size: expected dimension of the vectors.
 
     Returns:
-        float32 of shape (size,) by word.
+        The vector of each word, float32 of shape (size,).
 
     Raises:
-        UserError: the file cannot be read, is of another form, or its vectors of another length.
+        UserError: the file cannot be read, has another format or vectors of another dimension.
     """
-    hint = "give a file in the text format of word2vec, such as chapter 14's export/vectors.txt"
+    hint = "give a file in word2vec's text format, such as export/vectors.txt of chapter 14"
     head, *lines = read_text(path).rstrip().split("\n")
     try:
         count, found = map(int, head.split())
     except ValueError as error:  # an empty file, or another first line
         raise UserError(f"{path} does not begin with two counts", hint) from error
     if found != size:
-        raise UserError(f"the vectors in {path} have {found} numbers, --embedding_size is {size}",
-                        f"give --embedding_size {found}")
+        raise UserError(f"{path} has vectors of dimension {found}, --embedding_size is {size}",
+                        f"set --embedding_size {found}")
     if count != len(lines):
-        raise UserError(f"{path} should hold {count:,} vectors and has {len(lines):,} lines", hint)
+        raise UserError(f"{path} announces {count:,} vectors and has {len(lines):,}", hint)
     vectors = {}
     for number, line in enumerate(lines, 2):
         word, *values = line.rstrip().split(" ")
@@ -49,20 +50,22 @@ def read_vectors(path: Path, size: int) -> dict[str, np.ndarray]:
 def start_embedding(
     embedding: keras.layers.Embedding, vocabulary: Sequence[str], path: Path
 ) -> None:
-    """Gives words the vectors of a file, and says how many; all others keep their own.
+    """Sets the rows of an embedding to the vectors in a file, where it has them.
+
+    Prints the number of words found. The others keep their initial values.
 
     Args:
-        embedding: built, of the vectors' size.
-        vocabulary: the words in the order of their numbers.
+        embedding: built, with the dimension of the vectors.
+        vocabulary: the words in the order of their ids.
         path: see `read_vectors`.
 
     Raises:
         UserError: see `read_vectors`.
     """
     vectors = read_vectors(path, embedding.output_dim)
-    known = [number for number, word in enumerate(vocabulary) if word in vectors]
+    known = [i for i, word in enumerate(vocabulary) if word in vectors]
     matrix = embedding.embeddings.numpy()
-    for number in known:
-        matrix[number] = vectors[vocabulary[number]]
+    for i in known:
+        matrix[i] = vectors[vocabulary[i]]
     embedding.embeddings.assign(matrix)
     print(f"{path}: {len(known):,} of {len(vocabulary):,} words")

@@ -1,4 +1,4 @@
-"""Chapter 2: the records, the distortions, the book's network, several devices."""
+"""Chapter 2: the records, the augmentations, the book's network, several devices."""
 
 import io
 import itertools
@@ -87,7 +87,7 @@ def test_the_archive_is_fetched_and_unpacked_whole(tmp_path, monkeypatch):
     archive, target = tmp_path / "archive.tar.gz", tmp_path / "target"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(source, source.name)
-    monkeypatch.setattr(data.inputs, "fetch", lambda path, urls, sha256: archive)
+    monkeypatch.setattr(files, "fetch", lambda path, urls, sha256: archive)
     (target / "cifar10.part" / "left over").mkdir(parents=True)
     assert data.load_files(target, "cifar10").names[0] == "class0"
     assert [path.name for path in target.iterdir()] == ["cifar-10-batches-bin"]
@@ -368,7 +368,7 @@ def test_two_devices_step_like_one():
     done = subprocess.run([sys.executable, "-c", TWO_DEVICES], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines == ["devices: 2, with 8 of the 16 pictures of an update on each", "equal"]
+    assert lines == ["devices: 2, each with 8 of the 16 images of a batch", "equal"]
 
 
 @pytest.mark.slow
@@ -378,7 +378,7 @@ def test_two_workers_train_like_one_and_resume_so(tmp_path, capfd):
     two = str(tmp_path / "two")
     for max_steps in ("2", "4"):
         assert multi_worker.main(["--", *flags, "--max_steps", max_steps, "--run_dir", two]) == 0
-    assert "devices: 2, with 8 of the 16 pictures of an update on each" in capfd.readouterr().out
+    assert "devices: 2, each with 8 of the 16 images of a batch" in capfd.readouterr().out
     weights = []
     for name in ("one", "two"):
         averages = build_model("book")
@@ -395,11 +395,11 @@ def test_a_worker_that_fails_ends_the_others(tmp_path, capfd):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_worker_says_when_another_has_gone(run):
+def test_a_worker_says_when_another_has_stopped(run):
     args = train.cli.resolve(train.build_parser(),
                              ["--run_dir", str(run), "--max_steps", "9"])
-    digest = rundir.read_config(run, train.CHAPTER)["dataset_sha256"]
-    with (pytest.raises(UserError, match="another worker has gone"),
+    digest = rundir.read_config(run)["dataset_sha256"]
+    with (pytest.raises(UserError, match="another worker has stopped"),
           train.open_run(args, tf.distribute.get_strategy(), dataset_sha256=digest)):
         raise tf.errors.UnavailableError(None, None, "Connection reset by peer")
 
@@ -477,7 +477,7 @@ def test_pictures_of_any_size_are_read(run, tmp_path, capsys):
         assert predict.main(["--run_dir", str(run), str(tmp_path / "picture.png"), "--json"]) == 0
     (tmp_path / "picture.png").write_bytes(b"no picture")
     assert predict.main(["--run_dir", str(run), str(tmp_path / "picture.png")]) == 2
-    assert "is not a picture" in capsys.readouterr().err
+    assert "picture.png is not a" in capsys.readouterr().err
 
 
 def test_a_mirror_image_gets_the_same_answer(run, tmp_path, capsys):
@@ -537,3 +537,11 @@ def test_read_demo_copies_the_books_pictures(real_data, tmp_path):
 def test_a_folder_is_refused_for_drawn_shapes(tmp_path, capfd):
     assert train.main(["--data_dir", str(tmp_path)]) == 2
     assert "--dataset shapes10 is not read from a folder" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--num_epochs_per_decay", "--learning_rate_decay_factor"])
+def test_flags_of_the_other_schedule_are_refused(flag, capfd):
+    argv = ["--schedule", "one_cycle", flag, "0.5", "--name", "idle"]
+    assert train.main(argv) == 2
+    assert f"{flag} 0.5 has no effect with --schedule one_cycle" in capfd.readouterr().err
+    assert not (rundir.runs_dir() / "chapter02_cifar" / "idle").exists()

@@ -1,4 +1,4 @@
-"""Chapter 3: the records, the distortions, networks with a new head, odd pictures, videos."""
+"""Chapter 3: the records, the augmentation, networks with a new head, odd images, videos."""
 
 import argparse
 import csv
@@ -26,7 +26,7 @@ from chapter03_finetune import (
     tfrecords,
     train,
 )
-from chapter03_finetune.flags import OPTIMIZERS
+from chapter03_finetune.flags import OPTIMIZERS, idle_flags
 from chapter03_finetune.inference import build_classifier, draw_mistakes, load_run
 from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
 from common import checkpoint, cli, files, images, inputs, rundir
@@ -125,7 +125,7 @@ def test_each_class_gives_its_share_to_the_held_out_pictures():
 def test_a_set_of_which_nothing_can_be_held_out(tmp_path):
     write_pictures(tmp_path / "pic", count=1)
     tfrecords.write_records(tmp_path / "pic", tmp_path / "records", "satellite", SHARDS)
-    with pytest.raises(UserError, match="one picture of each class"):
+    with pytest.raises(UserError, match="one training image per class"):
         data.load_records(tmp_path / "records", "satellite", 0.5)
 
 
@@ -190,7 +190,7 @@ def test_odd_pictures_are_converted_and_broken_ones_left_out(tmp_path, capsys):
     assert before == {path: path.read_bytes() for path in folder.iterdir()}
     out = capsys.readouterr().out
     assert json.loads(out.splitlines()[-1])["left_out"] == 2
-    assert "truncated.jpg is not a picture" in out and "notes.txt is not a picture" in out
+    assert "truncated.jpg is not a" in out and "notes.txt is not a" in out
     assert ".hidden" not in out
     seen = {}
     files = [str(path) for path in (tmp_path / "out").glob("*_train_*")]
@@ -229,10 +229,10 @@ def test_folders_that_cannot_be_prepared(tmp_path):
     (pictures / "validation" / "desert").mkdir()
     fails("validation has desert, which train lacks", pictures)
     (pictures / "train" / "desert").mkdir()
-    fails("class folder .*train/desert has no picture", pictures)
+    fails("class folder .*train/desert has no image", pictures)
     for split in tfrecords.SPLITS:
         (pictures / split / "desert" / "a.jpg").write_bytes(b"no picture")
-    fails("no picture of desert can be decoded", pictures)
+    fails("no image of desert can be decoded", pictures)
 
 
 def test_a_failing_call_leaves_nothing_and_a_killed_one_does_no_harm(tmp_path, monkeypatch):
@@ -260,7 +260,7 @@ def test_names_of_records_are_taken_literally(records, capsys):
     assert tfrecords.find_shards(records, "s.tellite", "train") == []
     for verb in (prepare, data):
         assert verb.main(["--dataset_name", "satel*"]) == 2
-        assert "satel* is no name: use letters" in capsys.readouterr().err
+        assert "satel* is not a name: use letters" in capsys.readouterr().err
 
 
 def test_a_share_that_leaves_nothing_to_validate(tmp_path, capsys):
@@ -272,8 +272,8 @@ def test_a_share_that_leaves_nothing_to_validate(tmp_path, capsys):
         assert says in capsys.readouterr().err and not (tmp_path / "out").exists()
 
     fails("0.1", "--validation_fraction 0.1 of each class of")
-    fails("1", "1 is not above 0 and below 1")
-    fails("0", "0 is not above 0 and below 1")
+    fails("1", "1 is not a number above 0 and below 1")
+    fails("0", "0 is not a number above 0 and below 1")
 
 
 def test_drawn_textures_appear_whole_or_not_at_all(tmp_path, monkeypatch):
@@ -310,7 +310,7 @@ def test_records_of_other_pictures_than_jpegs(records):
     features["image/class/text"].bytes_list.value.append(b"rock")
     features["image/class/label"].int64_list.value[0] = 0
     features["image/encoded"].bytes_list.value[0] = b"\x89PNG\r\n"
-    fails("train records of .* hold pictures that are no JPEGs")
+    fails("train records of .* hold images that are not JPEGs")
     features["image/class/text"].bytes_list.value[0] = b"\xff"
     fails(r"call class \d \\xff, label.txt calls it")
 
@@ -329,7 +329,7 @@ def test_records_and_labels_that_disagree(records):
     label_file.write_text("0:rock\nwater\n")
     fails("line 2 of .* is 'water', not 1:name")
     label_file.write_text("0:rock\n1:water\n2:wood\n3:lava\n4:sand\n")
-    fails("the train records of .* have no picture of lava, sand")
+    fails("the train records of .* have no image of lava, sand")
     label_file.write_bytes(b"0:rock\n1:\xff\n")
     fails("label.txt is not UTF-8")
     label_file.unlink()
@@ -529,20 +529,22 @@ def test_evaluation_shows_each_picture_once():
     {"min_area": 0.9, "quarter_turns": True},
 ])
 def test_flags_act_on_the_first_step(monkeypatch, tmp_path, flags):
-    """Reckons the first step of a run by hand: its loss, and what becomes of the statistics."""
+    """Computes the first step of a run by hand: its loss, and the updated moving statistics."""
     defaults = {"label_smoothing": 0.0, "weight_decay": 0.0, "augment": "fast", "min_area": 0.05}
     settled = defaults | flags
     size, split = 64, split_of(24)
     dataset = data.Data({"train": split, "validation": split, "test": split}, tuple("abcdef"))
-    monkeypatch.setattr(data, "load_flags", lambda args: dataset)
+    monkeypatch.setattr(data, "load_from_flags", lambda args: dataset)
     argv = ["--image_size", str(size), "--batch_size", "12", "--max_steps", "1", "--log_every",
             "1", "--keep_prob", "1", "--run_dir", str(tmp_path / "run"), "--preset", "demo"]
-    argv += cli.command(settled).split()[2:]
+    if settled["augment"] == "none":
+        del settled["min_area"]
+    argv += cli.flag_words(settled)
     assert train.main(argv) == 0
 
     model = build_model(6, size)
     pictures, labels = next(iter(data.training_batches(
-        split, 12, size, 0, 0, settled["augment"], settled["min_area"],
+        split, 12, size, 0, 0, settled["augment"], settled.get("min_area", 1.0),
         settled.get("quarter_turns", False))))
     seen = model.get_layer("backbone").layers[1](pictures / 127.5 - 1).numpy()
     mean = seen.mean(axis=(0, 1, 2))
@@ -782,14 +784,14 @@ def write_clip(path: Path, frames: list[np.ndarray]) -> Path:
     return path
 
 
-def test_a_video_that_breaks_off_is_told(tmp_path, capsys):
+def test_a_truncated_video_is_reported(tmp_path, capsys):
     clip = write_clip(tmp_path / "clip.avi", [np.asarray(picture(i)) for i in range(40)])
     assert len(list(predict.read_frames(clip))) == 40
     assert capsys.readouterr().err == ""
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
     count = len(list(predict.read_frames(clip)))
     assert 0 < count < 40
-    assert f"clip.avi breaks off: {count} of 40 frames" in capsys.readouterr().err
+    assert f"clip.avi is truncated: {count} of 40 frames" in capsys.readouterr().err
 
 
 def test_the_most_probable_classes_come_first(sharp, tmp_path, capsys):
@@ -814,7 +816,7 @@ def test_pictures_folders_and_videos_are_answered(run, tmp_path, capsys):
     flags = ["--run_dir", str(run), "--csv", str(table)]
     assert predict.main([str(tmp_path), *flags]) == 0
     captured = capsys.readouterr()
-    assert "left out" in captured.err and "truncated.jpg" in captured.err
+    assert "skipped: " in captured.err and "truncated.jpg" in captured.err
     assert "(40 frames)" in captured.out
     assert not list(tmp_path.glob("*.part"))
     with table.open(encoding="utf-8") as file:
@@ -836,7 +838,7 @@ def test_files_that_cannot_be_answered(run, tmp_path, capsys):
     (tmp_path / "empty").mkdir()
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     (tmp_path / "a.mp4").write_bytes(b"no video")
-    fails(tmp_path / "a.jpg", "is not a picture")
+    fails(tmp_path / "a.jpg", "a.jpg is not a")
     fails(tmp_path / "a.mp4", "is not a video")
     fails(tmp_path / "absent.mp4", "there is no file")
     fails(tmp_path / "empty", "holds no files")
@@ -874,7 +876,7 @@ def test_the_export_agrees_with_predict(sharp, tmp_path, capsys):
     np.testing.assert_allclose(one, expected, atol=1e-4)
 
 
-def test_eval_tells_recall_and_interval(run, capsys):
+def test_eval_reports_recall_and_interval(run, capsys):
     assert eval.main(["--run_dir", str(run), "--top_k", "6"]) == 0
     result = files.read_json(run / "eval.json")
     test, recall = result["metrics"]["test"], result["details"]["test_recall_by_class"]
@@ -938,7 +940,7 @@ def test_eval_finds_records_that_were_moved(records, tmp_path, capsys):
 
 @pytest.mark.parametrize(("dataset_name", "book"), [
     ("satellite", {"accuracy": 0.76}), ("flowers", {})])
-def test_the_books_number_is_told_of_its_own_pictures_alone(tmp_path, dataset_name, book):
+def test_the_books_number_stands_beside_its_own_images_alone(tmp_path, dataset_name, book):
     pictures = write_pictures(tmp_path / "pic")
     tfrecords.write_records(pictures, tmp_path / "records", dataset_name, SHARDS)
     run = tmp_path / "run"
@@ -960,8 +962,8 @@ def test_only_the_worst_mistakes_are_decoded(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("holds", ["nothing", "records"])
-def test_the_demo_tells_of_records_that_are_there(tmp_path, monkeypatch, capsys, holds):
-    monkeypatch.setattr(inputs, "default_dir", lambda name: tmp_path)
+def test_the_demo_names_records_that_exist(tmp_path, monkeypatch, capsys, holds):
+    monkeypatch.setattr(files, "default_dir", lambda name: tmp_path)
     if holds == "records":
         (tmp_path / "label.txt").write_text("0:rock\n")
     train.introduce(arguments("--model_name", "MobileNet"), {"train": split_of(3)})
@@ -978,7 +980,7 @@ def test_bad_flags_are_named(tmp_path, capsys):
     fails("--dataset_dir", str(tmp_path), says="--dataset textures is not read from a folder")
     fails("--dataset", "records", says="--dataset records without --dataset_dir")
     for share in ("0", "1", "nan"):
-        fails("--holdout_fraction", share, says=f"{share} is not above 0 and below 1")
+        fails("--holdout_fraction", share, says=f"{share} is not a number above 0 and below 1")
     fails("--dataset", "records", "--dataset_dir", str(tmp_path), says="has no label.txt")
     fails("--trainable_scopes", "Mixed_9", says="is called 'Mixed_9'")
     fails("--model_name", "InceptionV3", says="--alpha 0.25 is for a MobileNet; InceptionV3")
@@ -986,6 +988,35 @@ def test_bad_flags_are_named(tmp_path, capsys):
     fails("--weights", str(tmp_path / "absent.h5"), says="there is no file")
     fails("--weights", str(tmp_path), says="there is no file")
     assert not list(rundir.runs_dir().glob("chapter03_finetune/*"))
+
+
+@pytest.mark.parametrize(("argv", "says"), [
+    (("--optimizer", "sgd", "--ftrl_l1", "3"), "--ftrl_l1 3.0 has no effect with --optimizer sgd"),
+    (("--momentum", "0.5"), "--momentum 0.5 has no effect with --optimizer adam"),
+    (("--optimizer", "ftrl", "--adam_beta1", "0.5", "--opt_epsilon", "1"),
+     "--opt_epsilon 1.0 --adam_beta1 0.5 has no effect with --optimizer ftrl"),
+    (("--end_learning_rate", "0.1"), "has no effect with --learning_rate_decay_type cosine"),
+    (("--learning_rate_decay_type", "polynomial", "--learning_rate_decay_factor", "0.1"),
+     "has no effect with --learning_rate_decay_type polynomial"),
+    (("--augment", "none", "--quarter_turns"), "--quarter_turns has no effect with --augment none"),
+    (("--trainable_scopes", "head", "--batch_norm_decay", "0.5"),
+     "has no effect with --trainable_scopes head"),
+    (("--freeze_batch_norm", "--batch_norm_decay", "0.5"), "has no effect with --freeze_batch"),
+    (("--model_name", "VGG16", "--freeze_batch_norm"), "has no effect with --model_name VGG16"),
+    (("--dataset_name", "flowers"), "has no effect with --dataset textures"),
+])
+def test_flags_without_effect_are_refused(argv, says, capsys):
+    assert train.main([*TINY, *argv]) == 2
+    assert says in capsys.readouterr().err
+    assert not list(rundir.runs_dir().glob("chapter03_finetune/*"))
+
+
+@pytest.mark.parametrize("preset", train.PRESETS)
+def test_flags_of_a_preset_are_not_refused(preset):
+    args = cli.resolve(train.build_parser(), ["--preset", preset, "--augment", "none",
+                                              "--optimizer", "sgd", "--trainable_scopes", "head"])
+    for beside, idle in idle_flags(args).items():
+        cli.refuse_idle(args, idle, beside)
 
 
 def test_the_shared_weights_see_the_real_pictures(real_data, tmp_path):

@@ -1,4 +1,4 @@
-"""Chapter 12: cells against Keras', windows against the text, sampling against its rules."""
+"""Chapter 12: the cells against Keras, the windows against the text, sampling against its rules."""
 
 import argparse
 import io
@@ -266,7 +266,7 @@ def test_unknown_start_characters_are_named(text_file, capfd):
     assert status == 2 and "'ß'" in said.err and "'é'" in said.err and not said.out
 
 
-def test_interactive_goes_on_after_a_mistake(text_file, capfd, monkeypatch):
+def test_interactive_continues_after_an_error(text_file, capfd, monkeypatch):
     trained(text_file)
     monkeypatch.setattr(sys, "stdin", io.StringIO("the\n春\nfox\n\n"))
     status, said = run_sample(capfd, "--interactive", "--max_length", "4")
@@ -348,10 +348,10 @@ def test_word_vectors_of_a_file_are_a_start_or_stay(text_file, tmp_path, capfd):
         model, vocabulary = inference.load_run(args, flags)
         row = model.embedding.embeddings.numpy()[vocabulary.index("fox")]
         assert (row.tolist() == [1, -2, 0, 0.5]) == frozen
-    path.unlink()  # a run that goes on has its own
+    path.unlink()  # a resumed run does not need it
     assert train.main(["--name", "trained", "--max_steps", "22"]) == 0
     for flags, says in ((options, f"cannot read {path}"),
-                        (["--freeze_embedding"], "would keep vectors drawn at random"),
+                        (["--freeze_embedding"], "would freeze random vectors"),
                         (["--no-use_embedding"], "--embedding_size 4 has no effect with --no-use"),
                         ([*options[-2:], "--no-use_embedding"], "without --use_emb")):
         assert train.main(["--input_file", str(text_file), *TINY, *flags]) == 2
@@ -380,13 +380,13 @@ def test_an_acrostic_begins_its_verses_as_told(text_file, capfd):
               "秋": "水连天远，", "寒": "山入夜深。\n"}
     seen = []
 
-    def go_on(text, length):
+    def extend(text, length):
         seen.append(text)
         return iter(verses[text[-1]][:length])
 
     poem = "春风吹细雨，明月照高楼。\n秋水连天远，寒山入夜深。\n"
     vocabulary = sorted(set(poem))
-    assert "".join(sample.write_acrostic("春明秋寒", vocabulary, go_on)) == poem
+    assert "".join(sample.write_acrostic("春明秋寒", vocabulary, extend)) == poem
     assert seen == ["春", "春风吹细雨，明", "春风吹细雨，明月照高楼。\n秋",
                     "春风吹细雨，明月照高楼。\n秋水连天远，寒"]
     trained(text_file)

@@ -139,7 +139,8 @@ def test_parts_are_parts_of_every_length_and_place():
     lengths = np.concatenate([np.arange(3, 21), np.full(3000, 20)])
     steps = np.arange(1, 21, dtype=np.float32)  # the number tells the step it came from
     whole = np.where(laws.steps_of(lengths), steps[:, None], 0)
-    parts, found = laws.cut(tf.constant(whole), tf.constant(lengths), tf.constant([3, 4], tf.int64))
+    key = tf.constant([3, 4], tf.int64)
+    parts, found = laws.random_crop(tf.constant(whole), tf.constant(lengths), key)
     parts, found = parts.numpy(), found.numpy()
     for part, length, original in zip(parts[..., 0], found, lengths, strict=True):
         assert 3 <= length <= original
@@ -315,8 +316,8 @@ def test_what_training_never_showed_is_said_to_be_so(capfd):
 BAD_LINES = {
     b"7 8 9\n7 8 nine\n": "line 2: nine is not a number",
     b"7 8 9\n7 inf 9\n": "line 2: inf is not a number",
-    b"7 8 9\n1,2 3,4\n": "line 2: 1,2 is a step of size 2, the model takes 1",
-    b"7 8 9\n7 8,\n": "line 2: 8, is a step of size 2",
+    b"7 8 9\n1,2 3,4\n": "line 2: step 1,2 has size 2, the model expects 1",
+    b"7 8 9\n7 8,\n": "line 2: step 8, has size 2",
     b"7 8 9\n\n7 8 9\n": "line 2 is empty",
     b"": "is empty",
     b" \n\n": "is empty",
@@ -339,7 +340,7 @@ def test_vectors_have_as_many_numbers_as_the_model_takes(capfd):
     trained("--num_features", "2")
     assert say(capfd, "7,90", "8,91", "9,92")[0] == 0
     status, said = say(capfd, "7,90", "8")
-    assert status == 2 and "the sequence: 8 is a step of size 1, the model takes 2" in said.err
+    assert status == 2 and "the sequence: step 8 has size 1, the model expects 2" in said.err
 
 
 def test_numbers_come_from_one_place(tmp_path, capfd):
@@ -378,7 +379,7 @@ def test_the_export_takes_one_sequence_and_many(capfd):
     np.testing.assert_allclose(
         list(answer["probabilities"].values()), many["probabilities"][0], atol=1e-6)
     for lengths in ([0], [4]):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="lengths go from 1 to"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="lengths must be from 1 to"):
             classify(sequences=tf.zeros((1, 3, 1)), lengths=tf.constant(lengths, tf.int64))
 
 
@@ -482,7 +483,7 @@ def test_a_bag_is_a_mean_and_pairs_know_the_order():
 
 def test_texts_are_cut_into_words_or_characters():
     def cut(text, level):
-        return [token.decode() for token in words.cut(tf.constant([text]), level)[0].numpy()]
+        return [token.decode() for token in words.tokenize(tf.constant([text]), level)[0].numpy()]
 
     assert cut("It's GOOD,\u3000isn't_it? Élan 2x", "word") == [
         "it", "s", "good", "isn", "t_it", "élan", "2x"]
@@ -597,9 +598,9 @@ def test_own_texts_come_as_lines_and_tables(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "content", "says"), [
-    ("a.txt", b"yes fine\nno\n", "line 2: 'no' is no label and text with a space between"),
-    ("a.tsv", b"yes\tfine\nno\ta\tb\n", "line 2: 'no.ta.tb' is no label and text with one tab"),
-    ("a.tsv", b"yes\tfine\nno\t \n", "line 2: 'no' is no label and text"),
+    ("a.txt", b"yes fine\nno\n", "line 2: 'no' is not a label and a text separated by a space"),
+    ("a.tsv", b"yes\tfine\nno\ta\tb\n", "line 2: 'no.ta.tb' is not a label and a text separated"),
+    ("a.tsv", b"yes\tfine\nno\t \n", "line 2: 'no' is not a label and a text"),
     ("a.csv", b"yes,fine\nno,well, yes\n", "line 2: 3 fields, 3 of them not empty"),
     ("a.csv", b"yes,fine\nno,\n", "line 2: 2 fields, 1 of them not empty"),
     ("a.csv", b'yes,fine\nno,"well\n', "line 2: unexpected end of data"),
@@ -608,7 +609,7 @@ def test_own_texts_come_as_lines_and_tables(tmp_path):
     ("a.txt", b"yes fine\nno bad\n", "has 2 texts"),
     ("a.txt", b"yes \xff\n", "is not UTF-8: byte 0xff at offset 4"),
     ("a.txt.gz", b"yes fine\n", "cannot read"),
-    ("a.txt", b"yes !\nno ?\n" * 10, "hold no words"),
+    ("a.txt", b"yes !\nno ?\n" * 10, "contain no words"),
 ])
 def test_bad_texts_are_named_and_leave_nothing(name, content, says, tmp_path, capfd):
     path = tmp_path / name
@@ -638,11 +639,11 @@ def test_damaged_published_files_are_named(tmp_path):
     (train, ["--model", "conv"], "--model"),
     (train_texts, ["--num_classes", "3"], "--num_classes"),
     (train_texts, ["--dataset", "numbers"], "'numbers'"),
-    (train_texts, ["--dataset", "file"], "--dataset file and --input_file None"),
-    (train_texts, ["--input_file", "a.txt"], "--dataset modules and --input_file"),
+    (train_texts, ["--dataset", "file"], "--dataset file with no --input_file"),
+    (train_texts, ["--input_file", "a.txt"], "--dataset modules with --input_file"),
     (train_texts, ["--lstm_size", "9"], "--lstm_size 9 has no effect with --model conv"),
     (train_texts, ["--preset", "mr", "--num_filters", "9"], "--num_filters 9 has no effect with "),
-    (train_texts, ["--freeze_embedding"], "would keep vectors drawn at random"),
+    (train_texts, ["--freeze_embedding"], "would freeze random vectors"),
     (train_texts, ["--vocabulary_size", "1"], "--vocabulary_size: 1 is not at least 2"),
 ])
 def test_flags_without_effect_are_refused(script, argv, says, capfd):

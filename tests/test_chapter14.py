@@ -1,4 +1,4 @@
-"""Chapter 14: pairs against a slow loop, losses against their formulas, vectors by hand sums."""
+"""Chapter 14: examples against a slow loop, losses against formulas, analogies by hand."""
 
 import argparse
 import json
@@ -487,14 +487,14 @@ def test_bad_texts_are_named_and_leave_nothing(tmp_path, capfd):
 def test_flags_that_do_not_fit_are_named(text_file, tmp_path, capfd):
     for argv, says in (
         (["--skip_window", "900"], "spans 1801"),
-        (["--skip_window", "1", "--num_skips", "3"], "more than the 2 neighbours"),
-        (["--skip_window", "2", "--num_skips", "3"], "no multiple of --num_skips 3"),
+        (["--skip_window", "1", "--num_skips", "3"], "more than the 2 context words"),
+        (["--skip_window", "2", "--num_skips", "3"], "not a multiple of --num_skips 3"),
         (["--num_sampled", "31"], "more than the vocabulary's 30"),
         (["--vocabulary_size", "2"], "2 is not a whole number of at least 3"),
         (["--loss", "negative_sampling", "--model", "cbow"], "trains skip-gram only, not cbow"),
         (["--model", "cbow", "--skip_window", "2", "--num_skips", "4", "--batch_size", "8"],
          "--num_skips 4 has no effect with --model cbow"),
-        (["--subsample", "0.001"], "--subsample 0.001 belongs to --loss negative_sampling"),
+        (["--subsample", "0.001"], "--subsample 0.001 has no effect with --loss nce"),
         ([*FAST, "--skip_window", "900"], "spans 1801"),
     ):
         assert train.main(["--input_file", str(text_file), *TINY, *argv]) == 2
@@ -526,7 +526,7 @@ def test_analogies_against_hand_sums():
 @pytest.mark.parametrize(
     "expression", ["king -", "- king", "king man", "king + + man", "king man +"])
 def test_what_is_no_sum_of_words_is_refused(expression):
-    with pytest.raises(UserError, match="no sum of words"):
+    with pytest.raises(UserError, match="not a sum of words"):
         analogy.parse(expression)
 
 
@@ -593,7 +593,7 @@ def test_similarities_are_ranked_as_by_hand(tmp_path):
     # Ranks of the cosines 3, 2, 1; of the judgements 3, 1, 2: 1 - 6 (0 + 1 + 1) / (3 * 8).
     assert scores == {"spearman": pytest.approx(0.5), "pairs": 4, "pairs_scored": 3}
     for line, says in (("king\tman\thigh", r"line 3 of .*high"), ("king\tman\tnan", "line 3"),
-                       ("king\tman", "line 3"), ("king\tman\t9", "2 pairs of words, all judged")):
+                       ("king\tman", "line 3"), ("king\tman\t9", "2 pairs of words, all with")):
         path.write_text(f"# a comment\nking\tqueen\t9\n{line}\n", encoding="utf-8")
         with pytest.raises(UserError, match=says):
             eval.read_pairs(path)

@@ -1,4 +1,4 @@
-"""Chapter 18: the maze keeps its rules, the book's episodes come out, the optimum is known."""
+"""Chapter 18: the rules of the maze, the update rules, the book's episodes, value iteration."""
 
 import argparse
 import io
@@ -21,7 +21,7 @@ UP, DOWN, LEFT, RIGHT = range(4)
 
 
 class Draws:
-    """A generator of given numbers, that fails where more are drawn."""
+    """A random number generator that returns given numbers, and fails when they run out."""
 
     def __init__(self, uniform=(), integers=()):
         self.uniform, self.integers = iter(uniform), iter(integers)
@@ -43,7 +43,7 @@ def flags(*argv):
 
 
 def play(args, num_episodes=None, algorithm=train.q_learning, num_tables=1):
-    """Learns from `--seed`; returns the maze, the tables, and the log of all episodes."""
+    """Trains with `--seed`; returns the maze, the tables, and the log of all episodes."""
     maze, rng, log = env.make_env(args), np.random.RandomState(args.seed), []
     shape = num_tables, maze.observation_space.n, 4
     tables = np.full(shape, args.initial_value).tolist()
@@ -64,18 +64,18 @@ def walk(maze, *actions):
 @pytest.mark.parametrize("render_mode", [None, "ansi", "rgb_array"])
 @pytest.mark.parametrize("name", env.MAPS)
 @pytest.mark.filterwarnings("error")
-def test_the_maze_is_an_environment_by_gymnasiums_own_check(name, render_mode):
+def test_the_maze_passes_gymnasiums_environment_checker(name, render_mode):
     maze = gym.make("Maze-v0", layout=name, render_mode=render_mode)
     assert maze.spec.id == "Maze-v0"
     check_env(maze.unwrapped, skip_render_check=render_mode is None)
 
 
-def test_the_books_maze_has_45_states_and_its_rules():
+def test_the_states_and_rules_of_the_books_maze():
     maze = env.make_env(flags())
     assert maze.reset(seed=3) == (10, {})  # row 1, column 1 of 9
     assert maze.observation_space == gym.spaces.Discrete(45)
     assert maze.action_space == gym.spaces.Discrete(4)
-    # Against the wall above and to the left nothing happens.
+    # Actions into the wall above and to the left leave the agent where it is.
     assert [s[:2] for s in walk(maze, UP, LEFT, RIGHT, DOWN)] == [
         (10, 0.0), (10, 0.0), (11, 0.0), (20, 0.0)]
     steps = walk(maze, DOWN, *[RIGHT] * 5)
@@ -103,22 +103,22 @@ def test_traps_vanish_until_the_next_episode_or_stay():
     assert walk(maze, DOWN, *[RIGHT] * 5)[-1][1] == 6
 
 
-def test_pictures_show_what_is_left():
+def test_rendering_shows_the_remaining_traps():
     maze = env.make_env(flags("--map", "traps"), "ansi")
     walk(maze, RIGHT, RIGHT, RIGHT)
     assert maze.render().splitlines() == [
         ".........", ".   A   .", ".   x o .", ".       .", "........."]
     maze = env.make_env(flags("--map", "traps"), "rgb_array")
     maze.reset()
-    picture = maze.render()
-    assert picture.shape == (5 * 24, 9 * 24, 3) and picture.dtype == np.uint8
-    assert (picture[36, 36] == env.COLOURS["A"]).all()
-    assert (picture[60, 108] == env.COLOURS["x"]).all()
+    image = maze.render()
+    assert image.shape == (5 * 24, 9 * 24, 3) and image.dtype == np.uint8
+    assert (image[36, 36] == env.COLORS["A"]).all()
+    assert (image[60, 108] == env.COLORS["x"]).all()
 
 
 def test_a_map_needs_no_border(tmp_path):
     path = tmp_path / "open.txt"
-    path.write_bytes("\ufeffA \r\n o\r\n".encode())  # Windows' line ends and mark
+    path.write_bytes("\ufeffA \r\n o\r\n".encode())  # line ends and byte order mark of Windows
     maze = env.make_env(flags("--map", str(path)))
     assert [s[0] for s in walk(maze, UP, LEFT, RIGHT, RIGHT, DOWN)] == [0, 0, 1, 1, 3]
 
@@ -127,13 +127,13 @@ def test_a_map_needs_no_border(tmp_path):
     ("", "is empty"),
     ("...\n.A.\n.o.\n....\n", "line 4 of the map"),
     ("A..\n.o\n", "line 2 of the map"),
-    ("A?o\n", "holds '?'"),
+    ("A?o\n", "contains '?'"),
     (".....\n.  o.\n.....\n", "has 0 starts"),
     ("AAo\n", "has 2 starts"),
     ("A  \n", "has no treasure"),
-    ("A.o\n", "no way leads"),
+    ("A.o\n", "cannot be reached"),
 ])
-def test_a_map_that_is_no_maze_is_refused(tmp_path, capfd, text, says):
+def test_an_invalid_map_is_refused(tmp_path, capfd, text, says):
     path = tmp_path / "map.txt"
     path.write_text(text, encoding="utf-8")
     assert train.main(["--map", str(path), "--name", "bad"]) == 2
@@ -142,7 +142,7 @@ def test_a_map_that_is_no_maze_is_refused(tmp_path, capfd, text, says):
     assert not (rundir.runs_dir() / CHAPTER / "bad").exists()
 
 
-def test_other_mistakes_are_refused(tmp_path, capfd):
+def test_other_invalid_flags_are_refused(tmp_path, capfd):
     def fails(*argv, says):
         assert train.main(list(argv)) == 2
         assert says in capfd.readouterr().err
@@ -161,7 +161,7 @@ def test_other_mistakes_are_refused(tmp_path, capfd):
     fails("--trap_reward", "-9", says="has no effect with the map plain, which has no traps")
 
 
-def test_a_run_notices_that_its_map_has_changed(tmp_path, capfd):
+def test_a_run_refuses_a_map_that_has_changed(tmp_path, capfd):
     path = tmp_path / "mine.txt"
     path.write_text("A o\n", encoding="utf-8")
     assert train.main(["--map", str(path), "--name", "mine", "--max_steps", "2"]) == 0
@@ -182,7 +182,7 @@ def test_actions_are_chosen_in_the_order_of_the_books_draws():
     assert choose_action([0, -1, 0, -1], 0.1, "first", Draws([0.0])) == 0
 
 
-def test_q_learning_moves_a_value_by_equation_6_8():
+def test_q_learning_updates_a_value_by_equation_6_8():
     args = flags("--map", "traps", "--max_episode_steps", "2", "--alpha", "0.5")
     maze, q = env.make_env(args), np.zeros((45, 4)).tolist()
     q[10] = [0.0, 1.0, 2.0, 8.0]
@@ -194,7 +194,7 @@ def test_q_learning_moves_a_value_by_equation_6_8():
     assert q[12] == [4, 1, 2, 3]
 
 
-def test_double_q_learning_moves_one_table_by_equation_6_10():
+def test_double_q_learning_updates_one_table_by_equation_6_10():
     args = flags("--map", "traps", "--max_episode_steps", "2", "--alpha", "0.5")
     for coin, moved in ((0.4, 0), (0.6, 1)):
         tables = np.zeros((2, 45, 4)).tolist()
@@ -202,7 +202,7 @@ def test_double_q_learning_moves_one_table_by_equation_6_10():
         tables[0][11], tables[1][11] = [0, 6.0, 0, 1.0], [0, 2.0, 0, 7.0]  # 8 against 8: down
         expected = json.loads(json.dumps(tables))
         old = tables[moved][10][3]
-        # The mover's best action is valued by the other: 2 for down, 1 for right.
+        # The updated table selects the action, the other evaluates it: 2 for down, 1 for right.
         expected[moved][10][3] = old + 0.5 * (0.9 * (2.0, 1.0)[moved] - old)
         old = expected[moved][11][1]
         expected[moved][11][1] = old + 0.5 * (0 - old)
@@ -212,7 +212,7 @@ def test_double_q_learning_moves_one_table_by_equation_6_10():
 
 
 @pytest.mark.parametrize("algorithm", train.ALGORITHMS.values())
-def test_no_future_lies_behind_the_treasure(algorithm):
+def test_the_treasure_is_terminal(algorithm):
     args = flags("--initial_value", "500", "--alpha", "1")
     maze, tables = env.make_env(args), np.full((2, 45, 4), 500.0).tolist()
     tables = tables[: 2 if algorithm is train.double_q_learning else 1]
@@ -224,8 +224,8 @@ def test_no_future_lies_behind_the_treasure(algorithm):
     assert sum(q[23][RIGHT] == 100 for q in tables) == 1
 
 
-def test_the_books_episodes_come_out():
-    """The numbers that the original gives with seed 0 (NumPy's old generator)."""
+def test_the_books_episodes_are_reproduced():
+    """The original's episodes with seed 0 (NumPy's legacy generator)."""
     maze, tables, log = play(flags())
     lengths = [record["episode_steps"] for record in log]
     assert lengths[:10] == [17, 30, 30, 13, 13, 30, 30, 24, 30, 17]
@@ -234,21 +234,21 @@ def test_the_books_episodes_come_out():
     q = np.array(tables[0])
     text = "".join(maze.unwrapped.lines)
     assert {text[cell] for cell in np.flatnonzero(q.any(axis=1))} <= {" ", "A"}
-    assert not q[24].any()  # the treasure's row is never touched
+    assert not q[24].any()  # the treasure's row is never updated
     _, _, log = play(flags("--map", "traps"))
     assert np.mean([record["episode_steps"] for record in log][-50:]) == 9.24
     assert sum(record["success"] for record in log) == 174
 
 
-def test_the_tie_rule_decides_only_where_there_are_traps():
-    def learnt(*options):
+def test_tie_breaking_makes_a_difference_only_with_traps():
+    def learned(*options):
         return play(flags(*options))[1:]
 
-    assert learnt("--tie_breaking", "random") == learnt()
-    assert learnt("--map", "traps", "--tie_breaking", "random") != learnt("--map", "traps")
+    assert learned("--tie_breaking", "random") == learned()
+    assert learned("--map", "traps", "--tie_breaking", "random") != learned("--map", "traps")
 
 
-def test_best_finds_the_true_optimum_through_one_trap():
+def test_best_finds_the_optimal_path_through_one_trap():
     args = argparse.Namespace(**{**vars(flags()), **train.PRESETS["best"]})
     for seed in range(3):
         args.seed = seed
@@ -258,7 +258,7 @@ def test_best_finds_the_true_optimum_through_one_trap():
                           "episode_steps": 6, "success": 1}
 
 
-def test_the_generator_goes_on_where_it_was():
+def test_the_generators_state_is_restored():
     rng = np.random.RandomState(7)
     rng.random_sample(1001)
     other = episodes.generator_with(episodes.state_of(rng))
@@ -269,12 +269,12 @@ def test_the_generator_goes_on_where_it_was():
 
 
 def brute_force(maze, gamma, longest):
-    """The best discounted return of all action sequences up to a length."""
+    """Returns the best discounted return of all action sequences up to a length."""
     best = -np.inf
     for actions in itertools.product(range(4), repeat=longest):
-        situation, total, ended = maze.start, 0.0, False
+        full_state, total, ended = maze.start, 0.0, False
         for step, action in enumerate(actions):
-            situation, reward, ended = maze.outcome(situation, action)
+            full_state, reward, ended = maze.transition(full_state, action)
             total += gamma**step * reward
             if ended:
                 break
@@ -286,7 +286,7 @@ def brute_force(maze, gamma, longest):
     ("Axo\n", -5, True), ("Axo\n   \n", -60, True), ("A o\nx  \n", 50, True),
     ("A o\nx  \n", -50, False),
 ])
-def test_value_iteration_finds_what_trying_everything_finds(tmp_path, text, trap_reward, vanishing):
+def test_value_iteration_equals_brute_force(tmp_path, text, trap_reward, vanishing):
     path = tmp_path / "small.txt"
     path.write_text(text, encoding="utf-8")
     maze = env.Maze(str(path), 10.0, trap_reward, -0.5, vanishing)
@@ -312,7 +312,7 @@ def test_the_optimum_of_the_books_maps(options, discounted, total, steps):
 def test_too_many_vanishing_traps_are_refused(tmp_path):
     path = tmp_path / "field.txt"
     path.write_text("A" + 20 * "x" + "o\n", encoding="utf-8")
-    maze = env.Maze(str(path), trap_reward=-0.1)  # in a row they vanish one after the other
+    maze = env.Maze(str(path), trap_reward=-0.1)  # in a row they can only vanish in order
     assert planning.find_optimum(maze, 0.9, 30).num_steps == 21
     path.write_text("\n".join(["A" + 8 * "x", 9 * "x", 8 * "x" + "o"]), encoding="utf-8")
     with pytest.raises(UserError, match="25 vanishing traps"):
@@ -321,17 +321,17 @@ def test_too_many_vanishing_traps_are_refused(tmp_path):
     assert planning.find_optimum(maze, 0.9, 30).num_steps == 10
 
 
-# Pictures, the run, the export
+# Figures, the animation, evaluation and export
 
 
-def test_arrows_stand_where_something_is_known():
+def test_arrows_show_the_best_actions():
     maze = env.Maze("traps")
     values = np.zeros((45, 4))
     values[10, RIGHT], values[11, DOWN], values[12], values[24, UP] = 1, 2, 3, 4
     assert draw.show_policy(maze, values).splitlines()[1:3] == [".→↓     .", ".     o ."]
 
 
-def test_a_run_is_watched_in_place(monkeypatch, capsys):
+def test_the_animation_is_drawn_in_place(monkeypatch, capsys):
     class Terminal(io.StringIO):
         def isatty(self):
             return True
@@ -339,17 +339,17 @@ def test_a_run_is_watched_in_place(monkeypatch, capsys):
     monkeypatch.setattr(env.sys, "stderr", Terminal())
     args = flags("--max_episode_steps", "2")
     maze = env.Animation(env.make_env(args, "ansi"), 1e6)
-    print("what the run says before its first step", file=env.sys.stderr)
+    print("printed before the first step", file=env.sys.stderr)
     train.q_learning(maze, np.zeros((1, 45, 4)).tolist(), Draws([0, 0], [RIGHT, RIGHT]), args)
     frames = env.sys.stderr.getvalue().split("\033[H")
-    assert len(frames) == 4 and frames[0].endswith("\033[2J")  # clearing, the start, two steps
+    assert len(frames) == 4 and frames[0].endswith("\033[2J")  # cleared, the start, two steps
     assert "episode 1: step 2, reward 0" in frames[-1] and ".  A    ." in frames[-1]
 
 
-def test_eval_and_export_tell_what_was_learnt(capfd):
+def test_eval_and_export_of_the_books_run(capfd):
     assert train.main(["--preset", "book", "--name", "book"]) == 0
     out = capfd.readouterr().out
-    assert ".→→→→→↓" in out and "takes 6 steps, reward 100" in out
+    assert ".→→→→→↓" in out and "greedy policy: 6 steps, return 100" in out
     run = rundir.runs_dir() / CHAPTER / "book"
     assert eval.main([]) == 0
     metrics = json.loads((run / "eval.json").read_text(encoding="utf-8"))["metrics"]
@@ -363,11 +363,11 @@ def test_eval_and_export_tell_what_was_learnt(capfd):
     assert answer["actions"].numpy().tolist() == [RIGHT, DOWN]
     expected = np.array(play(flags())[1][0])
     np.testing.assert_allclose(answer["values"], expected[[10, 15]], rtol=1e-12)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="states go from 0 to"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="states must be from 0 to"):
         act(states=tf.constant([45], tf.int64))
 
 
-def test_two_tables_act_by_their_mean():
+def test_the_values_of_two_tables_are_their_mean():
     table = QTable(3, 4, 2)
     table.tables.assign(np.stack([np.ones((3, 4)), 3 * np.ones((3, 4))]))
     np.testing.assert_array_equal(table.values(), 2 * np.ones((3, 4)))

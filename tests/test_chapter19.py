@@ -1,4 +1,4 @@
-"""Chapter 19: each rule against numbers done by hand, the book's episodes, the comparison."""
+"""Chapter 19: each update rule by hand, the book's episodes, the comparison."""
 
 import json
 
@@ -18,29 +18,29 @@ def flags(*argv):
 
 
 def two_steps(*options):
-    """A table whose best way is over the first trap, and an environment that ends after it."""
+    """Returns a maze of two steps, a table that leads over the first trap, and the flags."""
     args = flags("--map", "traps", "--max_episode_steps", "2", "--alpha", "0.5", *options)
     q = np.zeros((45, 4)).tolist()
     q[10], q[11], q[12] = [0.0, 1.0, 2.0, 8.0], [0.0, 0.0, 6.0, 10.0], [4.0, 1.0, 2.0, 3.0]
     return env.make_env(args), q, args
 
 
-def test_sarsa_moves_a_value_by_equation_6_7():
+def test_sarsa_updates_a_value_by_equation_6_7():
     maze, q, args = two_steps()
-    # The first two actions are the best ones, the one after the end is drawn at random: left.
+    # The first two actions are greedy, the one after the last step is random: left.
     train.sarsa(maze, [q], Draws([0.0, 0.0, 0.95], [2]), args)
     assert q[10] == [0, 1, 2, 8 + 0.5 * (0.9 * 10 - 8)]
     assert q[11] == [0, 0, 6, 10 + 0.5 * (-5 + 0.9 * 2 - 10)]
 
 
-def test_expected_sarsa_moves_a_value_by_equation_6_9():
+def test_expected_sarsa_updates_a_value_by_equation_6_9():
     maze, q, args = two_steps("--epsilon", "0.2")
     train.expected_sarsa(maze, [q], Draws([0.0, 0.0]), args)
     assert q[10][RIGHT] == pytest.approx(8 + 0.5 * (0.9 * (0.8 * 10 + 0.2 * 16 / 4) - 8))
     assert q[11][RIGHT] == pytest.approx(10 + 0.5 * (-5 + 0.9 * (0.8 * 4 + 0.2 * 10 / 4) - 10))
 
 
-def test_sarsa_lambda_moves_earlier_values_too():
+def test_sarsa_lambda_also_updates_earlier_values():
     maze, q, args = two_steps("--trace_decay", "0.5")
     train.sarsa_lambda(maze, [q], Draws([0.0, 0.0, 0.0]), args)
     first, second = 0.9 * 10 - 8, -5 + 0.9 * 4 - 10
@@ -48,7 +48,7 @@ def test_sarsa_lambda_moves_earlier_values_too():
     assert q[11][RIGHT] == pytest.approx(10 + 0.5 * second)
 
 
-def test_a_trace_is_replaced_where_a_pair_comes_again():
+def test_a_trace_is_replaced_when_a_pair_is_visited_again():
     args = flags("--max_episode_steps", "2", "--alpha", "0.5", "--trace_decay", "1")
     q = np.zeros((45, 4)).tolist()
     q[10] = [8.0, 0.0, 0.0, 0.0]  # up, against the wall, twice
@@ -57,13 +57,13 @@ def test_a_trace_is_replaced_where_a_pair_comes_again():
     assert q[10][0] == pytest.approx(value + 0.5 * (0.9 * value - value))
 
 
-def test_without_memory_sarsa_lambda_is_sarsa():
+def test_sarsa_lambda_with_trace_decay_0_is_sarsa():
     args = flags("--map", "traps", "--trace_decay", "0", "--seed", "4")
     expected = play(args, 60, train.sarsa)[1:]
     assert play(args, 60, train.sarsa_lambda)[1:] == expected
 
 
-def test_only_sarsa_lambda_heeds_the_trace_decay(capsys):
+def test_only_sarsa_lambda_takes_the_trace_decay(capsys):
     assert train.main(["--trace_decay", "0.5"]) == 2
     assert "--trace_decay 0.5 has no effect with --algorithm sarsa" in capsys.readouterr().err
     argv = ["--algorithm", "sarsa_lambda", "--trace_decay", "0.5", "--max_steps", "1"]
@@ -71,7 +71,7 @@ def test_only_sarsa_lambda_heeds_the_trace_decay(capsys):
 
 
 @pytest.mark.parametrize("algorithm", train.ALGORITHMS.values())
-def test_no_future_lies_behind_the_treasure(algorithm):
+def test_the_treasure_is_terminal(algorithm):
     args = flags("--initial_value", "500", "--alpha", "1", "--epsilon", "0", "--trace_decay", "0")
     q = np.full((45, 4), 500.0).tolist()
     for state in range(45):
@@ -80,8 +80,8 @@ def test_no_future_lies_behind_the_treasure(algorithm):
     assert q[23][RIGHT] == 100
 
 
-def test_the_books_episodes_come_out():
-    """The numbers that the original gives with seed 1 (NumPy's old generator)."""
+def test_the_books_episodes_are_reproduced():
+    """The original's episodes with seed 1 (NumPy's legacy generator)."""
     args = flags("--seed", "1")
     _, _, log = play(args, algorithm=train.sarsa)
     lengths = [record["episode_steps"] for record in log]
@@ -94,8 +94,8 @@ def test_the_books_episodes_come_out():
     assert {record["episode_steps"] for record in log[-50:]} == {50}
 
 
-def test_the_books_agent_hides_in_a_corner():
-    """What it does instead of finding the treasure; optimistic, it walks over a trap."""
+def test_the_books_agent_ends_in_a_corner():
+    """With an optimistic initial value it takes the optimal path through a trap instead."""
     args = flags("--seed", "1", "--map", "traps")
     maze, tables, _ = play(args, algorithm=train.sarsa)
     q = np.array(tables[0])
@@ -104,7 +104,7 @@ def test_the_books_agent_hides_in_a_corner():
     for _ in range(9):
         cells.append(maze.step(q[cells[-1]].argmax())[0])
     assert cells == [10, 19, *[28] * 8]  # the corner farthest from the traps, against its wall
-    assert q[28].max() < 0  # even there it expects harm, but less than elsewhere
+    assert q[28].max() < 0  # even there the values are negative, but less so than elsewhere
     assert q[19].max() < 0 and q[10].max() < 0
     args = flags("--seed", "1", "--map", "traps", "--tie_breaking", "random",
                  "--initial_value", "60")

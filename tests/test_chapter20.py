@@ -1,4 +1,4 @@
-"""Chapter 20: the update, the replay, what the agent sees, schedules, toys, resume of a game."""
+"""Chapter 20: the update, the replay, preprocessing, schedules, the corridor, exact resume."""
 
 import functools
 import io
@@ -60,11 +60,11 @@ def test_frames_are_scaled_and_the_history_becomes_channels():
 def test_numpy_values_as_the_network(output, activation):
     network = build_q_network((2, 5), "float32", 3, "mlp", output, (8, 6), activation)
     states = np.random.default_rng(1).normal(size=(7, 2, 5)).astype(np.float32)
-    q_values, renew = make_q_function(network, "mlp")
+    q_values, refresh = make_q_function(network, "mlp")
     for _ in range(2):
         np.testing.assert_allclose(q_values(states), network(states), atol=1e-6)
         network.set_weights([w + 0.1 for w in network.get_weights()])
-        renew()
+        refresh()
 
 
 def test_the_advantages_of_a_dueling_network_have_mean_zero():
@@ -150,7 +150,7 @@ class TestUpdate:
 
 
 def filled(capacity: int, lengths: list[int], history_length: int, kind=Replay, **options):
-    """Observation n of episode e is 100 e + n; the reward tells the observation it followed."""
+    """Observation n of episode e is 100 e + n; the reward is the observation it followed."""
     memory = kind(capacity, (1,), np.float32, history_length, **options)
     for episode, length in enumerate(lengths):
         for n in range(length):
@@ -201,7 +201,7 @@ def test_the_newest_row_waits_for_its_next():
 
 
 def test_episodes_may_be_too_short_for_the_history():
-    with pytest.raises(UserError, match="has 4 observations with 1 more behind them"):
+    with pytest.raises(UserError, match="has 4 observations followed by 1 more"):
         draw(filled(100, [2, 2, 2], history_length=4), 1)
 
 
@@ -288,7 +288,7 @@ def test_draws_are_in_proportion_to_priorities():
     memory = filled(50, [4, 6], 1, PrioritizedReplay, alpha=0.5)
     rows = np.array([0, 1, 2, 3, 5, 6, 7, 8, 9, 10])
     errors = np.array([1, -4, 9, 0, 1, 1, 1, 1, 1, 16.0])
-    memory.prioritise(rows, errors)
+    memory.update_priorities(rows, errors)
     drawn = np.concatenate([memory.draw(32, np.random.default_rng(seed)) for seed in range(500)])
     share = np.bincount(drawn, minlength=12) / len(drawn)
     expected = np.sqrt(np.abs(errors)) / np.sqrt(np.abs(errors)).sum()
@@ -309,12 +309,12 @@ def test_equal_priorities_are_a_uniform_replay():
 
 def test_the_new_have_the_greatest_priority():
     memory = filled(8, [5], 1, PrioritizedReplay, alpha=1.0)
-    memory.prioritise(np.arange(5), np.array([0.1, 0.2, 0.3, 0.2, 0.1]))
+    memory.update_priorities(np.arange(5), np.array([0.1, 0.2, 0.3, 0.2, 0.1]))
     for number in range(3):
         memory.add(100 + number, 0, 0.0, False)
     np.testing.assert_allclose(memory.state()["priorities"][0],
                                [0.3, 0.2, 0.3, 0.2, 0.1, 0, 0.3, 0.3], atol=1e-5)
-    memory.prioritise(np.array([2, 6, 7]), np.array([0.1, 0.1, 0.1]))
+    memory.update_priorities(np.array([2, 6, 7]), np.array([0.1, 0.1, 0.1]))
     assert memory.add(103, 0, 0.0, False) == 1  # 0.3 is gone, but it was the greatest
     np.testing.assert_allclose(memory.state()["priorities"][0, 1], 0.3, atol=1e-5)
 
@@ -323,8 +323,8 @@ def test_the_new_have_the_greatest_priority():
 def test_a_replay_comes_back_whole(kind):
     memory = filled(31, [5, 2, 9, 1, 12, 7], 3, kind)
     memory.add(600, 0, 600, False)
-    if hasattr(memory, "prioritise"):
-        memory.prioritise(rows := np.arange(20, 25), rows / 10)
+    if hasattr(memory, "update_priorities"):
+        memory.update_priorities(rows := np.arange(20, 25), rows / 10)
     copy = kind(31, (1,), np.float32, 3)
     copy.restore({name: array.copy() for name, array in memory.state().items()})
     for m in (memory, copy):
@@ -337,7 +337,7 @@ def test_a_replay_comes_back_whole(kind):
 
 def test_a_replay_larger_than_memory_is_not_allocated(monkeypatch):
     monkeypatch.setattr(replay, "free_memory", lambda: 2 * 10**9)
-    with pytest.raises(UserError, match=r"1,000,000 observations would take 6\.4 GB, 2\.0 GB"):
+    with pytest.raises(UserError, match=r"1,000,000 observations needs 6\.4 GB of memory, 2\.0 GB"):
         Replay(1_000_000, (80, 80), np.uint8, 4)
     monkeypatch.undo()
     assert 10**8 < replay.free_memory() < 10**14
@@ -545,8 +545,8 @@ def test_states_are_one_hot_and_actions_are_repeated():
 @pytest.mark.parametrize(("name", "says", "hint"), [
     ("ALE/Breakot-v5", "knows no environment ALE/Breakot-v5", "ALE/Breakout-v5"),
     ("CoridorSmall-v5", "knows no environment", "CorridorSmall-v5"),
-    ("Pendulum-v1", "actions Box", "Atari's frames"),
-    ("Blackjack-v1", "observations Tuple", "the number of a state"),
+    ("Pendulum-v1", "actions Box", "Atari frames"),
+    ("Blackjack-v1", "observations Tuple", "state numbers"),
 ])
 def test_environments_that_no_agent_here_can_act_in(name, says, hint):
     with pytest.raises(UserError, match=says) as error:
@@ -561,15 +561,15 @@ def test_environments_that_no_agent_here_can_act_in(name, says, hint):
     (["--memory_size", "10000000000000"], "GB are free"),
     (["--num_envs", "10001"], "10001 environments share a replay of 10000"),
     (["--momentum", "0.5"], "--momentum 0.5 has no effect with --optimizer adam"),
-    (["--learning_rate_decay", "0.5"], "for a run without --learning_rate_minimum"),
+    (["--learning_rate_decay", "0.5"], "with a constant learning rate (no --learning_rate"),
     (["--priority_alpha", "0.5"], "--priority_alpha 0.5 has no effect with --no-prioritized"),
     (["--observation_dims", "[84, 84]"], "has no effect with CartPole-v1"),
-    (["--preset", "breakout", "--mlp_units", "[8]"], "for --network_header_type nips"),
+    (["--preset", "breakout", "--mlp_units", "[8]"], "no effect with --network_header_type nips"),
 ])
 def test_bad_flags(argv, says, capsys):
     assert train.main(argv) == 2
     assert says in capsys.readouterr().err
-    assert not list(rundir.runs_dir().glob(f"{train.CHAPTER}/*"))
+    assert not list(rundir.runs_dir().glob(f"{compare.CHAPTER}/*"))
 
 
 def test_rewards_are_clipped_for_learning_alone():
@@ -628,7 +628,7 @@ def test_a_game_resumes_to_the_last_bit(more):
     assert train.main(["--name", "whole", *GAME, *more, "--max_steps", "29"]) == 0
     assert train.main(["--name", "parts", *GAME, *more, "--max_steps", "17"]) == 0
     assert train.main(["--name", "parts", "--max_steps", "29"]) == 0
-    folder = rundir.runs_dir() / train.CHAPTER
+    folder = rundir.runs_dir() / compare.CHAPTER
     whole, parts = (folder / name for name in ("whole", "parts"))
     assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
     (a,), (b,) = ((run / "checkpoints").glob("agent-*") for run in (whole, parts))
@@ -649,8 +649,8 @@ def test_a_large_replay_is_filled_anew(monkeypatch, capsys):
     monkeypatch.setattr(state, "MAX_SAVED", 499)
     assert train.main(["--name", "large", *GAME, "--max_steps", "12"]) == 0
     assert train.main(["--name", "large", "--max_steps", "32"]) == 0
-    assert "filled anew" in capsys.readouterr().err
-    run = rundir.runs_dir() / train.CHAPTER / "large"
+    assert "filled again" in capsys.readouterr().err
+    run = rundir.runs_dir() / compare.CHAPTER / "large"
     lines = [json.loads(line) for line in (run / "metrics.jsonl").open()]
     learnt = [line["step"] for line in lines if "average/loss" in line]
     assert learnt == [12, 24, 28, 32]  # not at 16 and 20: chance and the policy fill the replay
@@ -659,7 +659,7 @@ def test_a_large_replay_is_filled_anew(monkeypatch, capsys):
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", "half"])
 def test_a_damaged_agent_is_named(content, capsys):
     assert train.main(["--name", "torn", "--max_steps", "2"]) == 0
-    path = rundir.runs_dir() / train.CHAPTER / "torn" / "checkpoints" / "agent-2.npz"
+    path = rundir.runs_dir() / compare.CHAPTER / "torn" / "checkpoints" / "agent-2.npz"
     config = path.parent.parent / "config.json"
     before = config.read_bytes()
     path.write_bytes(path.read_bytes()[:2000] if content == "half" else content)
@@ -718,7 +718,7 @@ def read_videos(run):
 ])
 def test_tensorboard_shows_a_game_of_the_best_evaluation(argv, size):
     assert train.main(["--name", "seen", *argv]) == 0
-    videos = read_videos(rundir.runs_dir() / train.CHAPTER / "seen")
+    videos = read_videos(rundir.runs_dir() / compare.CHAPTER / "seen")
     width, height, gif = next(iter(videos.values()))
     picture = Image.open(io.BytesIO(gif))
     assert picture.format == "GIF" and picture.size == size == (int(width), int(height))
@@ -790,7 +790,7 @@ def test_a_comparison_tells_of_a_training_that_failed(monkeypatch, capsys):
     argv = ["--preset", "demo", "--max_steps", "1024", "--seeds", "1"]
     assert compare.main(argv) == 2
     said = capsys.readouterr().err
-    assert "has failed" in said and "--n_step" in said and "hint:" in said
+    assert "failed" in said and "--n_step" in said and "hint:" in said
     stopped = subprocess.CompletedProcess([], 130)
     monkeypatch.setattr(compare, "subprocess", SimpleNamespace(run=lambda *_, **options: stopped))
     assert compare.main(argv) == 130
@@ -801,5 +801,5 @@ def test_a_comparison_tells_of_a_training_that_failed(monkeypatch, capsys):
 def test_the_demo_balances_the_pole():
     assert train.main(["--name", "demo"]) == 0
     assert evaluation.main(["--name", "demo"]) == 0
-    scores = files.read_json(rundir.runs_dir() / train.CHAPTER / "demo" / "eval.json")["metrics"]
+    scores = files.read_json(rundir.runs_dir() / compare.CHAPTER / "demo" / "eval.json")["metrics"]
     assert scores["network"]["mean_return"] > 300 > 100 > scores["chance"]["mean_return"]

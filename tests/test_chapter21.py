@@ -1,4 +1,4 @@
-"""Chapter 21: REINFORCE, its critic, PPO, episodes and rollouts, when training ends, videos."""
+"""Chapter 21: REINFORCE, its critic, PPO, episodes, rollouts, stopping criteria, videos."""
 
 import re
 from functools import partial
@@ -47,21 +47,21 @@ def test_the_books_network():
 
 
 @pytest.mark.parametrize("num_actions", [2, 5])
-def test_numpy_reckons_as_the_network(num_actions):
+def test_numpy_computes_the_networks_logits(num_actions):
     policy = build_policy(6, num_actions, hidden_size=8, seed=3)
     observations = np.random.default_rng(1).normal(size=(9, 6)).astype(np.float32)
     found = [logits_in_numpy(policy.get_weights(), observation) for observation in observations]
     np.testing.assert_allclose(found, action_logits(policy, observations), atol=1e-6)
 
 
-def test_returns_are_discounted_sums_of_what_follows():
+def test_discounted_returns():
     np.testing.assert_allclose(discounted_returns(np.array([1.0, 0.0, 2.0]), 0.5), [1.5, 1, 2])
     returns = discounted_returns(np.ones(200), 0.99)
     np.testing.assert_allclose(returns[0], (1 - 0.99**200) / 0.01)
 
 
-def test_normalizing_is_no_floor_division():
-    """The original's `//` leaves whole numbers whose mean is about -0.5."""
+def test_normalizing_is_not_floor_division():
+    """The original's `//` gives integers whose mean is about -0.5."""
     returns = discounted_returns(np.ones(200), 0.99)
     found = normalize(returns)
     np.testing.assert_allclose([found.mean(), found.std()], [0, 1], atol=1e-12)
@@ -81,7 +81,7 @@ def test_the_loss_and_its_gradient():
     np.testing.assert_allclose(tape.gradient(loss, logits), expected, atol=1e-6)
 
 
-def test_a_probability_of_zero_is_no_nan():
+def test_a_probability_of_zero_gives_no_nan():
     logits = tf.Variable([[0.0, 1000.0]])
     with tf.GradientTape() as tape:
         loss = policy_gradient_loss(logits, np.array([0]), np.float32([1.0]))
@@ -94,8 +94,8 @@ def episode(steps: int) -> data.Episode:
                         np.ones(4, np.float32), terminated=False)
 
 
-def test_weights_of_actions():
-    """Each episode alone counts as much as another; over the batch, the short one is all bad."""
+def test_action_weights():
+    """Each episode has the same weight; over the batch, a short episode has negative weights."""
     episodes = [episode(4), episode(40)]
     alone = train.action_weights(episodes, 0.99, "episode")
     np.testing.assert_allclose([alone[:4].sum(), alone[4:].sum()], 0, atol=1e-6)
@@ -104,7 +104,7 @@ def test_weights_of_actions():
     assert (together[:4] < 0).all() and abs(together.sum()) < 1e-6 and together.shape == (44,)
 
 
-def test_chance_follows_the_probabilities():
+def test_sampling_follows_the_probabilities():
     weights = build_policy(4, 3, seed=1).get_weights()
     observation = np.float32([1, -2, 0.5, 3])
     rng = np.random.default_rng(0)
@@ -128,7 +128,7 @@ def test_episodes_are_a_function_of_their_key():
     np.testing.assert_array_equal(data.returns(first), [len(e.actions) for e in first])
 
 
-def test_an_episode_ends_when_the_pole_falls_or_time_is_up():
+def test_an_episode_ends_by_termination_or_truncation():
     env = data.make_env("CartPole-v0", max_episode_steps=12)
     left = data.play_episode(env, lambda observation: 0, np.random.default_rng(0))
     assert len(left.rewards) < 12  # fell
@@ -140,16 +140,16 @@ def test_an_episode_ends_when_the_pole_falls_or_time_is_up():
 
 @pytest.mark.parametrize(("name", "says", "hint"), [
     ("CartPol-v0", "knows no environment CartPol-v0", "CartPole-v0"),
-    ("Pendulum-v1", "actions Box", "one of some actions"),
-    ("FrozenLake-v1", "observations Discrete", "row of numbers"),
+    ("Pendulum-v1", "actions Box", "python train_ppo.py --env_name Pendulum-v1"),
+    ("FrozenLake-v1", "observations Discrete", "observations Box(n,)"),
 ])
-def test_environments_that_no_policy_here_can_act_in(name, says, hint):
+def test_environments_that_do_not_fit_are_refused(name, says, hint):
     with pytest.raises(UserError, match=says) as error:
         data.make_env(name)
     assert hint in error.value.hint
 
 
-def test_when_training_ends():
+def test_stopping_criteria():
     spec = SimpleNamespace(max_episode_steps=200, reward_threshold=195.0)
     at_cap, fallen = [episode(200)] * 5, [episode(200)] * 4 + [episode(199)]
     enough, few = np.full(100, 195.0), np.full(99, 200.0)
@@ -181,7 +181,7 @@ def run():
     assert train.main(["--name", "run", "--max_steps", "2", "--max_episode_steps", "20"]) == 0
 
 
-def test_a_video_shows_each_step(run, tmp_path, capsys):
+def test_a_video_has_one_frame_per_step(run, tmp_path, capsys):
     video = tmp_path / "pole.mp4"
     assert play.main(["--record", str(video), "--num_episodes", "2", "--sample"]) == 0
     steps = sum(int(line.split()[2]) for line in capsys.readouterr().out.splitlines()
@@ -194,7 +194,7 @@ def test_a_video_shows_each_step(run, tmp_path, capsys):
     assert list(tmp_path.glob("*.part*")) == []
 
 
-def test_a_video_that_cannot_be_written_ends_before_anything_is_played(run, tmp_path, capsys):
+def test_an_invalid_video_path_is_refused_before_any_episode(run, tmp_path, capsys):
     assert play.main(["--record", str(tmp_path / "absent" / "a.mp4")]) == 2
     printed = capsys.readouterr()
     assert "cannot write a video" in printed.err and "episode" not in printed.out
@@ -205,7 +205,7 @@ LEVERS = gym.spaces.Box(np.float32([-0.5, 0]), np.float32([0.5, 0.25]))
 
 
 def slow_advantages(rewards, values, next_values, terminated, ended, discount, gae_lambda):
-    """The definition, a sum for each step: what was unexpected from here to the episode's end."""
+    """The definition: for each step a sum of TD errors up to the end of its episode."""
     found = []
     for t in range(len(rewards)):
         total, weight = 0.0, 1.0
@@ -219,7 +219,7 @@ def slow_advantages(rewards, values, next_values, terminated, ended, discount, g
     return found
 
 
-def test_advantages_are_what_their_definition_says():
+def test_advantages_equal_their_definition():
     rng = np.random.default_rng(0)
     rewards, values, next_values = rng.normal(size=(3, 40, 2))
     terminated = rng.random((40, 2)) < 0.1
@@ -231,16 +231,16 @@ def test_advantages_are_what_their_definition_says():
         np.testing.assert_allclose(found[:, env], slow_advantages(*arrays, 0.9, 0.8))
 
 
-def test_what_is_cut_off_has_a_future_what_is_over_has_none():
+def test_only_a_truncated_episode_has_a_next_value():
     arrays = np.array([1.0]), np.array([3.0]), np.array([10.0])
     ended = np.array([True])
-    over = actor_critic.advantages(*arrays, np.array([True]), ended, 0.5, 0.9)
-    cut = actor_critic.advantages(*arrays, np.array([False]), ended, 0.5, 0.9)
-    assert over == [1 - 3] and cut == [1 + 0.5 * 10 - 3]
+    terminated = actor_critic.advantages(*arrays, np.array([True]), ended, 0.5, 0.9)
+    truncated = actor_critic.advantages(*arrays, np.array([False]), ended, 0.5, 0.9)
+    assert terminated == [1 - 3] and truncated == [1 + 0.5 * 10 - 3]
 
 
 def test_the_critic_of_reinforce():
-    """Without a critic's opinion and with λ = 1, advantages are the discounted returns."""
+    """With λ = 1, the targets are the discounted returns, plus the value after a truncation."""
     critic = actor_critic.build_critic(4, 8, seed=0)
     weights = critic.get_weights()
     cut = episode(5)
@@ -286,7 +286,7 @@ def test_log_probabilities_and_entropies():
 
 
 @pytest.mark.parametrize("space", [BUTTONS, LEVERS], ids=["discrete", "box"])
-def test_the_actor_in_numpy(space):
+def test_numpy_computes_the_actors_outputs(space):
     actor = actor_critic.build_actor(4, space, hidden_size=8, seed=3)
     actor.set_weights([weight + 0.3 for weight in actor.get_weights()])
     observations = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
@@ -303,7 +303,7 @@ def test_the_actor_in_numpy(space):
         assert all(LEVERS.contains(action) for action in greedy_actions)
 
 
-def test_draws_follow_the_policy():
+def test_samples_follow_the_policy():
     rng, observations = np.random.default_rng(0), np.tile(np.float32([1, -2, 0.5, 3]), (4000, 1))
     for space in (BUTTONS, LEVERS):
         actor = actor_critic.build_actor(4, space, 8, seed=1)
@@ -319,8 +319,8 @@ def test_draws_follow_the_policy():
             np.testing.assert_allclose(drawn.std(axis=0), np.exp(outputs[2:]), rtol=0.05)
 
 
-def test_the_clipped_loss_and_where_its_gradient_stops():
-    """Four actions: better and worse ones, each once beyond the bound and once on the way back."""
+def test_the_clipped_loss_and_where_its_gradient_is_zero():
+    """Positive and negative advantages, each on both sides of the clip range."""
     log_p = tf.Variable(np.log(np.float32([1.5, 0.5, 0.5, 1.5])))
     gains = np.float32([2.0, 2.0, -1.0, -1.0])
     with tf.GradientTape() as tape:
@@ -340,7 +340,7 @@ def test_an_epoch_takes_each_row_once():
 
 @pytest.mark.parametrize("space", [BUTTONS, LEVERS], ids=["discrete", "box"])
 def test_an_update(space):
-    """At the first step nothing has changed yet; after some, every weight has, within bounds."""
+    """In the first step all ratios are 1; after several steps every weight has changed."""
     rng = np.random.default_rng(0)
     policy = actor_critic.build_actor(4, space, 8, seed=0)
     critic = actor_critic.build_critic(4, 8, seed=0)
@@ -375,14 +375,14 @@ def make_actors(name: str, cap: int) -> tuple[Actors, list[np.ndarray]]:
 
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1"])
-def test_actors_go_on_where_a_checkpoint_left_them(name):
+def test_actors_are_restored_in_the_middle_of_episodes(name):
     actors, weights = make_actors(name, 13)
     actors.collect(weights, 30, np.random.default_rng(0))
     saved = actors.serialize()
     again, _ = make_actors(name, 13)
     again.deserialize(saved)
     assert again.serialize() == saved and len(actors.recent) > 3
-    assert any(actors.actions)  # an episode is under way
+    assert any(actors.actions)  # in the middle of an episode
     (one, returns), (two, same) = (some.collect(weights, 30, np.random.default_rng(1))
                                    for some in (actors, again))
     for a, b in zip(one, two, strict=True):
@@ -390,7 +390,7 @@ def test_actors_go_on_where_a_checkpoint_left_them(name):
     assert returns == same and actors.serialize() == again.serialize()
 
 
-def test_a_rollout_tells_ends_from_cuts():
+def test_a_rollout_distinguishes_termination_from_truncation():
     actors, weights = make_actors("CartPole-v1", 15)
     rollout, returns = actors.collect(weights, 60, np.random.default_rng(0))
     cut = rollout.ended & ~rollout.terminated
@@ -404,7 +404,7 @@ def test_a_rollout_tells_ends_from_cuts():
     assert len(returns) == rollout.ended.sum() and max(returns) == 15
 
 
-def test_actions_stay_within_bounds_only_in_the_environment():
+def test_actions_are_clipped_for_the_environment_only():
     actors, weights = make_actors("Pendulum-v1", 200)
     rollout, _ = actors.collect(weights, 100, np.random.default_rng(0))
     assert rollout.actions.dtype == np.float32 and np.abs(rollout.actions).max() > 2
@@ -419,7 +419,7 @@ CRITIC = ("--preset", "best", "--baseline", "value", "--batch_size", "2", "--upd
 
 @pytest.mark.parametrize(("script", "flags"), [(train_ppo, PPO), (train, CRITIC)],
                          ids=["ppo", "critic"])
-def test_a_run_in_two_parts_is_the_run(script, flags):
+def test_a_resumed_run_equals_an_uninterrupted_one(script, flags):
     assert script.main(["--name", "whole", *flags, "--max_steps", "5"]) == 0
     assert script.main(["--name", "parts", *flags, "--max_steps", "3"]) == 0
     assert script.main(["--name", "parts", "--max_steps", "5"]) == 0
@@ -434,14 +434,14 @@ def test_a_run_in_two_parts_is_the_run(script, flags):
 
 @pytest.mark.parametrize(("script", "argv", "says"), [
     (train_ppo, (*PPO, "--num_steps", "10"), "--minibatch_size 8 does not divide the 20 steps"),
-    (train_ppo, (*PPO, "--max_steps", "10"), "--max_steps 10 goes beyond --anneal_steps 9"),
+    (train_ppo, (*PPO, "--max_steps", "10"), "--max_steps 10 exceeds --anneal_steps 9"),
     (train_ppo, ("--stop", "never"), "unrecognized arguments: --stop never"),
     (train, ("--clip", "0.1"), "unrecognized arguments: --clip 0.1"),
     (train, ("--gae_lambda", "0.5"), "--gae_lambda 0.5 has no effect with --baseline none"),
     (train, ("--baseline", "value", "--normalize_over", "batch"),
      "--normalize_over batch has no effect with --baseline value"),
 ])
-def test_flags_that_do_not_fit_together(script, argv, says, capsys):
+def test_contradicting_flags_are_refused(script, argv, says, capsys):
     assert script.main(["--max_steps", "5", *argv]) == 2
     error, hint = capsys.readouterr().err.strip().splitlines()[-2:]
     assert says in error and hint.startswith("hint: ")
@@ -458,7 +458,7 @@ def test_a_run_is_resumed_by_the_script_that_trained_it(capsys):
     assert "is a run of train_ppo.py" in error and "python train_ppo.py resumes it" in hint
 
 
-def test_names_of_results_tell_the_algorithm(monkeypatch, tmp_path):
+def test_result_names_contain_the_algorithm(monkeypatch, tmp_path):
     monkeypatch.setattr(evaluation, "EPISODES", 1)
     monkeypatch.setattr(evaluation.results, "RESULTS", tmp_path)
     argv = ["--max_steps", "1", "--max_episode_steps", "20"]

@@ -19,16 +19,17 @@ import tensorflow as tf
 from common import checkpoint, rundir
 
 ROOT = Path(__file__).resolve().parent.parent
-FURNITURE = frozenset({"README.md", "README.zh-CN.md", "data.py", "model.py", "train.py",
-                       "eval.py", "export.py"})
+FURNITURE = frozenset({"README.md", "README.zh-CN.md", "data.py", "model.py", "inference.py",
+                       "train.py", "eval.py", "export.py"})
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """How one chapter is tried: training in tiny sizes, and what a copy of it needs."""
+    """How a training script of a chapter is tried: in tiny sizes, and what a copy of it needs."""
 
     name: str
     train: tuple[str, ...]
+    idle: tuple[str, ...]  # flags of which the last has no effect beside the others, or none here
     verbs: tuple[tuple[str, ...], ...] = ()  # scripts of its own, with arguments
     needs: tuple[str, ...] = field(default=())  # chapters it imports
     random: bool = True  # a checkpoint holds a state of random numbers (dropout, an agent's)
@@ -42,49 +43,63 @@ class Chapter:
         return self.module(script).main(list(argv))
 
 
-def tiny(name: str, *train: str, **rest) -> Chapter:
-    return Chapter(name, ("--log_every", "1", "--eval_every", "4", *train), **rest)
+def tiny(name: str, *train: str, idle: str, **rest) -> Chapter:
+    return Chapter(name, ("--log_every", "1", "--eval_every", "4", *train), tuple(idle.split()),
+                   **rest)
 
 
 CHAPTERS = [
     tiny("chapter01_mnist", "--model", "conv", "--augment", "--batch_size", "8",
-         verbs=(("save_images", "--num_images", "3"),)),
+         idle="--loss_reduction sum", verbs=(("save_images", "--num_images", "3"),)),
+    tiny("chapter01_mnist", "--augment", "--batch_size", "8", idle="--keep_prob 0.3",
+         script="train_softmax", random=False),
     tiny("chapter02_cifar", "--batch_size", "8", random=False,
+         idle="--schedule one_cycle --num_epochs_per_decay 3",
          verbs=(("extract", "--num_images", "3"), ("augment", "--num_images", "3"),
                 ("read_demo", "--shuffle"))),
     tiny("chapter03_finetune", "--image_size", "32", "--batch_size", "4",
-         "--learning_rate_decay_type", "fixed",
+         "--learning_rate_decay_type", "fixed", idle="--optimizer sgd --ftrl_l1 3",
          verbs=(("data",), ("predict", f"{ROOT}/docs/images/chapter03_textures.jpg"),
                 ("grad_cam", f"{ROOT}/docs/images/chapter03_textures.jpg"))),
     tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
          "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
+         idle="--no-use_embedding --embedding_size 4",
          verbs=(("sample", "--max_length", "5"),)),
     tiny("chapter13_sequence_classification", "--batch_size", "8", "--lstm_size", "8",
-         "--schedule", "constant", verbs=(("data",), ("predict", "7", "8", "9"))),
+         "--schedule", "constant", idle="--num_filters 3",
+         verbs=(("data",), ("predict", "7", "8", "9"))),
+    tiny("chapter13_sequence_classification", "--batch_size", "8", "--max_tokens", "20",
+         "--vocabulary_size", "200", "--embedding_size", "8", "--schedule", "constant",
+         script="train_texts", idle="--model bag --num_filters 3",
+         verbs=(("predict", "reads a file"),)),
     tiny("chapter14_word2vec", "--vocabulary_size", "300", "--embedding_size", "8",
          "--num_sampled", "5", "--batch_size", "8", random=False,
+         idle="--model cbow --num_skips 2",
          verbs=(("data",), ("analogy", "method", "-", "a", "+", "the"))),
-    tiny("chapter15_time_series", "--batch_size", "4", random=False,
+    tiny("chapter15_time_series", "--batch_size", "4", random=False, idle="--model lstm --l2 3",
          verbs=(("data",), ("forecast", "--steps", "25"))),
     tiny("chapter18_q_learning", furniture=FURNITURE - {"data.py"} | {"env.py"},
-         verbs=(("env", "--map", "traps"),)),
-    tiny("chapter19_sarsa", furniture=FURNITURE - {"data.py", "model.py"},
+         idle="--speed 20", verbs=(("env", "--map", "traps"),)),
+    tiny("chapter19_sarsa", furniture=FURNITURE - {"data.py", "model.py", "inference.py"},
+         idle="--trace_decay 0.5",
          needs=("chapter18_q_learning",), verbs=(("compare", "--seeds", "1"),)),
     tiny("chapter20_dqn", "--t_learn_start", "2", "--t_train_freq", "1", "--batch_size", "4",
          "--gradient_steps", "2", "--mlp_units", "[8]", "--max_episode_steps", "15",
-         random=False, verbs=(("data",), ("play", "--num_episodes", "1"))),
+         random=False, idle="--momentum 0.5", verbs=(("data",), ("play", "--num_episodes", "1"))),
     tiny("chapter21_policy_gradient", "--batch_size", "2", "--max_episode_steps", "15",
-         "--stop", "never", random=False, verbs=(("data",), ("play", "--num_episodes", "1"))),
+         "--stop", "never", random=False, idle="--baseline value --normalize_over batch",
+         verbs=(("data",), ("play", "--num_episodes", "1"))),
     tiny("chapter21_policy_gradient", "--preset", "pendulum", "--hidden_size", "8",
          "--num_envs", "2", "--num_steps", "6", "--minibatch_size", "4", "--update_epochs", "2",
          "--anneal_steps", "12", "--max_episode_steps", "15", script="train_ppo", random=False,
+         idle="--batch_size 3",
          verbs=(("data", "--env_name", "Pendulum-v1"), ("play", "--num_episodes", "1"),
                 ("play", "--sample"))),
 ]
 STEPS = 10  # with batch k a pure function of (seed, k), where an epoch ends makes no difference
 
 
-@pytest.fixture(params=CHAPTERS, ids=lambda chapter: chapter.name)
+@pytest.fixture(params=CHAPTERS, ids=lambda chapter: f"{chapter.name}-{chapter.script}")
 def chapter(request) -> Chapter:
     return request.param
 
@@ -208,6 +223,13 @@ def test_bad_use_ends_with_two_lines_and_status_2(chapter, capfd):
     fails("eval", "--name", "run", says="chapter99_other")
 
 
+def test_a_flag_without_effect_is_refused(chapter, capfd):
+    assert train(chapter, "run", 2, *chapter.idle) == 2
+    error = capfd.readouterr().err
+    assert chapter.idle[-2] in error
+    assert "has no effect with" in error or "unrecognized arguments" in error
+
+
 def scripts_of(name: str) -> list[str]:
     return sorted(path.stem for path in (ROOT / name).glob("*.py") if path.stem != "__init__")
 
@@ -233,9 +255,10 @@ def test_the_furniture_is_complete(chapter):
         assert not re.search(ours, model, re.MULTILINE)
 
 
-def test_every_chapter_has_its_row():
-    folders = {path.parent.name for path in ROOT.glob("chapter??_*/train.py")}
-    assert folders == {chapter.name for chapter in CHAPTERS}
+def test_every_training_script_has_its_row():
+    scripts = {(path.parent.name, path.stem) for path in ROOT.glob("chapter??_*/train*.py")
+               if "def main(" in path.read_text(encoding="utf-8")}
+    assert scripts == {(chapter.name, chapter.script) for chapter in CHAPTERS}
 
 
 @pytest.mark.slow

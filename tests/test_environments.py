@@ -1,4 +1,4 @@
-"""Environments: names, caps, windows and recordings."""
+"""Environments: names, step limits, windows and recordings."""
 
 import os
 from types import SimpleNamespace
@@ -16,14 +16,14 @@ def play_flags(**changes) -> SimpleNamespace:
     return SimpleNamespace(**{"display": False, "record": None} | changes)
 
 
-def test_names_that_look_alike_are_offered():
+def test_similar_names_are_suggested():
     environments.check_name("CartPole-v1")
     with pytest.raises(UserError, match="knows no environment CartPol-v0") as error:
         environments.make("CartPol-v0")
     assert "CartPole-v0" in error.value.hint
 
 
-def test_what_cannot_be_made_is_told():
+def test_an_environment_that_cannot_be_made_is_an_error():
     gym.register("Broken-v0", "absent_package:Env")
     try:
         with pytest.raises(UserError, match="cannot make Broken-v0"):
@@ -32,7 +32,7 @@ def test_what_cannot_be_made_is_told():
         del gym.registry["Broken-v0"]
 
 
-def test_what_has_no_cap_gets_one():
+def test_an_environment_without_a_step_limit_gets_one():
     gym.register("Endless-v0", gym.spec("CartPole-v1").entry_point)
     try:
         for cap, expected in ((None, environments.STEP_CAP), (7, 7), (-1, None)):
@@ -43,22 +43,22 @@ def test_what_has_no_cap_gets_one():
     assert environments.make("CartPole-v0").spec.max_episode_steps == 200
 
 
-def test_windows_need_no_opengl_and_pictures_no_screen(monkeypatch):
+def test_windows_need_no_opengl_and_frames_no_screen(monkeypatch):
     monkeypatch.setattr(os, "environ", {"DISPLAY": ":0"})
     assert environments.render_mode(play_flags(display=True)) == "human"
     assert os.environ["SDL_RENDER_DRIVER"] == "software"
     assert os.environ["SDL_FRAMEBUFFER_ACCELERATION"] == "0"
-    environments.hide_pictures("human")
+    environments.render_offscreen("human")
     assert "SDL_VIDEODRIVER" not in os.environ
-    environments.hide_pictures("rgb_array")
+    environments.render_offscreen("rgb_array")
     assert os.environ["SDL_VIDEODRIVER"] == "dummy"
 
 
-def test_what_cannot_be_shown(tmp_path, monkeypatch):
+def test_invalid_play_flags_are_refused(tmp_path, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
-    for changes, says in (({"display": True}, "no screen"),
-                          ({"display": True, "record": "a.mp4"}, "both"),
+    for changes, says in (({"display": True}, "needs a screen"),
+                          ({"display": True, "record": "a.mp4"}, "exclude each other"),
                           ({"record": str(tmp_path / "absent" / "a.mp4")}, "cannot write a video"),
                           ({"record": str(tmp_path / "a.avi")}, "cannot write a video")):
         with pytest.raises(UserError, match=says):
@@ -68,7 +68,7 @@ def test_what_cannot_be_shown(tmp_path, monkeypatch):
     assert environments.render_mode(play_flags()) is None
 
 
-def test_a_recording_has_a_frame_a_step(tmp_path, capsys):
+def test_a_recording_has_one_frame_per_step(tmp_path, capsys):
     env = environments.make("CartPole-v1", "rgb_array")
     env.reset(seed=0)
     path, seen = tmp_path / "pole.gif", []
@@ -85,6 +85,6 @@ def test_a_recording_has_a_frame_a_step(tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_small_frames_are_doubled():
+def test_small_frames_are_enlarged_twofold():
     for shape, expected in (((210, 160, 3), (420, 320, 3)), ((400, 600, 3), (400, 600, 3))):
         assert environments.enlarge(np.zeros(shape, np.uint8)).shape == expected

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import checkpoint, inputs, pretrained
+from common import checkpoint, files, pretrained
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.pretrained import NETWORKS, build_backbone
@@ -114,7 +114,7 @@ def test_efficientnet_sees_what_keras_imagenet_network_sees(tmp_path, monkeypatc
                         lambda name, url, **kwargs: asked.append(url) or str(path))
     theirs = NETWORKS["EfficientNetB0"].build(weights="imagenet", include_top=False,
                                               input_shape=(32, 32, 3), pooling="avg")
-    monkeypatch.setattr(inputs, "reachable", lambda url: True)
+    monkeypatch.setattr(files, "reachable", lambda url: True)
     backbone = build_backbone("EfficientNetB0", 32)
     pictures = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3)).astype(np.float32)
     expected = theirs(pictures, training=False).numpy()
@@ -170,7 +170,7 @@ def test_keras_file_of_imagenet_weights_is_known_by_name(monkeypatch, name, size
 
 
 def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(inputs, "reachable", lambda url: False)
+    monkeypatch.setattr(files, "reachable", lambda url: False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     backbone = build_backbone("MobileNet", 128, 0.75)
     (tmp_path / "models").mkdir()
@@ -178,7 +178,7 @@ def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkey
     with pytest.raises(UserError, match="no network") as error:
         pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
     assert "--weights none" in error.value.hint
-    assert f"about 7 MB, will go to {tmp_path}" in capsys.readouterr().out
+    assert f"about 7 MB, to {tmp_path}" in capsys.readouterr().out
 
 
 def test_a_failed_download_is_told_in_one_line(monkeypatch):
@@ -186,9 +186,9 @@ def test_a_failed_download_is_told_in_one_line(monkeypatch):
         raise Exception("URL fetch failure\non two\nlines")
 
     backbone = build_backbone("MobileNet", 128, 0.75)
-    monkeypatch.setattr(inputs, "reachable", lambda url: True)
+    monkeypatch.setattr(files, "reachable", lambda url: True)
     monkeypatch.setattr(pretrained, "build_backbone", build)
-    with pytest.raises(UserError, match=r"^MobileNet has no .* here: URL fetch failure$"):
+    with pytest.raises(UserError, match=r"MobileNet cannot be loaded: URL fetch failure$"):
         pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
 
 

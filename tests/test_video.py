@@ -1,4 +1,4 @@
-"""Videos: whole files or none, frame by frame, and GIFs in TensorBoard."""
+"""Videos: complete files or none, written frame by frame, and GIFs in TensorBoard."""
 
 import io
 import tracemalloc
@@ -15,10 +15,10 @@ from common.errors import UserError
 
 
 def frame(number: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """A bright square on a dark ground, which moves to the right."""
-    picture = np.full((height, width, 3), (20, 60, 100), np.uint8)
-    picture[16:32, 2 * number : 2 * number + 16] = 250, 130, 30
-    return picture
+    """Returns a bright square on a dark background; it moves to the right with the number."""
+    image = np.full((height, width, 3), (20, 60, 100), np.uint8)
+    image[16:32, 2 * number : 2 * number + 16] = 250, 130, 30
+    return image
 
 
 def read_mp4(path) -> list[np.ndarray]:
@@ -50,28 +50,28 @@ def test_an_mp4_has_the_frames_that_were_written(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_gif_has_the_frames_to_the_last_bit(tmp_path):
+def test_a_gif_has_exactly_the_frames_that_were_written(tmp_path):
     path = tmp_path / "square.gif"
     numbers = [0, 1, 1, 5, 0]
     buffer = frame(0)
     with video.writer(path, 20) as write:
         for number in numbers:
             buffer[:] = frame(number)
-            write(buffer)  # the same array each time, as some environments give it
+            write(buffer)  # the same array each time, as some environments return it
     np.testing.assert_array_equal(read_gif(path), [frame(n) for n in numbers])
     with Image.open(path) as image:
         assert image.info["duration"] == 50 and image.info["loop"] == 0
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_grey_frames_and_photographs():
+def test_gray_frames_and_noise():
     rng = np.random.default_rng(0)
     for shape, error in (((30, 40), 0), ((30, 40, 3), 20)):
         frames = rng.integers(0, 256, (3, *shape), np.uint8)
         file = io.BytesIO()
         with video.gif_encoder(file, 10) as write:
-            for picture in frames:
-                write(picture)
+            for image in frames:
+                write(image)
         found = np.array(read_gif(file), float)
         if len(shape) == 2:
             frames = frames[..., None].repeat(3, axis=-1)
@@ -79,7 +79,7 @@ def test_grey_frames_and_photographs():
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
-def test_a_failure_leaves_nothing_and_an_old_file_as_it_was(tmp_path, name):
+def test_a_failure_leaves_no_new_file_and_keeps_the_old_one(tmp_path, name):
     path = tmp_path / name
     path.write_bytes(b"old")
     with pytest.raises(KeyboardInterrupt), video.writer(path, 25) as write:
@@ -89,7 +89,7 @@ def test_a_failure_leaves_nothing_and_an_old_file_as_it_was(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.gif"])
-def test_frames_are_not_kept(tmp_path, name):
+def test_frames_are_not_kept_in_memory(tmp_path, name):
     with video.writer(tmp_path / name, 25) as write:
         write(frame(0, 480, 640))
         tracemalloc.start()
@@ -101,13 +101,13 @@ def test_frames_are_not_kept(tmp_path, name):
 
 
 @pytest.mark.parametrize("name", ["a.avi", "a", "absent/a.mp4"])
-def test_a_name_is_checked_before_anything_is_played(tmp_path, name):
+def test_an_invalid_path_is_refused(tmp_path, name):
     for call in (lambda path: video.check(path), lambda path: video.writer(path, 25).__enter__()):
         with pytest.raises(UserError, match="cannot write a video to"):
             call(tmp_path / name)
 
 
-def test_what_opencv_cannot_open(tmp_path, monkeypatch):
+def test_a_file_that_opencv_cannot_open_is_an_error(tmp_path, monkeypatch):
     class Closed:
         def isOpened(self):  # noqa: N802
             return False
@@ -127,7 +127,7 @@ def test_what_opencv_cannot_open(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tensorboard_gets_a_gif(tmp_path):
+def test_log_gif_writes_a_gif_to_tensorboard(tmp_path):
     writer = tf.summary.create_file_writer(str(tmp_path))
     frames = [frame(number) for number in range(5)]
     video.log_gif(writer, 7, "game", frames, 25)

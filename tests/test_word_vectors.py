@@ -24,10 +24,10 @@ def test_word_vectors_of_a_file_are_taken_over(tmp_path, capsys):
 
 @pytest.mark.parametrize(("text", "says"), [
     ("", "does not begin with two counts"), ("good 1 2\n", "does not begin with two counts"),
-    ("1 3\ngood 1 2 3\n", "have 3 numbers, --embedding_size is 2"),
+    ("1 3\ngood 1 2 3\n", "dimension 3, --embedding_size is 2"),
     ("2 2\ngood 1 2\nbad 1\n", "line 3: not a word and 2 numbers"),
     ("1 2\ngood 1 two\n", "line 2: not a word"), ("1 2\ngood 1 nan\n", "line 2: not a word"),
-    ("3 2\ngood 1 2\n", "should hold 3 vectors and has 1 lines"),
+    ("3 2\ngood 1 2\n", "announces 3 vectors and has 1"),
 ])
 def test_bad_vectors_are_named(text, says, tmp_path):
     with pytest.raises(UserError, match=says):

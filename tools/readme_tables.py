@@ -16,6 +16,9 @@ of each contender as a multiple of the last one's.
 scores of that benchmark.
 `<!-- rows {"file": "compare", "where": {"map": "traps"}, "columns": {"lost": "Lost"}} -->` shows
 columns of the "rows" of `<chapter>/compare.json` that have the given values.
+`<!-- chapters {"columns": ["", "Project", "Demo, minutes", "Ours", "Book"], "rows": [...]} -->` is
+the table of the root README. A row has the keys `chapter`, `project`, `demo` and `run` (names of
+runs), `metric`, `digits` (behind its decimal point), `ours` (a format with {} for it) and `book`.
 Column titles and names of programs are given in the README, in its language.
 """
 
@@ -30,7 +33,7 @@ from typing import Any
 from tools import pages
 
 TABLE = re.compile(
-    r"(<!-- (results|benchmark|quality|rows) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+    r"(<!-- (results|benchmark|quality|rows|chapters) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
 PERCENT = ("accuracy", "form", "success")  # metrics in [0, 1] that are read as per cent
 CHINESE = {
     "Run": "运行", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
@@ -152,13 +155,32 @@ def rows_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     return markdown(rows, chinese)
 
 
+def chapters_table(folder: str, spec: dict[str, Any], chinese: bool) -> str:
+    """Returns the table of all chapters with one number of each; `folder` is not used."""
+    rows = [spec["columns"]]
+    for row in spec["rows"]:
+        results, (split, metric) = load(row["chapter"], row["run"]), row["metric"].split(".")
+        values = [result["metrics"][split][metric] for result in results]
+        scale = 100 if any(word in metric for word in PERCENT) else 1
+        number, digits = scale * statistics.fmean(values), row["digits"]
+        spread = scale * statistics.stdev(values) if len(values) > 1 else 0
+        shown = f"{number:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
+        demo, *_ = load(row["chapter"], row["demo"])
+        page = "README.zh-CN.md" if chinese else "README.md"
+        rows.append([row["chapter"][7:9].lstrip("0"),
+                     f"[{row['project']}]({row['chapter']}/{page})",
+                     f"{max(demo['minutes_two_cores'], 0.1):.1f}",
+                     row["ours"].format(shown), row["book"]])
+    return markdown(rows, chinese)
+
+
 def update(readme: Path) -> str:
     """Returns the text of a README with all its tables updated."""
 
     def replace(match: re.Match[str]) -> str:
         start, kind, spec, end = match.groups()
         make = {"results": results_table, "benchmark": benchmark_table,
-                "quality": quality_table, "rows": rows_table}[kind]
+                "quality": quality_table, "rows": rows_table, "chapters": chapters_table}[kind]
         return start + make(readme.parent.name, json.loads(spec), ".zh-CN" in readme.name) + end
 
     return TABLE.sub(replace, readme.read_text(encoding="utf-8"))
