@@ -109,6 +109,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             splits["train"], args.batch_size, args.seed, start, args.augment)
         # steps() shows a progress bar and saves checkpoints; Ctrl-C saves and stops.
         for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
+            # One update of the weights; now and then the loss and accuracy of a batch are logged.
             metrics = train_step(*batch, state.step)
             if step % args.log_every == 0:
                 monitor.scalars(step, metrics)

@@ -1,8 +1,8 @@
-"""Exact resume: everything a run needs to continue, saved and restored as one.
+"""Saves and restores the whole state of a run, so that resuming is exact.
 
-`TrainState` holds weights, optimizer slots, the state of random numbers, and the step. A training
-loop iterates over `TrainState.steps`, `model.fit` goes through `common.fit`. Both leave at the end
-of a step on Ctrl-C, and both resume bit for bit.
+`TrainState` holds weights, optimizer slots, random number states and the step. A training loop
+iterates over `TrainState.steps`; `model.fit` uses `common.fit`. Both stop at the end of a step on
+Ctrl-C, and both resume bit for bit.
 """
 
 import itertools
@@ -22,15 +22,15 @@ from common import rundir
 from common.errors import Interrupted, UserError, stop_signals
 from common.monitor import Monitor
 
-KEEP = 5  # numbered checkpoints to keep; best/ is kept beside them
+KEEP = 5  # numbered checkpoints to keep, besides best/
 READ_ERRORS = AssertionError, ValueError, IndexError, tf.errors.OpError
 
 
 def weights(model: Any) -> list[tf.Variable]:
-    """Returns the variables of a model that a checkpoint must hold, in a fixed order.
+    """Returns the variables of a model to save in a checkpoint, in a fixed order.
 
-    `tf.train.Checkpoint` is not safe on a Keras model itself: it does not follow layers in a plain
-    Python list, without a warning.
+    `tf.train.Checkpoint` is not given the Keras model itself, because it silently ignores layers
+    in a plain Python list.
     """
     if isinstance(model, keras.Layer):
         return [variable.value for variable in model.weights]
@@ -40,9 +40,9 @@ def weights(model: Any) -> list[tf.Variable]:
 class TrainState:
     """The whole state of a run, in `checkpoints/` of its folder.
 
-    Optimizer slots are built before anything is restored (slots built later are silently lost),
-    and the states of all seed generators are saved explicitly (no Keras format does that). With
-    both, a resumed run equals an uninterrupted one bit for bit.
+    Optimizer slots are built before restoring, because slots built later are silently lost. The
+    states of all seed generators are saved explicitly, because no Keras format does so. With both,
+    a resumed run equals an uninterrupted one bit for bit.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class TrainState:
         Args:
             run_dir: the run folder.
             models: built Keras models or `tf.Module`s, by name, as for `load`.
-            optimizers: by name, each with the variables that it updates.
+            optimizers: by name, each with the variables it updates.
             **extra: other trackable objects (carried LSTM states, running means ...).
         """
         optimizers = optimizers or {}
@@ -73,7 +73,7 @@ class TrainState:
         self._run_dir = run_dir
         self._weights = {name: weights(model) for name, model in models.items()}
         self.step = tf.Variable(0, dtype=tf.int64)
-        self.best = tf.Variable(math.inf, dtype=tf.float64)  # infinite: no best one yet
+        self.best = tf.Variable(math.inf, dtype=tf.float64)  # infinite: none yet
         self.cpu_seconds = tf.Variable(0.0, dtype=tf.float64)
         self.wall_seconds = tf.Variable(0.0, dtype=tf.float64)
         self._checkpoint = tf.train.Checkpoint(
@@ -89,7 +89,7 @@ class TrainState:
         self.restore()
 
     def restore(self) -> None:
-        """Reads the latest checkpoint, if there is one.
+        """Restores the latest checkpoint, if there is one.
 
         Raises:
             UserError: the checkpoint does not fit the model.
@@ -102,10 +102,11 @@ class TrainState:
             raise unusable(path, error, "start a new run with another --name") from error
 
     def save(self, best: bool = False) -> None:
-        """Writes a checkpoint; only a whole one counts, see `rundir.latest_checkpoint`.
+        """Writes a checkpoint.
 
         Args:
-            best: write `checkpoints/best/`, which holds one, instead of a numbered one.
+            best: whether to replace the checkpoint in `checkpoints/best/`, instead of writing a
+                numbered one.
 
         Raises:
             UserError: the disk is full or not writable, or a weight is not finite; earlier
@@ -127,15 +128,15 @@ class TrainState:
         except (OSError, tf.errors.OpError) as error:
             raise UserError(
                 f"cannot save step {int(self.step)}: {str(error).splitlines()[0]}",
-                f"free some space; the latest whole checkpoint is {manager.latest_checkpoint}",
+                f"free some space; the latest checkpoint is {manager.latest_checkpoint}",
             ) from error
 
     def save_if_best(self, value: float, highest: bool = False) -> bool:
-        """Saves to best/ if a validation score is the best so far, and returns whether it is.
+        """Saves to best/ if a validation score is the best so far; returns whether it is.
 
         Args:
             value: the score, finite.
-            highest: whether the highest is the best (accuracy, return), not the lowest (a loss).
+            highest: whether higher is better (accuracy, return) or lower (loss).
         """
         best = float(self.best)
         if math.isfinite(best) and (value <= best if highest else value >= best):
@@ -147,13 +148,13 @@ class TrainState:
     def steps(
         self, batches: Iterable[Any], max_steps: int, save_every: int, monitor: Monitor
     ) -> Iterator[tuple[int, Any]]:
-        """Yields `(step, batch)` up to `max_steps`, with a progress bar, and saves checkpoints.
+        """Yields `(step, batch)` up to `max_steps`; shows a progress bar and saves checkpoints.
 
-        The stream must begin at the batch after the restored step. `step` counts from 1: it is
-        the number of optimizer updates after the body of the loop has run.
+        The stream must begin after the restored step. `step` counts from 1: it is the number of
+        optimizer updates once the body of the loop has run.
 
         Raises:
-            Interrupted: after saving, on SIGINT or SIGTERM.
+            Interrupted: on SIGINT or SIGTERM, after saving.
         """
         first = int(self.step) + 1
         bar = tqdm(total=max_steps, initial=first - 1, unit="step", disable=None)
@@ -165,7 +166,7 @@ class TrainState:
                 self.end_step(max_steps, save_every, stop)
 
     def end_step(self, max_steps: int, save_every: int, stop: threading.Event) -> None:
-        """Saves after the first, every `save_every`-th and the last step, and when stopping."""
+        """Saves after the first, each `save_every`-th and the last step, and before stopping."""
         step, stopping = int(self.step), stop.is_set()
         if step in (1, max_steps) or step % save_every == 0 or stopping:
             self.save()
@@ -174,33 +175,33 @@ class TrainState:
 
 
 def choose(run_dir: Path, which: str) -> str | None:
-    """Returns the path of a checkpoint of a run, None if it has none.
+    """Returns the path of a checkpoint of a run, None if there is none.
 
     Args:
         run_dir: the run folder.
-        which: "latest", or "best": the latest if no best one was kept.
+        which: "latest" or "best", which falls back to the latest.
     """
     best = rundir.latest_checkpoint(run_dir / "checkpoints" / "best") if which == "best" else None
     return best or rundir.latest_checkpoint(run_dir / "checkpoints")
 
 
 def load(run_dir: Path, which: str, **models: Any) -> str:
-    """Restores trained weights into built models, and returns the path of the checkpoint.
+    """Restores trained weights into built models; returns the path of the checkpoint.
 
-    Tells on stderr if it takes the latest because no best one was kept.
+    Reports on stderr if the latest is used because there is no best one.
 
     Args:
         run_dir: the run folder.
         which: see `choose`.
-        **models: by the names that `TrainState` got.
+        **models: by the names given to `TrainState`.
 
     Raises:
-        UserError: there is no checkpoint, or it holds another architecture.
+        UserError: there is no checkpoint, or it is of another architecture.
     """
     if (path := choose(run_dir, which)) is None:
         raise UserError(f"{run_dir} has no {which} checkpoint", "train first: python train.py")
     if which == "best" and path == choose(run_dir, "latest"):
-        print(f"no best checkpoint was kept: taking the latest, {path}", file=sys.stderr)
+        print(f"there is no best checkpoint: using the latest, {path}", file=sys.stderr)
     try:
         values = {name: weights(model) for name, model in models.items()}
         status = tf.train.Checkpoint(**values).restore(path)
@@ -208,7 +209,7 @@ def load(run_dir: Path, which: str, **models: Any) -> str:
         for name, expected in values.items():
             saved = [key for key, _ in tf.train.list_variables(path) if key.startswith(f"{name}/")]
             if len(saved) != len(expected):
-                raise ValueError(f"{name} has {len(expected)} weights, {len(saved)} were saved")
+                raise ValueError(f"{name} has {len(expected)} weights, the checkpoint {len(saved)}")
     except READ_ERRORS as error:
         hint = "name a run of this model with --name or --run_dir"
         raise unusable(path, error, hint) from error
@@ -216,14 +217,14 @@ def load(run_dir: Path, which: str, **models: Any) -> str:
 
 
 def unusable(path: str, error: Exception, hint: str) -> UserError:
-    """Returns the error of a checkpoint that cannot be restored; `hint` is for a wrong model.
+    """Returns the error for a checkpoint that cannot be restored.
 
-    With the checkpoint of another model, weights are left over, missing, or of other shapes; any
-    other error comes from files that cannot be read.
+    Weights that are missing, left over or of another shape mean that the checkpoint is of another
+    model, for which `hint` is given. Any other error means that the files are damaged.
     """
     reason = str(error).splitlines()[0]
     misfits = AssertionError, ValueError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError
     if not isinstance(error, misfits):
         return UserError(f"{path} is damaged: {reason}",
-                         f"remove {path}.*: an older checkpoint is used, if there is one")
+                         f"delete {path}.* to use the checkpoint before it, if there is one")
     return UserError(f"{path} does not fit this model: {reason}", hint)

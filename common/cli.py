@@ -1,4 +1,4 @@
-"""Command lines: shared flags, presets, what a resumed run may change, and how errors end.
+"""Command lines: shared flags, presets, the flags of a resumed run, and exit statuses.
 
 The `main` of a script is one call: `run_training` for a training script, `run_verb` for a script
 that uses a finished run (`eval.py`, `export.py`, `sample.py` ...).
@@ -17,10 +17,10 @@ import keras
 from common import rundir
 from common.errors import UserError, exit_status
 
-RUN_FLAGS = {"name", "resume", "run_dir"}  # they choose the run and are no part of it
+RUN_FLAGS = {"name", "resume", "run_dir"}  # they select a run and are not recorded
 
-# Of the flags that all chapters have: what a resume may change, and what can differ between two
-# runs of one recipe. A chapter declares its own.
+# Flags of all chapters that may change on resume, and that may differ between two runs of the same
+# recipe. Each chapter declares its own.
 FREE = {"data_dir", "eval_every", "log_every", "max_steps", "save_every"}
 NEUTRAL = {"data_dir", "dataset", "log_every", "preset", "save_every", "seed"}
 
@@ -31,15 +31,15 @@ class Parser(argparse.ArgumentParser):
     Attributes:
         chapter: name of the script's folder.
         presets: default values of flags, by the name of the preset.
-        free: flags that a resumed run may change.
-        neutral: flags that do not change what a preset stands for.
+        free: flags that may change on resume.
+        neutral: flags that may differ between two runs of the same recipe.
     """
 
     def __init__(
         self, file: str, doc: str, presets: Mapping[str, dict[str, Any]] | None = None,
         free: Collection[str] = (), neutral: Collection[str] = (),
     ):
-        """Makes a parser without flags for the script `file`, whose docstring the help shows."""
+        """Creates a parser without flags for the script `file`; `doc` is shown by `--help`."""
         path = Path(file).resolve()
         super().__init__(prog=path.name, description=doc, formatter_class=Formatter,
                          allow_abbrev=False)
@@ -52,7 +52,7 @@ class Parser(argparse.ArgumentParser):
 
 
 class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    """Keeps the line breaks of a docstring and shows the defaults that say something."""
+    """Keeps the line breaks of docstrings; shows all defaults but None, False and empty text."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         silent = action.default in (None, False, "")
@@ -69,8 +69,8 @@ def training_parser(
         file: `__file__` of the script.
         doc: its docstring.
         presets: default values by the name of the preset; the first is the default.
-        free: the chapter's own flags that a resumed run may change. All others are fixed.
-        neutral: the chapter's own flags that do not change what a preset stands for.
+        free: the chapter's own flags that may change on resume; all others are fixed.
+        neutral: the chapter's own flags that may differ between two runs of the same recipe.
     """
     parser = Parser(file, doc, presets, free, neutral)
     rows = (f"  {name}: " + " ".join(f"--{k} {v}" for k, v in flags.items())
@@ -92,7 +92,7 @@ def verb_parser(file: str, doc: str, checkpoint: str = "best") -> Parser:
     Args:
         file: `__file__` of the script.
         doc: its docstring.
-        checkpoint: the default; "latest" where no validation chooses a best one.
+        checkpoint: default of `--checkpoint`; "latest" where validation selects no best one.
     """
     parser = Parser(file, doc)
     parser.add_argument("--name", help="the run runs/<chapter>/<name> (default: the latest run)")
@@ -129,12 +129,12 @@ seed = number(int, 0, 2**32 - 1, "a whole number from 0 to 4294967295")
 
 
 def path(text: str) -> str:
-    """Returns an absolute path, so that a run can be resumed from any folder (argparse `type`)."""
+    """Returns the absolute path, so that a run can be resumed from any folder (argparse `type`)."""
     return str(Path(text).expanduser().resolve())
 
 
 def flag_words(flags: Mapping[str, Any]) -> list[str]:
-    """Returns the words of a command line that set some flags."""
+    """Returns the command line words that set the given flags."""
     words: list[str] = []
     for flag, value in flags.items():
         if isinstance(value, bool):
@@ -147,12 +147,12 @@ def flag_words(flags: Mapping[str, Any]) -> list[str]:
 def resolve(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
     """Returns the value of every flag of a training run: default < preset < resumed run < typed.
 
-    Beside the flags, the result has `run_dir` (a Path), what the parser knows (`chapter`, `script`,
-    `neutral`), `command`, `unnamed` (the run folder's name is ours to choose), `typed` (the flags
-    of this command line, by name), and `changed`: those of them that differ from the resumed run.
+    Besides the flags, the result has `run_dir` (a Path), `chapter`, `script` and `neutral` of the
+    parser, `command`, `unnamed` (whether the name of the run folder is generated), `typed` (the
+    flags of this command line, by name) and `changed` (those that differ from the resumed run).
 
     Raises:
-        UserError: a typed flag contradicts the run that is to be resumed.
+        UserError: a typed flag contradicts the run to resume.
     """
     defaults = vars(parser.parse_args([]))
     unset = object()
@@ -175,7 +175,7 @@ def resolve(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
 def _resume(
     parser: Parser, run_dir: Path, typed: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Returns the flags of a run to resume, and those that this command line changes."""
+    """Returns the flags of the run to resume, and those that this command line changes."""
     config = rundir.read_config(run_dir, parser.chapter)
     if (script := config.get("script", parser.prog)) != parser.prog:
         raise UserError(f"{run_dir} was made by {script}, not by {parser.prog}",
@@ -193,7 +193,7 @@ def _resume(
     if (step := rundir.last_step(run_dir)) >= settled.get("max_steps", math.inf):
         raise UserError(
             f"nothing to do: {run_dir} is at step {step} of {settled['max_steps']}",
-            "raise --max_steps to train on, or start another run with a new --name",
+            "raise --max_steps to continue, or start another run with a new --name",
         )
     print(f"resuming {run_dir} at step {step}", file=sys.stderr)
     for flag, value in changed.items():
@@ -202,12 +202,12 @@ def _resume(
 
 
 def refuse_idle(args: argparse.Namespace, flags: Collection[str], beside: str) -> None:
-    """Raises UserError if a flag was typed that has no effect beside others.
+    """Raises UserError if a typed flag has no effect because of others.
 
     Args:
-        args: what `resolve` returned.
-        flags: names of flags without effect.
-        beside: the flags that make them so, as typed; for the message.
+        args: the result of `resolve`.
+        flags: names of the flags without effect.
+        beside: the flags that are the reason, as typed; for the message.
     """
     if idle := {flag: args.typed[flag] for flag in flags if flag in args.typed}:
         raise UserError(f"{' '.join(flag_words(idle))} has no effect with {beside}", "omit it")
@@ -218,9 +218,9 @@ def run_training(
     parser: Parser,
     argv: Sequence[str] | None,
 ) -> int:
-    """Runs a training script's `train` on resolved flags; see `resolve`."""
-    # Keras numbers the names of layers, by which TensorFlow orders sums: without this, a second
-    # training in one process would differ from the first in the last bit.
+    """Runs the `train` of a training script on the resolved flags; returns the exit status."""
+    # Keras numbers layer names within a process, and TensorFlow sums in the order of names. Without
+    # the reset, a second training in the same process would differ in the last bit.
     keras.utils.clear_session()
     return exit_status(lambda: train(resolve(parser, argv)))
 
@@ -230,10 +230,10 @@ def run_verb(
     parser: Parser,
     argv: Sequence[str] | None,
 ) -> int:
-    """Runs the work of a script that uses a finished run.
+    """Runs a script that uses a finished run; returns the exit status.
 
-    `verb` gets the script's own arguments (with `chapter`, and `run_dir` as a Path) and the flags
-    that the run was trained with.
+    `verb` gets the arguments of the script (with `chapter`, and `run_dir` as a Path) and the flags
+    of the run.
     """
     def action() -> dict[str, Any] | None:
         args = parser.parse_args(argv)

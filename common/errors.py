@@ -1,4 +1,4 @@
-"""How a script ends: a mistake of the user, an interruption, and their exit statuses."""
+"""User errors, interruptions, and the exit statuses of scripts."""
 
 import errno
 import json
@@ -16,26 +16,26 @@ BAD_PATH = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EROFS
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: what happened, with the value seen, and what to do."""
+    """An error that the user can fix: what happened, with the value seen, and what to do."""
 
     def __init__(self, message: str, hint: str):
-        """Keeps both lines; `exit_status` prints them as `error:` and `hint:`."""
+        """Stores message and hint, which `exit_status` prints as `error:` and `hint:`."""
         super().__init__(message)
         self.hint = hint
 
 
-class Interrupted(Exception):  # noqa: N818 - nothing is wrong: the user asked for it
-    """Training was left early on SIGINT or SIGTERM, after saving everything."""
+class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
+    """Training was stopped by SIGINT or SIGTERM, after a checkpoint was saved."""
 
 
 def exit_status(action: Callable[[], dict[str, Any] | None]) -> int:
-    """Runs the work of a script and turns its outcome into an exit status.
+    """Runs a script and returns its exit status.
 
-    The returned metrics, if any, are printed as one line of JSON, the last line of stdout.
+    Metrics that `action` returns are printed as one line of JSON, the last line of stdout.
 
     Returns:
-        0 on success, 2 after a mistake of the user (two lines on stderr), 130 after an
-        interruption, 141 if nobody reads the output any more.
+        0 on success, 2 after a user error (two lines on stderr), 130 after an interruption, 141
+        if the reader of stdout, such as `head`, has closed it.
     """
     try:
         metrics = action()
@@ -48,8 +48,8 @@ def exit_status(action: Callable[[], dict[str, Any] | None]) -> int:
     except (Interrupted, KeyboardInterrupt) as stop:
         print(str(stop) or "interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read the output, such as `head`, has closed it
-        with suppress(OSError, ValueError):  # otherwise Python complains once more at its end
+    except BrokenPipeError:  # the reader of stdout, such as `head`, has closed it
+        with suppress(OSError, ValueError):  # otherwise Python reports it again on exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
@@ -57,7 +57,7 @@ def exit_status(action: Callable[[], dict[str, Any] | None]) -> int:
             raise
         where = f" {error.filename}" if error.filename else ""
         print(f"error: cannot write{where}: {error.strerror}", file=sys.stderr)
-        hint = "free some space" if error.errno in DISK_FULL else "give another place to write to"
+        hint = "free some space" if error.errno in DISK_FULL else "write to another folder"
         print(f"hint: {hint}", file=sys.stderr)
         return 2
     return 0
@@ -65,9 +65,9 @@ def exit_status(action: Callable[[], dict[str, Any] | None]) -> int:
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
-    """Turns SIGINT and SIGTERM into an event while training runs.
+    """Sets an event on SIGINT and SIGTERM while training runs.
 
-    A second signal acts as it did before, so that a hanging run can still be killed.
+    A second signal has its usual effect, so that a hanging run can be killed.
     """
     stop = threading.Event()
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -75,8 +75,8 @@ def stop_signals() -> Iterator[threading.Event]:
     def handle(number: int, frame: FrameType | None) -> None:
         stop.set()
         signal.signal(number, previous[number])
-        with suppress(OSError, RuntimeError):  # stderr may be gone (`| tee`), or in use just now
-            print("stopping after this step; once more to stop at once", file=sys.stderr)
+        with suppress(OSError, RuntimeError):  # stderr may be closed (`| tee`) or in use
+            print("stopping after this step; repeat to stop immediately", file=sys.stderr)
 
     for number in previous:
         signal.signal(number, handle)

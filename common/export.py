@@ -1,7 +1,6 @@
-"""SavedModels that another process can call, verified before they are put in place.
+"""Writes SavedModels and verifies them in another process.
 
-`export/1/` is the layout of TensorFlow Serving; `signature.json` in it describes inputs and
-outputs.
+`export/1/` is the layout of TensorFlow Serving; its `signature.json` describes inputs and outputs.
 """
 
 import json
@@ -47,17 +46,17 @@ def write(
     examples: Mapping[str, dict[str, Any]],
     about: dict[str, Any],
 ) -> None:
-    """Writes `export/1/`, calls it in a fresh process, and keeps it only if the outputs agree.
+    """Writes `export/1/`, if a fresh process gets the same outputs from it as from the model.
 
     Prints the folder on success.
 
     Args:
         run_dir: the run folder.
-        model: a Keras model or any trackable that holds the variables of the functions.
-        signatures: by name, a function of keyword tensors that returns a dict of tensors, and
-            the specs of its inputs.
-        examples: by signature, inputs to compare with; the outputs must be deterministic.
-        about: entries of signature.json besides names, shapes and types.
+        model: a Keras model or another trackable with the variables of the functions.
+        signatures: by name, a function that returns a dict of tensors, and the specs of its
+            arguments.
+        examples: inputs of each signature to compare outputs on, which must be deterministic.
+        about: further entries of signature.json, besides names, shapes and types.
 
     Raises:
         UserError: the disk is full, or the outputs of the export and the model differ.
@@ -81,7 +80,7 @@ def write(
     write_json(part / "signature.json", about | {"signatures": _describe(part)})
     shutil.rmtree(folder, ignore_errors=True)
     part.replace(folder)
-    print(f"{folder}: written; a fresh process gets the same outputs as the model")
+    print(f"wrote {folder}; a fresh process gets the same outputs as the model")
 
 
 def encoded_images(
@@ -92,8 +91,8 @@ def encoded_images(
     """Returns a signature that takes encoded images: `encoded`, a string vector.
 
     Args:
-        function: from a batch of images to outputs.
-        decode: from the bytes of one image to an image of the size that `function` takes.
+        function: maps a batch of images to outputs.
+        decode: maps the bytes of one image to an image of the size that `function` takes.
         image: shape and type of a decoded image.
     """
     def call(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -117,7 +116,7 @@ def _describe(folder: Path) -> dict[str, Any]:
 def _verify(
     folder: Path, live: Mapping[str, dict[str, Any]], examples: Mapping[str, dict[str, Any]]
 ) -> None:
-    """Raises UserError unless a SavedModel in a fresh process gives the outputs of the model."""
+    """Raises UserError unless a SavedModel gives the outputs of the model in a fresh process."""
     calls = {
         name: {key: tf.convert_to_tensor(value) for key, value in inputs.items()}
         for name, inputs in examples.items()
@@ -143,7 +142,7 @@ def _verify(
 
 
 def _compare(what: str, expected: Any, found: Any) -> None:
-    """Raises UserError unless two arrays agree: floats to 1e-5, all else exactly."""
+    """Raises UserError unless two arrays are equal, floats to 1e-5."""
     expected, found = np.asarray(expected), np.asarray(found)
     if np.issubdtype(expected.dtype, np.floating):
         same = expected.shape == found.shape and np.allclose(

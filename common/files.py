@@ -1,4 +1,4 @@
-"""Files: JSON, checksums, and published data sets that are downloaded once and checked."""
+"""JSON files, checksums, and downloads of published data sets."""
 
 import hashlib
 import http.client
@@ -22,7 +22,7 @@ REACHABLE_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class File:
-    """A published file: its name in `--data_dir`, sha256, and addresses."""
+    """A published file: its name in `--data_dir`, its sha256 and its URLs."""
 
     name: str
     sha256: str
@@ -31,14 +31,14 @@ class File:
 
 @dataclass(frozen=True)
 class Source:
-    """A published data set: what docs/datasets.md tells of it, and its files."""
+    """A published data set: its description in docs/datasets.md, and its files."""
 
     about: str
     files: tuple[File, ...]
 
 
 def default_dir(dataset: str) -> Path:
-    """Returns where a set is looked for, and fetched to, without `--data_dir`."""
+    """Returns the default folder of a data set, used without `--data_dir`."""
     return ROOT / "data" / dataset
 
 
@@ -46,7 +46,7 @@ def read_json(path: Path) -> Any:
     """Reads a JSON file of a run.
 
     Raises:
-        UserError: it is missing or damaged.
+        UserError: the file is missing or damaged.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -57,7 +57,7 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON atomically: whoever reads finds the old file or the new one, never a half."""
+    """Writes JSON atomically: a reader finds the old file or the new one, never a partial one."""
     part = path.with_name(path.name + ".part")
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     part.write_text(text + "\n", encoding="utf-8")
@@ -65,7 +65,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def sha256(*arrays: Any) -> str:
-    """Returns the hex digest of arrays or bytes: what a run was trained on, in one line."""
+    """Returns the sha256 of the bytes of all arrays, as a hex string."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(array if isinstance(array, bytes) else array.tobytes())
@@ -76,7 +76,7 @@ def check_files(folder: Path, names: Sequence[str], hint: str) -> list[Path]:
     """Returns the paths of files in a folder.
 
     Raises:
-        UserError: some are missing; tells which, and what lies there instead.
+        UserError: files are missing; the message lists them, and what the folder holds.
     """
     if missing := [name for name in names if not (folder / name).is_file()]:
         found = sorted(path.name for path in folder.glob("*"))[:8] if folder.is_dir() else None
@@ -86,7 +86,7 @@ def check_files(folder: Path, names: Sequence[str], hint: str) -> list[Path]:
 
 
 def reachable(url: str) -> bool:
-    """Says within three seconds whether a URL's host, or the proxy to it, answers at all."""
+    """Returns within three seconds whether the host of a URL, or its proxy, can be reached."""
     proxies = urllib.request.getproxies()
     parts = urllib.parse.urlparse(proxies.get(url.partition(":")[0], url))
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -98,13 +98,13 @@ def reachable(url: str) -> bool:
 
 
 def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
-    """Downloads a file unless it is there, from the first mirror that answers.
+    """Downloads a file from the first mirror that has it, unless the file exists.
 
-    Writes to `<path>.part`, goes on with a part that an interruption left, and renames only what
-    has the right sha256.
+    Writes to `<path>.part`, resumes an interrupted download, and renames the file only if its
+    sha256 is the expected one.
 
     Raises:
-        UserError: no mirror answers, or what came is not the file.
+        UserError: no mirror can be reached or has the file, or the sha256 is wrong.
     """
     if path.is_file():
         return path
@@ -120,7 +120,7 @@ def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
             continue
         except (OSError, http.client.HTTPException) as error:
             raise UserError(
-                f"the download of {url} broke off: {error}", f"start again to go on, {by_hand}"
+                f"the download of {url} failed: {error}", f"run again to resume it, {by_hand}"
             ) from error
         with part.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -135,13 +135,13 @@ def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
 
 
 def _download(url: str, part: Path) -> None:
-    """Appends to `part` what it lacks of a URL's content."""
+    """Downloads a URL to `part`; an existing part is extended if the server supports it."""
     done = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={done}-"} if done else {})
     try:
         response = urllib.request.urlopen(request, timeout=30)
     except urllib.error.HTTPError as error:
-        if error.code == 416:  # nothing is left to send: the part is complete
+        if error.code == 416:  # range not satisfiable: the part is complete
             return
         raise
     with response:
@@ -158,21 +158,21 @@ def _download(url: str, part: Path) -> None:
                 received += len(chunk)
                 bar.update(len(chunk))
         if received < left:
-            raise OSError(f"{received} of {left} bytes came")
+            raise OSError(f"{received} of {left} bytes received")
 
 
 def load_tfds(name: str, split: str, data_dir: str | None, hint: str) -> Any:
     """Loads a whole split through tensorflow-datasets as one dict of arrays.
 
     Raises:
-        UserError: the set is neither prepared here nor can the network be reached
-            (tensorflow-datasets alone would try for minutes).
+        UserError: the data set is not prepared and there is no network, which tensorflow-datasets
+            itself would only report after minutes.
     """
     import tensorflow_datasets as tfds
 
     builder = tfds.builder(name, data_dir=data_dir)
     if not Path(builder.data_dir).exists():
         if not reachable("https://storage.googleapis.com"):
-            raise UserError(f"no network: {name} is not in {builder.data_dir} yet", hint)
+            raise UserError(f"no network, and {name} is not in {builder.data_dir}", hint)
         builder.download_and_prepare()
     return tfds.as_numpy(builder.as_dataset(split=split, batch_size=-1))

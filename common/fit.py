@@ -1,4 +1,4 @@
-"""Runs `model.fit` so that it stops, logs, saves and resumes like a training loop."""
+"""Runs `model.fit` with the logs, checkpoints, stops and exact resume of a training loop."""
 
 import argparse
 from collections.abc import Callable, Sequence
@@ -15,10 +15,11 @@ from common.monitor import Monitor
 
 
 class Fit(keras.callbacks.Callback):
-    """What `TrainState.steps` is for a loop: progress bar, logs, validation, checkpoints, Ctrl-C.
+    """Adds to `model.fit` what `TrainState.steps` adds to a loop.
 
-    One `model.fit` of `steps_per_epoch=max_steps - step` batches is one training run: the unit is
-    the optimizer step, so that a run stops and resumes anywhere, not only at the end of an epoch.
+    That is a progress bar, logs, evaluations, checkpoints, and a clean stop on Ctrl-C. A run is one
+    `model.fit` of `steps_per_epoch=max_steps - step` batches, so that it can stop and resume at any
+    step, not only at the end of an epoch.
 
     Attributes:
         state: the restored `TrainState` of the run; `int(state.step)` is the step to start at.
@@ -32,15 +33,15 @@ class Fit(keras.callbacks.Callback):
         """Restores the latest checkpoint of the run, if it has one.
 
         Args:
-            model: compiled.
+            model: a compiled model.
             run_dir: the run folder.
             args: flags `max_steps`, `save_every`, `log_every` and `eval_every`, in steps.
-            metrics: those given to `compile`. Their running means are part of the state, so that a
-                logged mean survives a stop between two logs.
+            metrics: the metrics given to `compile`. Their running means are saved, so that a stop
+                between two logs does not change the logged means.
             **extra: other trackable objects to save, by name.
         """
         super().__init__()
-        loss_mean = model.metrics[0]  # `compile` adds it
+        loss_mean = model.metrics[0]  # added by `compile`
         means = [v.value for metric in (loss_mean, *metrics) for v in metric.variables]
         optimizers = {"optimizer": (model.optimizer, model.trainable_variables)}
         self.state = TrainState(run_dir, {"model": model}, optimizers, means=means, **extra)
@@ -51,12 +52,12 @@ class Fit(keras.callbacks.Callback):
         """Trains up to `max_steps`.
 
         Args:
-            batches: endless stream that begins at the batch after the restored step.
+            batches: endless stream that begins after the restored step.
             evaluate: called with the step, every `eval_every` steps and at the end; training stops
-                early if it returns True. It must not touch the metrics of the model.
+                early if it returns True. It must not update the metrics of the model.
 
         Raises:
-            Interrupted: after saving, on SIGINT or SIGTERM.
+            Interrupted: on SIGINT or SIGTERM, after saving.
         """
         total, done = self._args.max_steps, int(self.state.step)
         self._evaluate = evaluate
@@ -66,14 +67,14 @@ class Fit(keras.callbacks.Callback):
                             shuffle=False, verbose=0)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Restores once more, because `fit` has just reset the metrics."""
+        """Restores again, because `fit` has just reset the metrics."""
         self.state.restore()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Logs, evaluates, saves, and stops if asked to."""
+        """Logs, evaluates, saves, and stops on a signal or early."""
         step = int(self.state.step.assign_add(1))
         if len(self.model.metrics_variables) != self._num_means:
-            raise ValueError("Fit needs all the metrics that compile got")
+            raise ValueError("Fit needs all the metrics given to compile")
         if step % self._args.log_every == 0:
             rate = self.model.optimizer.learning_rate
             self.monitor.scalars(step, {**logs, "learning_rate": rate})

@@ -1,4 +1,4 @@
-"""Pictures in and out: any file to an array, arrays to PNG and to contact sheets."""
+"""Reads and decodes images of any format, writes PNG files, and arranges images in a grid."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,34 +10,34 @@ from PIL import Image, ImageOps
 
 from common.errors import UserError
 
-# Of odd EXIF data and the like; what cannot be read is told anyway. Once for all, because several
-# threads in `catch_warnings` would put back what the others had set.
+# Warnings of odd EXIF data and the like; unreadable files raise errors anyway. The filter is set
+# once, because `catch_warnings` is not safe in several threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
-    """Reads a picture of any format and size, turned upright as its EXIF data says.
+    """Reads an image of any format and size, rotated as its EXIF data says.
 
-    Transparent pixels are laid on white.
+    Transparent images are composited on white.
 
     Args:
         path: the file.
-        mode: "RGB", or "L" for grey.
+        mode: "RGB", or "L" for greyscale.
 
     Returns:
-        uint8 of shape (height, width, 3), or (height, width) for grey, in [0, 255].
+        uint8 of shape (height, width, 3), or (height, width) for greyscale, in [0, 255].
 
     Raises:
-        UserError: there is no such file, or it holds no picture that can be decoded, or one of
-            32 bits a pixel, of which nothing tells the range.
+        UserError: the file does not exist, or holds no image that can be decoded, or one with 32
+            bits per pixel, whose range is unknown.
     """
     try:
         with Image.open(path) as image:
             image = ImageOps.exif_transpose(image)
-            if image.mode in ("I", "F"):  # Pillow would make them black or white
+            if image.mode in ("I", "F"):  # Pillow clips them to black and white
                 raise UserError(f"{path} has grey values of 32 bits (mode {image.mode})",
                                 "save it with 8 or 16 bits, as a PNG")
-            if image.mode.startswith("I;16"):  # Pillow would clip 16-bit grey, not scale it
+            if image.mode.startswith("I;16"):  # Pillow clips 16 bits, it does not scale
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             if image.has_transparency_data:
                 image = image.convert("RGBA")
@@ -47,15 +47,15 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
         raise UserError(f"there is no file {path}", "check the path") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UserError(
-            f"{path} is not a picture that can be read ({error})", "give a whole PNG or JPEG file"
+            f"{path} is not a readable image ({error})", "give a complete PNG or JPEG file"
         ) from error
 
 
 def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a JPEG inside a graph, to the very numbers that `read_image` gives.
+    """Decodes a JPEG in a graph; returns exactly what `read_image` returns.
 
     Args:
-        encoded: its bytes, a string scalar.
+        encoded: the bytes of the JPEG, a string scalar.
 
     Returns:
         uint8 of shape (height, width, 3) in [0, 255].
@@ -64,39 +64,40 @@ def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes a picture inside a graph, as `read_image` does but for EXIF and 16 bits.
+    """Decodes an image in a graph like `read_image`, except for EXIF orientation and 16 bits.
 
     Args:
-        encoded: the bytes of a PNG, JPEG, BMP or GIF (its first picture), a string scalar.
+        encoded: the bytes of a PNG, JPEG, BMP or GIF (of which the first frame is decoded), a
+            string scalar.
 
     Returns:
-        float32 of shape (height, width, 3), whole numbers in [0, 255], transparent pixels laid on
-        white.
+        float32 of shape (height, width, 3), integers in [0, 255]; transparent images are
+        composited on white.
 
     Raises:
-        tf.errors.InvalidArgumentError: the bytes are of a WebP, or of no picture.
+        tf.errors.InvalidArgumentError: the bytes are a WebP, or no image.
     """
     head = tf.strings.substr(tf.strings.join([encoded, 12 * " "]), 0, 12)
     webp = tf.strings.regex_full_match(head, r"RIFF\C{4}WEBP")
-    check = tf.debugging.Assert(~webp, ["a WebP is not read here: give a PNG, JPEG, BMP or GIF"])
-    with tf.control_dependencies([check]):  # of an animated one TensorFlow's decoder dies
+    check = tf.debugging.Assert(~webp, ["WebP is not supported: give a PNG, JPEG, BMP or GIF"])
+    with tf.control_dependencies([check]):  # an animated WebP crashes TensorFlow
         encoded = tf.identity(encoded)
-    # Its own channels: asked for four, TensorFlow refuses GIF, which has no alpha.
-    picture = tf.cond(
+    # Keep the number of channels: asked for four, TensorFlow refuses GIF, which has no alpha.
+    image = tf.cond(
         tf.equal(tf.strings.substr(head, 0, 2), b"\xff\xd8"),
         lambda: decode_jpeg(encoded),
         lambda: tf.io.decode_image(encoded, expand_animations=False),
     )
-    picture = tf.cast(picture, tf.float32)
-    channels = tf.shape(picture)[-1]  # grey, grey and alpha, colours, colours and alpha
-    opacity = tf.where(channels % 2 == 0, picture[..., -1:] / 255, 1.0)
-    colours = picture[..., : channels - 1 + channels % 2]
-    on_white = tf.round(colours * opacity + 255 * (1 - opacity))
-    return on_white + tf.zeros(3)  # grey becomes three channels
+    image = tf.cast(image, tf.float32)
+    channels = tf.shape(image)[-1]  # 1: grey, 2: grey and alpha, 3: RGB, 4: RGBA
+    alpha = tf.where(channels % 2 == 0, image[..., -1:] / 255, 1.0)
+    colours = image[..., : channels - 1 + channels % 2]
+    on_white = tf.round(colours * alpha + 255 * (1 - alpha))
+    return on_white + tf.zeros(3)  # greyscale is broadcast to three channels
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
-    """Writes uint8 in [0, 255], of shape (height, width) or (height, width, 1 or 3), as PNG."""
+    """Writes a uint8 image of shape (height, width) or (height, width, 1 or 3) as PNG."""
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -104,12 +105,12 @@ def write_png(path: Path, image: np.ndarray) -> None:
 
 
 def grid(images: Sequence[np.ndarray] | np.ndarray, columns: int, gap: int = 2) -> np.ndarray:
-    """Lays pictures of one size out in rows on white.
+    """Arranges images of equal size in rows on a white background.
 
     Args:
         images: uint8, each of shape (height, width) or (height, width, channels).
-        columns: pictures a row.
-        gap: pixels between them.
+        columns: images per row.
+        gap: pixels between images.
 
     Returns:
         uint8 of shape (rows * (height + gap) + gap, columns * (width + gap) + gap, ...).

@@ -1,7 +1,7 @@
-"""Input pipelines that resume anywhere.
+"""Input pipelines that resume at any step.
 
-Batch k of a training stream is a pure function of (seed, k): a resumed run starts its stream at
-another k and sees what it would have seen.
+Batch k of a training stream is a pure function of (seed, k), so that a resumed run continues the
+stream at step k with the batches that an uninterrupted run would get.
 """
 
 import tensorflow as tf
@@ -18,8 +18,8 @@ def index_batches(
     Args:
         num_examples: size of the training set.
         batch_size: indices per batch.
-        seed: decides all permutations.
-        start_step: number of batches to skip: the restored step.
+        seed: determines all permutations.
+        start_step: number of batches to skip, which is the restored step.
 
     Returns:
         Elements `(step, indices)`: int64 scalar, the key for the batch's augmentation, and int64
@@ -42,16 +42,16 @@ def index_batches(
 def example_indices(
     num_examples: int, batch_size: int, seed: int, start_step: int = 0
 ) -> tf.data.Dataset:
-    """Makes the stream of `index_batches` one example at a time, each with a key of its own.
+    """Returns the stream of `index_batches` one example at a time, each with its own random key.
 
-    For what is random per example and cannot be drawn for a whole batch at once. The key is a pure
+    It serves augmentation that cannot be computed for a whole batch at once. The key is a pure
     function of the seed and of the example's position in the stream.
 
     Args:
         num_examples: size of the training set.
-        batch_size: examples that `start_step` counts as one step.
-        seed: decides all permutations, and the keys.
-        start_step: how many batches to leave out: the restored step.
+        batch_size: examples per step.
+        seed: determines all permutations and keys.
+        start_step: number of batches to skip, which is the restored step.
 
     Returns:
         Elements `(index, key)`: int64 scalar in [0, num_examples), int64 of shape (2,).
@@ -66,10 +66,10 @@ def example_indices(
 
 
 def finish(dataset: tf.data.Dataset, batch_size: int | None = None) -> tf.data.Dataset:
-    """Ends a pipeline: batches it if told to (the last batch may be smaller) and prefetches.
+    """Batches a data set if `batch_size` is given, and prefetches; the last batch may be smaller.
 
-    tf.data's autotuner is off: with it, `fit` was measured to wait at epoch ends for up to twice
-    the epoch's time. Parallel calls still run in parallel.
+    The autotuner of tf.data is off, because with it `fit` was measured to wait at the end of an
+    epoch for up to twice the time of the epoch. Parallel calls remain parallel.
     """
     if batch_size:
         dataset = dataset.batch(batch_size)

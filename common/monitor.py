@@ -1,4 +1,4 @@
-"""Writes a metric to TensorBoard, metrics.jsonl and the console in one call."""
+"""Writes metrics to TensorBoard, metrics.jsonl and the console in one call."""
 
 import json
 import math
@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from common.errors import UserError
 
-CONSOLE_SECONDS = 5.0  # output that is not a terminal gets at most one line in this time
+CONSOLE_SECONDS = 5.0  # between two lines if the output is not a terminal
 
 
 def read_curve(run_dir: Path, split: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the steps at which a run logged a metric of a split, and the values."""
+    """Returns the steps and values of a metric that a run logged for a split."""
     records = [record for _, record in _whole_lines(run_dir / "metrics.jsonl")
                if record["split"] == split and name in record]
     return (np.array([record["step"] for record in records], int),
@@ -28,10 +28,10 @@ def read_curve(run_dir: Path, split: str, name: str) -> tuple[np.ndarray, np.nda
 
 
 def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
-    """Returns the lines of metrics.jsonl and their records; a kill may have torn the last line.
+    """Returns the lines of metrics.jsonl and their records, without an incomplete last line.
 
     Raises:
-        UserError: a whole line is damaged.
+        UserError: a complete line is damaged.
     """
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     found = []
@@ -48,12 +48,12 @@ def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
 class Monitor:
     """Writes the metrics, images and texts of a run by optimizer step.
 
-    metrics.jsonl holds what a repetition of the run reproduces bit for bit; speeds, which differ,
-    go to TensorBoard alone.
+    metrics.jsonl holds only what is reproducible bit for bit; speeds are written to TensorBoard
+    alone.
     """
 
     def __init__(self, run_dir: Path, step: int):
-        """Drops all lines and points after `step`, the restored one."""
+        """Removes what was logged after `step`, the restored step."""
         self._bar: tqdm | None = None
         self._path = run_dir / "metrics.jsonl"
         self._writers: dict[str, tf.summary.SummaryWriter] = {}
@@ -69,34 +69,34 @@ class Monitor:
         kept = [line for line, record in lines if record["step"] <= step]
         if step == 0 and lines and (last := lines[-1][1]["step"]) > 1:
             raise UserError(
-                f"{self._path} goes to step {last}, but the run has no checkpoint",
-                "put its checkpoints back, or start a new run with another --name",
+                f"{self._path} ends at step {last}, but the run has no checkpoint",
+                "restore its checkpoints, or start a new run with another --name",
             )
         part = self._path.with_name(self._path.name + ".part")
         part.write_text("".join(kept), encoding="utf-8")
         part.replace(self._path)
-        for folder in self._folder.glob("*"):  # TensorBoard drops its points at this mark
-            # "-" sorts it before the files that this run opens in the same second.
+        for folder in self._folder.glob("*"):  # TensorBoard discards later points here
+            # "-" sorts it before files that this run opens in the same second.
             name = f"events.out.tfevents.{int(time.time()):010d}.-resume"
             start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
             with tf.io.TFRecordWriter(str(folder / name)) as writer:
                 for event in ({"file_version": "brain.Event:2"},
-                              {"step": step + 1, "session_log": start},  # the first is taken
-                              {"step": step + 1, "session_log": start}):  # for a start
+                              {"step": step + 1, "session_log": start},  # the first one
+                              {"step": step + 1, "session_log": start}):  # has no effect
                     event = event_pb2.Event(wall_time=time.time(), **event)
                     writer.write(event.SerializeToString())
 
     def writer(self, split: str) -> tf.summary.SummaryWriter:
-        """Returns the TensorBoard writer of tb/<split>, for summaries without a method here."""
+        """Returns the TensorBoard writer of tb/<split>, for other kinds of summaries."""
         if split not in self._writers:
             self._writers[split] = tf.summary.create_file_writer(str(self._folder / split))
         return self._writers[split]
 
     def scalars(self, step: int, metrics: Mapping[str, Any], split: str = "train") -> None:
-        """Writes named numbers.
+        """Writes metrics by name.
 
         Raises:
-            UserError: a number is not finite.
+            UserError: a value is not finite.
         """
         values = {name: float(value) for name, value in metrics.items()}
         for name, value in values.items():
@@ -122,7 +122,7 @@ class Monitor:
         return steps / max(seconds, 1e-9)
 
     def _show(self, step: int, values: dict[str, float], split: str) -> None:
-        """Shows numbers on stderr: beside the bar on a terminal, else as a line now and then."""
+        """Shows metrics on stderr: beside the progress bar of a terminal, else on lines."""
         text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         if split == "train" and self._bar is not None and not self._bar.disable:
             self._bar.set_postfix_str(text, refresh=False)
@@ -136,13 +136,13 @@ class Monitor:
             tf.summary.image(name, images, max_outputs=len(images))
 
     def text(self, step: int, name: str, text: str, split: str = "train") -> None:
-        """Writes a text as it is, line by line (TensorBoard would read it as Markdown)."""
+        """Writes a text verbatim, as a code block, because TensorBoard renders Markdown."""
         with self.writer(split).as_default(step):
             tf.summary.text(name, "\n".join("    " + line for line in text.splitlines()))
 
     @contextmanager
     def showing(self, bar: tqdm) -> Iterator[None]:
-        """Shows metrics beside a progress bar while training runs; then closes all writers."""
+        """Shows metrics beside a progress bar during training; then closes all writers."""
         self._bar = bar
         try:
             yield

@@ -1,4 +1,4 @@
-"""Measured numbers: eval.json in a run folder, and results/ for the numbers of the READMEs."""
+"""Writes eval.json to a run folder, and the published results of the READMEs to results/."""
 
 import argparse
 import datetime
@@ -35,23 +35,23 @@ def write(
     book: dict[str, float] | None = None,
     details: dict[str, Any] | None = None,
 ) -> None:
-    """Writes eval.json into the run folder and, with `--publish`, into results/.
+    """Writes eval.json to the run folder and, with `--publish`, to results/.
 
     Args:
         args: arguments of eval.py (`chapter`, `run_dir`, `checkpoint`, `publish`).
         dataset: name of the training data.
         model: the model and its recipe ("conv-best").
-        metrics: names and values by split, or by baseline.
-        book: the book's numbers for this run, by the same names.
+        metrics: values by name, of each split or baseline.
+        book: the book's numbers for this run, by name of the metric.
         details: other measurements, in any form.
 
     Raises:
-        UserError: the run differs from its preset, and the published name would not tell.
+        UserError: the run differs from its preset, and `--publish` has no suffix.
     """
     config = rundir.read_config(args.run_dir)
     flags, command = config["flags"], portable_command(config)
     if args.publish and not re.fullmatch(r"[\w.-]+", args.publish):
-        raise UserError(f"--publish {args.publish} is no suffix", "use letters, digits and . _ -")
+        raise UserError(f"--publish {args.publish} is not a suffix", "use letters, digits, . _ -")
     changed = {w[2:].removeprefix("no-") for w in command.split() if w.startswith("--")}
     changed -= cli.RUN_FLAGS.union(config.get("neutral", cli.NEUTRAL))
     if args.publish == "" and changed:
@@ -84,7 +84,7 @@ def write(
 
 
 def provenance() -> dict[str, Any]:
-    """Returns the commit of the code, whether files differ from it, and the date."""
+    """Returns the commit, whether files differ from it (`dirty`), and the date."""
     return {
         "commit": _git("rev-parse", "HEAD"),
         "dirty": bool(_git("status", "--porcelain", "--", ".", ":!results")),
@@ -101,7 +101,7 @@ def _git(*words: str) -> str | None:
 
 
 def portable_path(path: str | Path, chapter: str = "") -> str:
-    """Returns a path as it reads on another machine, from the folder of a chapter."""
+    """Returns a path relative to $DL21_DATA or to a chapter, valid on other machines."""
     absolute = Path(path).expanduser().resolve()
     for folder, name in ((os.environ.get("DL21_DATA"), "$DL21_DATA"), (ROOT / chapter, ""),
                          (ROOT, "..")):
@@ -111,9 +111,9 @@ def portable_path(path: str | Path, chapter: str = "") -> str:
 
 
 def portable_command(config: dict[str, Any]) -> str:
-    """Returns the command that repeats a run on another machine, from the folder of its chapter.
+    """Returns the command that repeats a run on another machine, in the folder of its chapter.
 
-    Flags that a resume changed come last, where they override.
+    Flags that were changed on resume come last and override earlier ones.
     """
     first, *later = config["history"]
     words = shlex.split(first["command"])
@@ -127,7 +127,7 @@ def portable_command(config: dict[str, Any]) -> str:
 def usage(run_dir: Path, which: str) -> dict[str, Any]:
     """Returns the steps and minutes of a run, and the step of its `which` checkpoint.
 
-    The checkpoint is called "best" only if a best one was kept.
+    The checkpoint is called "best" only if a best one was saved.
     """
 
     def read(path: str | None) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Run folders: where a run is kept, its lock, and config.json with all that made it.
+"""Run folders: their paths, their lock, and config.json, which records how a run was made.
 
 runs/<chapter>/<name>/
     config.json  metrics.jsonl  tb/  checkpoints/  samples/  eval.json  export/1/
@@ -22,7 +22,7 @@ import tensorflow as tf
 from common.errors import UserError
 from common.files import ROOT, read_json, write_json
 
-# What `cli.resolve` returns beside the flags that make a run what it is.
+# Entries of the result of `cli.resolve` that are not flags to record.
 NOT_FLAGS = {"chapter", "changed", "command", "name", "neutral", "resume", "run_dir", "script",
              "typed", "unnamed"}
 
@@ -38,7 +38,7 @@ def exists(run_dir: Path) -> bool:
 
 
 def latest_run(chapter: str) -> Path | None:
-    """Returns the run of a chapter that was started or resumed last, None without any."""
+    """Returns the most recently started or resumed run of a chapter, None if there is none."""
     runs = [path.parent for path in (runs_dir() / chapter).glob("*/config.json")]
     return max(runs, key=lambda run: (run / "config.json").stat().st_mtime_ns, default=None)
 
@@ -47,12 +47,12 @@ def folder_to_train(chapter: str, args: argparse.Namespace) -> Path:
     """Returns the run folder of a training command; it need not exist yet.
 
     Raises:
-        UserError: `--resume` where there is nothing to resume, or two places at once.
+        UserError: `--resume` without a run to resume, or both `--run_dir` and `--name`.
     """
     if args.run_dir and args.name:
         raise UserError(f"both --run_dir {args.run_dir} and --name {args.name}", "give one of them")
     if args.name is not None and not re.fullmatch(r"\w[\w.-]*", args.name):
-        raise UserError(f"--name {args.name} is not a name", "use letters, digits and . _ -")
+        raise UserError(f"--name {args.name} is not a name", "use letters, digits, . _ -")
     if args.run_dir or args.name:
         path = Path(args.run_dir or runs_dir() / chapter / args.name).expanduser().resolve()
         if args.resume and not exists(path):
@@ -83,10 +83,10 @@ def finished_run(chapter: str, args: argparse.Namespace) -> Path:
 
 
 def latest_checkpoint(folder: Path) -> str | None:
-    """Returns the latest whole checkpoint in a folder, None without any.
+    """Returns the latest complete checkpoint in a folder, None if there is none.
 
-    TensorFlow lists a checkpoint only once both of its files are written: one that a kill left
-    torn is not in the list, one that was deleted is skipped.
+    TensorFlow lists a checkpoint only after both of its files are written, so one that was
+    interrupted by a kill is not in the list. Deleted ones are skipped.
 
     Raises:
         UserError: the list is damaged.
@@ -101,13 +101,13 @@ def latest_checkpoint(folder: Path) -> str | None:
 
 
 def last_step(run_dir: Path) -> int:
-    """Returns the step of a run's latest checkpoint, 0 without any."""
+    """Returns the step of the latest checkpoint of a run, 0 if there is none."""
     path = latest_checkpoint(run_dir / "checkpoints")
     return int(path.rpartition("-")[2]) if path else 0
 
 
 def read_config(run_dir: Path, chapter: str | None = None) -> dict[str, Any]:
-    """Reads the config.json of a run, which must be of a chapter if one is given.
+    """Reads the config.json of a run and checks its chapter, if one is given.
 
     Raises:
         UserError: the file is damaged, or the run belongs to another chapter.
@@ -127,7 +127,7 @@ def read_config(run_dir: Path, chapter: str | None = None) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions a result depends on."""
+    """Returns the versions of Python and of the libraries that a result depends on."""
     python = ".".join(map(str, sys.version_info[:3]))
     return {"python": python} | {
         name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")
@@ -135,37 +135,36 @@ def versions() -> dict[str, str]:
 
 
 def check_data(run_dir: Path, found: str) -> None:
-    """Raises UserError unless data has the sha256 that a run was trained on."""
+    """Raises UserError unless `found` is the sha256 of the data that a run was trained on."""
     if (expected := read_config(run_dir)["dataset_sha256"]) != found:
         raise UserError(
             f"the data of {run_dir} has changed: sha256 {found[:12]}, it was {expected[:12]}",
-            "put the old data back, or start a new run with another --name",
+            "restore the old data, or start a new run with another --name",
         )
 
 
 @contextmanager
 def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
-    """Makes or reopens a run folder, locks it and writes config.json, before the first step.
+    """Creates or reopens a run folder, locks it and writes config.json, before the first step.
 
-    Call it once data and model are built, so that a mistake in either leaves no folder behind.
+    Call it after data and model are built, so that an error in either leaves no folder behind. An
+    error before the next checkpoint leaves the config.json of a resumed run unchanged.
 
     Args:
-        args: what `cli.resolve` returned.
+        args: the result of `cli.resolve`.
         **facts: further entries of config.json, at least `dataset_sha256` and `parameters`.
 
     Yields:
-        The run folder. The lock is the kernel's: a killed process leaves none behind.
-
-    An error before the next checkpoint leaves the config.json of a resumed run as it was.
+        The run folder. It is locked by the kernel, which frees the lock of a killed process.
 
     Raises:
-        UserError: the folder is in use by another process, or the data is not what it was.
+        UserError: the folder is in use by another process, or the data has changed.
     """
     try:
         run = _make(args)
     except OSError as error:
         raise UserError(
-            f"cannot make {args.run_dir}: {error.strerror}", "give another --run_dir"
+            f"cannot create {args.run_dir}: {error.strerror}", "give another --run_dir"
         ) from error
     with (run / ".lock").open("w") as lock:
         try:
@@ -177,17 +176,17 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
         before = read_config(run) if exists(run) else None
         step = last_step(run)
         _write_config(args, facts)
-        print(f"watch it with: tensorboard --logdir {run}")
+        print(f"to watch it: tensorboard --logdir {run}")
         try:
             yield run
         except UserError:
-            if before and last_step(run) == step:  # nothing came of the new flags
+            if before and last_step(run) == step:  # the new flags had no effect
                 write_json(run / "config.json", before)
             raise
 
 
 def in_use(run_dir: Path) -> bool:
-    """Returns whether a process is training in a run folder right now."""
+    """Returns whether a process has locked a run folder."""
     with (run_dir / ".lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -197,7 +196,7 @@ def in_use(run_dir: Path) -> bool:
 
 
 def _make(args: argparse.Namespace) -> Path:
-    """Makes a run folder; unnamed runs that start in the same second get one each."""
+    """Creates the run folder; unnamed runs started in the same second get different ones."""
     if not args.unnamed:
         args.run_dir.mkdir(parents=True, exist_ok=True)
         return args.run_dir
@@ -211,7 +210,7 @@ def _make(args: argparse.Namespace) -> Path:
 
 
 def _write_config(args: argparse.Namespace, facts: dict[str, Any]) -> None:
-    """Writes the config.json of a new run, or adds this command to the history of an old one."""
+    """Writes the config.json of a new run, or appends this command to that of a resumed one."""
     now = datetime.datetime.now().isoformat(timespec="seconds")
     entry = {"started": now, "command": args.command}
     flags = {k: v for k, v in sorted(vars(args).items()) if k not in NOT_FLAGS}

@@ -83,7 +83,7 @@ def test_loop_stopped_inside_an_epoch_resumes_to_the_last_bit(tmp_path):
     assert_same_end(whole, cut, expected, train_pair(cut))
 
 
-STOPPING = "stopping after this step; once more to stop at once\n"
+STOPPING = "stopping after this step; repeat to stop immediately\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -188,7 +188,7 @@ def test_best_means_the_latest_where_no_best_was_kept(tmp_path, capsys):
     capsys.readouterr()
     assert load_count(tmp_path) == 2 and capsys.readouterr().err == ""
     assert load_count(tmp_path, "best") == 2
-    assert "no best checkpoint was kept: taking the latest, " in capsys.readouterr().err
+    assert "there is no best checkpoint: using the latest, " in capsys.readouterr().err
     assert results.usage(tmp_path, "best")["checkpoint"] == "latest"
 
 
@@ -242,7 +242,7 @@ def test_metrics_without_their_checkpoint_are_kept(tmp_path, capsys):
     count(tmp_path, max_steps=4)
     shutil.rmtree(tmp_path / "checkpoints")
     assert exit_status(lambda: count(tmp_path)) == 2
-    assert "goes to step 4, but the run has no checkpoint\nhint: " in capsys.readouterr().err
+    assert "ends at step 4, but the run has no checkpoint\nhint: " in capsys.readouterr().err
     assert logged_steps(tmp_path) == [1, 2, 3, 4] and saved_steps(tmp_path) == []
 
 

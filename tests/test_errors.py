@@ -26,7 +26,7 @@ def test_outcomes_become_exit_statuses(capsys):
 
 
 @pytest.mark.parametrize(("number", "hint"), [
-    (errno.ENOSPC, "free some space"), (errno.EACCES, "give another place to write to"),
+    (errno.ENOSPC, "free some space"), (errno.EACCES, "write to another folder"),
     (errno.EIO, None),
 ])
 def test_only_a_full_disk_and_a_bad_path_are_mistakes_of_the_user(number, hint, capsys):

@@ -30,7 +30,7 @@ def test_export_is_proved_in_a_process_of_its_own(tmp_path, capsys):
     export.write(tmp_path, model, signatures, examples, {"classes": ["x", "y"]})
     folder = tmp_path / "export" / "1"
     assert capsys.readouterr().out == (
-        f"{folder}: written; a fresh process gets the same outputs as the model\n")
+        f"wrote {folder}; a fresh process gets the same outputs as the model\n")
     assert [path.name for path in folder.parent.iterdir()] == ["1"]
     assert json.loads((folder / "signature.json").read_text()) == {
         "classes": ["x", "y"],

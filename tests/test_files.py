@@ -1,4 +1,4 @@
-"""JSON, checksums, downloads, and the way of the tests to real data."""
+"""JSON files, checksums, downloads, and the fixture of real data."""
 
 import hashlib
 import http.server
@@ -95,7 +95,7 @@ def test_sha256_is_that_of_all_bytes():
     assert files.sha256(array, b"x") == expected
 
 
-def test_check_files_tells_what_is_missing_and_what_is_there(tmp_path):
+def test_check_files_lists_missing_and_existing_files(tmp_path):
     (tmp_path / "a").touch()
     assert files.check_files(tmp_path, ["a"], "hint") == [tmp_path / "a"]
     with pytest.raises(UserError, match=r"has no b, c; it holds \['a'\]"):
@@ -171,12 +171,12 @@ def test_fetch_drops_what_has_the_wrong_sha256(tmp_path, server):
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("knows_ranges", [True, False])
-def test_fetch_goes_on_where_it_broke_off(tmp_path, server, knows_ranges, chunked):
+def test_fetch_resumes_an_interrupted_download(tmp_path, server, knows_ranges, chunked):
     path, part, urls = tmp_path / "file", tmp_path / "file.part", [f"{server.url}/file"]
     server.knows_ranges, server.chunked, server.cut = knows_ranges, chunked, 100_000
-    with pytest.raises(UserError, match="broke off") as caught:
+    with pytest.raises(UserError, match=r"the download of .* failed") as caught:
         files.fetch(path, urls, SHA256)
-    assert "start again to go on" in caught.value.hint
+    assert "run again to resume it" in caught.value.hint
     assert not path.exists()
     done = part.stat().st_size
     assert 0 < done <= 100_000 and CONTENT.startswith(part.read_bytes())
@@ -197,7 +197,7 @@ def test_fetch_tries_the_next_mirror(tmp_path, server):
     assert files.fetch(tmp_path / "file", urls, SHA256).read_bytes() == CONTENT
 
 
-def test_fetch_without_network_tells_how_to_go_on(tmp_path, closed_url):
+def test_fetch_without_network_explains_what_to_do(tmp_path, closed_url):
     path = tmp_path / "data" / "file"
     with pytest.raises(UserError, match=r"no network: 127\.0\.0\.1:") as caught:
         files.fetch(path, [closed_url], SHA256)

@@ -63,7 +63,7 @@ def test_fit_stopped_inside_a_window_resumes_to_the_last_bit(tmp_path):
 
 
 def test_fit_needs_all_compiled_metrics(tmp_path):
-    with pytest.raises(ValueError, match="Fit needs all the metrics that compile got"):
+    with pytest.raises(ValueError, match="Fit needs all the metrics given to compile"):
         fit_net(tmp_path, known=False)
     assert checkpoint.choose(tmp_path, "latest") is None
 

@@ -1,4 +1,4 @@
-"""Images are read, decoded and written alike."""
+"""Reading, decoding, writing and arranging images."""
 
 import importlib
 import warnings
@@ -31,7 +31,7 @@ def test_read_image_in_every_mode(tmp_path):
     np.testing.assert_array_equal(found, np.asarray(palette.convert("RGB")))
 
 
-def test_read_image_lays_transparent_pixels_on_white(tmp_path):
+def test_read_image_composites_on_white(tmp_path):
     rgba = np.array([[[200, 100, 0, 255], [200, 100, 0, 0], [0, 0, 0, 51]]], np.uint8)
     found = images.read_image(saved(tmp_path / "a.png", Image.fromarray(rgba)))
     np.testing.assert_array_equal(found, [[[200, 100, 0], [255] * 3, [204] * 3]])
@@ -45,9 +45,9 @@ def test_read_image_lays_transparent_pixels_on_white(tmp_path):
     ("RGB", "PNG"), ("RGBA", "PNG"), ("L", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("RGB", "JPEG"),
     ("L", "JPEG"), ("RGB", "BMP"), ("P", "GIF"),
 ])
-def test_decoding_in_a_graph_gives_what_read_image_gives(tmp_path, mode, kind):
+def test_decoding_in_a_graph_equals_read_image(tmp_path, mode, kind):
     colours = np.random.default_rng(0).integers(0, 256, (60, 50, 4), np.uint8)
-    path = tmp_path / "picture"
+    path = tmp_path / "image"
     Image.fromarray(colours, "RGBA").convert(mode).save(path, kind)
     decode = tf.function(images.decode_on_white, input_signature=[tf.TensorSpec((), tf.string)])
     found = decode(path.read_bytes()).numpy()
@@ -60,7 +60,7 @@ def test_decoding_in_a_graph_refuses_webp(tmp_path, animated):
     encoded = saved(tmp_path / "a.webp", Image.fromarray(RGB), **more).read_bytes()
     decode = tf.function(images.decode_on_white, input_signature=[tf.TensorSpec((), tf.string)])
     for read in (decode, images.decode_on_white):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="a WebP is not read here"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="WebP is not supported"):
             read(encoded)
         for nothing in (b"", b"x", b"RIFF"):
             with pytest.raises(tf.errors.InvalidArgumentError):
@@ -72,7 +72,7 @@ def test_read_image_is_silent_in_threads(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow warns of 35 pixels
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        importlib.reload(images)  # pytest puts the filters of imports away
+        importlib.reload(images)  # pytest removes the filters that imports set
         before = list(warnings.filters)
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(images.read_image, [path] * 100))
@@ -92,9 +92,9 @@ def test_read_image_scales_16_bits(tmp_path):
     np.testing.assert_array_equal(found, [[0, 1, 128, 255]])
 
 
-def test_read_image_turns_upright(tmp_path):
+def test_read_image_applies_the_exif_orientation(tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was turned: show it a quarter turn clockwise
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise to display
     lying = np.zeros((16, 32, 3), np.uint8)
     lying[:, :16] = 255
     path = saved(tmp_path / "a.jpg", Image.fromarray(lying), exif=exif, quality=95)
@@ -103,25 +103,25 @@ def test_read_image_turns_upright(tmp_path):
     assert found[:12].min() > 200 and found[20:].max() < 50
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture", b"PNG", b"JPEG"])
-def test_read_image_refuses_what_is_no_picture(tmp_path, content):
+@pytest.mark.parametrize("content", [b"", b"no image", b"PNG", b"JPEG"])
+def test_read_image_refuses_what_is_no_image(tmp_path, content):
     path = tmp_path / "a.png"
     if content in (b"PNG", b"JPEG"):
         saved(path, Image.fromarray(RGB).resize((64, 64)), format=content.decode())
         content = path.read_bytes()[: path.stat().st_size // 2]
     path.write_bytes(content)
-    with pytest.raises(UserError, match=f"{path} is not a picture that can be read"):
+    with pytest.raises(UserError, match=f"{path} is not a readable image"):
         images.read_image(path)
 
 
 def test_read_image_refuses_missing_files_folders_and_bombs(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="there is no file"):
         images.read_image(tmp_path / "a.png")
-    with pytest.raises(UserError, match="is not a picture"):
+    with pytest.raises(UserError, match="is not a readable image"):
         images.read_image(tmp_path)
     path = saved(tmp_path / "large.png", Image.fromarray(RGB))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(UserError, match="is not a picture"):
+    with pytest.raises(UserError, match="is not a readable image"):
         images.read_image(path)
 
 
@@ -135,9 +135,9 @@ def test_write_png_and_back(tmp_path, shape):
 
 
 @pytest.mark.parametrize("channels", [(), (1,), (3,)])
-def test_grid_lays_pictures_out_in_rows(channels):
-    pictures = np.stack([np.full((2, 3, *channels), number, np.uint8) for number in range(5)])
-    sheet = images.grid(pictures, columns=3, gap=1)
+def test_grid_arranges_images_in_rows(channels):
+    batch = np.stack([np.full((2, 3, *channels), number, np.uint8) for number in range(5)])
+    sheet = images.grid(batch, columns=3, gap=1)
     assert sheet.shape == (7, 13, *channels) and sheet.dtype == np.uint8
     assert (sheet[1:3, 5:8] == 1).all() and (sheet[4:6, 1:4] == 3).all()
     assert (sheet[4:6, 9:12] == 255).all() and (sheet[0] == 255).all()

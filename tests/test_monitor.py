@@ -90,7 +90,7 @@ def test_monitor_refuses_to_drop_what_no_checkpoint_covers(tmp_path):
     for step in (1, 2):
         monitor.scalars(step, {"loss": step})
     before = path.read_bytes()
-    with pytest.raises(UserError, match=f"{path} goes to step 2, but the run has no checkpoint"):
+    with pytest.raises(UserError, match=f"{path} ends at step 2, but the run has no checkpoint"):
         Monitor(tmp_path, 0)
     assert path.read_bytes() == before and len(list(tmp_path.glob("tb/*/*-resume"))) == 1
     Monitor(tmp_path, 1)

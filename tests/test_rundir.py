@@ -28,7 +28,7 @@ def test_config_tells_what_made_a_run(capsys):
     assert [entry["command"] for entry in config["history"]] == [
         f"python train.py --name a --size 4 --data_dir {Path('x').resolve()}"
     ]
-    assert capsys.readouterr().out == f"watch it with: tensorboard --logdir {run}\n"
+    assert capsys.readouterr().out == f"to watch it: tensorboard --logdir {run}\n"
 
 
 def test_an_error_before_the_next_checkpoint_leaves_the_config_as_it_was():
