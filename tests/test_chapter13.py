@@ -255,7 +255,7 @@ def test_a_resumed_run_equals_a_whole_one(options, capfd):
     assert train.main(["--name", "parts", "--max_steps", "6"]) == 0
     states = []
     for name in ("whole", "parts"):
-        path = rundir.newest_checkpoint(rundir.runs_dir() / CHAPTER / name / "checkpoints")
+        path = rundir.latest_checkpoint(rundir.runs_dir() / CHAPTER / name / "checkpoints")
         reader = tf.train.load_checkpoint(path)
         states.append({n: reader.get_tensor(n) for n in reader.get_variable_to_shape_map()
                        if n.startswith(("model", "optimizer"))})
