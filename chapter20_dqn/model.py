@@ -114,7 +114,7 @@ def make_q_function(
     """Returns a fast function for the Q values of a few states, and one that refreshes it.
 
     An "mlp" is computed in NumPy from a copy of the weights: calling TensorFlow takes longer than
-    its few matrix products. `model.predict`, made for large batches, takes a hundred times as long.
+    its few matrix products. `model.predict` is made for large batches and slower still.
 
     Args:
         network: from `build_q_network`.
