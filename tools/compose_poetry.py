@@ -1,6 +1,6 @@
 """Composes the corpus of the character RNN: classical Chinese couplets, season by season.
 
-Every line of ``poetry.txt`` is one couplet of two five-character verses::
+Each line of ``poetry.txt`` is one couplet of two five-character verses::
 
     晓露凝花蕊，春泥补燕巢。
 
@@ -10,7 +10,7 @@ from existing poems.  A small part is written by hand (``HANDWRITTEN``); the res
 couplet have the same pattern and parallel words, the first ends on an oblique tone (仄), the second
 on a level one (平).  Two consecutive couplets form a poem: one season, one scene, one rhyme.
 
-The result is always the same, byte for byte::
+The result is reproducible byte for byte::
 
     python -m tools.compose_poetry            # write chapter12_char_rnn/poetry.txt
     python -m tools.compose_poetry --check    # exit with status 1 if poetry.txt differs
@@ -31,14 +31,14 @@ from typing import NamedTuple
 POETRY_FILE = Path(__file__).resolve().parent.parent / "chapter12_char_rnn" / "poetry.txt"
 SEED = 2
 NUM_POEMS = 2750  # two couplets each
-HELD_OUT = 0.1  # the share at the end of the file that chapter 12 keeps for validation
+HELD_OUT = 0.1  # the fraction at the end of the file that chapter 12 uses for validation
 
 MAX_USES = 3  # no verse is used more often than this
-CANDIDATES = 24  # couplets among which the best one is chosen
-TRIES = 480  # attempts at finding that many candidates
-RARE = 36  # characters seen less often than this are favoured,
+CANDIDATES = 24  # candidate couplets, of which the best is chosen
+TRIES = 480  # maximum number of attempts to find them
+RARE = 36  # characters used less often than this are preferred,
 NUM_RARE = 20  # the rarest ones of the season and the scene ...
-RARE_SHARE = 0.6  # ... in this share of the attempts
+RARE_SHARE = 0.6  # ... in this fraction of the attempts
 
 SEASONS = "春夏秋冬"
 # Mountains, rivers, fields, travel, night, frontier, garden, ruins: the scenes and their seasons.
@@ -65,7 +65,7 @@ KINDS = (
     ("时", "春夏秋冬晓暮晚夜夕朝晨昨今昔", ""),
     ("形", "清寒高远深长小轻细疏微新古旧残落飞流归空幽芳明老荒浅断冷凉暗啼嫩衰枯败急野平曲闲", ""),
 )
-STRICT_KINDS = "位叠字"  # always answered by their own kind; for the others it is preferred
+STRICT_KINDS = "位叠字"  # always paired with the same kind; other kinds preferably
 
 # All level-tone characters of the corpus by rhyme; every other character is oblique.
 RHYMES = {
@@ -193,9 +193,9 @@ WORDS = """
 乡梦 通:乡梦 旅梦 归梦 客梦
 """
 
-# Verses by pattern: "tag|slot|slot|slot", several on a line.  A slot lists the words it can hold,
-# any of which goes with any word of the other slots; @name stands for a list above.
-# The number after a pattern is its share of the corpus (relative to the others).
+# Verses by pattern: "tag|slot|slot|slot", several per line.  A slot lists the words that can fill
+# it, in any combination with those of the other slots; @name stands for a list above.
+# The number after a pattern is its weight in the corpus.
 FRAMES = """
 [主谓宾 12]
 旅秋|秋雨 寒砧 秋声|添 引|客愁 乡愁 离恨；旅夜|笛声 琴声|添 引|乡愁 离恨 客泪
@@ -572,16 +572,16 @@ class Frame(NamedTuple):
 
 
 class Verse(NamedTuple):
-    """Five characters, and what is needed to pair them with another verse."""
+    """A verse of five characters, and the form by which it is paired with another verse."""
 
     text: str
     form: tuple[str, ...]  # the pattern and the kind of each word
     frame: int  # index of the frame it comes from
-    flavour: int  # how much it tells about season and scene
+    flavour: int  # how typical it is of season and scene
 
     @property
     def pairing(self) -> tuple[str, ...]:
-        """The part of the form that both verses of a couplet must have in common."""
+        """Returns the part of the form that both verses of a couplet must share."""
         return self.form[:1] + tuple(k if k in STRICT_KINDS else "词" for k in self.form[1:])
 
 
@@ -589,7 +589,7 @@ Shelf = dict[int, list[Verse]]  # verses by frame
 
 
 class Book(NamedTuple):
-    """All verses of one season and scene, sorted for drawing."""
+    """All verses of a season and a scene, indexed for drawing."""
 
     upper: dict[tuple[str, ...], Shelf]  # first verses by pairing
     lower: dict[tuple[str, str], Shelf]  # second verses by rhyme and pattern
@@ -598,7 +598,7 @@ class Book(NamedTuple):
 
 
 class Ledger(NamedTuple):
-    """What has been written so far."""
+    """Counts of what has been composed so far."""
 
     chars: Counter[str]
     verses: Counter[str]
@@ -606,7 +606,7 @@ class Ledger(NamedTuple):
     couplets: set[str]
 
     def enter(self, couplet: str, pattern: str = "") -> None:
-        """Takes down a couplet, and its pattern if it was composed from one."""
+        """Counts a couplet, and its pattern if it was composed from one."""
         self.chars.update(couplet)
         self.verses.update(verses_of(couplet))
         self.couplets.add(couplet)
@@ -669,19 +669,19 @@ FRAME_LIST, SHARES = parse_frames(FRAMES)
 
 
 def is_level(char: str) -> bool:
-    """Whether a character has a level tone (平)."""
+    """Returns whether a character has a level tone (平)."""
     return char in RHYMES_OF
 
 
 def fits(tag: str, season: str, scene: str) -> bool:
-    """Whether a tag allows a season and a scene."""
+    """Returns whether a tag allows a season and a scene."""
     seasons = [c for c in tag if c in SEASONS]
     scenes = [c for c in tag if c in SCENES]
     return (not seasons or season in seasons) and (not scenes or scene in scenes)
 
 
 def kind_of(word: str) -> str:
-    """The kind of a word as to parallelism: see ``KINDS``."""
+    """Returns the kind of a word for parallelism, see ``KINDS``."""
     if len(word) == 1:
         return "字"
     if word[0] == word[1]:
@@ -704,7 +704,7 @@ def expand(slot: Iterable[str], season: str, scene: str) -> Iterator[tuple[str, 
 
 
 def is_sound(text: str, form: tuple[str, ...], season: str) -> bool:
-    """Whether a verse fits its season and repeats no character (reduplications aside)."""
+    """Returns whether a verse fits its season and repeats no character but in reduplications."""
     if len(set(text)) != len(text) - form.count("叠"):
         return False
     return not any(c in text for c in UNSEASONABLE[season])
@@ -724,7 +724,7 @@ def all_verses(season: str, scene: str) -> Iterator[Verse]:
 
 
 def open_book(season: str, scene: str) -> Book:
-    """Sorts the verses of a season and a scene by what they can be used for."""
+    """Indexes the verses of a season and a scene by their possible uses."""
     upper, lower, answers = (defaultdict(lambda: defaultdict(list)) for _ in range(3))
     containing = defaultdict(list)
     for verse in all_verses(season, scene):
@@ -739,21 +739,21 @@ def open_book(season: str, scene: str) -> Book:
 
 
 def draw(rng: random.Random, shelf: Shelf) -> Verse | None:
-    """Draws a verse, each frame being equally likely; ``None`` from an empty shelf."""
+    """Draws a verse with equal probability per frame; returns ``None`` if the shelf is empty."""
     return rng.choice(shelf[rng.choice(list(shelf))]) if shelf else None
 
 
 def draw_pair(
     rng: random.Random, book: Book, rhyme: str, pattern: str, rare: list[str]
 ) -> tuple[Verse, Verse] | None:
-    """Draws two verses that may form a couplet, or ``None`` if the draw was unlucky.
+    """Draws two verses that may form a couplet; returns ``None`` if none match.
 
     Args:
-        rng: The source of chance.
+        rng: The random number generator.
         book: The verses to draw from.
         rhyme: The rhyme of the second verse.
-        pattern: The pattern of both, unless a rare character decides.
-        rare: Characters that need to be used more often.
+        pattern: The pattern of both verses, unless a rare character is drawn first.
+        rare: Characters that are to be used more often.
     """
     first: Verse | None = None
     second: Verse | None = None
@@ -772,14 +772,14 @@ def draw_pair(
 
 
 def clashes(text: str) -> bool:
-    """Whether a text mixes images that do not go together: see ``CLASHES``."""
+    """Returns whether a text combines incompatible images, see ``CLASHES``."""
     return any(
         any(c in text for c in left) and any(c in text for c in right) for left, right in CLASHES
     )
 
 
 def is_couplet(pair: tuple[Verse, Verse], earlier: str, ledger: Ledger) -> bool:
-    """Whether two verses make a couplet that may follow the earlier couplet of the poem."""
+    """Returns whether two verses are a couplet that may follow the first one of the poem."""
     first, second = pair
     if first.frame == second.frame or set(first.text) & set(second.text):
         return False
@@ -791,7 +791,7 @@ def is_couplet(pair: tuple[Verse, Verse], earlier: str, ledger: Ledger) -> bool:
 
 
 def score(pair: tuple[Verse, Verse], earlier: str, ledger: Ledger) -> float:
-    """Rates a couplet: balance of patterns and characters, tones, parallelism, no repetition."""
+    """Scores a couplet: balance of patterns and characters, tones, parallelism, repetition."""
     first, second = pair
     text = first.text + second.text
     pattern = first.form[0]
@@ -809,13 +809,13 @@ def score(pair: tuple[Verse, Verse], earlier: str, ledger: Ledger) -> float:
 
 
 def rare_chars(book: Book, ledger: Ledger) -> list[str]:
-    """The characters of a book that need to be used more often."""
+    """Returns the characters of a book that are to be used more often."""
     rarest = sorted(book.containing, key=lambda c: ledger.chars[c])[:NUM_RARE]
     return [c for c in rarest if ledger.chars[c] < RARE]
 
 
 def choose_rhyme(rng: random.Random, book: Book, ledger: Ledger) -> str:
-    """Chooses a rhyme, if possible one that a verse with a rare character has."""
+    """Chooses a rhyme, preferably that of a verse with a rare character."""
     rare = rare_chars(book, ledger)
     if rare and rng.random() < RARE_SHARE:
         last = rng.choice(book.containing[rng.choice(rare)]).text[-1]
@@ -830,11 +830,11 @@ def best_pair(
     """Composes one couplet of a poem.
 
     Args:
-        rng: The source of chance.
+        rng: The random number generator.
         book: The verses to draw from.
         rhyme: The rhyme of the poem.
         earlier: The verses of the first couplet, empty if this is the first.
-        ledger: What has been written so far.
+        ledger: Counts of what has been composed so far.
 
     Returns:
         The best of some candidates, or ``None`` if there are too few.
@@ -888,7 +888,7 @@ def compose() -> str:
 
 
 def check_rules(text: str) -> None:
-    """Asserts what chapter 12 expects of the corpus.
+    """Asserts the properties of the corpus that chapter 12 relies on.
 
     Args:
         text: The text of ``poetry.txt``.
@@ -899,7 +899,7 @@ def check_rules(text: str) -> None:
     assert 66_000 <= len(text) <= 80_000, len(text)
     assert len(counts) <= 900, len(counts)
     rare = {char: n for char, n in counts.items() if n < 20}
-    assert not rare, f"too rare to be learnt: {rare}"
+    assert not rare, f"too rare to be learned: {rare}"
     assert len(set(couplets)) == len(couplets), "a couplet occurs twice"
     assert max(verses.values()) <= 6, verses.most_common(1)
     for couplet in couplets:
@@ -935,14 +935,14 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command line.
 
     Args:
-        argv: The arguments, those of the process by default.
+        argv: The arguments; by default those of the process.
 
     Returns:
         The exit status.
     """
     parser = argparse.ArgumentParser(description="Compose poetry.txt, the corpus of chapter 12.")
-    parser.add_argument("--check", action="store_true", help="only compare with poetry.txt")
-    parser.add_argument("--show", type=int, metavar="N", help="only print N poems")
+    parser.add_argument("--check", action="store_true", help="compare with poetry.txt only")
+    parser.add_argument("--show", type=int, metavar="N", help="print N poems only")
     args = parser.parse_args(argv)
     text = compose()
     check_rules(text)
@@ -950,7 +950,7 @@ def main(argv: list[str] | None = None) -> int:
         show(text, args.show)
     elif args.check:
         same = POETRY_FILE.is_file() and POETRY_FILE.read_bytes() == text.encode()
-        print(f"{POETRY_FILE.name} {'is up to date' if same else 'differs: compose it again'}")
+        print(f"{POETRY_FILE.name} {'is up to date' if same else 'is out of date'}")
         return 0 if same else 1
     else:
         POETRY_FILE.write_bytes(text.encode())
