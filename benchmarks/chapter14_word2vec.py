@@ -133,7 +133,7 @@ def gensim(setting: dict[str, Any]) -> tuple[Callable[[], Any], int]:
 
 def train_ours(text: str, name: str, seed: int) -> np.ndarray:
     """Trains with `--preset best` and a contender's flags; returns the vectors, one per row."""
-    from chapter14_word2vec import train, vectors
+    from chapter14_word2vec import inference, train
 
     corpus, _ = load(text)
     changes = {"input_file": str(file(f"{text}.zip")), "vocabulary_size": TEXTS[text],
@@ -147,7 +147,8 @@ def train_ours(text: str, name: str, seed: int) -> np.ndarray:
         argv = [word for flag, value in typed.items() for word in (f"--{flag}", str(value))]
         if train.main(argv):
             raise SystemExit(f"{name} failed")
-        return vectors.load_run(Path(run), flags, "latest")[0]
+        args = argparse.Namespace(run_dir=Path(run), checkpoint="latest")
+        return inference.load_run(args, flags).vectors
 
 
 def train_gensim(text: str, seed: int) -> np.ndarray:
