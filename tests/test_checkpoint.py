@@ -283,7 +283,7 @@ def test_a_damaged_checkpoint_is_called_so(tmp_path, suffix, kept):
                  lambda: results.usage(tmp_path, "latest")):
         with pytest.raises(UserError, match=f"{path} is damaged") as caught:
             read()
-        assert caught.value.hint.startswith(f"remove {path}.*")
+        assert caught.value.hint.startswith(f"delete {path}.*")
 
 
 @pytest.mark.parametrize("other", [(3, 0.0, 3), (1, 0.0, 3), (2, 0.0, 4)])

@@ -65,10 +65,10 @@ def chinese_font(size: int) -> ImageFont.FreeTypeFont:
     raise UserError("no font with Chinese characters is installed", "install Noto Sans CJK")
 
 
-def frame_of(video: Path, share: float) -> Image.Image:
-    """Returns the frame at a share of a video, in [0, 1)."""
+def frame_of(video: Path, fraction: float) -> Image.Image:
+    """Returns the frame at a fraction of a video, in [0, 1)."""
     capture = cv2.VideoCapture(str(video))
-    capture.set(cv2.CAP_PROP_POS_FRAMES, int(share * capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+    capture.set(cv2.CAP_PROP_POS_FRAMES, int(fraction * capture.get(cv2.CAP_PROP_FRAME_COUNT)))
     found, frame = capture.read()
     if not found:
         raise UserError(f"{video} cannot be read", "record it again")
@@ -76,7 +76,7 @@ def frame_of(video: Path, share: float) -> Image.Image:
 
 
 def crop(path: Path, left: float, top: float, right: float, bottom: float) -> Image.Image:
-    """Returns a part of an image, whose borders are shares of its width and height."""
+    """Returns a part of an image, whose borders are fractions of its width and height."""
     image = Image.fromarray(images.read_image(path))
     width, height = image.size
     return image.crop((int(left * width), int(top * height),
