@@ -164,7 +164,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     if args.baseline == "value":
         models["critic"], critic_optimizer, weigh = make_value_baseline(observation_size, args)
         optimizers["critic"] = critic_optimizer, models["critic"].trainable_variables
-    # State that a resumed run needs beside the networks: the last returns, a counter, and whether the environment is solved.
+    # What a resumed run needs beside the networks: the last returns, a counter, and whether the
+    # environment is solved.
     window = tf.Variable(tf.zeros(WINDOW, tf.float64))
     env_steps, solved = tf.Variable(0, dtype=tf.int64), tf.Variable(False)
     parameters = sum(model.count_params() for model in models.values())
