@@ -308,6 +308,12 @@ def test_the_books_commands_parse(chapter):
         assert f"`{book}`" in (ROOT / chapter.name / "README.md").read_text(encoding="utf-8")
 
 
+def test_published_commands_parse(chapter):
+    for path in (ROOT / "results" / chapter.name).glob("*.json"):
+        for script, argv in commands_in(json.loads(path.read_text(encoding="utf-8"))["command"]):
+            parses(chapter, script, argv)
+
+
 def test_both_readmes_say_the_same(chapter):
     english, chinese = ((ROOT / chapter.name / name).read_text(encoding="utf-8")
                         for name in ("README.md", "README.zh-CN.md"))
