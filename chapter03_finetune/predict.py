@@ -43,7 +43,7 @@ def find_files(named: Sequence[str]) -> Iterator[tuple[Path, bool]]:
         if not path.is_dir():
             yield path, True
             continue
-        found = sorted(file for file in path.rglob("[!.]*") if file.is_file())
+        found = images.list_folder(path, recursive=True)
         if not found:
             raise UserError(f"{path} holds no files", "give a folder of images")
         yield from ((file, False) for file in found)

@@ -44,7 +44,7 @@ def pictures_in(folder: Path) -> list[Path]:
     Raises:
         UserError: there are none.
     """
-    paths = sorted(path for path in folder.glob("[!.]*") if path.is_file())
+    paths = images.list_folder(folder)
     if not paths:
         raise UserError(f"the class folder {folder} has no image",
                         "add images, or remove the folder")

@@ -51,6 +51,17 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
         ) from error
 
 
+def list_folder(folder: Path, recursive: bool = False) -> list[Path]:
+    """Returns the files in a folder in alphabetical order, without hidden ones.
+
+    Args:
+        folder: the folder.
+        recursive: whether files in subfolders are listed too.
+    """
+    found = folder.rglob("[!.]*") if recursive else folder.glob("[!.]*")
+    return sorted(path for path in found if path.is_file())
+
+
 def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     """Decodes a JPEG in a graph; returns exactly what `read_image` returns.
 

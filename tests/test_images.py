@@ -141,3 +141,12 @@ def test_grid_arranges_images_in_rows(channels):
     assert sheet.shape == (7, 13, *channels) and sheet.dtype == np.uint8
     assert (sheet[1:3, 5:8] == 1).all() and (sheet[4:6, 1:4] == 3).all()
     assert (sheet[4:6, 9:12] == 255).all() and (sheet[0] == 255).all()
+
+
+def test_a_folder_is_listed_in_order_without_hidden_files(tmp_path):
+    (tmp_path / "sub").mkdir()
+    paths = [tmp_path / name for name in ("b.png", "一.jpg", "sub/c.png", ".hidden")]
+    for path in paths:
+        path.touch()
+    assert images.list_folder(tmp_path) == [tmp_path / "b.png", tmp_path / "一.jpg"]
+    assert images.list_folder(tmp_path, recursive=True) == sorted(paths[:3])
