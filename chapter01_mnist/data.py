@@ -160,15 +160,6 @@ def load_digits() -> dict[str, Split]:
     return {name: Split(images[part], labels[part]) for name, part in parts.items()}
 
 
-def load(dataset: str, data_dir: str | Path, use_tfds: bool = False) -> dict[str, Split]:
-    """Returns the splits "train", "validation" and "test" of a data set."""
-    if dataset == "digits":
-        return load_digits()
-    if use_tfds:
-        return load_tfds(dataset, data_dir)
-    return load_idx(Path(data_dir), dataset)
-
-
 def digest(splits: dict[str, Split]) -> str:
     """Returns the sha256 of all images and labels."""
     return files.sha256(*(array for split in splits.values() for array in split))
@@ -285,7 +276,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="read the data set through tensorflow-datasets, from --data_dir")
 
 
-def load_from_flags(flags: argparse.Namespace) -> dict[str, Split]:
+def load(flags: argparse.Namespace) -> dict[str, Split]:
     """Loads the data set that the flags of `add_flags` select.
 
     Raises:
@@ -294,7 +285,10 @@ def load_from_flags(flags: argparse.Namespace) -> dict[str, Split]:
     if flags.dataset in OFFLINE and (flags.data_dir or flags.tfds):
         raise UserError(f"--dataset {flags.dataset} is read neither from a folder nor from tfds",
                         "add --dataset mnist, or omit --data_dir and --tfds")
-    return load(flags.dataset, flags.data_dir or files.default_dir(flags.dataset), flags.tfds)
+    if flags.dataset == "digits":
+        return load_digits()
+    folder = Path(flags.data_dir or files.default_dir(flags.dataset))
+    return load_tfds(flags.dataset, folder) if flags.tfds else load_idx(folder, flags.dataset)
 
 
 def build_parser() -> cli.Parser:
@@ -309,7 +303,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        splits = load_from_flags(args)
+        splits = load(args)
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape} {split.images.dtype}, "
                   f"labels {split.labels.shape}, per class {np.bincount(split.labels)}")

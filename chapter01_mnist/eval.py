@@ -24,7 +24,7 @@ def results_name(model: str, preset: str) -> str:
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Evaluates a run; writes eval.json and two figures and returns the test metrics."""
-    splits = data.load_from_flags(flags)
+    splits = data.load(flags)
     rundir.check_data(args.run_dir, data.digest(splits))
     model, names = load_run(args, flags)
     score = make_score(model)

@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         default = rundir.runs_dir() / "chapter01_mnist" / f"pictures-{args.dataset}"
         folder = Path(args.output_dir or default)
-        splits = data.load_from_flags(args)
+        splits = data.load(args)
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape}, labels {split.labels.shape}")
         first = splits["train"].images[: args.num_images]

@@ -129,7 +129,7 @@ def train_network(
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its validation scores."""
     # Load the data and build the network.
-    splits = data.load_from_flags(args)
+    splits = data.load(args)
     introduce(args, splits)
     model = build_model(args.model, args.keep_prob, args.seed)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)

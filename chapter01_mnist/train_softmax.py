@@ -93,7 +93,7 @@ def make_train_step(
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its validation scores."""
     # Load the data and create the variables, all zero.
-    splits = data.load_from_flags(args)
+    splits = data.load(args)
     introduce(args, splits)
     model = SoftmaxRegression()
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)

@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         folder = Path(args.output_dir or rundir.runs_dir() / "chapter02_cifar")
         png = folder / f"augment-{args.dataset}.png"
-        splits, _ = data.load_from_flags(args)
+        splits, _ = data.load(args)
         draw_sheet(splits["train"].images[: args.num_images], png)
         print(f"{png}: does each row still show what the label says?")
 

@@ -345,7 +345,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="read --data_dir through tensorflow-datasets")
 
 
-def load_from_flags(flags: argparse.Namespace) -> Data:
+def load(flags: argparse.Namespace) -> Data:
     """Loads the data set that the flags of `add_flags` choose.
 
     Raises:
@@ -371,7 +371,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the splits and one batch."""
 
     def show() -> None:
-        splits, names = load_from_flags(build_parser().parse_args(argv))
+        splits, names = load(build_parser().parse_args(argv))
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape} {split.images.dtype}, "
                   f"labels {split.labels.shape}, per class {np.bincount(split.labels)}")

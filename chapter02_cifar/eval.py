@@ -79,7 +79,7 @@ def results_name(model: str, preset: str) -> str:
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Evaluates a run, writes eval.json and the figures; returns the test scores."""
-    splits, names = dataset = data.load_from_flags(flags)
+    splits, names = dataset = data.load(flags)
     rundir.check_data(args.run_dir, dataset.digest)
     test, by_step = splits["test"], {}
     if (args.run_dir / "eval.json").is_file():  # keeps the curve of an earlier --watch

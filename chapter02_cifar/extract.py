@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         default = rundir.runs_dir() / "chapter02_cifar" / f"pictures-{args.dataset}"
         folder = Path(args.output_dir or default)
-        splits, names = data.load_from_flags(args)
+        splits, names = data.load(args)
         first = splits["train"].images[: args.num_images]
         for number, (image, label) in enumerate(zip(first, splits["train"].labels, strict=False)):
             images.write_png(folder / f"{number}.png", image)

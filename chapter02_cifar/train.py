@@ -256,7 +256,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                         "--schedule one_cycle")
     # The strategy comes first: the first operation fixes the devices.
     strategy = make_strategy(args)
-    splits, names = dataset = data.load_from_flags(args)
+    splits, names = dataset = data.load(args)
     introduce(args, splits)
     # Variables made in the strategy's scope are mirrored on all devices.
     with strategy.scope():

@@ -330,7 +330,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                             "the checkpoint")
 
 
-def load_from_flags(flags: argparse.Namespace) -> Data:
+def load(flags: argparse.Namespace) -> Data:
     """Loads the data set that the flags of `add_flags` choose.
 
     Raises:
@@ -377,7 +377,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        splits, names = load_from_flags(args)
+        splits, names = load(args)
         for name, split in splits.items():
             counts = zip(names, np.bincount(split.labels, minlength=len(names)), strict=True)
             print(f"{name}: {len(split.labels):,} images, "

@@ -39,7 +39,7 @@ def wilson_interval(hits: int, examples: int, z: float = 1.96) -> tuple[float, f
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Evaluates a run, writes eval.json and the figures; returns the test scores."""
     flags.data_dir = args.data_dir or flags.data_dir
-    splits, names = dataset = data.load_from_flags(flags)
+    splits, names = dataset = data.load(flags)
     rundir.check_data(args.run_dir, dataset.digest)
     if args.top_k > len(names):
         raise UserError(f"--top_k {args.top_k}, but there are {len(names)} classes",

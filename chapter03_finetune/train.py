@@ -193,7 +193,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its validation scores."""
     for beside, idle in flags.idle_flags(args).items():
         cli.refuse_idle(args, idle, beside)
-    splits, names = dataset = data.load_from_flags(args)
+    splits, names = dataset = data.load(args)
     introduce(args, splits)
     model = make_model(args, len(names), new=rundir.last_step(args.run_dir) == 0)
     parameters = model.count_params()

@@ -124,7 +124,7 @@ def is_formula(flags: argparse.Namespace) -> bool:
     return not flags.input_file and source(flags) in FORMULAS
 
 
-def load_series(flags: argparse.Namespace) -> Series:
+def load(flags: argparse.Namespace) -> Series:
     """Loads the series that the flags of `add_flags` select.
 
     Raises:
@@ -266,7 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        series = load_series(args)
+        series = load(args)
         times = series.times(0, len(series.values))
         known = ~np.isnan(series.values).any(axis=-1)
         batches = training_batches(times, series.exogenous[: len(times)], series.values,

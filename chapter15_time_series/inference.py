@@ -35,7 +35,7 @@ def load_run(
         args: arguments of the script: `run_dir` and `checkpoint`.
         flags: flags that the run was trained with.
     """
-    series = data.load_series(flags)
+    series = data.load(flags)
     rundir.check_data(args.run_dir, series.digest())
     model = build_forecaster(flags, series)
     checkpoint.load(args.run_dir, args.checkpoint, model=model)

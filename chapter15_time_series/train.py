@@ -219,7 +219,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     if args.input_file and args.dataset == PRESETS[args.preset].get("dataset"):
         args.dataset = None  # the file replaces the series of the preset
     check_flags(args)
-    series = data.load_series(args)
+    series = data.load(args)
     parts = data.split(series, args)
     model = build_forecaster(args, series)
     values, exogenous = series.values[: parts.validation], series.exogenous[: parts.validation]

@@ -534,7 +534,7 @@ def test_flags_act_on_the_first_step(monkeypatch, tmp_path, flags):
     settled = defaults | flags
     size, split = 64, split_of(24)
     dataset = data.Data({"train": split, "validation": split, "test": split}, tuple("abcdef"))
-    monkeypatch.setattr(data, "load_from_flags", lambda args: dataset)
+    monkeypatch.setattr(data, "load", lambda args: dataset)
     argv = ["--image_size", str(size), "--batch_size", "12", "--max_steps", "1", "--log_every",
             "1", "--keep_prob", "1", "--run_dir", str(tmp_path / "run"), "--preset", "demo"]
     if settled["augment"] == "none":
