@@ -911,7 +911,7 @@ def test_the_test_pictures_choose_nothing(records, tmp_path, monkeypatch):
         run = tmp_path / f"run-{folder.name}"
         assert train.main([*TINY, "--max_steps", "4", "--eval_every", "1", "--run_dir", str(run),
                            "--dataset", "records", "--dataset_dir", str(folder)]) == 0
-        paths = [rundir.newest_checkpoint(run / "checkpoints" / kind) for kind in ("", "best")]
+        paths = [rundir.latest_checkpoint(run / "checkpoints" / kind) for kind in ("", "best")]
         readers = [tf.train.load_checkpoint(path) for path in paths]
         names = [name for name in readers[0].get_variable_to_shape_map()
                  if name.startswith("model/")]
