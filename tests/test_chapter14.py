@@ -33,8 +33,8 @@ from common import checkpoint, files, rundir
 from common.errors import UserError
 from common.text import read_text
 
-TINY = ["--vocabulary_size", "30", "--embedding_size", "6", "--num_sampled", "4",
-        "--batch_size", "8", "--learning_rate", "1.0", "--max_steps", "20"]
+TINY = ["--preset", "book", "--vocabulary_size", "30", "--embedding_size", "6",
+        "--num_sampled", "4", "--batch_size", "8", "--max_steps", "20"]
 SENTENCES = ("the king rules the land", "the queen rules the sea", "a man sails to the land",
              "a woman sails to the sea", "kings and queens rule over men and women",
              "every dog chases some other cat near this old stone house")
