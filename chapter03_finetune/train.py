@@ -1,6 +1,6 @@
 """Fine-tunes a network of keras.applications on your own images (book, chapter 3).
 
-    python train.py                                            # textures drawn by code, two minutes
+    python train.py                                            # textures drawn by code, minutes
     python train.py --preset book_head --dataset_dir FOLDER    # records that prepare.py wrote
     python train.py --preset best_all --dataset_dir FOLDER --weights mobilenet_0.75_224.weights.h5
 

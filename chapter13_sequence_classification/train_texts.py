@@ -102,7 +102,8 @@ def build_parser() -> cli.Parser:
                        help="filters per width of --model conv")
     group.add_argument("--num_buckets", type=cli.non_negative_int, default=0,
                        help="hash buckets for the bigrams of --model bag; 0: no bigrams")
-    group.add_argument("--dropout", type=cli.number(float, 0, 0.99, "from 0 to 0.99"), default=0.0,
+    group.add_argument("--dropout", default=0.0,
+                       type=cli.number(float, 0, 0.99, "a number from 0 to 0.99"),
                        help="dropout rate of the embeddings and of the vector that is classified")
     add_recurrent_flags(parser)
     add_training_flags(parser)

@@ -2,8 +2,8 @@
 
     python -m tools.contact_sheet    # writes docs/images/contact_sheet.png
 
-docs/figures.md names the command of each figure; the couplets are those at the end of chapter 12's
-demo, as its README shows them. It needs a font with Chinese characters, such as Noto Sans CJK.
+The READMEs of the chapters show each figure and its command; the couplets are those at the end of
+chapter 12's demo. It needs a font with Chinese characters, such as Noto Sans CJK.
 """
 
 import sys
