@@ -2,8 +2,8 @@
 
     python -m tools.contact_sheet    # writes docs/images/contact_sheet.png
 
-The READMEs of the chapters show each figure and its command; the couplets are those at the end of
-chapter 12's demo. It needs a font with Chinese characters, such as Noto Sans CJK.
+The READMEs of the chapters show each figure and its command; the couplets are those that
+chapter 12's README shows. It needs a font with Chinese characters, such as Noto Sans CJK.
 """
 
 import sys
