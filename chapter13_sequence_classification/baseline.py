@@ -6,7 +6,16 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+from common.words import runs_of
+
 STRENGTHS = (1.0, 10.0)  # inverse L2 regularization strengths C, chosen by validation accuracy
+
+
+def build_vectorizer(level: str) -> TfidfVectorizer:
+    """Returns the features: words as in words.py, or characters and their bigrams."""
+    if level == "char":
+        return TfidfVectorizer(analyzer="char", ngram_range=(1, 2))
+    return TfidfVectorizer(token_pattern=runs_of(r"\w").pattern)
 
 
 def score_tfidf(
@@ -22,10 +31,7 @@ def score_tfidf(
         labels: labels by split, int64 (texts,).
         level: "word" or "char".
     """
-    if level == "char":
-        vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 2))
-    else:
-        vectorizer = TfidfVectorizer(token_pattern=r"\w+")
+    vectorizer = build_vectorizer(level)
     weights = {"train": vectorizer.fit_transform(texts["train"])}
     weights |= {name: vectorizer.transform(texts[name]) for name in ("validation", "test")}
     fits = [LogisticRegression(C=strength, max_iter=300).fit(weights["train"], labels["train"])

@@ -20,6 +20,7 @@ from chapter13_sequence_classification import laws, texts, words
 from common import cli, files, inputs
 from common.errors import UserError, exit_status
 from common.text import build_vocabulary
+from common.words import segment
 
 # The book trains on 1,000 sequences and tests on 500. Here the 500 are the validation set.
 SIZES = {"train": 1000, "validation": 500, "test": 5000}
@@ -81,7 +82,7 @@ def sizes(flags: argparse.Namespace) -> tuple[int, int, int]:
 def load_texts(flags: argparse.Namespace) -> Task:
     """Reads texts and encodes them with the vocabulary of the training split."""
     corpus = texts.load(flags.dataset, flags.input_file, flags.data_dir)
-    segmented = {name: words.segment(split, flags.language, flags.level)
+    segmented = {name: segment(split, flags.language, flags.level)
                  for name, split in corpus.texts.items()}
     counts = words.count_tokens(segmented["train"], flags.level)
     vocabulary = build_vocabulary(counts, flags.vocabulary_size)

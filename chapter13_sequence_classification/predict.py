@@ -25,6 +25,7 @@ from chapter13_sequence_classification.inference import load_run
 from common import cli
 from common.errors import UserError
 from common.text import decode, read_text
+from common.words import segment
 
 BATCH_SIZE = 500
 NUM_SHOWN = 5  # most probable classes to print; --json prints all
@@ -105,7 +106,7 @@ def encode_texts(
     lines: Sequence[str], flags: argparse.Namespace, vocabulary: Sequence[str]
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Encodes texts as the inputs of the network: token ids and lengths."""
-    segmented = words.segment(lines, flags.language, flags.level)
+    segmented = segment(lines, flags.language, flags.level)
     return words.Encoder(vocabulary, flags.level, flags.max_tokens).encode(tf.constant(segmented))
 
 

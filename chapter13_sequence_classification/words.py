@@ -1,7 +1,7 @@
 """Tokenizing and encoding texts.
 
 Training and the export share one tokenizer: lower-cased runs of letters and digits, or single
-characters. Chinese words need one more step before it, segmentation by jieba.
+characters. Chinese words need one more step before it, `segment` of common/words.py.
 """
 
 from collections import Counter
@@ -10,27 +10,10 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from common.errors import UserError
 from common.text import lookup_table
+from common.words import BETWEEN, lower
 
 BLOCK = 1000  # texts that are processed at once
-
-
-def segment(texts: Sequence[str], language: str, level: str) -> list[str]:
-    """Segments Chinese texts into words separated by spaces; returns other texts unchanged.
-
-    Raises:
-        UserError: jieba is required but not installed.
-    """
-    if (language, level) != ("zh", "word"):
-        return list(texts)
-    try:
-        import jieba  # optional: 19 MB, needed only here
-    except ImportError as error:
-        raise UserError("segmenting Chinese needs jieba, which is not installed",
-                        "pip install jieba, or use characters: --level char") from error
-    jieba.setLogLevel("WARNING")
-    return [" ".join(jieba.cut(text)) for text in texts]
 
 
 def tokenize(texts: tf.Tensor, level: str) -> tf.RaggedTensor:
@@ -44,7 +27,7 @@ def tokenize(texts: tf.Tensor, level: str) -> tf.RaggedTensor:
         Tokens, string (count, None).
     """
     separator = "" if level == "char" else " "
-    texts = tf.strings.regex_replace(tf.strings.lower(texts, "utf-8"), r"[^\pL\pM\pN_]+", separator)
+    texts = tf.strings.regex_replace(lower(texts), BETWEEN, separator)
     return tf.strings.unicode_split(texts, "UTF-8") if level == "char" else tf.strings.split(texts)
 
 

@@ -5,14 +5,13 @@
     python data.py --skip_window 5 --num_skips 4  # a wider window
     python data.py --loss negative_sampling       # rows of text instead of word pairs
 
-Words are sequences of lower-case letters, as in text8. The most frequent words get the ids from 1
-on, in order of frequency; id 0, `UNK`, stands for all others.
+Words are sequences of lower-case letters, as in text8, with their marks. The most frequent words
+get the ids from 1 on, in order of frequency; id 0, `UNK`, stands for all others.
 """
 
 import argparse
 import functools
 import itertools
-import re
 import sysconfig
 from collections import Counter
 from collections.abc import Sequence
@@ -28,8 +27,9 @@ from chapter14_word2vec.negative_sampling import keep_probability
 from common import cli, files, inputs
 from common.errors import UserError, exit_status
 from common.text import UNKNOWN, build_vocabulary, docstrings, encode, read_text
+from common.words import runs_of
 
-WORD = re.compile(r"[^\W\d_]+")
+WORD = runs_of(r"[^\W\d_]")
 TEXT8 = "http://mattmahoney.net/dc/text8.zip"
 EXCLUDED = {"idlelib", "lib2to3", "site-packages", "test", "tests"}  # folders of the library
 

@@ -503,17 +503,6 @@ def test_words_are_numbered_by_frequency_and_the_rest_is_one():
     assert lengths.tolist() == [3, 1, 3] and lengths.dtype == np.int64
 
 
-def test_chinese_words_come_from_jieba(monkeypatch):
-    pytest.importorskip("jieba")
-    (spaced,) = words.segment(["房间很大很干净"], "zh", "word")
-    assert spaced.split() == ["房间", "很大", "很", "干净"]
-    assert words.segment(["房间很大"], "zh", "char") == ["房间很大"]
-    monkeypatch.setitem(sys.modules, "jieba", None)
-    with pytest.raises(UserError, match="jieba, which is not installed") as stop:
-        words.segment(["房间很大"], "zh", "word")
-    assert "pip install jieba" in stop.value.hint
-
-
 def write_vectors(path, text):
     path.write_text(text, encoding="utf-8")
     return path
@@ -672,6 +661,12 @@ def test_the_baseline_tells_words_apart_and_is_scored_on_the_test_split():
     for level in ("word", "char"):
         found = baseline.score_tfidf(splits, labels, level)
         assert found["accuracy"] == 0.75 and found["examples"] == 4
+
+
+def test_the_baseline_has_the_words_of_the_network():
+    texts = ["हिन्दी भाषा", "Vie\u0323\u0302t Nam, isn't_it", "می‌خواهم"]
+    assert list(baseline.build_vectorizer("word").fit(texts).vocabulary_) == list(
+        words.count_tokens(texts, "word"))
 
 
 TINY_TEXTS = ["--dataset", "file", "--embedding_size", "4", "--max_tokens", "6",
