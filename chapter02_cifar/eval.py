@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from chapter02_cifar import data
 from chapter02_cifar.inference import add_mirror_flag, load_run, make_score, predict
-from common import checkpoint, cli, figures, files, results, rundir
+from common import checkpoint, cli, figures, files, lock, results, rundir
 
 BOOK = {"book": 0.86}  # book, section 2.2.5, after 60,000 steps
 JPEG_COPY = "jpeg_copy"  # suffix of a published name that stands for the data, not the recipe
@@ -43,7 +43,7 @@ def watch(run_dir: Path, model: keras.Model, test: data.Split, seconds: int) -> 
     writer = tf.summary.create_file_writer(str(run_dir / "tb" / "test"))
     print(f"watching {run_dir}", flush=True)
     while True:
-        in_use = rundir.in_use(run_dir)  # before loading, so that no checkpoint is missed
+        in_use = lock.in_use(run_dir)  # before loading, so that no checkpoint is missed
         path = checkpoint.load(run_dir, "latest", averages=model)
         step = path.rpartition("-")[2]
         if step not in accuracies:

@@ -5,6 +5,7 @@ iterates over `TrainState.steps`; `model.fit` uses `common.fit`. Both stop at th
 Ctrl-C, and both resume bit for bit.
 """
 
+import argparse
 import itertools
 import math
 import sys
@@ -19,11 +20,11 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from common import rundir
-from common.errors import Interrupted, UserError, stop_signals
+from common.checkpoint_files import READ_ERRORS, choose, unusable
+from common.errors import Interrupted, UserError, hint_for, stop_signals
 from common.monitor import Monitor
 
 KEEP = 5  # numbered checkpoints to keep, besides best/
-READ_ERRORS = AssertionError, ValueError, IndexError, tf.errors.OpError
 
 
 def weights(model: Any) -> list[tf.Variable]:
@@ -70,6 +71,9 @@ class TrainState:
             for variable in model.non_trainable_variables
             if variable.path.endswith("seed_generator_state")
         ]
+        # The learning rate is a flag: it is not the one of the checkpoint. Schedules have no state.
+        self._rates = [(optimizer, float(optimizer.learning_rate)) for optimizer, _ in
+                       optimizers.values() if isinstance(optimizer.learning_rate, keras.Variable)]
         self._run_dir = run_dir
         self._weights = {name: weights(model) for name, model in models.items()}
         self.step = tf.Variable(0, dtype=tf.int64)
@@ -89,7 +93,7 @@ class TrainState:
         self.restore()
 
     def restore(self) -> None:
-        """Restores the latest checkpoint, if there is one.
+        """Restores the latest checkpoint, if there is one, but for the learning rates.
 
         Raises:
             UserError: the checkpoint does not fit the model.
@@ -100,6 +104,8 @@ class TrainState:
             self._checkpoint.restore(path).assert_consumed()
         except READ_ERRORS as error:
             raise unusable(path, error, "start a new run with another --name") from error
+        for optimizer, rate in self._rates:
+            optimizer.learning_rate = rate
 
     def save(self, best: bool = False) -> None:
         """Writes a checkpoint.
@@ -128,7 +134,7 @@ class TrainState:
         except (OSError, tf.errors.OpError) as error:
             raise UserError(
                 f"cannot save step {int(self.step)}: {str(error).splitlines()[0]}",
-                f"free some space; the latest checkpoint is {manager.latest_checkpoint}",
+                f"{hint_for(error)}; the latest checkpoint is {manager.latest_checkpoint}",
             ) from error
 
     def save_if_best(self, value: float, highest: bool = False) -> bool:
@@ -174,17 +180,6 @@ class TrainState:
             raise Interrupted(f"stopped and saved at step {step}; --resume continues from there")
 
 
-def choose(run_dir: Path, which: str) -> str | None:
-    """Returns the path of a checkpoint of a run, None if there is none.
-
-    Args:
-        run_dir: the run folder.
-        which: "latest" or "best", which falls back to the latest.
-    """
-    best = rundir.latest_checkpoint(run_dir / "checkpoints" / "best") if which == "best" else None
-    return best or rundir.latest_checkpoint(run_dir / "checkpoints")
-
-
 def load(run_dir: Path, which: str, **models: Any) -> str:
     """Restores trained weights into built models; returns the path of the checkpoint.
 
@@ -192,7 +187,7 @@ def load(run_dir: Path, which: str, **models: Any) -> str:
 
     Args:
         run_dir: the run folder.
-        which: see `choose`.
+        which: "best", which falls back to the latest, "latest", or a step.
         **models: by the names given to `TrainState`.
 
     Raises:
@@ -216,15 +211,37 @@ def load(run_dir: Path, which: str, **models: Any) -> str:
     return path
 
 
-def unusable(path: str, error: Exception, hint: str) -> UserError:
-    """Returns the error for a checkpoint that cannot be restored.
+def start_from(args: argparse.Namespace, **models: Any) -> None:
+    """Initializes the models of a new run with the weights of another run, see `--init_from`.
 
-    Weights that are missing, left over or of another shape mean that the checkpoint is of another
-    model, for which `hint` is given. Any other error means that the files are damaged.
+    Weights of another shape, as those of a head for other classes, are not taken; their names are
+    printed. A run that is resumed has its own weights.
+
+    Args:
+        args: the result of `flags.resolve`.
+        **models: by the names given to `TrainState`.
+
+    Raises:
+        UserError: there is no such run, or its model has another number of weights.
     """
-    reason = str(error).splitlines()[0]
-    misfits = AssertionError, ValueError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError
-    if not isinstance(error, misfits):
-        return UserError(f"{path} is damaged: {reason}",
-                         f"delete {path}.* to use the checkpoint before it, if there is one")
-    return UserError(f"{path} does not fit this model: {reason}", hint)
+    if not args.init_from or rundir.last_step(args.run_dir):
+        return
+    run = rundir.find_run(args.chapter, args.init_from)
+    if (path := choose(run, "best")) is None:
+        raise UserError(f"{run} has no checkpoint", "give another --init_from")
+    try:
+        reader, fresh = tf.train.load_checkpoint(path), []
+        shapes = reader.get_variable_to_shape_map()
+        for name, variables in ((name, weights(model)) for name, model in models.items()):
+            keys = [f"{name}/{i}/.ATTRIBUTES/VARIABLE_VALUE" for i in range(len(variables))]
+            if sum(key.startswith(f"{name}/") for key in shapes) != len(keys):
+                raise ValueError(f"{name} has {len(keys)} weights here, another number there")
+            for key, variable in zip(keys, variables, strict=True):
+                if shapes[key] == variable.shape.as_list():
+                    variable.assign(reader.get_tensor(key))
+                else:
+                    fresh.append(f"{variable.name} {variable.shape}, not {shapes[key]}")
+    except READ_ERRORS as error:
+        raise unusable(path, error, "name a run of this model with --init_from") from error
+    print(f"starting from {path}" + "".join(f"\nfresh: {name}" for name in fresh),
+          file=sys.stderr)

@@ -8,11 +8,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 DISK_FULL = {errno.EDQUOT, errno.EFBIG, errno.ENOSPC}
-BAD_PATH = {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.EROFS}
+NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+TF_NOT_ALLOWED, TF_EXHAUSTED, TF_TOO_LARGE = 7, 8, 11  # `error_code` of TensorFlow's errors
 
 
 class UserError(Exception):
@@ -37,14 +39,14 @@ def exit_status(action: Callable[[], dict[str, Any] | None]) -> int:
         0 on success, 2 after a user error (two lines on stderr), 130 after an interruption, 141
         if the reader of stdout, such as `head`, has closed it.
     """
+    _repair_streams()
     try:
         metrics = action()
         if metrics is not None:
             print(json.dumps(metrics, allow_nan=False))
         sys.stdout.flush()
     except UserError as error:
-        print(f"error: {error}\nhint: {error.hint}", file=sys.stderr)
-        return 2
+        return _explain(str(error), error.hint)
     except (Interrupted, KeyboardInterrupt) as stop:
         print(str(stop) or "interrupted", file=sys.stderr)
         return 130
@@ -53,23 +55,66 @@ def exit_status(action: Callable[[], dict[str, Any] | None]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        if error.errno not in DISK_FULL | BAD_PATH:
+        if not error.filename and error.errno not in DISK_FULL:
             raise
-        where = f" {error.filename}" if error.filename else ""
-        print(f"error: cannot write{where}: {error.strerror}", file=sys.stderr)
-        hint = "free some space" if error.errno in DISK_FULL else "write to another folder"
-        print(f"hint: {hint}", file=sys.stderr)
-        return 2
+        return _explain(f"cannot use {error.filename or 'the disk'}: {error.strerror}",
+                        hint_for(error))
+    except Exception as error:
+        if not isinstance(error, MemoryError) and _code(error) != TF_EXHAUSTED:
+            raise
+        reason = (str(error).splitlines() or ["nothing is left"])[0]
+        return _explain(f"not enough memory: {reason}", "lower the sizes: batches, layers, data")
     return 0
+
+
+def _code(error: Exception) -> int | None:
+    """Returns the code of an error of TensorFlow, None for others."""
+    return getattr(error, "error_code", None)
+
+
+def hint_for(error: Exception) -> str:
+    """Returns what to do about an error of the file system."""
+    number = getattr(error, "errno", None)
+    if number in DISK_FULL or _code(error) in (TF_EXHAUSTED, TF_TOO_LARGE):
+        return "free some space"
+    if number in NOT_ALLOWED or _code(error) == TF_NOT_ALLOWED:
+        return "choose a folder in which you may write"
+    return "check the path"
+
+
+def _explain(message: str, hint: str) -> int:
+    """Prints a user error; returns its exit status."""
+    print(f"error: {message}\nhint: {hint}", file=sys.stderr)
+    return 2
+
+
+def _repair_streams() -> None:
+    """Opens closed standard streams on /dev/null, and lets the others print any character.
+
+    A file opened later would otherwise get the number of a closed stream, and TensorFlow would log
+    into it.
+    """
+    while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(number)
+    for name in ("stdin", "stdout", "stderr"):
+        if (stream := getattr(sys, name)) is None:
+            setattr(sys, name, Path(os.devnull).open("r" if name == "stdin" else "w"))
+        elif name != "stdin" and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
 def stop_signals() -> Iterator[threading.Event]:
     """Sets an event on SIGINT and SIGTERM while training runs.
 
-    A second signal has its usual effect, so that a hanging run can be killed.
+    A second signal has its usual effect, so that a hanging run can be killed. Outside the main
+    thread, where Python cannot handle signals, they keep their usual effect.
     """
     stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def handle(number: int, frame: FrameType | None) -> None:

@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from common.errors import UserError
+from common.errors import UserError, hint_for
 from common.files import write_json
 
 TOLERANCE = 1e-5
@@ -75,7 +75,7 @@ def write(
     try:
         archive.write_out(str(part), verbose=False)
     except (OSError, tf.errors.OpError) as error:
-        raise UserError(f"cannot write {part}: {error}", "free some space") from error
+        raise UserError(f"cannot write {part}: {error}", hint_for(error)) from error
     _verify(part, live, examples)
     write_json(part / "signature.json", about | {"signatures": _describe(part)})
     shutil.rmtree(folder, ignore_errors=True)

@@ -38,10 +38,12 @@ def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
     for number, line in enumerate(text.splitlines(keepends=True), 1):
         if line.endswith("\n"):
             try:
-                found.append((line, json.loads(line)))
-            except ValueError as error:
-                raise UserError(f"{path}, line {number} is not valid JSON ({error})",
+                record = json.loads(line)
+                int(record["step"]), str(record["split"])
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                raise UserError(f"{path}, line {number} is no record of metrics ({error})",
                                 "delete that line") from error
+            found.append((line, record))
     return found
 
 

@@ -1,21 +1,19 @@
 """Writes eval.json to a run folder, and the published results of the READMEs to results/."""
 
 import argparse
-import datetime
 import os
 import re
 import shlex
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from common import cli, rundir
-from common.checkpoint import READ_ERRORS, choose, unusable
+from common import flags, rundir
+from common.checkpoint_files import READ_ERRORS, choose, unusable
 from common.errors import UserError
 from common.files import ROOT, write_json
+from common.provenance import provenance
 
 RESULTS = ROOT / "results"
 
@@ -49,11 +47,11 @@ def write(
         UserError: the run differs from its preset, and `--publish` has no suffix.
     """
     config = rundir.read_config(args.run_dir)
-    flags, command = config["flags"], portable_command(config)
+    recorded, command = config["flags"], portable_command(config)
     if args.publish and not re.fullmatch(r"[\w.-]+", args.publish):
         raise UserError(f"--publish {args.publish} is not a suffix", "use letters, digits, . _ -")
-    changed = {w[2:].removeprefix("no-") for w in command.split() if w.startswith("--")}
-    changed -= cli.RUN_FLAGS.union(config.get("neutral", cli.NEUTRAL))
+    changed = {w[2:].removeprefix("no-") for w in shlex.split(command) if w.startswith("--")}
+    changed -= flags.RUN_FLAGS.union(config.get("neutral", flags.NEUTRAL))
     if args.publish == "" and changed:
         raise UserError(
             f"{args.run_dir} differs from its preset by --{' --'.join(sorted(changed))}",
@@ -63,8 +61,8 @@ def write(
         "chapter": args.chapter,
         "dataset": dataset,
         "model": model,
-        "preset": flags["preset"],
-        "seed": flags["seed"],
+        "preset": recorded["preset"],
+        "seed": recorded["seed"],
         "command": command,
         "metrics": metrics,
         "book": book or {},
@@ -73,31 +71,29 @@ def write(
         "parameters": config["parameters"],
         "dataset_sha256": config["dataset_sha256"],
         "versions": config["versions"],
-        **provenance(),
+        **_origin(config["history"]),
+        "evaluation": provenance(),
     }
     write_json(args.run_dir / "eval.json", result)
     if args.publish is not None:
-        name = "-".join(filter(None, (dataset, model, args.publish, f"seed{flags['seed']}")))
+        name = "-".join(filter(None, (dataset, model, args.publish, f"seed{recorded['seed']}")))
         folder = RESULTS / args.chapter
         folder.mkdir(parents=True, exist_ok=True)
         write_json(folder / f"{name}.json", result)
 
 
-def provenance() -> dict[str, Any]:
-    """Returns the commit, whether files differ from it (`dirty`), and the date."""
+def _origin(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns the commit and the date of the last start of a run.
+
+    The run is `dirty` unless all of its starts were at that commit, without changed files.
+    """
+    last = history[-1]
     return {
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--", ".", ":!results")),
-        "date": datetime.date.today().isoformat(),
+        "commit": last.get("commit"),
+        "dirty": any(entry.get("dirty", True) or entry["commit"] != last.get("commit")
+                     for entry in history),
+        "date": last["started"][:10],
     }
-
-
-def _git(*words: str) -> str | None:
-    """Returns the output of git in this repository, None without git."""
-    if not shutil.which("git"):
-        return None
-    command = ["git", "-C", str(ROOT), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def portable_path(path: str | Path, chapter: str = "") -> str:
@@ -118,10 +114,17 @@ def portable_command(config: dict[str, Any]) -> str:
     first, *later = config["history"]
     words = shlex.split(first["command"])
     for entry in later:
-        words += cli.flag_words(entry["changed"])
-    return " ".join(
-        portable_path(word, config["chapter"]) if word.startswith("/") else word for word in words
-    )
+        words += flags.flag_words(entry["changed"])
+    return " ".join(_quote(portable_path(word, config["chapter"]) if word.startswith("/") else word)
+                    for word in words)
+
+
+def _quote(word: str) -> str:
+    """Quotes a word for the shell, which still expands $DL21_DATA in it."""
+    variable, rest = "$DL21_DATA", word.removeprefix("$DL21_DATA")
+    if rest == word:
+        return shlex.quote(word)
+    return word if shlex.quote(rest) == rest else variable + shlex.quote(rest)
 
 
 def usage(run_dir: Path, which: str) -> dict[str, Any]:

@@ -6,25 +6,27 @@ runs/<chapter>/<name>/
 
 import argparse
 import datetime
-import fcntl
-import importlib.metadata
 import itertools
 import os
 import re
-import sys
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
+from common import lock
+from common.checkpoint_files import checkpoints, last_step, mend
 from common.errors import UserError
 from common.files import ROOT, read_json, write_json
+from common.provenance import commit, versions
 
-# Entries of the result of `cli.resolve` that are not flags to record.
+# Entries of the result of `flags.resolve` that are not flags to record.
 NOT_FLAGS = {"chapter", "changed", "command", "name", "neutral", "resume", "run_dir", "script",
              "typed", "unnamed"}
+# What every config.json has.
+CONFIG = {"chapter": str, "dataset_sha256": str, "flags": dict, "history": list,
+          "parameters": int, "versions": dict}
 
 
 def runs_dir() -> Path:
@@ -47,23 +49,29 @@ def folder_to_train(chapter: str, args: argparse.Namespace) -> Path:
     """Returns the run folder of a training command; it need not exist yet.
 
     Raises:
-        UserError: `--resume` without a run to resume, or both `--run_dir` and `--name`.
+        UserError: `--resume` without a run to resume, both `--run_dir` and `--name`, or a path that
+            TensorFlow cannot use.
     """
     if args.run_dir and args.name:
         raise UserError(f"both --run_dir {args.run_dir} and --name {args.name}", "give one of them")
     if args.name is not None and not re.fullmatch(r"\w[\w.-]*", args.name):
         raise UserError(f"--name {args.name} is not a name", "use letters, digits, . _ -")
     if args.run_dir or args.name:
-        path = Path(args.run_dir or runs_dir() / chapter / args.name).expanduser().resolve()
+        path = Path(args.run_dir or runs_dir() / chapter / args.name)
         if args.resume and not exists(path):
             raise UserError(f"there is no run in {path} to resume", "omit --resume to start a run")
-        return path
-    if args.resume:
-        if (run := latest_run(chapter)) is None:
+    elif args.resume:
+        path = latest_run(chapter)
+        if path is None:
             raise UserError(f"no run of {chapter} in {runs_dir()}", "omit --resume to start a run")
-        return run
-    stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{args.preset}"
-    return runs_dir() / chapter / stamp
+    else:
+        stamp = f"{datetime.datetime.now():%Y%m%d-%H%M%S}-{args.preset}"
+        path = runs_dir() / chapter / stamp
+    if found := set(str(path)) & set("*?[]\\"):
+        raise UserError(f"{path} has {' and '.join(sorted(found))}, which TensorFlow takes for a "
+                        "pattern: it would not find its checkpoints",
+                        "choose another --run_dir, or another folder for all runs: DL21_RUNS")
+    return path
 
 
 def finished_run(chapter: str, args: argparse.Namespace) -> Path:
@@ -82,28 +90,22 @@ def finished_run(chapter: str, args: argparse.Namespace) -> Path:
     return path
 
 
-def latest_checkpoint(folder: Path) -> str | None:
-    """Returns the latest complete checkpoint in a folder, None if there is none.
-
-    TensorFlow lists a checkpoint only after both of its files are written, so one that was
-    interrupted by a kill is not in the list. Deleted ones are skipped.
+def find_run(chapter: str, text: str) -> Path:
+    """Returns the run that a path or a name means.
 
     Raises:
-        UserError: the list is damaged.
+        UserError: there is no such run.
     """
-    try:
-        state = tf.train.get_checkpoint_state(str(folder))
-    except UnicodeDecodeError as error:
-        raise UserError(f"{folder / 'checkpoint'}, the list of checkpoints, is damaged",
-                        "start a new run with another --name") from error
-    paths = reversed(state.all_model_checkpoint_paths if state else [])
-    return next((path for path in paths if Path(f"{path}.index").is_file()), None)
+    for path in (Path(text), runs_dir() / chapter / text):
+        if exists(path):
+            return path
+    raise UserError(f"there is no run {text}, nor {runs_dir() / chapter / text}",
+                    "give the name or the folder of a run")
 
 
-def last_step(run_dir: Path) -> int:
-    """Returns the step of the latest checkpoint of a run, 0 if there is none."""
-    path = latest_checkpoint(run_dir / "checkpoints")
-    return int(path.rpartition("-")[2]) if path else 0
+def finished(run_dir: Path) -> bool:
+    """Returns whether a run has ended by itself, with all that follows its last step."""
+    return (run_dir / ".finished").is_file()
 
 
 def read_config(run_dir: Path, chapter: str | None = None) -> dict[str, Any]:
@@ -112,26 +114,33 @@ def read_config(run_dir: Path, chapter: str | None = None) -> dict[str, Any]:
     Raises:
         UserError: the file is damaged, or the run belongs to another chapter.
     """
-    config = read_json(run_dir / "config.json")
-    if not isinstance(config, dict):
-        raise UserError(f"{run_dir}/config.json is not valid JSON (no object)", "start a new run")
-    if chapter and config.get("chapter") != chapter:
+    path = run_dir / "config.json"
+    config = read_json(path)
+    for key, kind in CONFIG.items():
+        if not isinstance(config, dict) or not isinstance(config.get(key), kind):
+            raise UserError(f"{path} is damaged: it has no {key}", "start a new run")
+    if not all(isinstance(entry, dict) and isinstance(entry.get("command"), str)
+               and isinstance(entry.get("changed", {}), dict) for entry in config["history"]):
+        raise UserError(f"{path} is damaged: its history has no commands", "start a new run")
+    if chapter and config["chapter"] != chapter:
         raise UserError(
-            f"{run_dir} is a run of {config.get('chapter')}, not of {chapter}",
+            f"{run_dir} is a run of {config['chapter']}, not of {chapter}",
             "name a run of this chapter with --name or --run_dir",
         )
-    if missing := {"dataset_sha256", "flags", "history"} - config.keys():
-        raise UserError(f"{run_dir}/config.json lacks {' and '.join(sorted(missing))}",
-                        "start a new run")
+    config["flags"] = {flag: _absolute(value) for flag, value in config["flags"].items()}
     return config
 
 
-def versions() -> dict[str, str]:
-    """Returns the versions of Python and of the libraries that a result depends on."""
-    python = ".".join(map(str, sys.version_info[:3]))
-    return {"python": python} | {
-        name: importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")
-    }
+def _portable(value: Any) -> Any:
+    """Returns a flag to record: a path in this repository becomes ./..., so that it may move."""
+    if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_relative_to(ROOT):
+        return f"./{Path(value).relative_to(ROOT)}"
+    return value
+
+
+def _absolute(value: Any) -> Any:
+    """Returns a recorded flag as it was typed; undoes `_portable`."""
+    return str(ROOT / value) if isinstance(value, str) and value.startswith("./") else value
 
 
 def check_data(run_dir: Path, found: str) -> None:
@@ -166,33 +175,34 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
         raise UserError(
             f"cannot create {args.run_dir}: {error.strerror}", "give another --run_dir"
         ) from error
-    with (run / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(
-                f"{run} is in use by another process", "wait for it, or give another --name"
-            ) from error
+    with lock.locked(run):
         before = read_config(run) if exists(run) else None
         step = last_step(run)
+        _clear(run)
         _write_config(args, facts)
-        print(f"to watch it: tensorboard --logdir {run}")
+        print(f"to watch it: tensorboard --logdir {shlex.quote(str(run))}")
         try:
             yield run
         except UserError:
             if before and last_step(run) == step:  # the new flags had no effect
                 write_json(run / "config.json", before)
             raise
+        (run / ".finished").touch()
 
 
-def in_use(run_dir: Path) -> bool:
-    """Returns whether a process has locked a run folder."""
-    with (run_dir / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        return False
+def _clear(run: Path) -> None:
+    """Removes what a kill may leave in a run folder, and the mark of a finished run.
+
+    Raises:
+        UserError: there are checkpoints, and no config.json says of which model.
+    """
+    folders = run / "checkpoints", run / "checkpoints" / "best"
+    if not exists(run) and any(map(checkpoints, folders)):
+        raise UserError(f"{run} has checkpoints, but no config.json",
+                        "restore config.json, or give another --name")
+    (run / ".finished").unlink(missing_ok=True)
+    for folder in folders:
+        mend(folder)
 
 
 def _make(args: argparse.Namespace) -> Path:
@@ -212,8 +222,8 @@ def _make(args: argparse.Namespace) -> Path:
 def _write_config(args: argparse.Namespace, facts: dict[str, Any]) -> None:
     """Writes the config.json of a new run, or appends this command to that of a resumed one."""
     now = datetime.datetime.now().isoformat(timespec="seconds")
-    entry = {"started": now, "command": args.command}
-    flags = {k: v for k, v in sorted(vars(args).items()) if k not in NOT_FLAGS}
+    entry = {"started": now, "command": args.command, **commit()}
+    flags = {k: _portable(v) for k, v in sorted(vars(args).items()) if k not in NOT_FLAGS}
     if not exists(args.run_dir):
         config = {"chapter": args.chapter, "script": args.script, "flags": flags,
                   "neutral": args.neutral, **facts, "versions": versions(), "history": [entry]}

@@ -22,7 +22,7 @@ from chapter02_cifar.model import (
     LocalResponseNormalization,
     build_model,
 )
-from common import checkpoint, files, rundir
+from common import checkpoint, files, lock, rundir
 from common.errors import UserError
 
 SEED = tf.constant([3, 4], tf.int64)
@@ -436,7 +436,7 @@ def test_watching_follows_the_training_and_ends_with_it(run, capfd, monkeypatch)
         assert seconds == 7
         assert train.main(["--run_dir", str(run), "--max_steps", "5"]) == 0
 
-    monkeypatch.setattr(rundir, "in_use", lambda _: training.pop(0))
+    monkeypatch.setattr(lock, "in_use", lambda _: training.pop(0))
     monkeypatch.setattr(eval.time, "sleep", train_on)
     assert eval.main(["--run_dir", str(run), "--watch", "7", "--checkpoint", "latest"]) == 0
     result = files.read_json(run / "eval.json")

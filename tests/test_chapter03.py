@@ -29,7 +29,7 @@ from chapter03_finetune import (
 from chapter03_finetune.flags import OPTIMIZERS, idle_flags
 from chapter03_finetune.inference import build_classifier, draw_mistakes, load_run
 from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
-from common import checkpoint, cli, files, images, inputs, rundir
+from common import checkpoint, checkpoint_files, cli, files, images, inputs, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 
@@ -911,7 +911,7 @@ def test_the_test_pictures_choose_nothing(records, tmp_path, monkeypatch):
         run = tmp_path / f"run-{folder.name}"
         assert train.main([*TINY, "--max_steps", "4", "--eval_every", "1", "--run_dir", str(run),
                            "--dataset", "records", "--dataset_dir", str(folder)]) == 0
-        paths = [rundir.latest_checkpoint(run / "checkpoints" / kind) for kind in ("", "best")]
+        paths = [checkpoint_files.latest(run / "checkpoints" / kind) for kind in ("", "best")]
         readers = [tf.train.load_checkpoint(path) for path in paths]
         names = [name for name in readers[0].get_variable_to_shape_map()
                  if name.startswith("model/")]

@@ -31,7 +31,7 @@ from chapter13_sequence_classification.model import (
     build_model,
     build_text_model,
 )
-from common import files, rundir
+from common import checkpoint_files, files, rundir
 from common.errors import UserError
 from common.text import build_vocabulary
 
@@ -255,7 +255,7 @@ def test_a_resumed_run_equals_a_whole_one(options, capfd):
     assert train.main(["--name", "parts", "--max_steps", "6"]) == 0
     states = []
     for name in ("whole", "parts"):
-        path = rundir.latest_checkpoint(rundir.runs_dir() / CHAPTER / name / "checkpoints")
+        path = checkpoint_files.latest(rundir.runs_dir() / CHAPTER / name / "checkpoints")
         reader = tf.train.load_checkpoint(path)
         states.append({n: reader.get_tensor(n) for n in reader.get_variable_to_shape_map()
                        if n.startswith(("model", "optimizer"))})

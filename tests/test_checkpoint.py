@@ -8,6 +8,7 @@ import resource
 import shutil
 import signal
 import time
+from argparse import Namespace
 from pathlib import Path
 
 import keras
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from helpers import (
+    CHAPTER,
     LOG_EVERY,
     MAX_STEPS,
     Counter,
@@ -27,6 +29,7 @@ from helpers import (
     load_count,
     logged_steps,
     send,
+    start,
     stream,
     values,
 )
@@ -325,6 +328,75 @@ def test_slots_of_every_optimizer_come_back(tmp_path, make):
     assert any((a != b).any() for a, b in zip(expected, values(fresh), strict=True))
     for array, other in zip(expected, values(build()[1]), strict=True):
         np.testing.assert_array_equal(array, other)
+
+
+class Pair(tf.Module):
+    def __init__(self, body=3, head=2, value=0.0):
+        self.body = tf.Variable(tf.fill(body, value))
+        self.head = tf.Variable(tf.fill(head, value))
+
+
+def save_pair(run, step=1, **sizes):
+    state = TrainState(run, {"pair": Pair(**sizes)})
+    state.step.assign(step)
+    state.save()
+
+
+def start_pair(pair, init_from, run=None):
+    args = Namespace(init_from=init_from, run_dir=run or Path("new"), chapter=CHAPTER)
+    checkpoint.start_from(args, pair=pair)
+    return [variable.numpy().tolist() for variable in (pair.body, pair.head)]
+
+
+def test_a_run_starts_from_the_weights_of_another(runs, capsys):
+    run = start("--name", "first")
+    save_pair(run, value=1.0)
+    assert start_pair(Pair(), "first") == start_pair(Pair(), str(run)) == [[1] * 3, [1] * 2]
+    assert start_pair(Pair(head=4), "first") == [[1] * 3, [0] * 4]
+    path = run / "checkpoints" / "ckpt-1"
+    assert capsys.readouterr().err.endswith(
+        f"starting from {path}\nfresh: Variable:0 (4,), not [2]\n")
+    # Not where there is nothing to start from, nor in a run that has weights of its own.
+    assert start_pair(Pair(), None) == start_pair(Pair(), "first", run) == [[0] * 3, [0] * 2]
+    with pytest.raises(UserError, match=f"there is no run second, nor {runs / CHAPTER}/second"):
+        start_pair(Pair(), "second")
+    with pytest.raises(UserError, match="has no checkpoint"):
+        start_pair(Pair(), str(start("--name", "empty")))
+    with pytest.raises(UserError, match="does not fit this model: pair has 1 weights here"):
+        checkpoint.start_from(Namespace(init_from="first", run_dir=runs, chapter=CHAPTER),
+                              pair=Counter())
+
+
+def test_a_step_chooses_its_checkpoint(tmp_path):
+    for step in (1, 300):
+        save_pair(tmp_path, step, value=float(step))
+    pair = Pair()
+    assert checkpoint.load(tmp_path, "1", pair=pair).endswith("ckpt-1")
+    assert pair.body.numpy().tolist() == [1.0] * 3
+    with pytest.raises(UserError, match="has no checkpoint of step 2") as caught:
+        checkpoint.load(tmp_path, "2", pair=pair)
+    assert caught.value.hint == "it has those of 1, 300"
+
+
+@pytest.mark.parametrize("schedule", [False, True])
+def test_the_learning_rate_is_that_of_the_command(tmp_path, schedule):
+    def train(rate, steps):
+        variable = tf.Variable([1.0])
+        if schedule:
+            rate = keras.optimizers.schedules.ExponentialDecay(rate, 1, 0.5)
+        optimizer = keras.optimizers.SGD(rate, momentum=0.5)
+        module = tf.Module()
+        module.variable = variable
+        state = TrainState(tmp_path, {"module": module}, {"sgd": (optimizer, [variable])})
+        for step in range(int(state.step) + 1, steps + 1):
+            state.step.assign(step)
+            optimizer.apply([tf.ones(1)], [variable])
+        state.save()
+        return float(variable[0])
+
+    assert train(0.5, 1) == 0.5
+    # The momentum is restored: 0.5 * 0.5 from before, and the new rate.
+    assert train(0.25, 2) == 0.5 - 0.25 - (0.125 if schedule else 0.25)
 
 
 def count_for_ever(folder, save_none, connection):

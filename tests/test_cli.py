@@ -37,6 +37,7 @@ def test_default_then_preset_then_typed(argv, size, rate):
     (["--rate", "inf"], "argument --rate: inf is not a number above 0"),
     (["--rate", "0"], "argument --rate: 0 is not a number above 0"),
     (["--seed", "-1"], "argument --seed: -1 is not a whole number from 0 to 4294967295"),
+    (["--max_steps", "1" + "0" * 24], f"argument --max_steps: 1{'0' * 24} is not a whole number"),
     (["--keep", "1.5"], "argument --keep: 1.5 is not a number from 0 to 1"),
     (["--preset", "worst"], "argument --preset: invalid choice: 'worst'"),
 ])
@@ -53,13 +54,16 @@ LARGE = str(sys.float_info.max)
 
 
 @pytest.mark.parametrize(("kind", "low", "high", "outside"), [
-    ("positive_int", "1", "9" * 12, ["0", "-1", "1.5", "inf"]),
-    ("non_negative_int", "0", "9" * 12, ["-1", "0.5", "inf"]),
+    ("positive_int", "1", "9" * 12, ["0", "-1", "1.5", "inf", str(2**63)]),
+    ("non_negative_int", "0", "9" * 12, ["-1", "0.5", "inf", str(2**63)]),
     ("positive_float", "1e-300", LARGE, ["0", "-1e-300", "inf", "nan"]),
     ("non_negative_float", "0", LARGE, ["-1e-300", "inf", "nan"]),
     ("from_0_to_1", "0", "1", ["-1e-300", "1.0000000000000002", "nan"]),
     ("above_0_to_1", "1e-300", "1", ["0", "1.0000000000000002", "nan"]),
     ("between_0_and_1", "1e-300", "0.9999999999999999", ["0", "1", "nan"]),
+    ("size", "1", "1048576", ["0", "1048577", "1e3"]),
+    ("small_int", "1", "1000", ["0", "1001"]),
+    ("finite_float", "-" + LARGE, LARGE, ["inf", "-inf", "nan"]),
     ("seed", "0", "4294967295", ["-1", "4294967296", "0.5"]),
 ])
 def test_both_ends_of_each_type_of_number(kind, low, high, outside):
@@ -69,6 +73,46 @@ def test_both_ends_of_each_type_of_number(kind, low, high, outside):
     for text in outside:
         with pytest.raises(argparse.ArgumentTypeError, match=f"^{text} is not a "):
             parse(text)
+
+
+@pytest.mark.parametrize(("text", "reason"), [
+    ("~nosuchuser/a", "is not a path: Could not determine home directory"),
+    ("a" * 256, "is not a path: File name too long"),
+    ("{tmp}/loop/a", "is not a path: Symlink loop"),
+    ("{tmp}/pipe", "is neither a file nor a folder"),
+    ("/dev/null", "is neither a file nor a folder"),
+    ("a\nb", "has a control character"),
+])
+def test_paths_that_cannot_be_used(tmp_path, text, reason):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(argparse.ArgumentTypeError, match=reason):
+        cli.path(text.format(tmp=tmp_path))
+
+
+def test_words_that_are_no_text_are_refused(capsys):
+    assert exit_status(lambda: resolve("--data_dir", "a\udcff") and None) == 2
+    assert capsys.readouterr().err.startswith("error: 'a\\udcff' is not UTF-8")
+
+
+def test_keras_is_configured_whatever_its_file_says(monkeypatch, capsys):
+    keras.config.set_image_data_format("channels_first")
+    keras.config.set_floatx("float16")
+    keras.config.set_epsilon(0.5)
+    keras.config.set_max_steps_per_epoch(1)
+    found = []
+
+    def train(args):
+        found.extend([keras.config.image_data_format(), keras.config.floatx(),
+                      keras.config.epsilon(), keras.config.max_steps_per_epoch()])
+        return {}
+
+    assert cli.run_training(train, build_parser(), []) == 0
+    assert found == ["channels_last", "float32", 1e-7, None]
+    monkeypatch.setattr(keras.backend, "backend", lambda: "torch")
+    assert cli.run_training(train, build_parser(), []) == 2
+    assert capsys.readouterr().err == ("error: Keras runs on torch, this code on TensorFlow\n"
+                                       "hint: unset KERAS_BACKEND, or set it to tensorflow\n")
 
 
 def test_help_shows_defaults(capsys):
@@ -163,13 +207,9 @@ def test_resume_refuses_to_change_a_fixed_flag(flag, old, new):
 def test_finished_run_is_refused_until_max_steps_is_raised():
     run = start("--name", "a")
     assert rundir.last_step(run) == 0
-    module = tf.Module()
-    module.value = tf.Variable(0.0)
     for step in (1, 9, 10):
         assert resolve("--name", "a").max_steps == 10
-        state = checkpoint.TrainState(run, {"module": module})
-        state.step.assign(step)
-        state.save()
+        save(run, step)
         assert rundir.last_step(run) == step
     (run / "checkpoints" / "ckpt-11.index").touch()  # as a kill may leave one
     assert rundir.last_step(run) == 10
@@ -179,6 +219,40 @@ def test_finished_run_is_refused_until_max_steps_is_raised():
     assert (run / "config.json").read_bytes() == before
     start("--name", "a", "--max_steps", "11")
     assert rundir.read_config(run)["flags"]["max_steps"] == 11
+
+
+def save(run, *steps):
+    module = tf.Module()
+    module.value = tf.Variable(0.0)
+    for step in steps:
+        state = checkpoint.TrainState(run, {"module": module})
+        state.step.assign(step)
+        state.save()
+
+
+def test_run_killed_after_its_last_step_repeats_the_steps_after_the_checkpoint_before():
+    run = start("--name", "a")
+    save(run, 1, 9, 10)
+    (run / ".finished").unlink()  # what follows the last step was not done
+    start("--name", "a")
+    assert rundir.last_step(run) == 9 and (run / ".finished").exists()
+    save(run, 10)
+    assert fails("--name", "a").startswith("nothing to do")
+    with pytest.raises(KeyboardInterrupt):
+        parser, sha = build_parser(), "a" * 64
+        args = cli.resolve(parser, ["--name", "a", "--max_steps", "11"])
+        with rundir.open_run(args, dataset_sha256=sha, parameters=7):
+            raise KeyboardInterrupt
+    assert not (run / ".finished").exists()
+
+
+def test_data_of_a_run_may_have_moved(runs):
+    found = []
+    parser = cli.verb_parser(f"{CHAPTER}/show.py", "Shows.", data=["data_dir"])
+    start("--name", "a", "--data_dir", "/old")
+    for argv in ([], ["--data_dir", "/new"]):
+        cli.run_verb(lambda args, flags: found.append(flags.data_dir), parser, argv)
+    assert found == ["/old", "/new"]
 
 
 def test_verbs_find_their_run(runs):

@@ -2,12 +2,19 @@
 
 import errno
 import json
+import os
+import shlex
+import signal
 import subprocess
 import sys
+import threading
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
-from common.errors import exit_status
+from common.errors import exit_status, stop_signals
+from common.files import ROOT
 
 
 def test_outcomes_become_exit_statuses(capsys):
@@ -26,20 +33,82 @@ def test_outcomes_become_exit_statuses(capsys):
 
 
 @pytest.mark.parametrize(("number", "hint"), [
-    (errno.ENOSPC, "free some space"), (errno.EACCES, "write to another folder"),
-    (errno.EIO, None),
+    (errno.ENOSPC, "free some space"), (errno.EROFS, "choose a folder in which you may write"),
+    (errno.ENAMETOOLONG, "check the path"), (errno.ENOENT, "check the path"),
 ])
-def test_only_a_full_disk_and_a_bad_path_are_mistakes_of_the_user(number, hint, capsys):
+def test_errors_of_the_file_system_are_told_in_two_lines(number, hint, capsys):
     def fail():
         raise OSError(number, "Broken", "/a/file")
 
-    if hint is None:
-        with pytest.raises(OSError, match="Broken"):
-            exit_status(fail)
-    else:
-        assert exit_status(fail) == 2
-        assert capsys.readouterr() == (
-            "", f"error: cannot write /a/file: Broken\nhint: {hint}\n")
+    assert exit_status(fail) == 2
+    assert capsys.readouterr() == ("", f"error: cannot use /a/file: Broken\nhint: {hint}\n")
+
+
+def test_other_operating_system_errors_are_bugs():
+    def fail():
+        raise OSError(errno.EIO, "Broken")
+
+    with pytest.raises(OSError, match="Broken"):
+        exit_status(fail)
+
+
+def test_what_does_not_fit_into_memory_is_told_in_two_lines(capsys):
+    def exhaust():  # what TensorFlow raises for 2**60 bytes, after ten seconds
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM allocating shape[9,9]\nTraceback")
+
+    for action, reason in ((lambda: np.zeros(2**60, np.int8), "Unable to allocate 1.00 EiB"),
+                           (exhaust, "OOM allocating shape[9,9]")):
+        assert exit_status(lambda action=action: action() and None) == 2
+        error, hint = capsys.readouterr().err.splitlines()
+        assert error.startswith(f"error: not enough memory: {reason}")
+        assert hint == "hint: lower the sizes: batches, layers, data"
+
+
+def run(code, shell, **environment):
+    """Runs Python code after `from common.errors import exit_status`, in a shell command."""
+    python = shlex.join([sys.executable, "-c", f"from common.errors import exit_status\n{code}"])
+    return subprocess.run(["bash", "-c", shell.format(python)], capture_output=True, check=False,
+                          env=os.environ | {"PYTHONPATH": str(ROOT)} | environment)
+
+
+CLOSED = """
+import os, sys
+def main():
+    print("a")
+    print("b", file=sys.stderr)
+    sys.stdin.read()
+    with open("file", "w") as file:
+        os.write(2, b"log")
+        file.write("whole")
+raise SystemExit(exit_status(main))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("closed", ["<&- >&-", "2>&- < /dev/null"])
+def test_closed_streams_are_opened_so_that_no_file_gets_their_numbers(tmp_path, closed):
+    assert run(CLOSED, f"cd {tmp_path} && {{}} {closed}").returncode == 0
+    assert (tmp_path / "file").read_text() == "whole"
+
+
+@pytest.mark.slow
+def test_a_narrow_encoding_does_not_end_a_script():
+    done = run('raise SystemExit(exit_status(lambda: print("\u6625")))', "{}",
+               PYTHONIOENCODING="latin-1")
+    assert done.returncode == 0 and done.stdout == b"\\u6625\n"
+
+
+def test_a_training_in_a_thread_leaves_signals_alone():
+    before, events = signal.getsignal(signal.SIGINT), []
+
+    def train():
+        with stop_signals() as stop:
+            events.append((stop.is_set(), signal.getsignal(signal.SIGINT)))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    thread.join()
+    assert events == [(False, before)]
 
 
 def test_nobody_reads_the_output_any_more():

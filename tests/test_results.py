@@ -13,7 +13,9 @@ from common import checkpoint, cli, files, results, rundir
 @pytest.fixture
 def evaluate(tmp_path, monkeypatch):
     monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(results, "_git", lambda *words: "")
+    made = {"commit": "c", "dirty": False}
+    monkeypatch.setattr(rundir, "commit", lambda: made)
+    monkeypatch.setattr(results, "provenance", lambda: {"commit": "e", "dirty": True, "date": "d"})
 
     def evaluate(run, *argv):
         """Saves step 1, evaluates, and returns the status and the names of what is published."""
@@ -47,8 +49,22 @@ def test_run_of_a_preset_is_published_under_its_name(evaluate, tmp_path):
         "metrics": {"test": {"accuracy": 0.5}}, "book": {"accuracy": 0.6},
         "checkpoint": "latest",
         "steps": 1, "checkpoint_step": 1, "parameters": 7, "dataset_sha256": "a" * 64,
-        "dirty": False,
+        "commit": "c", "dirty": False, "evaluation": {"commit": "e", "dirty": True, "date": "d"},
     }
+
+
+@pytest.mark.parametrize(("starts", "commit", "dirty"), [
+    ([("a", False)], "a", False), ([("a", True)], "a", True), ([(None, True)], None, True),
+    ([("a", False), ("a", False)], "a", False), ([("a", False), ("b", False)], "b", True),
+])
+def test_a_result_is_of_the_commit_that_trained_it(evaluate, monkeypatch, starts, commit, dirty):
+    for number, (start_commit, start_dirty) in enumerate(starts):
+        made = {"commit": start_commit, "dirty": start_dirty}
+        monkeypatch.setattr(rundir, "commit", lambda made=made: made)
+        run = start("--name", "a", "--max_steps", str(20 + number))
+    assert evaluate(run) == (0, [])
+    result = files.read_json(run / "eval.json")
+    assert (result["commit"], result["dirty"]) == (commit, dirty)
 
 
 def test_run_that_differs_from_its_preset_needs_a_suffix(evaluate, capsys):
@@ -115,7 +131,8 @@ def test_path_for_another_machine_without_a_chapter_or_data(monkeypatch):
 
 @pytest.mark.parametrize(("words", "portable"), [
     ("--data_dir {data}/mnist --size 3", "--data_dir $DL21_DATA/mnist --size 3"),
-    ("--data_dir '{data}/my data'", "--data_dir $DL21_DATA/my data"),
+    ("--data_dir '{data}/my data'", "--data_dir $DL21_DATA'/my data'"),
+    ("--input_file '/a/我的 诗.txt'", "--input_file '/a/我的 诗.txt'"),
     ("--data_dir {data}2/mnist", "--data_dir {data}2/mnist"),
     ("--input_file {root}/a.txt", "--input_file ../a.txt"),
     ("--input_file {root}/chapter99_test/a.txt", "--input_file a.txt"),

@@ -1,6 +1,7 @@
 """Run folders: their names, lock and config.json."""
 
 import datetime
+import errno
 import os
 import signal
 import types
@@ -10,7 +11,7 @@ import pytest
 import tensorflow as tf
 from helpers import CHAPTER, fails, fork, resolve, start
 
-from common import checkpoint, cli, files, rundir
+from common import checkpoint, checkpoint_files, cli, files, flags, lock, rundir
 from common.errors import UserError, exit_status
 
 
@@ -18,7 +19,7 @@ def test_config_tells_what_made_a_run(capsys):
     run = start("--name", "a", "--size", "4", "--data_dir", "x")
     config = rundir.read_config(run)
     assert config["chapter"] == CHAPTER and config["script"] == "train.py"
-    assert config["neutral"] == sorted(cli.NEUTRAL)
+    assert config["neutral"] == sorted(flags.NEUTRAL)
     assert config["flags"] == {
         "data_dir": str(Path("x").resolve()), "keep": 1.0, "max_steps": 10, "preset": "demo",
         "rate": 0.1, "seed": 0, "size": 4,
@@ -70,7 +71,7 @@ def test_folders(runs, tmp_path, monkeypatch):
     assert start("--run_dir", "b") == tmp_path / "b"
     assert start("--name", "a", "--resume") == runs / CHAPTER / "a"
     assert start("--run_dir", "b", "--resume") == tmp_path / "b"
-    assert "both --run_dir b and --name a" in fails("--run_dir", "b", "--name", "a")
+    assert f"both --run_dir {tmp_path / 'b'} and --name a" in fails("--run_dir", "b", "--name", "a")
     assert f"no run in {runs / CHAPTER / 'c'} to resume" in fails("--name", "c", "--resume")
     assert not (runs / CHAPTER / "c").exists()
     monkeypatch.delenv("DL21_RUNS")
@@ -129,24 +130,36 @@ def test_run_folder_is_locked_until_its_process_is_gone(tmp_path, capsys):
         assert exit_status(lambda: start("--run_dir", str(run), sha="0") and None) == 2
         assert f"error: {run} is in use by another process\nhint: " in capsys.readouterr().err
         assert (run / "config.json").read_bytes() == before
-        assert rundir.in_use(run)
+        assert lock.in_use(run)
         process.kill()
         process.join()
-        assert not rundir.in_use(run)
+        assert not lock.in_use(run)
         assert start("--run_dir", str(run), sha="0") == run
 
 
 def test_run_of_another_chapter_is_refused(runs):
-    files.write_json(start("--name", "a") / "config.json", {"chapter": "chapter98", "flags": {}})
+    config = rundir.read_config(run := start("--name", "a"))
+    files.write_json(run / "config.json", config | {"chapter": "chapter98"})
     assert f"{runs / CHAPTER / 'a'} is a run of chapter98, not of {CHAPTER}" in fails("--name", "a")
 
 
 @pytest.mark.parametrize("content", [b"", b'{"chapter": "chap', b"\xff\xfe\x00", b"[]",
-                                     b'{"chapter": "chapter99_test"}'])
+                                     b'{"chapter": "chapter99_test"}', b"[" * 100_000])
 def test_damaged_config_is_named(runs, content):
     path = start("--name", "a") / "config.json"
     path.write_bytes(content)
     assert str(path) in fails("--name", "a")
+
+
+@pytest.mark.parametrize(("key", "value"), [
+    ("flags", []), ("flags", None), ("history", {}), ("history", [3]), ("history", [{}]),
+    ("history", [{"command": "a", "changed": 3}]), ("dataset_sha256", 3), ("versions", ""),
+    ("parameters", "7"), ("chapter", []),
+])
+def test_config_of_another_form_is_damaged(key, value):
+    config = rundir.read_config(run := start("--name", "a"))
+    files.write_json(run / "config.json", config | {key: value})
+    assert fails("--name", "a").startswith(f"{run}/config.json is damaged: ")
 
 
 def test_changed_data_is_refused():
@@ -158,7 +171,68 @@ def test_changed_data_is_refused():
         rundir.check_data(run, "b" * 64)
 
 
-def test_a_damaged_list_of_checkpoints_is_named(tmp_path):
-    (tmp_path / "checkpoint").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match=f"{tmp_path}/checkpoint, the list of checkpoints, is dama"):
-        rundir.latest_checkpoint(tmp_path)
+def save(run, *steps):
+    state = checkpoint.TrainState(run, {"module": tf.Module()})
+    for step in steps:
+        state.step.assign(step)
+        state.save()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"model_checkpoint_path: 7", b"[]"])
+def test_a_damaged_list_of_checkpoints_is_made_again(content):
+    run = start("--name", "a")
+    save(run, 3, 9, 10)
+    folder = run / "checkpoints"
+    (folder / "checkpoint").write_bytes(content)
+    assert rundir.last_step(run) == 10
+    (folder / "ckpt-11_temp").mkdir()  # as a kill within a save leaves
+    start("--name", "a", "--max_steps", "20")
+    assert not (folder / "ckpt-11_temp").exists()
+    assert [checkpoint_files.step_of(path) for path in checkpoint_files.checkpoints(folder)] == [
+        3, 9, 10]
+    save(run, 11, 12, 13)
+    assert [checkpoint_files.step_of(path) for path in checkpoint_files.checkpoints(folder)] == [
+        9, 10, 11, 12, 13]
+
+
+def test_checkpoints_without_a_config_are_not_taken_for_a_new_run():
+    run = start("--name", "a")
+    save(run, 3)
+    (run / "config.json").unlink()
+    assert fails("--name", "a") == f"{run} has checkpoints, but no config.json"
+
+
+@pytest.mark.parametrize("char", "*?[]\\")
+def test_paths_in_which_tensorflow_finds_no_checkpoints(tmp_path, monkeypatch, char):
+    path = tmp_path / f"a{char}"
+    assert fails("--run_dir", str(path)).startswith(f"{path} has {char}, which TensorFlow takes")
+    monkeypatch.setenv("DL21_RUNS", str(path))
+    assert f"has {char}, which" in fails() and not path.exists()
+
+
+def test_a_file_system_without_locks_is_used_with_a_warning(monkeypatch, capsys):
+    def flock(file, flags):
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(lock.fcntl, "flock", flock)
+    run = start("--name", "a")
+    assert f"{run} cannot be locked (Operation not supported)" in capsys.readouterr().err
+    assert not lock.in_use(run)
+
+
+def test_a_run_moves_with_the_repository(monkeypatch, tmp_path):
+    run = start("--name", "a", "--data_dir", str(files.ROOT / "x" / "y"))
+    assert files.read_json(run / "config.json")["flags"]["data_dir"] == "./x/y"
+    assert resolve("--name", "a", "--data_dir", str(files.ROOT / "x" / "y")).changed == {}
+    monkeypatch.setattr(rundir, "ROOT", tmp_path)
+    assert rundir.read_config(run)["flags"]["data_dir"] == str(tmp_path / "x" / "y")
+    assert resolve("--name", "a").data_dir == str(tmp_path / "x" / "y")
+
+
+def test_every_start_records_its_commit(monkeypatch):
+    commits = [{"commit": "a", "dirty": False}, {"commit": "b", "dirty": True}]
+    monkeypatch.setattr(rundir, "commit", lambda: commits.pop(0))
+    run = start("--name", "a")
+    start("--name", "a")
+    history = rundir.read_config(run)["history"]
+    assert [(entry["commit"], entry["dirty"]) for entry in history] == [("a", False), ("b", True)]

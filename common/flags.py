@@ -1,0 +1,141 @@
+"""Parsers that know their script, and the flags of a training run.
+
+The value of a flag is, in rising order: default, preset, resumed run, command line.
+"""
+
+import argparse
+import math
+import shlex
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from common import checkpoint_files, lock, rundir
+from common.errors import UserError
+
+RUN_FLAGS = {"name", "resume", "run_dir"}  # they select a run and are not recorded
+
+# Flags of all chapters that may change on resume, and that may differ between two runs of the same
+# recipe. Each chapter declares its own.
+FREE = {"data_dir", "eval_every", "learning_rate", "log_every", "max_steps", "save_every"}
+NEUTRAL = {"data_dir", "dataset", "log_every", "preset", "save_every", "seed"}
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that knows its script.
+
+    Attributes:
+        chapter: name of the script's folder.
+        presets: default values of flags, by the name of the preset.
+        free: flags that may change on resume.
+        neutral: flags that may differ between two runs of the same recipe.
+        data: flags of a verb that replace those of the run, because its data has moved.
+    """
+
+    def __init__(
+        self, file: str, doc: str, presets: Mapping[str, dict[str, Any]] | None = None,
+        free: Collection[str] = (), neutral: Collection[str] = (), data: Collection[str] = (),
+    ):
+        """Creates a parser without flags for the script `file`; `doc` is shown by `--help`."""
+        path = Path(file).resolve()
+        super().__init__(prog=path.name, description=doc, formatter_class=Formatter,
+                         allow_abbrev=False)
+        self.chapter, self.presets = path.parent.name, presets or {}
+        self.free, self.neutral = FREE | set(free), NEUTRAL | set(neutral)
+        self.data = data
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuses words that are no text, which could be neither printed nor recorded."""
+        for word in sys.argv[1:] if args is None else args:
+            if not word.isascii() and any("\ud800" <= char <= "\udfff" for char in word):
+                self.error(f"{word!r} is not UTF-8")
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError instead of printing argparse's usage."""
+        raise UserError(message, f"python {self.prog} --help lists the flags")
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Keeps the line breaks of docstrings; shows all defaults but None, False and empty text."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        silent = action.default in (None, False, "")
+        return action.help if silent else super()._get_help_string(action)
+
+
+def flag_words(flags: Mapping[str, Any]) -> list[str]:
+    """Returns the command line words that set the given flags."""
+    words: list[str] = []
+    for flag, value in flags.items():
+        if isinstance(value, bool):
+            words.append(f"--{flag}" if value else f"--no-{flag}")
+        else:
+            words += [f"--{flag}", str(value)]
+    return words
+
+
+def resolve(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Returns the value of every flag of a training run: default < preset < resumed run < typed.
+
+    Besides the flags, the result has `run_dir` (a Path), `chapter`, `script` and `neutral` of the
+    parser, `command`, `unnamed` (whether the name of the run folder is generated), `typed` (the
+    flags of this command line, by name) and `changed` (those that differ from the resumed run).
+
+    Raises:
+        UserError: a typed flag contradicts the run to resume.
+    """
+    defaults = vars(parser.parse_args([]))
+    unset = object()
+    blank = argparse.Namespace(**dict.fromkeys(defaults, unset))
+    typed = {k: v for k, v in vars(parser.parse_args(argv, blank)).items() if v is not unset}
+    args = argparse.Namespace(**{**defaults, **typed})
+    run_dir, changed = rundir.folder_to_train(parser.chapter, args), {}
+    settled = {**vars(args), **parser.presets[args.preset], **typed}
+    if rundir.exists(run_dir):
+        settled, changed = _resume(parser, run_dir, typed)
+    return argparse.Namespace(
+        **{**settled, "run_dir": run_dir},
+        chapter=parser.chapter, script=parser.prog, neutral=sorted(parser.neutral),
+        command=shlex.join(["python", parser.prog, *flag_words(typed)]),
+        unnamed=not (args.run_dir or args.name or args.resume),
+        typed=typed, changed=changed,
+    )
+
+
+def _resume(
+    parser: Parser, run_dir: Path, typed: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the flags of the run to resume, and those that this command line changes."""
+    config = rundir.read_config(run_dir, parser.chapter)
+    if (script := config.get("script", parser.prog)) != parser.prog:
+        raise UserError(f"{run_dir} was made by {script}, not by {parser.prog}",
+                        f"python {script} --run_dir {shlex.quote(str(run_dir))}")
+    old = config["flags"]
+    changed = {k: v for k, v in typed.items() if k in old and v != old[k]}
+    if fixed := sorted(changed.keys() - parser.free):
+        new, made_with = (" ".join(flag_words({fixed[0]: flags[fixed[0]]}))
+                          for flags in (changed, old))
+        raise UserError(
+            f"{new} contradicts {run_dir}, made with {made_with}",
+            "omit the flag to resume that run, or start another with a new --name",
+        )
+    settled = {**vars(parser.parse_args([])), **old, **typed}
+    if (step := checkpoint_files.last_step(run_dir)) >= settled.get("max_steps", math.inf):
+        if rundir.finished(run_dir):
+            raise UserError(
+                f"nothing to do: {run_dir} is at step {step} of {settled['max_steps']}",
+                "raise --max_steps to continue, or start another run with a new --name",
+            )
+        # Killed after its last step: repeat the last ones, and what follows them.
+        if lock.in_use(run_dir):
+            raise UserError(f"{run_dir} is in use by another process", "wait for it")
+        checkpoint_files.drop_latest(run_dir)
+        step = checkpoint_files.last_step(run_dir)
+    print(f"resuming {run_dir} at step {step}", file=sys.stderr)
+    for flag, value in changed.items():
+        print(f"{flag}: {old[flag]} -> {value}", file=sys.stderr)
+    return settled, changed
