@@ -20,7 +20,13 @@ import tensorflow as tf
 
 from common import cli, files, inputs
 from common.errors import UserError, exit_status
-from common.text import build_vocabulary, encode, read_text
+from common.text import (
+    MAX_UNPACKED_MB,
+    add_unpacked_flag,
+    build_vocabulary,
+    encode,
+    read_text,
+)
 
 SAMPLE = Path(__file__).parent / "poetry.txt"
 HELD_OUT = 0.1
@@ -67,7 +73,10 @@ def standard_library() -> str:
     return "\n".join(module.read_text(encoding="utf-8") for module in modules)
 
 
-def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str:
+def load_text(
+    dataset: str, input_file: str | None, data_dir: str | None,
+    max_unpacked_mb: int = MAX_UNPACKED_MB,
+) -> str:
     """Reads the text selected by the flags of the same names, downloading it if necessary.
 
     Raises:
@@ -84,7 +93,7 @@ def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str
         path = files.fetch(folder / file.name, file.urls, file.sha256)
     else:
         path = Path(input_file or SAMPLE)
-    if not (text := read_text(path)):
+    if not (text := read_text(path, max_unpacked_mb=max_unpacked_mb)):
         raise UserError(f"{path} is empty", "give a text of at least a few thousand characters")
     return text.replace("\r\n", "\n")
 
@@ -208,7 +217,7 @@ def evaluation_batches(tokens: np.ndarray, num_seqs: int, num_steps: int) -> tf.
 
 def load(flags: argparse.Namespace) -> Corpus:
     """Loads the text selected by the flags of `add_flags`."""
-    text = load_text(flags.dataset, flags.input_file, flags.data_dir)
+    text = load_text(flags.dataset, flags.input_file, flags.data_dir, flags.max_unpacked_mb)
     return prepare(text, flags.level, flags.max_vocab)
 
 
@@ -222,6 +231,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="UTF-8 text, plain, gzipped or zipped (default: poetry.txt)")
     group.add_argument("--data_dir", type=cli.path, help="folder of a downloaded text "
                        "(default: data/<dataset> in the repository)")
+    add_unpacked_flag(group)
     group.add_argument("--level", choices=["char", "word"], default="char",
                        help="unit of the tokens")
     group.add_argument("--max_vocab", type=cli.positive_int, default=3500,

@@ -66,8 +66,9 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags of the book's script keep their names."""
-    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
-                                 neutral=["input_file"])
+    parser = cli.training_parser(__file__, __doc__, PRESETS,
+                                 free=["input_file", "max_unpacked_mb"],
+                                 neutral=["input_file", "max_unpacked_mb"])
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--cell", choices=list(CELLS), default="lstm",

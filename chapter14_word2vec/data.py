@@ -26,7 +26,15 @@ from chapter14_word2vec.examples import Examples, cbow_examples, passages, skipg
 from chapter14_word2vec.negative_sampling import keep_probability
 from common import cli, files, inputs
 from common.errors import UserError, exit_status
-from common.text import UNKNOWN, build_vocabulary, docstrings, encode, read_text
+from common.text import (
+    MAX_UNPACKED_MB,
+    UNKNOWN,
+    add_unpacked_flag,
+    build_vocabulary,
+    docstrings,
+    encode,
+    read_text,
+)
 from common.words import runs_of
 
 WORD = runs_of(r"[^\W\d_]")
@@ -67,20 +75,23 @@ def standard_library() -> str:
     return "\n".join(line for line in lines if not line.lstrip().startswith((">>>", "...")))
 
 
-def load_text(dataset: str, input_file: str | None, data_dir: str | None) -> str:
+def load_text(
+    dataset: str, input_file: str | None, data_dir: str | None,
+    max_unpacked_mb: int = MAX_UNPACKED_MB,
+) -> str:
     """Returns the text that the flags of the same names select.
 
     Raises:
         UserError: the file is missing or cannot be read.
     """
     if input_file:
-        return read_text(Path(input_file))
+        return read_text(Path(input_file), max_unpacked_mb=max_unpacked_mb)
     if dataset == "stdlib":
         return standard_library()
     folder = Path(data_dir or files.default_dir(dataset))
     (path,) = files.check_files(folder, [f"{dataset}.zip"], f"put {TEXT8} there, or work offline: "
                                  "--dataset stdlib")
-    return read_text(path)
+    return read_text(path, max_unpacked_mb=max_unpacked_mb)
 
 
 def prepare(text: str, vocabulary_size: int) -> Corpus:
@@ -170,7 +181,7 @@ def load(flags: argparse.Namespace) -> Corpus:
     if flags.loss == "nce" and flags.subsample:
         raise UserError(f"--subsample {flags.subsample} has no effect with --loss nce",
                         "omit it, or give --loss negative_sampling")
-    text = load_text(flags.dataset, flags.input_file, flags.data_dir)
+    text = load_text(flags.dataset, flags.input_file, flags.data_dir, flags.max_unpacked_mb)
     corpus = prepare(text, flags.vocabulary_size)
     check_windows(len(corpus.tokens), flags.loss, flags.model, flags.batch_size,
                   flags.skip_window, flags.num_skips)
@@ -199,9 +210,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dataset", choices=list(OFFLINE), default="stdlib",
                        help="stdlib: Python's own documentation; text8: text8.zip in --data_dir")
     group.add_argument("--input_file", type=cli.path,
-                       help="a UTF-8 text, or a zip of one, instead of --dataset")
+                       help="a UTF-8 text, plain, gzipped or zipped, instead of --dataset")
     group.add_argument("--data_dir", type=cli.path, help="folder of text8.zip (default: "
                        "data/text8 in the repository)")
+    add_unpacked_flag(group)
     group.add_argument("--vocabulary_size", default=5000,
                        type=cli.number(int, 3, 2**31 - 1, "a whole number of at least 3"),
                        help="vocabulary size, UNK included")

@@ -68,8 +68,9 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags keep the names of the constants in the book's script."""
-    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
-                                 neutral=["input_file"])
+    parser = cli.training_parser(__file__, __doc__, PRESETS,
+                                 free=["input_file", "max_unpacked_mb"],
+                                 neutral=["input_file", "max_unpacked_mb"])
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--embedding_size", default=128,

@@ -5,78 +5,152 @@ The default is 0, the position of `UNKNOWN` in the list of `build_vocabulary`. F
 without that entry, as in chapter 12, pass `unknown=len(vocabulary)`, the id after its last token.
 """
 
+import argparse
 import ast
+import codecs
 import gzip
-import io
 import itertools
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import tensorflow as tf
 
+from common import cli
 from common.errors import UserError
 
 UNKNOWN = "UNK"  # the entry for all tokens outside the vocabulary, named as in word2vec
 ZIP_MAGIC = {b"PK\x03\x04", b"PK\x05\x06"}  # of a zip archive with files, of an empty one
-DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)  # of gzip and zip
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+MAX_UNPACKED_MB = 1024  # of a gzip or zip file: a small one can unpack to more than the memory
+
+# Encodings by their byte order marks; that of UTF-32 begins with that of UTF-16.
+MARKED = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
+          codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+# Other encodings, and characters that are frequent in the languages written in them.
+CHINESE, CYRILLIC = "的一是不了人在有我，。這個", "оеаинтсрвл"
+ENCODINGS = {"GB18030": CHINESE, "BIG5": CHINESE, "SHIFT_JIS": "のにはをたがで、。",
+             "EUC-JP": "のにはをたがで、。", "EUC-KR": "이다의는에을가", "KOI8-R": CYRILLIC,
+             "WINDOWS-1251": CYRILLIC, "WINDOWS-1252": "éèàüöäñóíáçãêß’",
+             "UTF-16LE": CHINESE + "etaoin", "UTF-16BE": CHINESE + "etaoin"}
+SAMPLE_BYTES = 100_000  # enough to tell the encoding
 
 
-def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
-    """Reads a text file: plain, gzipped (`.gz`) or the only file of a zip archive.
+def add_unpacked_flag(parser: argparse.ArgumentParser) -> None:
+    """Adds the flag for the limit of `read_text` to a parser or a group."""
+    parser.add_argument("--max_unpacked_mb", type=cli.positive_int, default=MAX_UNPACKED_MB,
+                        help="maximum size of an unpacked gzip or zip file in MB")
+
+
+@contextmanager
+def open_bytes(path: Path) -> Iterator[IO[bytes]]:
+    """Opens a file for reading: plain, gzipped or the only file of a zip archive.
+
+    Raises:
+        UserError: the file is missing or damaged, or cannot be read to its end; the archive does
+            not hold exactly one file, or is encrypted.
+    """
+    try:
+        with ExitStack() as stack:
+            file = stack.enter_context(path.open("rb"))
+            magic = file.peek(4)[:4]
+            if magic in ZIP_MAGIC:
+                archive = stack.enter_context(zipfile.ZipFile(file))
+                file = stack.enter_context(archive.open(only_file(archive, path)))
+            elif path.suffix == ".gz" or magic[:2] == b"\x1f\x8b":
+                file = stack.enter_context(gzip.GzipFile(fileobj=file))
+            yield file
+    except DAMAGED as error:
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}",
+                        "check the path; if it is right, download or create the file again"
+                        ) from error
+
+
+def only_file(archive: zipfile.ZipFile, path: Path) -> str:
+    """Returns the name of the only file in a zip archive.
+
+    Raises:
+        UserError: the archive has no file, or several.
+    """
+    names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    if len(names) != 1:
+        raise UserError(f"{path} holds {len(names)} files", "give a zip archive with one text file")
+    return names[0]
+
+
+def extension(path: Path) -> str:
+    """Returns the extension of a file in lower case; of a packed file, that of its content."""
+    if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            path = Path(only_file(archive, path))
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
+
+
+def read_text(
+    path: Path, encoding: str = "utf-8-sig", max_unpacked_mb: int = MAX_UNPACKED_MB
+) -> str:
+    """Reads a text file: plain, gzipped or the only file of a zip archive.
 
     Args:
         path: path of the file.
-        encoding: by default UTF-8, with or without a byte order mark.
+        encoding: by default that of the byte order mark, or UTF-8 without one.
+        max_unpacked_mb: maximum size of an unpacked file in MB.
 
     Raises:
-        UserError: the file is missing, damaged or has another encoding.
+        UserError: the file is missing or damaged, unpacks to more than the limit, or has another
+            encoding.
     """
-    try:
-        raw = path.read_bytes()
-        if path.suffix == ".gz":
-            raw = gzip.decompress(raw)
-    except (OSError, EOFError, zlib.error) as error:  # a damaged gzip raises any of the three
-        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}",
-                        "check the path") from error
-    return decode(_unzip(raw, path) if raw[:4] in ZIP_MAGIC else raw, str(path), encoding)
-
-
-def _unzip(raw: bytes, path: Path) -> bytes:
-    """Returns the content of the only file in a zip archive.
-
-    Raises:
-        UserError: the archive is damaged or encrypted, or does not hold exactly one file.
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            names = [info.filename for info in archive.infolist() if not info.is_dir()]
-            if len(names) != 1:
-                raise UserError(f"{path} holds {len(names)} files",
-                                "give a zip archive with one text file")
-            return archive.read(names[0])
-    except DAMAGED_ZIP as error:
-        raise UserError(f"{path} is a damaged zip archive ({error})",
-                        "download or create it again") from error
+    limit = max_unpacked_mb * 2**20
+    with open_bytes(path) as file:
+        packed = isinstance(file, gzip.GzipFile | zipfile.ZipExtFile)
+        raw = file.read(limit + 1 if packed else -1)
+    if packed and len(raw) > limit:
+        raise UserError(f"{path} unpacks to more than {max_unpacked_mb} MB",
+                        "if you trust it, raise --max_unpacked_mb, or unpack it first")
+    return decode(raw, str(path), encoding)
 
 
 def decode(raw: bytes, name: str, encoding: str = "utf-8-sig") -> str:
     """Decodes the bytes of a text; `name` is their source, for error messages.
 
     Raises:
-        UserError: the bytes are not valid in this encoding.
+        UserError: the bytes are not valid in this encoding, or not a text.
     """
+    if encoding == "utf-8-sig":
+        encoding = next((known for mark, known in MARKED.items() if raw.startswith(mark)), encoding)
     try:
-        return raw.decode(encoding)
+        text = raw.decode(encoding)
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{name} is not UTF-8: byte {raw[error.start]:#04x} at offset {error.start}",
-            "convert the text first, e.g. iconv -f GB18030 -t UTF-8 OLD > NEW",
-        ) from error
+            f"{name} is not {encoding.upper().removesuffix('-SIG')}: byte {raw[error.start]:#04x} "
+            f"at offset {error.start}", how_to_convert(raw, error.start)) from error
+    if (count := text.count("\0")) > len(text) / 100:
+        raise UserError(f"{name} is not a text: it has {count:,} NUL characters",
+                        how_to_convert(raw, 0))
+    return text
+
+
+def how_to_convert(raw: bytes, start: int) -> str:
+    """Returns the command that converts a text to UTF-8, judged from its bytes at `start`."""
+    around = raw[max(0, start - SAMPLE_BYTES) : start + SAMPLE_BYTES].decode("utf-8", "replace")
+    if around.count("\ufffd") < sum(char > "\x7f" for char in around) / 50:
+        return "parts are damaged; to leave them out: iconv -c -f UTF-8 -t UTF-8 OLD > NEW"
+    sample, scores = raw[start - start % 4 :][:SAMPLE_BYTES], {}
+    for encoding, frequent in ENCODINGS.items():
+        text = sample.decode(encoding, "replace")
+        letters = sum(char > "\x7f" or char in frequent for char in text)
+        scores[encoding] = sum(map(text.count, frequent)) / max(letters, 1)
+    likely = max(scores, key=scores.get)
+    if scores[likely] < 0.05:
+        return ("if it is a text, convert it: iconv -f ENCODING -t UTF-8 OLD > NEW, where ENCODING "
+                "is GB18030 for Chinese, WINDOWS-1252 for Western European languages")
+    return f"it may be {likely}: iconv -f {likely} -t UTF-8 OLD > NEW"
 
 
 def docstrings(path: Path) -> Iterator[str]:

@@ -14,6 +14,7 @@ from common.text import (
     decode,
     docstrings,
     encode,
+    extension,
     lookup_table,
     read_text,
 )
@@ -35,7 +36,11 @@ def test_a_text_is_read_as_it_is_plain_gzipped_or_zipped(tmp_path):
     marked.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
     packed.write_bytes(gzip.compress(marked.read_bytes()))
     zipped = write_zip(tmp_path / "text8", TEXT.encode())  # known by its content, not its name
-    assert {read_text(path) for path in (plain, marked, packed, zipped)} == {TEXT}
+    wide, unnamed = tmp_path / "wide", tmp_path / "packed"
+    wide.write_bytes(TEXT.encode("utf-16"))
+    unnamed.write_bytes(gzip.compress(TEXT.encode("utf-32")))
+    texts = plain, marked, packed, zipped, wide, unnamed
+    assert {read_text(path) for path in texts} == {TEXT}
     plain.write_bytes("é\x85".encode("latin-1"))
     assert read_text(plain, "latin-1") == "é\x85"
 
@@ -47,8 +52,9 @@ def test_what_is_no_text_is_named(tmp_path):
     for name, raw, says in (
         ("gb.txt", "春".encode("gb18030"), "gb.txt is not UTF-8: byte 0xb4 at offset 0"),
         ("late.txt", b"abc\xff", "byte 0xff at offset 3"),
-        ("flipped.zip", bytes(flipped), "is a damaged zip"),
-        ("short.zip", bytes(flipped[:80]), "is a damaged zip"),
+        ("flipped.zip", bytes(flipped), "cannot read"),
+        ("short.zip", bytes(flipped[:80]), "cannot read"),
+        ("zeros.txt", b"a\0b", "is not a text: it has 1 NUL"),
         ("plain.gz", b"no gzip", "cannot read"),
         ("torn.gz", bytes(torn[:-9]), "cannot read"),
         ("flipped.gz", bytes([*torn[:12], 255, *torn[13:]]), "cannot read"),
@@ -65,6 +71,54 @@ def test_what_is_no_text_is_named(tmp_path):
             read_text(path)
     with pytest.raises(UserError, match="stdin is not UTF-8"):
         decode(b"\xff", "stdin")
+
+
+@pytest.mark.parametrize(("encoding", "text"), [
+    ("GB18030", "红楼梦第一回。说着，宝玉道：朱镕基是不在的人了。"),
+    ("BIG5", "紅樓夢。這個人是不在的，我們一起來了。說著寶玉道。"),
+    ("SHIFT_JIS", "今日はいい天気です。彼の本を読んだ。"),
+    ("EUC-JP", "今日はいい天気です。彼の本を読んだ。"),
+    ("EUC-KR", "나는 학교에 간다. 이것은 책이다. 그의 이름을 부른다."),
+    ("KOI8-R", "Однажды весною, в час небывало жаркого заката, в Москве"),
+    ("WINDOWS-1251", "Однажды весною, в час небывало жаркого заката, в Москве"),
+    ("WINDOWS-1252", "Le café était fermé. Über den Bäumen fällt schöner Schnee."),
+    ("UTF-16LE", "plain words"), ("UTF-16BE", "说着，宝玉道：我是不在的人了。"),
+])
+def test_the_likely_encoding_is_told(encoding, text):
+    start = "" if "16" in encoding else "plain ASCII comes first "
+    with pytest.raises(UserError) as stop:
+        decode((start + text).encode(encoding), "a text")
+    assert f"it may be {encoding}: iconv -f {encoding} " in stop.value.hint
+
+
+def test_a_text_cut_inside_a_character_is_told_from_another_encoding():
+    with pytest.raises(UserError, match="is not UTF-8: byte 0xe6 at offset 600") as stop:
+        decode(("春" * 200 + "昶").encode()[:-1], "a text")
+    assert "iconv -c" in stop.value.hint
+    with pytest.raises(UserError) as stop:
+        decode(b"\xff", "a text")
+    assert "GB18030 for Chinese" in stop.value.hint
+
+
+@pytest.mark.parametrize("pack", ["gz", "zip"])
+def test_a_small_file_that_unpacks_to_much_is_refused(pack, tmp_path):
+    path, raw = tmp_path / f"bomb.{pack}", b"\n" * (2**20 + 1)
+    if pack == "gz":
+        path.write_bytes(gzip.compress(raw))
+    else:
+        write_zip(path, raw)
+    with pytest.raises(UserError, match="unpacks to more than 1 MB") as stop:
+        read_text(path, max_unpacked_mb=1)
+    assert "raise --max_unpacked_mb" in stop.value.hint
+    assert len(read_text(path, max_unpacked_mb=2)) == len(raw)
+    (tmp_path / "plain").write_bytes(raw)
+    assert len(read_text(tmp_path / "plain", max_unpacked_mb=1)) == len(raw)
+
+
+def test_the_extension_of_a_packed_text_is_that_of_its_content(tmp_path):
+    for name, expected in (("a.CSV", ".csv"), ("a b.tsv.gz", ".tsv"), ("a.gz", ""), ("a", "")):
+        assert extension(tmp_path / name) == expected
+    assert extension(write_zip(tmp_path / "archive.zip", b"text")) == ".txt"
 
 
 def test_docstrings_of_modules_classes_and_functions(tmp_path):
