@@ -11,13 +11,13 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
 from chapter02_cifar import data
 from common import cli, figures, rundir
 from common.errors import exit_status
+from common.figures import plt
 
 SEED = tf.constant([0, 0], tf.int64)
 

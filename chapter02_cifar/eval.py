@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
 from chapter02_cifar import data
 from chapter02_cifar.inference import add_mirror_flag, load_run, make_score, predict
 from common import checkpoint, cli, figures, files, lock, results, rundir
+from common.figures import plt
 
 BOOK = {"book": 0.86}  # book, section 2.2.5, after 60,000 steps
 JPEG_COPY = "jpeg_copy"  # suffix of a published name that stands for the data, not the recipe

@@ -13,13 +13,13 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
 from chapter12_char_rnn import data
 from chapter12_char_rnn.inference import load_run, make_generator, make_score
 from common import cli, figures, results, rundir
+from common.figures import plt
 from common.monitor import read_curve
 
 COUPLET = re.compile(r"[㐀-鿿]{5}，[㐀-鿿]{5}。")

@@ -12,7 +12,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
@@ -20,6 +19,7 @@ from chapter13_sequence_classification import data, laws
 from chapter13_sequence_classification.baseline import score_tfidf
 from chapter13_sequence_classification.inference import load_run, make_predict, score
 from common import cli, figures, results, rundir
+from common.figures import plt
 
 BOOK = {"book": {"accuracy_from": 0.90, "accuracy_to": 0.95}}  # of 500 sequences, section 13.3.3
 NUM_MISTAKES = 10

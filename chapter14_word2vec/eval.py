@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import scipy.stats
 import sklearn.manifold
@@ -21,6 +20,7 @@ from chapter14_word2vec import data, vectors
 from chapter14_word2vec.inference import load_run
 from common import cli, figures, results
 from common.errors import UserError
+from common.figures import plt
 from common.text import read_text
 
 QUESTIONS = Path(__file__).parent / "questions-python.txt"

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
@@ -13,6 +12,7 @@ from chapter15_time_series.base_model import Forecaster
 from chapter15_time_series.model import build_model
 from chapter15_time_series.scores import BAND
 from common import checkpoint, figures, rundir
+from common.figures import plt
 
 NUM_STEPS = 250  # steps of the book's forecasts (section 15.3.2)
 PANEL = 9, 3  # inches per feature of a plot

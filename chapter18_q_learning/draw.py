@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from chapter18_q_learning.env import FREE, MOVES, START, TRAP, TREASURE, WALL, Maze
 from common import figures
+from common.figures import plt
 from common.monitor import read_curve
 
 ARROWS = "↑↓←→"  # by action

@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import scipy.stats
 from tqdm import tqdm
@@ -30,6 +29,7 @@ from chapter18_q_learning.planning import find_optimum
 from chapter19_sarsa import train as chapter19
 from common import cli, figures, files, results, rundir
 from common.errors import exit_status
+from common.figures import plt
 
 CHAPTER = "chapter19_sarsa"
 SCRIPTS = {name: script for script in (chapter18, chapter19) for name in script.ALGORITHMS}

@@ -24,13 +24,13 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-import matplotlib.pyplot as plt
 import numpy as np
 from tqdm import tqdm
 
 from chapter20_dqn import data, train
 from common import cli, figures, files, results, rundir
 from common.errors import Interrupted, UserError, exit_status
+from common.figures import plt
 from common.monitor import read_curve
 
 CHAPTER = "chapter20_dqn"

@@ -12,13 +12,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from chapter20_dqn import data, episodes
 from chapter20_dqn.inference import load_run
 from chapter20_dqn.model import make_q_function
 from common import cli, figures, results
+from common.figures import plt
 from common.monitor import read_curve
 
 ATARI_EPISODES, EPISODES = 30, 100

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import tensorflow as tf
 
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.inference import load_run
 from common import checkpoint, cli, figures, results, rundir
+from common.figures import plt
 from common.monitor import read_curve
 
 EPISODES = 100

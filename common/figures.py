@@ -1,16 +1,60 @@
-"""Saves matplotlib figures as PNG; draws the mistakes and confusion matrix of a classifier."""
+"""Saves matplotlib figures as PNG; draws the mistakes and confusion matrix of a classifier.
 
+Modules that draw import `plt` from here: matplotlib then draws files only, has a font for Chinese
+characters, and parses no mathtext, since names of classes and columns may contain dollar signs. A
+logarithmic axis needs a format of its own, such as "{x:g}".
+"""
+
+import functools
+import logging
+import os
+import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import sklearn.metrics
+
+os.environ["MPLBACKEND"] = "Agg"  # a notebook may have set it to a backend of its own
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib import font_manager
+from matplotlib.colors import PowerNorm
+
+CJK_FONTS = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans SC", "Source Han Sans SC",
+             "Source Han Sans CN", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "Microsoft YaHei",
+             "SimHei", "PingFang SC", "Hiragino Sans GB", "Droid Sans Fallback", "Arial Unicode MS")
+INSTALLED = {font.name for font in font_manager.fontManager.ttflist}
+FALLBACK = [name for name in CJK_FONTS if name in INSTALLED][:1]
+MAX_NUMBERS = 30  # classes of a confusion matrix whose cells show their numbers
+
+mpl.rcParams |= {"font.family": [*mpl.rcParams["font.family"], *FALLBACK],
+                 "text.parse_math": False}
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # of a font's odd weight
+warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")  # see `tell_of_font`
+
+
+@functools.cache
+def tell_of_font() -> None:
+    """Prints once how to get a font with Chinese characters."""
+    print("figures show boxes for Chinese characters: install a font that has them, for example by "
+          f"apt install fonts-noto-cjk, and delete {mpl.get_cachedir()}", file=sys.stderr)
 
 
 def save_figure(path: Path, figure: Any) -> None:
     """Writes a matplotlib figure as PNG and closes it."""
+    for line in figure.findobj(plt.Line2D):
+        if len(line.get_xdata()) == 1 and line.get_marker() == "None":
+            line.set_marker("o")  # a line of one point is invisible
+    for axes in figure.axes:
+        if (lines := axes.get_lines()) and not any(len(line.get_xdata()) for line in lines):
+            axes.text(0.5, 0.5, "no values yet", transform=axes.transAxes, ha="center")
+    texts = (text.get_text() for text in figure.findobj(plt.Text))
+    if not FALLBACK and any(character > "\u2e7f" for text in texts for character in text):
+        tell_of_font()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, bbox_inches="tight")
     plt.close(figure)
@@ -61,14 +105,40 @@ def draw_mistakes(
     save_figure(png, figure)
 
 
+def confused_pairs(
+    labels: np.ndarray, predicted: np.ndarray, names: Sequence[str], count: int = 50
+) -> list[str]:
+    """Returns lines on the pairs of classes that are confused most often, the worst first."""
+    matrix = sklearn.metrics.confusion_matrix(labels, predicted, labels=range(len(names)))
+    totals = matrix.sum(axis=1)
+    np.fill_diagonal(matrix, 0)
+    worst = np.argsort(-matrix, axis=None, kind="stable")[:count]
+    pairs = zip(*np.unravel_index(worst, matrix.shape), strict=True)
+    return [f"{names[true]} taken for {names[answer]}: {matrix[true, answer]} of {totals[true]}"
+            for true, answer in pairs if matrix[true, answer]]
+
+
 def draw_confusion(
     labels: np.ndarray, predicted: np.ndarray, names: Sequence[str], png: Path
 ) -> None:
-    """Draws the confusion matrix of true and predicted classes."""
-    figure, axes = plt.subplots(figsize=(7, 6))
+    """Draws the confusion matrix of true and predicted classes.
+
+    With more than MAX_NUMBERS classes the cells show no numbers, and the most confused pairs are
+    written beside the figure, as a .txt.
+    """
+    many = len(names) > MAX_NUMBERS
+    side = min(30, 0.25 * len(names)) if many else 6
+    figure, axes = plt.subplots(figsize=(side, side) if many else (7, 6))
     sklearn.metrics.ConfusionMatrixDisplay.from_predictions(
         labels, predicted, labels=range(len(names)), display_labels=names, cmap="Blues",
         colorbar=False, xticks_rotation=90 if max(map(len, names)) > 1 else 0, ax=axes,
+        include_values=not many, im_kw={"norm": PowerNorm(0.5)} if many else None,
     )
     axes.set(xlabel="predicted", ylabel="true")
+    if many:
+        axes.tick_params(labelsize=40 * side / len(names))
+        txt = png.with_suffix(".txt")
+        png.parent.mkdir(parents=True, exist_ok=True)
+        txt.write_text("\n".join(confused_pairs(labels, predicted, names)) + "\n", "utf-8")
+        print(f"the most confused of {len(names)} classes: {txt}")
     save_figure(png, figure)

@@ -75,6 +75,13 @@ def test_no_chapters_flag_is_named_in_common():
     assert named == set()
 
 
+def test_only_figures_imports_matplotlib():
+    """It chooses the backend and the font first."""
+    found = {name for name, path in MODULES.items() if re.search(
+        r"^\s*(import|from) matplotlib", path.read_text(encoding="utf-8"), re.M)}
+    assert found == {"common.figures"}
+
+
 def lines(path: Path) -> int:
     return path.read_text(encoding="utf-8").count("\n")
 
