@@ -5,8 +5,7 @@
 Two signatures:
 
 serving_default  images: uint8 (count, 32, 32, 3) -> labels, probabilities
-pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes, any size -> the same; an EXIF
-                 orientation is ignored
+pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes, any size -> the same
 """
 
 import argparse
@@ -24,6 +23,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     model, names = load_run(args, flags)
     size = model.input_shape[1]
 
+    @export.allow_empty
     def classify(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.nn.softmax(model(data.centre(pictures, size), training=False))
         labels = tf.gather(tf.constant(names), tf.argmax(probabilities, axis=1))

@@ -5,8 +5,7 @@
 Two signatures:
 
 serving_default  images: uint8 (count, size, size, 3) at the network's size -> labels, probabilities
-pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes, any size -> the same; an EXIF
-                 orientation is ignored
+pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes, any size -> the same
 """
 
 import argparse
@@ -25,6 +24,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     model, names = load_run(args, flags)
     size = model.input_shape[1]
 
+    @export.allow_empty
     def classify(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
         logits = model(tf.cast(pictures, tf.float32), training=False)
         labels = tf.gather(tf.constant(names), tf.argmax(logits, axis=1))

@@ -83,6 +83,23 @@ def write(
     print(f"wrote {folder}; a fresh process gets the same outputs as the model")
 
 
+def allow_empty(
+    function: Callable[[tf.Tensor], dict[str, tf.Tensor]]
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns a function of a batch of images that takes an empty batch too.
+
+    TensorFlow's convolutions refuse one. The function then gets a batch of one black image, and
+    none of its outputs are returned.
+    """
+    def call(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        count = tf.shape(images)[0]
+        more = tf.cast(tf.equal(count, 0), tf.int32)
+        outputs = function(tf.pad(images, [[0, more], *[[0, 0]] * (images.shape.rank - 1)]))
+        return {name: output[:count] for name, output in outputs.items()}
+
+    return call
+
+
 def encoded_images(
     function: Callable[[tf.Tensor], dict[str, tf.Tensor]],
     decode: Callable[[tf.Tensor], tf.Tensor],

@@ -1,5 +1,6 @@
 """Reads and decodes images of any format, writes PNG files, and arranges images in a grid."""
 
+import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,19 @@ from common.errors import UserError
 # Warnings of odd EXIF data and the like; unreadable files raise errors anyway. The filter is set
 # once, because `catch_warnings` is not safe in several threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+
+# A file of a few kilobytes may hold an image of gigabytes. DL21_MAX_PIXELS raises the limit.
+MAX_PIXELS = 64_000_000
+Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit
+
+# The orientation in EXIF data, of a JPEG or PNG: byte order, header, entries of 12 bytes, and the
+# entry with tag 0x0112, a 16-bit number.
+ORIENTATION = (
+    r"\C*?(?:Exif\x00\x00|eXIf)(?:"
+    r"II\*\x00\x08\x00\x00\x00\C\C(?:\C{12}){0,40}?\x12\x01\x03\x00\x01\x00\x00\x00([\x01-\x08])"
+    r"|MM\x00\*\x00\x00\x00\x08\C\C(?:\C{12}){0,40}?\x01\x12\x00\x03\x00\x00\x00\x01\x00([\x01-\x08])"
+    r")\C*"
+)
 
 
 def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
@@ -29,10 +43,15 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
 
     Raises:
         UserError: the file does not exist, or holds no image that can be decoded, or one with 32
-            bits per pixel, whose range is unknown.
+            bits per pixel, whose range is unknown, or with more than MAX_PIXELS pixels.
     """
     try:
         with Image.open(path) as image:
+            limit = int(os.environ.get("DL21_MAX_PIXELS") or MAX_PIXELS)
+            if image.width * image.height > limit:
+                raise UserError(
+                    f"{path} has {image.width} x {image.height} pixels, more than {limit:,}",
+                    "reduce it, or set the environment variable DL21_MAX_PIXELS to a higher limit")
             image = ImageOps.exif_transpose(image)
             if image.mode in ("I", "F"):  # Pillow clips them to black and white
                 raise UserError(f"{path} has grey values of 32 bits (mode {image.mode})",
@@ -45,7 +64,7 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
             return np.asarray(image.convert(mode))
     except FileNotFoundError as error:
         raise UserError(f"there is no file {path}", "check the path") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError) as error:
         raise UserError(
             f"{path} is not a readable image ({error})", "give a complete PNG or JPEG file"
         ) from error
@@ -58,8 +77,9 @@ def list_folder(folder: Path, recursive: bool = False) -> list[Path]:
         folder: the folder.
         recursive: whether files in subfolders are listed too.
     """
-    found = folder.rglob("[!.]*") if recursive else folder.glob("[!.]*")
-    return sorted(path for path in found if path.is_file())
+    found = folder.rglob("*") if recursive else folder.glob("*")
+    return sorted(path for path in found if path.is_file() and not any(
+        part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
@@ -74,8 +94,26 @@ def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
 
+def upright(image: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
+    """Rotates a decoded image in a graph as the EXIF data of its file says.
+
+    Args:
+        image: of shape (height, width, channels).
+        encoded: the bytes of the file, a string scalar.
+    """
+    head = tf.strings.substr(encoded, 0, 1 << 16)  # the length of EXIF data is at most 64 kB
+    found = tf.strings.regex_full_match(head, ORIENTATION)
+    tag = tf.cond(found, lambda: tf.strings.regex_replace(head, ORIENTATION, r"\1\2"),
+                  lambda: tf.constant(b"\1"))
+    orientation = tf.cast(tf.io.decode_raw(tag, tf.uint8)[0], tf.int32)
+    image = tf.cond(orientation >= 5, lambda: tf.transpose(image, (1, 0, 2)), lambda: image)
+    down, right = (tf.where(tf.reduce_any(orientation == flipped), -1, 1)
+                   for flipped in ((3, 4, 7, 8), (2, 3, 6, 7)))
+    return image[::down, ::right]
+
+
 def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
-    """Decodes an image in a graph like `read_image`, except for EXIF orientation and 16 bits.
+    """Decodes an image in a graph like `read_image`, except for 16 bits.
 
     Args:
         encoded: the bytes of a PNG, JPEG, BMP or GIF (of which the first frame is decoded), a
@@ -104,7 +142,8 @@ def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
     alpha = tf.where(channels % 2 == 0, image[..., -1:] / 255, 1.0)
     colours = image[..., : channels - 1 + channels % 2]
     on_white = tf.round(colours * alpha + 255 * (1 - alpha))
-    return on_white + tf.zeros(3)  # greyscale is broadcast to three channels
+    rgb = on_white + tf.zeros(3)  # greyscale is broadcast to three channels
+    return tf.ensure_shape(upright(rgb, encoded), (None, None, 3))
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, ImageOps
 
 from common import images
 from common.errors import UserError
@@ -54,6 +54,22 @@ def test_decoding_in_a_graph_equals_read_image(tmp_path, mode, kind):
     np.testing.assert_array_equal(found, images.read_image(path))
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("endian", ["<", ">"])
+def test_decoding_in_a_graph_applies_the_exif_orientation(tmp_path, kind, endian):
+    wide = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
+    decode = tf.function(images.decode_on_white, input_signature=[tf.TensorSpec((), tf.string)])
+    exif = Image.Exif()
+    exif.endian = endian
+    exif[0x010F] = "maker 相机"
+    for orientation in range(10):  # 1 to 8 are defined
+        exif[0x0112] = orientation
+        path = saved(tmp_path / "a", wide, format=kind, exif=exif.tobytes())
+        found = decode(path.read_bytes()).numpy()
+        np.testing.assert_array_equal(found, images.read_image(path))
+        assert (found.shape == (60, 40, 3)) == (5 <= orientation <= 8)
+
+
 @pytest.mark.parametrize("animated", [False, True])
 def test_decoding_in_a_graph_refuses_webp(tmp_path, animated):
     more = {"save_all": True, "append_images": [Image.new("RGB", (7, 5))]} if animated else {}
@@ -68,8 +84,11 @@ def test_decoding_in_a_graph_refuses_webp(tmp_path, animated):
 
 
 def test_read_image_is_silent_in_threads(tmp_path, monkeypatch):
-    path = saved(tmp_path / "large.png", Image.fromarray(RGB))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow warns of 35 pixels
+    exif = Image.Exif()
+    exif[0x0112] = 1
+    path = saved(tmp_path / "odd.jpg", Image.fromarray(RGB), exif=exif.tobytes()[:-3])
+    with pytest.warns(UserWarning, match="Corrupt EXIF"):
+        ImageOps.exif_transpose(Image.open(path))
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         importlib.reload(images)  # pytest removes the filters that imports set
@@ -114,14 +133,24 @@ def test_read_image_refuses_what_is_no_image(tmp_path, content):
         images.read_image(path)
 
 
-def test_read_image_refuses_missing_files_folders_and_bombs(tmp_path, monkeypatch):
+def test_read_image_refuses_missing_files_and_folders(tmp_path):
     with pytest.raises(UserError, match="there is no file"):
         images.read_image(tmp_path / "a.png")
     with pytest.raises(UserError, match="is not a readable image"):
         images.read_image(tmp_path)
-    path = saved(tmp_path / "large.png", Image.fromarray(RGB))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    with pytest.raises(UserError, match="is not a readable image"):
+
+
+def test_read_image_refuses_bombs(tmp_path, monkeypatch):
+    path = saved(tmp_path / "bomb.png", Image.new("1", (13_000, 13_000)))
+    assert path.stat().st_size < 40_000
+    with pytest.raises(UserError, match="has 13000 x 13000 pixels, more than 64,000,000") as error:
+        images.read_image(path)
+    assert "DL21_MAX_PIXELS" in error.value.hint
+    path = saved(tmp_path / "a.png", Image.fromarray(RGB))
+    monkeypatch.setenv("DL21_MAX_PIXELS", "35")
+    assert images.read_image(path).shape == (5, 7, 3)
+    monkeypatch.setenv("DL21_MAX_PIXELS", "34")
+    with pytest.raises(UserError, match="has 7 x 5 pixels, more than 34"):
         images.read_image(path)
 
 
@@ -145,7 +174,9 @@ def test_grid_arranges_images_in_rows(channels):
 
 def test_a_folder_is_listed_in_order_without_hidden_files(tmp_path):
     (tmp_path / "sub").mkdir()
-    paths = [tmp_path / name for name in ("b.png", "一.jpg", "sub/c.png", ".hidden")]
+    (tmp_path / ".thumbnails").mkdir()
+    paths = [tmp_path / name for name in ("b.png", "一.jpg", "sub/c.png", ".hidden",
+                                          ".thumbnails/d.png")]
     for path in paths:
         path.touch()
     assert images.list_folder(tmp_path) == [tmp_path / "b.png", tmp_path / "一.jpg"]
