@@ -16,22 +16,31 @@ import tensorflow as tf
 from chapter02_cifar import data
 from chapter02_cifar.inference import add_mirror_flag, load_run
 from common import cli, images
+from common.errors import raise_together, try_each
 
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Prints the predictions of a run for image files."""
-    pictures = [data.fit_picture(images.read_image(Path(path))) for path in args.pictures]
+    """Prints the predictions of a run for image files.
+
+    Raises:
+        UserError: files could not be read; all others were answered.
+    """
     model, names = load_run(args, flags)
-    batch = data.centre(tf.stack(pictures), model.input_shape[1])
-    probabilities = tf.nn.softmax(model(batch, training=False)).numpy()
-    for path, row in zip(args.pictures, probabilities, strict=True):
+
+    def answer(path: str) -> None:
+        picture = data.fit_picture(images.read_image(Path(path)))
+        batch = data.centre(picture[None], model.input_shape[1])
+        (row,) = tf.nn.softmax(model(batch, training=False)).numpy()
         best = row.argsort()[::-1][:3]
         if args.json:
             named = {name: float(p) for name, p in zip(names, row, strict=True)}
-            print(json.dumps({"picture": path, "label": names[best[0]], "probabilities": named}))
+            shown = {"picture": path, "label": names[best[0]], "probabilities": named}
+            print(json.dumps(shown, ensure_ascii=False))
         else:
             print(f"{path}: {names[best[0]]}   "
                   + "  ".join(f"{names[i]} {row[i]:.1%}" for i in best))
+
+    raise_together(try_each(answer, args.pictures))
 
 
 def build_parser() -> cli.Parser:

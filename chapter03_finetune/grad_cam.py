@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
 from chapter03_finetune import data
 from chapter03_finetune.inference import load_run
 from common import cli, figures, images
+from common.errors import raise_together, try_each
+from common.figures import plt
 
 
 def grad_cam(model: keras.Model, pictures: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
@@ -62,13 +63,20 @@ def draw(model: keras.Model, pictures: tf.Tensor, names: Sequence[str], png: Pat
 
 
 def explain(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Draws grad_cam.png for image files."""
-    pictures = [images.read_image(Path(path)) for path in args.pictures]
-    model, names = load_run(args, flags)
-    png = Path(args.output_dir or args.run_dir) / "grad_cam.png"
-    draw(model, tf.stack([data.centre(picture, model.input_shape[1]) for picture in pictures]),
-         names, png)
-    print(f"{png}: does the network look where you would?")
+    """Draws grad_cam.png for image files.
+
+    Raises:
+        UserError: files could not be read; all others were drawn.
+    """
+    pictures: list[np.ndarray] = []
+    errors = try_each(lambda path: pictures.append(images.read_image(Path(path))), args.pictures)
+    if pictures:
+        model, names = load_run(args, flags)
+        png = Path(args.output_dir or args.run_dir) / "grad_cam.png"
+        size = model.input_shape[1]
+        draw(model, tf.stack([data.centre(picture, size) for picture in pictures]), names, png)
+        print(f"{png}: does the network look where you would?")
+    raise_together(errors)
 
 
 def build_parser() -> cli.Parser:

@@ -25,28 +25,12 @@ from chapter03_finetune import data
 from chapter03_finetune.inference import load_run
 from chapter03_finetune.model import compile_logits
 from common import cli, images
-from common.errors import UserError
+from common.errors import UserError, raise_together, try_each
 
 VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
 FRAMES = 32  # per batch
 
 Classify = Callable[[Sequence[np.ndarray]], np.ndarray]
-
-
-def find_files(named: Sequence[str]) -> Iterator[tuple[Path, bool]]:
-    """Yields files, and whether each was named itself (true) or found in a folder (false).
-
-    Raises:
-        UserError: a file or folder does not exist, or a folder is empty.
-    """
-    for path in map(Path, named):
-        if not path.is_dir():
-            yield path, True
-            continue
-        found = images.list_folder(path, recursive=True)
-        if not found:
-            raise UserError(f"{path} holds no files", "give a folder of images")
-        yield from ((file, False) for file in found)
 
 
 def read_frames(path: Path) -> Iterator[np.ndarray]:
@@ -109,38 +93,49 @@ def make_classify(args: argparse.Namespace, flags: argparse.Namespace) -> tuple[
 
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Prints the predictions of a run for files, and writes them to `--csv`."""
+    """Prints the predictions of a run for files, and writes them to `--csv`.
+
+    Raises:
+        UserError: files that were named cannot be read; all others were answered.
+    """
     table = Path(args.csv) if args.csv else None
     if table and (table.is_dir() or not table.parent.is_dir()):
         raise UserError(f"--csv {table} cannot be written: it is a folder, or in no folder",
                         "name a file in an existing folder")
-    files = list(find_files(args.files))
     classify, names = make_classify(args, flags)
     rows = []
-    for path, named in files:
-        try:
-            label, probabilities, count = look(path, classify)
-        except UserError as error:
-            if named:
-                raise
-            print(f"skipped: {error}", file=sys.stderr)
-            continue
+
+    def answer(path: Path) -> None:
+        label, probabilities, count = look(path, classify)
         rows.append((str(path), names[label], float(probabilities[label])))
         if args.json:
             every = {name: float(p) for name, p in zip(names, probabilities, strict=True)}
-            print(json.dumps({"file": str(path), "label": names[label], "probabilities": every}))
+            shown = {"file": str(path), "label": names[label], "probabilities": every}
+            print(json.dumps(shown, ensure_ascii=False))
         else:
             frames = f" ({count} frames)" if count > 1 else ""
             best = np.argsort(-probabilities, kind="stable")[: args.top_k]
             print(f"{path}: {names[label]}{frames}   "
                   + "  ".join(f"{names[i]} {probabilities[i]:.1%}" for i in best))
-    if not rows:
-        raise UserError(f"no file in {', '.join(args.files)} can be read", "give other files")
-    if table:
+
+    def answer_named(path: Path) -> None:
+        if path.is_dir():
+            before = len(rows)
+            for error in try_each(answer, images.list_folder(path, recursive=True)):
+                print(f"skipped: {error}", file=sys.stderr)
+            if len(rows) == before:
+                raise UserError(f"{path} holds no files that can be read",
+                                "give a folder of images")
+        else:
+            answer(path)
+
+    errors = try_each(answer_named, map(Path, args.files))
+    if table and rows:
         part = table.with_name(table.name + ".part")
-        with part.open("w", newline="", encoding="utf-8") as file:
+        with part.open("w", newline="", encoding="utf-8-sig") as file:  # with the mark of Excel
             csv.writer(file).writerows([("file", "label", "probability"), *rows])
         part.replace(table)
+    raise_together(errors)
 
 
 def build_parser() -> cli.Parser:

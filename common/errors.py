@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -26,6 +26,26 @@ class UserError(Exception):
         self.hint = hint
 
 
+def try_each(action: Callable[[Any], None], items: Iterable[Any]) -> list[UserError]:
+    """Applies `action` to each item; returns the errors of those that fail, for `raise_together`.
+
+    One bad item does not keep the others from their answers.
+    """
+    errors = []
+    for item in items:
+        try:
+            action(item)
+        except UserError as error:
+            errors.append(error)
+    return errors
+
+
+def raise_together(errors: Sequence[UserError]) -> None:
+    """Raises one UserError that lists all of the given ones, if there are any."""
+    if errors:
+        raise UserError("\n       ".join(map(str, errors)), errors[0].hint)
+
+
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
     """Training was stopped by SIGINT or SIGTERM, after a checkpoint was saved."""
 
@@ -43,7 +63,7 @@ def exit_status(action: Callable[[], dict[str, Any] | None]) -> int:
     try:
         metrics = action()
         if metrics is not None:
-            print(json.dumps(metrics, allow_nan=False))
+            print(json.dumps(metrics, ensure_ascii=False, allow_nan=False))
         sys.stdout.flush()
     except UserError as error:
         return _explain(str(error), error.hint)

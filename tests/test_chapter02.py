@@ -475,9 +475,13 @@ def test_pictures_of_any_size_are_read(run, tmp_path, capsys):
     for size in ((32, 32), (90, 40), (7, 200)):
         Image.new("RGB", size, "teal").save(tmp_path / "picture.png")
         assert predict.main(["--run_dir", str(run), str(tmp_path / "picture.png"), "--json"]) == 0
-    (tmp_path / "picture.png").write_bytes(b"no picture")
-    assert predict.main(["--run_dir", str(run), str(tmp_path / "picture.png")]) == 2
-    assert "picture.png is not a" in capsys.readouterr().err
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    capsys.readouterr()
+    assert predict.main(["--run_dir", str(run), *(f"{tmp_path}/{name}.png" for name in
+                                                  ("bad", "picture", "无", "picture"))]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.count("picture.png: ") == len(captured.out.splitlines()) == 2
+    assert "bad.png is not a" in captured.err and "there is no file" in captured.err
 
 
 def test_a_mirror_image_gets_the_same_answer(run, tmp_path, capsys):
@@ -505,8 +509,8 @@ def test_a_picture_of_the_right_size_is_left_alone(pictures):
 def test_the_export_takes_one_picture_and_many(run):
     assert export.main(["--run_dir", str(run)]) == 0
     classify = tf.saved_model.load(str(run / "export" / "1")).signatures["serving_default"]
-    for count in (1, 5):
-        images, _ = shapes.draw(count, seed=9)
+    for count in (0, 1, 5):
+        images = shapes.draw(5, seed=9)[0][:count]
         answer = classify(images=tf.constant(images))
         assert answer["labels"].shape == (count,)
         np.testing.assert_allclose(tf.reduce_sum(answer["probabilities"], axis=1), 1, rtol=1e-5)

@@ -819,7 +819,8 @@ def test_pictures_folders_and_videos_are_answered(run, tmp_path, capsys):
     assert "skipped: " in captured.err and "truncated.jpg" in captured.err
     assert "(40 frames)" in captured.out
     assert not list(tmp_path.glob("*.part"))
-    with table.open(encoding="utf-8") as file:
+    assert table.read_bytes().startswith(b"\xef\xbb\xbf")  # spreadsheets then expect UTF-8
+    with table.open(encoding="utf-8-sig") as file:
         head, *rows = csv.reader(file)
     assert head == ["file", "label", "probability"] and len(rows) >= 9
     assert all(label in textures.KINDS and 0 <= float(p) <= 1 for _, label, p in rows)
@@ -843,6 +844,14 @@ def test_files_that_cannot_be_answered(run, tmp_path, capsys):
     fails(tmp_path / "absent.mp4", "there is no file")
     fails(tmp_path / "empty", "holds no files")
     picture().save(tmp_path / "b.png")
+    table = tmp_path / "表.csv"
+    argv = [*(str(tmp_path / name) for name in ("a.jpg", "empty", "b.png", "a.mp4")), "--csv",
+            str(table)]
+    assert predict.main(["--run_dir", str(run), *argv]) == 2
+    captured = capsys.readouterr()
+    assert all(name in captured.err for name in ("a.jpg", "empty", "a.mp4"))
+    assert len(captured.out.splitlines()) == 1
+    assert len(table.read_text(encoding="utf-8-sig").splitlines()) == 2
     for table in (tmp_path / "absent" / "a.csv", tmp_path / "empty"):
         fails(tmp_path / "b.png", f"--csv {table} cannot be written", "--csv", str(table))
     assert not (tmp_path / "absent").exists()
@@ -859,6 +868,9 @@ def test_the_export_agrees_with_predict(sharp, tmp_path, capsys):
     transparent.putalpha(Image.linear_gradient("L").resize(transparent.size))
     transparent.save(folder / "d.png")
     encoded = [path.read_bytes() for path in sorted(folder.iterdir())]
+    for name, nothing in (("pictures", {"encoded": tf.constant([], tf.string)}),
+                          ("serving_default", {"images": np.zeros((0, 32, 32, 3), np.uint8)})):
+        assert signatures[name](**nothing)["probabilities"].shape == (0, 6)
     answer = signatures["pictures"](encoded=tf.constant(encoded))
     found = answer["probabilities"].numpy()
     assert np.abs(found[:, None] - found).max(axis=-1)[~np.eye(4, dtype=bool)].min() > 0.01

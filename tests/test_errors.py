@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common.errors import exit_status, stop_signals
+from common.errors import UserError, exit_status, raise_together, stop_signals, try_each
 from common.files import ROOT
 
 
@@ -30,6 +30,28 @@ def test_outcomes_become_exit_statuses(capsys):
     with pytest.raises(ValueError, match="not JSON compliant"):
         exit_status(lambda: {"loss": float("nan")})
     assert capsys.readouterr().out == ""
+
+
+def test_one_bad_item_does_not_keep_the_others_from_their_answers(capsys):
+    def answer(item):
+        if item < 0:
+            raise UserError(f"{item} is below 0", "give more")
+        print(item)
+
+    def run(*items):
+        return exit_status(lambda: raise_together(try_each(answer, items)))
+
+    assert run(1, -2, 3, -4) == 2
+    assert capsys.readouterr() == (
+        "1\n3\n", "error: -2 is below 0\n       -4 is below 0\nhint: give more\n")
+    assert run(1, 3) == 0
+    with pytest.raises(ZeroDivisionError):
+        try_each(lambda item: 1 / item, [0])
+
+
+def test_json_has_real_characters(capsys):
+    assert exit_status(lambda: {"温度": 0.5}) == 0
+    assert capsys.readouterr().out == '{"温度": 0.5}\n'
 
 
 @pytest.mark.parametrize(("number", "hint"), [
