@@ -23,6 +23,7 @@ from common.errors import UserError, exit_status
 SIZE = 28
 NUM_CLASSES = 10
 VALIDATION = 5000  # book, section 1.1.1: the first 5,000 of the training file
+MIN_CONTRAST = 25.0  # grey levels between paper and ink
 MAX_SHIFT, MAX_ROTATION, MAX_ZOOM = 2.0, 0.15, 0.1  # pixels, radians, relative
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte",
          "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -225,24 +226,50 @@ def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
     return inputs.finish(examples.batch(batch_size).map(lambda x, y: (scale(x), y)))
 
 
-def prepare_image(image: tf.Tensor, centre: bool) -> tf.Tensor:
-    """Converts any greyscale image to the form of the training images.
+def quantile(ordered: tf.Tensor, fraction: float) -> tf.Tensor:
+    """Returns a quantile of sorted values."""
+    last = tf.cast(tf.size(ordered) - 1, tf.float32)
+    return ordered[tf.cast(tf.round(fraction * last), tf.int32)]
 
-    Dark ink on a light background is inverted. With `centre` the ink is cropped, resized to fit
-    20x20 and placed in 28x28 by its centre of mass, as MNIST was made. Without it, the whole image
-    is resized to fit 28x28.
+
+def lift_ink(ink: tf.Tensor, border: tf.Tensor) -> tf.Tensor:
+    """Subtracts the paper from light ink on a dark ground, and stretches the rest to [0, 255].
+
+    Noise and shading of the paper extend as far above the median of the border as below it. What
+    is higher is ink, which may touch the border. A contrast below MIN_CONTRAST is no ink.
 
     Args:
-        image: of shape (height, width), any size, in [0, 255].
-        centre: whether to crop and centre the ink.
+        ink: float32 of shape (height, width).
+        border: the values of its outermost pixels.
+    """
+    border = tf.sort(border)
+    paper = 2 * quantile(border, 0.5) - quantile(border, 0.01)
+    ink = tf.maximum(ink - paper, 0)
+    contrast = tf.reduce_max(ink)
+    return tf.where(contrast < MIN_CONTRAST, 0.0, 255 * ink / tf.maximum(contrast, 1))
+
+
+def prepare_image(image: tf.Tensor, centre: bool) -> tf.Tensor:
+    """Converts any image to the form of the training images.
+
+    Dark ink on a light background is inverted. With `centre` the paper is subtracted, and the ink
+    is cropped, resized to fit 20x20 and placed in 28x28 by its centre of mass, as MNIST was made.
+    Without it, the whole image is resized to fit 28x28.
+
+    Args:
+        image: of shape (height, width, 3), any size, in [0, 255].
+        centre: whether to separate, crop and centre the ink.
 
     Returns:
         uint8 of shape (28, 28).
     """
-    ink = tf.cast(image, tf.float32)
+    ink = tf.image.rgb_to_grayscale(tf.cast(image, tf.float32))[..., 0]
+    middle = (tf.reduce_min(ink) + tf.reduce_max(ink)) / 2 if centre else 127.5
     border = tf.concat([ink[0], ink[-1], ink[:, 0], ink[:, -1]], axis=0)
-    ink = tf.where(tf.reduce_mean(border) > 127.5, 255.0 - ink, ink)
+    inverted = tf.reduce_mean(border) > middle
+    ink, border = (tf.where(inverted, 255.0 - values, values) for values in (ink, border))
     if centre:
+        ink = lift_ink(ink, border)
         marks = tf.where(ink > 0.3 * tf.reduce_max(ink))  # (count, 2), rows and columns of ink
         marks = tf.cond(tf.size(marks) > 0, lambda: marks, lambda: tf.zeros((1, 2), tf.int64))
         (top, left), (bottom, right) = (tf.unstack(f(marks, axis=0)) for f in

@@ -6,7 +6,7 @@ The signatures:
 
 serving_default  images: uint8 (batch, 28, 28), light ink on 0 -> labels, probabilities
 pictures         encoded: PNG, JPEG, BMP or GIF bytes, of any size, dark on light or light on dark
-                 -> the same outputs; EXIF orientation is ignored
+                 -> the same outputs
 """
 
 import argparse
@@ -25,14 +25,14 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     model, names = load_run(args, flags)
     centre = flags.dataset != "fashion_mnist"
 
+    @export.allow_empty
     def classify(batch: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.nn.softmax(model(data.scale(batch), training=False))
         labels = tf.gather(tf.constant(names), tf.argmax(probabilities, axis=1))
         return {"labels": labels, "probabilities": probabilities}
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
-        image = images.decode_on_white(encoded)
-        return data.prepare_image(tf.image.rgb_to_grayscale(image)[..., 0], centre)
+        return data.prepare_image(images.decode_on_white(encoded), centre)
 
     prepared = tf.TensorSpec((data.SIZE, data.SIZE), tf.uint8)
     digits = data.load_digits()["test"].images[:8]

@@ -17,26 +17,33 @@ import tensorflow as tf
 from chapter01_mnist import data
 from chapter01_mnist.inference import load_run
 from common import cli, images
+from common.errors import raise_together, try_each
 
 
 def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Prints the predictions of a run for image files."""
-    originals = [images.read_image(Path(path), "L") for path in args.pictures]
-    centre = flags.dataset != "fashion_mnist"
-    prepared = tf.stack([data.prepare_image(image, centre) for image in originals])
+    """Prints the predictions of a run for image files.
+
+    Raises:
+        UserError: files could not be read; all others were answered.
+    """
     model, names = load_run(args, flags)
-    probabilities = tf.nn.softmax(model(data.scale(prepared), training=False)).numpy()
-    for path, image, row in zip(args.pictures, prepared, probabilities, strict=True):
+    centre = flags.dataset != "fashion_mnist"
+
+    def answer(path: str) -> None:
+        image = data.prepare_image(images.read_image(Path(path)), centre)
+        (row,) = tf.nn.softmax(model(data.scale(image[None]), training=False)).numpy()
         best = row.argsort()[::-1][:3]
         if not tf.reduce_any(image > 0):
             print(f"{path}: no ink found", file=sys.stderr)
         if args.json:
             named = {name: float(p) for name, p in zip(names, row, strict=True)}
-            answer = {"picture": path, "label": names[best[0]], "probabilities": named}
-            print(json.dumps(answer))
+            shown = {"picture": path, "label": names[best[0]], "probabilities": named}
+            print(json.dumps(shown, ensure_ascii=False))
         else:
             print(f"{path}: {names[best[0]]}   "
                   + "  ".join(f"{names[i]} {row[i]:.1%}" for i in best))
+
+    raise_together(try_each(answer, args.pictures))
 
 
 def build_parser() -> cli.Parser:

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from chapter01_mnist import basics, data, eval, predict, save_images, train, train_softmax
+from chapter01_mnist import (
+    basics,
+    data,
+    eval,
+    export,
+    predict,
+    save_images,
+    train,
+    train_softmax,
+)
 from chapter01_mnist.model import NETWORKS, SoftmaxRegression, build_model, cross_entropy
 from common import cli, files, images, rundir
 from common.errors import UserError
@@ -246,7 +255,8 @@ def test_predict_reads_any_size_and_polarity(trained, tmp_path, capfd):
     paths, labels = [], []
     for number in range(10):
         large = np.kron(np.pad(test.images[number], 40), np.ones((5, 5), np.uint8))
-        for name, image in (("light", large), ("dark", 255 - large)):
+        grey = (200 - 0.7 * large + np.linspace(-20, 20, len(large))[:, None]).astype(np.uint8)
+        for name, image in (("light", large), ("dark", 255 - large), ("grey", grey)):
             path = tmp_path / f"{number}-{name}.png"
             images.write_png(path, image)
             paths.append(str(path))
@@ -255,23 +265,70 @@ def test_predict_reads_any_size_and_polarity(trained, tmp_path, capfd):
     assert predict.main(["--name", "digits", "--json", *paths]) == 0
     answers = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert np.mean([a["label"] == b for a, b in zip(answers, labels, strict=True)]) >= 0.8
+    assert export.main(["--name", "digits"]) == 0
+    capfd.readouterr()
+    served = tf.saved_model.load(str(trained / "export" / "1")).signatures
+    encoded = tf.constant([Path(path).read_bytes() for path in paths])
+    found = served["pictures"](encoded=encoded)["probabilities"]
+    expected = [list(answer["probabilities"].values()) for answer in answers]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    for name, empty in (("pictures", {"encoded": encoded[:0]}),
+                        ("serving_default", {"images": test.images[:0]})):
+        assert served[name](**empty)["probabilities"].shape == (0, 10)
     broken = tmp_path / "broken.png"
     broken.write_bytes(Path(paths[0]).read_bytes()[:60])
-    for bad in (broken, tmp_path / "absent.png"):
-        assert predict.main(["--name", "digits", str(bad)]) == 2
-        assert str(bad) in capfd.readouterr().err
+    bad = [str(broken), str(tmp_path / "absent.png")]
+    assert predict.main(["--name", "digits", bad[0], paths[0], bad[1], paths[1]]) == 2
+    answered, said = capfd.readouterr()
+    assert [line.split(": ")[0] for line in answered.splitlines()] == paths[:2]
+    assert said.startswith("error: ") and all(path in said for path in bad)
+
+
+def prepare(grey, centre=True):
+    """Prepares a greyscale image, given as RGB."""
+    return data.prepare_image(np.repeat(grey[..., None], 3, axis=-1), centre).numpy()
 
 
 def test_prepared_images_are_centred():
     test = data.load_digits()["test"].images[0]
     moved = np.zeros((60, 90), np.uint8)
     moved[5:33, 50:78] = test
-    a, b = data.prepare_image(test, True), data.prepare_image(moved, True)
-    assert np.abs(a.numpy().astype(int) - b.numpy().astype(int)).mean() < 3
-    inverted = data.prepare_image(255 - moved, True)
-    np.testing.assert_array_equal(b, inverted)
-    blank = data.prepare_image(np.zeros((9, 5), np.uint8), True)
-    assert blank.shape == (28, 28) and not blank.numpy().any()
+    a, b = prepare(test), prepare(moved)
+    assert np.abs(a.astype(int) - b.astype(int)).mean() < 3
+    np.testing.assert_array_equal(b, prepare(255 - moved))
+    for level in (0, 200, 255):
+        for centre in (True, False) if level != 200 else (True,):
+            blank = prepare(np.full((9, 5), level, np.uint8), centre)
+            assert blank.shape == (28, 28) and not blank.any()
+    np.testing.assert_array_equal(prepare(test, centre=False), test)
+
+
+@pytest.mark.parametrize(("paper", "ink", "shading", "noise"), [
+    (255, 0, 0, 0), (200, 0, 0, 0), (160, 20, 0, 0), (110, 10, 0, 0), (220, 150, 0, 0),
+    (200, 20, 20, 0), (200, 20, 0, 5), (40, 220, 20, 5)])
+def test_the_paper_is_no_ink(paper, ink, shading, noise):
+    rng = np.random.default_rng(0)
+    for number, image in enumerate(data.load_digits()["test"].images[:6]):
+        light = np.kron(np.pad(image, 20), np.ones((2, 2))) / 255
+        ground = paper + shading * np.linspace(-1, 1, light.shape[number % 2])[:, None]
+        ground = ground if number % 2 else ground.T
+        page = ground + light * (ink - ground) + rng.normal(0, 1, light.shape) * noise
+        found = prepare(np.clip(page, 0, 255).astype(np.uint8))
+        expected = prepare((255 * light).astype(np.uint8))
+        assert np.abs(found.astype(int) - expected.astype(int)).mean() < 16
+    blank = np.clip(ground + rng.normal(0, 1, light.shape) * noise, 0, 255).astype(np.uint8)
+    assert not shading or noise or not prepare(blank).any()
+
+
+def test_ink_that_touches_the_border_is_kept():
+    for image in data.load_digits()["test"].images[:6]:
+        rows, columns = (np.flatnonzero(image.max(axis=axis) > 100) for axis in (1, 0))
+        cut = np.kron(image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1],
+                      np.ones((3, 3), np.uint8))
+        cut = np.pad(cut, ((0, 0), (9, 9)))  # touches above and below
+        expected = prepare(np.pad(cut, 10))
+        for page in (cut, 255 - cut, (200 - cut * (200 / 255)).astype(np.uint8)):
+            assert np.abs(prepare(page).astype(int) - expected.astype(int)).mean() < 3
 
 
 def test_the_introductory_examples_hold(capfd):
