@@ -19,6 +19,9 @@ STEP_CAP = 1000  # limit for environments that have none of their own
 FRAMES_PER_SECOND = 50  # for environments that do not specify a rate
 SMALL = 300  # pixels; narrower frames are enlarged twofold in a video
 
+# Type of flags that are rewards or bounds on them: sums of many, and squares, are finite float32.
+reward = cli.number(float, -1e12, 1e12, "a number from -1e12 to 1e12")
+
 
 def check_name(name: str) -> None:
     """Raises UserError, with similar names, if Gymnasium has no environment of this name."""
@@ -50,7 +53,7 @@ def make(
         with warnings.catch_warnings():  # the book uses old environments
             warnings.filterwarnings("ignore", "(?s).*out of date", DeprecationWarning)
             return gym.make(name, render_mode=render_mode, max_episode_steps=cap, **options)
-    except (gym.error.Error, ModuleNotFoundError) as error:
+    except (gym.error.Error, ImportError) as error:
         raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
 
 
