@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
-from common import cli, files
+from common import cli, environments, files
 from common.errors import UserError, exit_status
 
 MAPS = {path.stem: path for path in sorted((Path(__file__).parent / "maps").glob("*.txt"))}
@@ -240,9 +240,6 @@ class Animation(gym.Wrapper):
         return result
 
 
-finite = cli.number(float, -sys.float_info.max, sys.float_info.max, "a number")
-
-
 def map_name(text: str) -> str:
     """Returns the name of a map, or the absolute path of a file (argparse `type`)."""
     return text if text in MAPS else cli.path(text)
@@ -253,11 +250,11 @@ def add_flags(parser: argparse.ArgumentParser, max_episode_steps: int = 30) -> N
     group = parser.add_argument_group("maze")
     group.add_argument("--map", type=map_name, default="plain",
                        help=f"{', '.join(MAPS)}, or a text file")
-    group.add_argument("--treasure_reward", type=finite, default=100.0,
+    group.add_argument("--treasure_reward", type=environments.reward, default=100.0,
                        help="reward for reaching the treasure")
-    group.add_argument("--trap_reward", type=finite, default=-5.0,
+    group.add_argument("--trap_reward", type=environments.reward, default=-5.0,
                        help="reward for stepping on a trap")
-    group.add_argument("--step_reward", type=finite, default=0.0,
+    group.add_argument("--step_reward", type=environments.reward, default=0.0,
                        help="reward added to every step")
     group.add_argument("--vanishing_traps", action=argparse.BooleanOptionalAction, default=True,
                        help="remove a trap once it was stepped on, until the next episode")

@@ -16,7 +16,7 @@ from chapter18_q_learning import env as mazes
 from chapter18_q_learning.draw import draw_learning_curve, draw_policies, show_policy
 from chapter18_q_learning.inference import outcome, play_greedily
 from chapter18_q_learning.model import QTable, num_tables
-from common import cli, rundir
+from common import cli, environments, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -37,7 +37,7 @@ def build_parser(
                        help="α, learning rate: step size toward the TD target")
     group.add_argument("--gamma", type=cli.between_0_and_1, default=0.9,
                        help="γ, discount factor")
-    group.add_argument("--initial_value", type=mazes.finite, default=0.0,
+    group.add_argument("--initial_value", type=environments.reward, default=0.0,
                        help="initial Q value of all states and actions; above the highest "
                             "possible return it makes the agent explore")
     group.add_argument("--tie_breaking", choices=["first", "random"], default="first",

@@ -5,7 +5,6 @@ from typing import NamedTuple
 import numpy as np
 
 from chapter18_q_learning.env import ACTIONS, FullState, Maze
-from common.errors import UserError
 
 MAX_STATES = 200_000
 TOLERANCE = 1e-12  # largest change of a value in the last sweep, relative
@@ -24,11 +23,10 @@ class Optimum(NamedTuple):
     values: np.ndarray
 
 
-def reachable_states(maze: Maze) -> dict[FullState, int]:
+def reachable_states(maze: Maze) -> dict[FullState, int] | None:
     """Returns the index of each reachable full state that is not terminal; the start has 0.
 
-    Raises:
-        UserError: there are more than `MAX_STATES`; each vanishing trap can double their number.
+    Returns None if there are more than `MAX_STATES`; each vanishing trap can double their number.
     """
     numbers, queue = {maze.start: 0}, [maze.start]
     for full_state in queue:  # grows in the loop
@@ -38,9 +36,7 @@ def reachable_states(maze: Maze) -> dict[FullState, int]:
                 numbers[after] = len(numbers)
                 queue.append(after)
         if len(numbers) > MAX_STATES:
-            raise UserError(
-                f"{len(maze.start[1])} vanishing traps give more than {MAX_STATES:,} states",
-                "use fewer traps, or --no-vanishing_traps")
+            return None
     return numbers
 
 
@@ -71,9 +67,13 @@ def value_iteration(maze: Maze, numbers: dict[FullState, int], gamma: float) -> 
     return action_values
 
 
-def find_optimum(maze: Maze, gamma: float, max_episode_steps: int) -> Optimum:
-    """Returns the optimal policy's episode from the start, and the optimal action values."""
-    numbers = reachable_states(maze)
+def find_optimum(maze: Maze, gamma: float, max_episode_steps: int) -> Optimum | None:
+    """Returns the optimal policy's episode from the start, and the optimal action values.
+
+    Returns None if the maze has more than `MAX_STATES` states.
+    """
+    if (numbers := reachable_states(maze)) is None:
+        return None
     action_values = value_iteration(maze, numbers, gamma)
     by_cell = np.zeros((maze.observation_space.n, len(ACTIONS)))
     for (cell, _), number in sorted(numbers.items(), key=lambda item: len(item[0][1])):

@@ -13,8 +13,7 @@ from gymnasium.utils.env_checker import check_env
 
 from chapter18_q_learning import draw, env, episodes, eval, export, inference, planning, train
 from chapter18_q_learning.model import QTable, choose_action
-from common import rundir
-from common.errors import UserError
+from common import files, rundir
 
 CHAPTER = "chapter18_q_learning"
 UP, DOWN, LEFT, RIGHT = range(4)
@@ -309,16 +308,20 @@ def test_the_optimum_of_the_books_maps(options, discounted, total, steps):
     assert greedy["discounted_return"] == pytest.approx(discounted, abs=5e-4)
 
 
-def test_too_many_vanishing_traps_are_refused(tmp_path):
+def test_too_many_vanishing_traps_have_no_optimum(tmp_path, capfd):
     path = tmp_path / "field.txt"
     path.write_text("A" + 20 * "x" + "o\n", encoding="utf-8")
     maze = env.Maze(str(path), trap_reward=-0.1)  # in a row they can only vanish in order
     assert planning.find_optimum(maze, 0.9, 30).num_steps == 21
     path.write_text("\n".join(["A" + 8 * "x", 9 * "x", 8 * "x" + "o"]), encoding="utf-8")
-    with pytest.raises(UserError, match="25 vanishing traps"):
-        planning.find_optimum(env.Maze(str(path)), 0.9, 30)
+    assert planning.find_optimum(env.Maze(str(path)), 0.9, 30) is None
     maze = env.Maze(str(path), trap_reward=-0.1, vanishing_traps=False)
     assert planning.find_optimum(maze, 0.9, 30).num_steps == 10
+    assert train.main(["--map", str(path), "--max_steps", "1", "--name", "field"]) == 0
+    assert eval.main(["--name", "field"]) == 0
+    assert "(optimum: unknown: more than 200,000 states)" in capfd.readouterr().out
+    metrics = files.read_json(rundir.runs_dir() / CHAPTER / "field" / "eval.json")["metrics"]
+    assert "greedy" in metrics and "optimum" not in metrics
 
 
 # Figures, the animation, evaluation and export
@@ -329,6 +332,23 @@ def test_arrows_show_the_best_actions():
     values = np.zeros((45, 4))
     values[10, RIGHT], values[11, DOWN], values[12], values[24, UP] = 1, 2, 3, 4
     assert draw.show_policy(maze, values).splitlines()[1:3] == [".→↓     .", ".     o ."]
+
+
+def test_a_large_map_has_colors_in_place_of_numbers(tmp_path, monkeypatch):
+    found = []
+    monkeypatch.setattr(draw.figures, "save_figure", lambda png, figure: found.append(figure))
+    path, texts = tmp_path / "large.txt", 0
+    for side, size, numbers in ((7, (6, 3), 48), (20, (6, 5), 0), (40, (10, 10), 0),
+                                (200, (12, 12), 0)):
+        path.write_text("\n".join(["A" + " " * (side - 2) + "o"] + [" " * side] * (side - 1)))
+        maze = env.Maze(str(path))
+        assert draw.panel_size(maze) == (*size, numbers > 0)
+        if side <= 20:
+            values = np.full((side * side, 4), -5.0)  # all alike: no arrows
+            draw.draw_policies(maze, {"first": values, "second": values}, path)
+            texts = [text.get_text() for text in found[-1].axes[0].texts]
+            assert texts.count("-5") == numbers
+    assert len(found[-1].axes) == 4  # with two color bars
 
 
 def test_the_animation_is_drawn_in_place(monkeypatch, capsys):
