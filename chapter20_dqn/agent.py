@@ -12,7 +12,6 @@ import tensorflow as tf
 from chapter20_dqn import data, episodes
 from chapter20_dqn.prioritized import PrioritizedReplay
 from chapter20_dqn.replay import Replay
-from common.errors import UserError
 from common.monitor import Monitor
 
 
@@ -57,12 +56,13 @@ class Agent:
     replay: Replay
     rng: np.random.Generator
     window: Window = field(default_factory=Window)
+    filled_from: int = 0  # step at which the replay was empty
 
     def snapshot(self) -> str:
         """Returns everything but the replay as JSON, which restores floats exactly."""
         return json.dumps({"players": [(p.episode, p.actions) for p in self.players.players],
                            "chosen": self.players.chosen, "rng": self.rng.bit_generator.state,
-                           "window": vars(self.window)})
+                           "window": vars(self.window), "filled_from": self.filled_from})
 
     def restore(self, snapshot: str) -> None:
         """Restores what `snapshot` returned; running episodes are replayed."""
@@ -72,14 +72,12 @@ class Agent:
         self.players.chosen = saved["chosen"]
         self.rng.bit_generator.state = saved["rng"]
         self.window = Window(**saved["window"])
+        self.filled_from = saved.get("filled_from", 0)
 
 
 def make_replay(args: argparse.Namespace, env: gym.Env) -> Replay:
     """Allocates the replay; see `Replay`."""
     space = env.observation_space
-    if args.num_envs > args.memory_size:
-        raise UserError(f"{args.num_envs} environments share a replay of {args.memory_size} "
-                        "observations", "lower --num_envs")
     kind = (functools.partial(PrioritizedReplay, alpha=args.priority_alpha) if args.prioritized
             else Replay)
     return kind(args.memory_size, space.shape, space.dtype, args.history_length, args.n_step,

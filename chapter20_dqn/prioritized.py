@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from chapter20_dqn.replay import Replay
+from chapter20_dqn.replay import Replay, copy_into
 
 FIRST_PRIORITY = 1.0  # of rows added before the first update
 MIN_PRIORITY = 1e-6  # ε of the paper: no priority is 0
@@ -119,6 +119,6 @@ class PrioritizedReplay(Replay):
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """Restores what `state` returned."""
         super().restore(state)
-        self._filled(self._tree.values)[:] = state["priorities"]
+        copy_into(self._filled(self._tree.values), state["priorities"])
         self._tree.set(np.arange(len(self._tree.values)), self._tree.values)
         self._greatest = float(state["greatest_priority"])

@@ -168,15 +168,28 @@ class Replay:
                 **{name: self._filled(array) for name, array in self._rows.items()}}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Restores what `state` returned."""
-        self._added[:], self._ages[:] = state["counters"]
+        """Restores what `state` returned.
+
+        Raises:
+            ValueError: it is the state of another replay.
+        """
+        for target, source in zip((self._added, self._ages), state["counters"], strict=True):
+            copy_into(target, source)
         for name, array in self._rows.items():
-            self._filled(array)[:] = state[name]
+            copy_into(self._filled(array), state[name])
 
     def _filled(self, array: np.ndarray) -> np.ndarray:
         """Returns the part of an array of rows in use, (num_envs, longest, ...)."""
         rings = array.reshape(len(self._added), self._ring, *array.shape[1:])
         return rings[:, :self._lengths().max()]
+
+
+def copy_into(target: np.ndarray, source: np.ndarray) -> None:
+    """Copies an array into one of the same shape and dtype; assigning it would broadcast it."""
+    if (source.shape, source.dtype) != (target.shape, target.dtype):
+        raise ValueError(f"{source.dtype} of shape {source.shape}, not {target.dtype} of shape "
+                         f"{target.shape}")
+    target[:] = source
 
 
 def check_memory(capacity: int, observation_shape: tuple[int, ...], dtype: Any) -> None:
