@@ -133,17 +133,17 @@ def dimensions(text: str) -> list[int]:
     """Reads "[80, 80]", as the original writes it (an argparse `type`)."""
     try:
         sizes = json.loads(text)
-        if not (isinstance(sizes, list) and sizes and all(type(n) is int and n > 0 for n in sizes)):
+        if not (isinstance(sizes, list) and sizes and all(type(n) is int for n in sizes)):
             raise ValueError
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"{text} is not a list such as [80, 80]") from error
-    return sizes
+    return [cli.size(str(n)) for n in sizes]
 
 
 def frame_size(text: str) -> list[int]:
     """Reads a height and width large enough for the convolutions (an argparse `type`)."""
-    if len(sizes := dimensions(text)) != 2 or min(sizes) < 36:
-        raise argparse.ArgumentTypeError(f"{text} is not a height and a width of at least 36")
+    if len(sizes := dimensions(text)) != 2 or min(sizes) < 36 or max(sizes) > 1000:
+        raise argparse.ArgumentTypeError(f"{text} is not a height and a width from 36 to 1000")
     return sizes
 
 
@@ -152,7 +152,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     switch = argparse.BooleanOptionalAction
     group = parser.add_argument_group("environment")
     group.add_argument("--env_name", default="ALE/Breakout-v5", help="Gymnasium environment")
-    group.add_argument("--n_action_repeat", type=cli.positive_int, default=4,
+    group.add_argument("--n_action_repeat", type=cli.small_int, default=4,
                        help="how often each action is repeated; in a game, frames per step")
     group.add_argument("--use_cumulated_reward", action=switch, default=True,
                        help="sum the rewards of the repetitions; else the last one counts")
@@ -168,7 +168,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="maximum number of no-op frames")
     group.add_argument("--repeat_action_probability", type=cli.from_0_to_1, default=0.25,
                        help="probability that a frame of a game repeats the last frame's action")
-    group.add_argument("--history_length", type=cli.positive_int, default=4,
+    group.add_argument("--history_length", type=cli.small_int, default=4,
                        help="observations per state")
 
 

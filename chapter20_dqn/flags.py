@@ -1,10 +1,13 @@
 """The flags of train.py, most of them the original's, and checks that they fit together."""
 
 import argparse
+import math
+from collections.abc import Mapping
+from typing import Any
 
 from chapter20_dqn import data
 from chapter20_dqn.model import ACTIVATIONS, HEADERS
-from common import cli
+from common import cli, environments
 from common.errors import UserError
 
 # Numbers of steps in units of --scale; their help says "(times --scale)".
@@ -70,13 +73,19 @@ def add_learning_flags(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--ep_end", type=cli.from_0_to_1, default=0.01, help="final epsilon")
     group.add_argument("--discount_r", type=cli.from_0_to_1, default=0.99,
                        help="discount factor")
-    group.add_argument("--max_r", type=float, default=1.0, help="upper bound of clipped rewards")
-    group.add_argument("--min_r", type=float, default=-1.0, help="lower bound of clipped rewards")
-    group.add_argument("--max_delta", type=float,
+    group.add_argument("--reward_scale", type=cli.positive_float, default=1.0,
+                       help="factor of rewards, before they are clipped")
+    group.add_argument("--max_r", type=environments.reward,
+                       help="upper bound of clipped rewards (default: 1 in a game, 0.02 on "
+                            "CartPole, else not clipped)")
+    group.add_argument("--min_r", type=environments.reward,
+                       help="lower bound of clipped rewards (default: -1 in a game and on "
+                            "CartPole, else not clipped)")
+    group.add_argument("--max_delta", type=environments.reward,
                        help="upper bound of clipped TD errors (default: not clipped)")
-    group.add_argument("--min_delta", type=float,
+    group.add_argument("--min_delta", type=environments.reward,
                        help="lower bound of clipped TD errors (default: not clipped)")
-    group.add_argument("--batch_size", type=cli.positive_int, default=32,
+    group.add_argument("--batch_size", type=cli.size, default=32,
                        help="transitions per update")
     group.add_argument("--optimizer", choices=["rmsprop", "adam"], default="rmsprop",
                        help="adam does not use --momentum and --decay")
@@ -99,10 +108,10 @@ def add_learning_flags(group: argparse._ArgumentGroup) -> None:
 
 def add_replay_flags(group: argparse._ArgumentGroup) -> None:
     """Adds the flags of the replay and of what fills it."""
-    group.add_argument("--num_envs", type=cli.positive_int, default=1,
+    group.add_argument("--num_envs", type=cli.small_int, default=1,
                        help="environments that act in turn, with one network call for all of "
                             "them; they share the replay evenly")
-    group.add_argument("--n_step", type=cli.positive_int, default=1,
+    group.add_argument("--n_step", type=cli.small_int, default=1,
                        help="n of n-step returns: rewards summed before bootstrapping")
     group.add_argument("--prioritized", action=argparse.BooleanOptionalAction, default=False,
                        help="prioritized replay: transitions with large TD errors are drawn more "
@@ -130,15 +139,72 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
                        help="steps between checkpoints")
 
 
+def reward_bounds(env_name: str) -> tuple[float, float]:
+    """Returns the default bounds of clipped rewards, by environment.
+
+    In games they are ±1 (Mnih et al. 2015). On CartPole no return exceeds 2 with 0.02; with 1 the
+    agent did worse (README). Elsewhere rewards are not clipped: it would change the task, such as
+    make falling off the cliff of CliffWalking cost as little as a step.
+    """
+    if data.is_atari(env_name):
+        return -1.0, 1.0
+    return (-1.0, 0.02) if env_name.startswith("CartPole-") else (-math.inf, math.inf)
+
+
 def in_steps(args: argparse.Namespace) -> argparse.Namespace:
-    """Returns a copy of the flags with `--scale` applied: all schedules are in steps."""
+    """Returns a copy of the flags with `--scale` applied: all schedules are in steps.
+
+    Bounds of rewards that are not given become those of the environment.
+    """
     args = argparse.Namespace(**vars(args))
     for flag in SCALED:
         setattr(args, flag, getattr(args, flag) * args.scale)
     args.scale = 1
     args.max_steps = min(args.max_steps, args.t_train_max)
     args.log_every, args.eval_every = (n or args.t_test for n in (args.log_every, args.eval_every))
+    low, high = reward_bounds(args.env_name)
+    args.min_r = low if args.min_r is None else args.min_r
+    args.max_r = high if args.max_r is None else args.max_r
     return args
+
+
+def check_preset(args: argparse.Namespace, presets: Mapping[str, dict[str, Any]]) -> None:
+    """Raises UserError if a preset for games is given another environment, or the reverse."""
+    kinds = {name: data.is_atari(preset["env_name"]) for name, preset in presets.items()}
+    atari = data.is_atari(args.env_name)
+    if "env_name" in args.typed and kinds[args.preset] != atari:
+        fitting = " or ".join(name for name, kind in kinds.items() if kind == atari)
+        raise UserError(
+            f"--preset {args.preset} has the settings of {presets[args.preset]['env_name']}, "
+            f"which do not fit {args.env_name}", f"give --preset {fitting}")
+
+
+def check_bounds(args: argparse.Namespace) -> None:
+    """Raises UserError if clipping leaves nothing of the rewards or the TD errors."""
+    for low, high in (("min_r", "max_r"), ("min_delta", "max_delta")):
+        bounds = getattr(args, low), getattr(args, high)
+        if None not in bounds and bounds[0] >= bounds[1]:
+            raise UserError(f"--{low} {bounds[0]:g} is not below --{high} {bounds[1]:g}",
+                            f"lower --{low}, or raise --{high}")
+
+
+def check_learning_start(args: argparse.Namespace) -> None:
+    """Raises UserError if the replay holds no complete transition when learning starts.
+
+    Args:
+        args: from `in_steps`.
+    """
+    rows = args.memory_size // args.num_envs
+    if rows <= (before := args.history_length + args.n_step - 1):
+        raise UserError(
+            f"a replay of {args.memory_size} observations has {rows} for each of {args.num_envs} "
+            f"environments, a transition takes {before + 1}", "raise --memory_size")
+    first = args.t_train_freq * (args.t_learn_start // args.t_train_freq + 1)
+    complete = args.num_envs * before + 1
+    if first < complete:
+        raise UserError(
+            f"the first update, at step {first}, finds no complete transition in the replay: the "
+            f"first is complete at step {complete}", "raise --t_learn_start, in units of --scale")
 
 
 def check_header(args: argparse.Namespace) -> None:

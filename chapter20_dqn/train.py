@@ -3,7 +3,7 @@
     python train.py                                  # CartPole, a minute or two
     python train.py --preset breakout                # an hour of Breakout
     python train.py --preset book                    # the book's 50 million steps
-    python train.py --env_name CorridorSmall-v5 --max_r 10 --max_steps 10000
+    python train.py --env_name CorridorSmall-v5 --max_steps 10240
 
 The network estimates Q(s, a), the discounted return after action a in state s. The agent acts
 ε-greedily, stores every transition in a replay, and trains on batches drawn from it. The target of
@@ -22,14 +22,21 @@ import tensorflow as tf
 from chapter20_dqn import data, episodes
 from chapter20_dqn.agent import Agent, Window, make_agent
 from chapter20_dqn.film import FRAMES_PER_SECOND, film_game
-from chapter20_dqn.flags import add_flags, check_header, idle_flags, in_steps
+from chapter20_dqn.flags import (
+    add_flags,
+    check_bounds,
+    check_header,
+    check_learning_start,
+    check_preset,
+    idle_flags,
+    in_steps,
+)
 from chapter20_dqn.inference import build_network
 from chapter20_dqn.model import huber, make_q_function, td_targets
 from chapter20_dqn.state import AgentState
 from common import cli, rundir, video
 from common.monitor import Monitor
 
-# Rewards of 1 are clipped to 0.02, so that no return exceeds 2; --max_r 1 did worse (README).
 CARTPOLE = {
     "env_name": "CartPole-v1",
     "n_action_repeat": 1,
@@ -46,7 +53,6 @@ CARTPOLE = {
     "t_ep_end": 4000,
     "ep_end": 0.02,
     "t_beta_end": 20_000,
-    "max_r": 0.02,
     "batch_size": 128,
     "optimizer": "adam",
     "learning_rate": 5e-4,
@@ -160,11 +166,11 @@ def make_update(
 def act(
     agent: Agent, q_values: episodes.QValues, epsilon: float, args: argparse.Namespace
 ) -> None:
-    """Takes one step ε-greedily and stores it in the replay, with its reward clipped."""
+    """Takes one step ε-greedily and stores it in the replay, its reward scaled and clipped."""
     # Act in the environment whose turn it is (there is one, unless --num_envs says otherwise).
     step = agent.players.step(q_values, epsilon, agent.rng)
-    # Clip the reward, and store the transition.
-    reward = min(max(step.reward, args.min_r), args.max_r)
+    # Scale and clip the reward, and store the transition.
+    reward = min(max(step.reward * args.reward_scale, args.min_r), args.max_r)
     agent.replay.add(step.observation, step.action, reward, step.terminal, step.env)
     agent.window.reward += reward
     agent.window.actions.append(step.action)
@@ -204,11 +210,19 @@ def evaluate(
     return {"episodic_return": float(played.returns.mean()), "q": float(q)}
 
 
-def check_flags(args: argparse.Namespace) -> None:
-    """Raises UserError if flags contradict each other, or a typed one has no effect."""
-    check_header(args)
-    for beside, idle in idle_flags(args).items():
-        cli.refuse_idle(args, idle, beside)
+def check_flags(flags: argparse.Namespace, args: argparse.Namespace) -> None:
+    """Raises UserError if flags contradict each other, or a typed one has no effect.
+
+    Args:
+        flags: as `cli.resolve` returned them.
+        args: the same from `in_steps`.
+    """
+    check_preset(flags, PRESETS)
+    check_header(flags)
+    for beside, idle in idle_flags(flags).items():
+        cli.refuse_idle(flags, idle, beside)
+    check_bounds(args)
+    check_learning_start(args)
 
 
 def introduce(args: argparse.Namespace, network: keras.Model) -> None:
@@ -229,7 +243,7 @@ def train(flags: argparse.Namespace) -> dict[str, float]:
     """
     args = in_steps(flags)
     env, eval_env = data.make_env(args), data.make_env(args, "rgb_array" if args.video else None)
-    check_flags(flags)
+    check_flags(flags, args)
     online, target = build_network(args, env), build_network(args, env)
     introduce(args, online)
     optimizer = make_optimizer(args)
@@ -242,18 +256,17 @@ def train(flags: argparse.Namespace) -> dict[str, float]:
         state = AgentState(run, agent, {"online": online, "target": target},
                            {"optimizer": (optimizer, online.trainable_variables)})
         q_values, refresh = make_q_function(online, args.network_header_type)
-        start = int(state.step)
-        # A replay that was too large to be saved is filled again before learning resumes.
-        refilled = 0 if len(agent.replay) else start
-        monitor = Monitor(run, start)
+        monitor = Monitor(run, int(state.step))
         # steps() shows the progress bar, saves checkpoints, and stops after Ctrl-C.
         for step, _ in state.steps(itertools.repeat(None), args.max_steps, args.save_every,
                                    monitor):
             # Act ε-greedily, and store the transition in the replay.
             epsilon, rate = epsilon_at(step, args), learning_rate_at(step, args)
             act(agent, q_values, epsilon, args)
-            # Once the replay holds enough, update the online network every few steps.
-            if step > args.t_learn_start + refilled and step % args.t_train_freq == 0:
+            # Once the replay holds enough, update the online network every few steps. A replay
+            # that was not saved is filled again first.
+            if (step > args.t_learn_start + agent.filled_from
+                    and step % args.t_train_freq == 0):
                 optimizer.learning_rate = rate
                 learn(agent, update, beta_at(step, args), args)
                 refresh()

@@ -11,7 +11,7 @@ def add_flags(parser: argparse.ArgumentParser, algorithm: str) -> None:
     parser.set_defaults(algorithm=algorithm)
     data.add_flags(parser)
     group = parser.add_argument_group("training")
-    group.add_argument("--hidden_size", type=cli.positive_int, default=10,
+    group.add_argument("--hidden_size", type=cli.size, default=10,
                        help="hidden units per layer")
     group.add_argument("--max_steps", type=cli.positive_int, default=2000,
                        help="total number of updates")

@@ -54,7 +54,7 @@ def build_parser() -> cli.Parser:
     parser = cli.training_parser(__file__, __doc__, PRESETS)
     add_flags(parser, "reinforce")
     group = parser.add_argument_group("REINFORCE")
-    group.add_argument("--batch_size", type=cli.positive_int, default=5, help="episodes per update")
+    group.add_argument("--batch_size", type=cli.size, default=5, help="episodes per update")
     group.add_argument("--baseline", choices=["none", "value"], default="none",
                        help="value: weight actions by advantages over a learned value function")
     group.add_argument("--normalize_over", choices=["episode", "batch"], default="episode",

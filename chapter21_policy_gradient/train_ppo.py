@@ -65,9 +65,9 @@ def build_parser() -> cli.Parser:
     add_flags(parser, "ppo")
     parser.set_defaults(hidden_size=64, learning_rate=0.001)
     group = parser.add_argument_group("PPO")
-    group.add_argument("--num_envs", type=cli.positive_int, default=8,
+    group.add_argument("--num_envs", type=cli.small_int, default=8,
                        help="number of environments")
-    group.add_argument("--num_steps", type=cli.positive_int, default=32,
+    group.add_argument("--num_steps", type=cli.size, default=32,
                        help="steps per environment and update")
     group.add_argument("--minibatch_size", default=256,
                        type=cli.number(int, 2, 2**31 - 1, "a whole number of at least 2"),

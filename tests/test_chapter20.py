@@ -1,5 +1,6 @@
 """Chapter 20: the update, the replay, preprocessing, schedules, the corridor, exact resume."""
 
+import argparse
 import functools
 import io
 import json
@@ -20,7 +21,7 @@ from chapter20_dqn import atari, compare, data, episodes, film, play, replay, st
 from chapter20_dqn import eval as evaluation
 from chapter20_dqn.agent import Agent, make_agent
 from chapter20_dqn.corridor import MAPS, Corridor
-from chapter20_dqn.flags import in_steps
+from chapter20_dqn.flags import check_learning_start, in_steps
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
 from chapter20_dqn.prioritized import PrioritizedReplay, SumTree
 from chapter20_dqn.replay import Batch, Replay
@@ -326,7 +327,10 @@ def test_a_replay_comes_back_whole(kind):
     if hasattr(memory, "update_priorities"):
         memory.update_priorities(rows := np.arange(20, 25), rows / 10)
     copy = kind(31, (1,), np.float32, 3)
-    copy.restore({name: array.copy() for name, array in memory.state().items()})
+    copy.restore(saved := {name: array.copy() for name, array in memory.state().items()})
+    for name in saved.keys() - {"greatest_priority"}:
+        with pytest.raises(ValueError):
+            kind(31, (1,), np.float32, 3).restore(saved | {name: saved[name][..., :1, None]})
     for m in (memory, copy):
         m.add(601, 1, 601, False)
         m.close(602)
@@ -559,12 +563,21 @@ def test_environments_that_no_agent_here_can_act_in(name, says, hint):
     (["--preset", "breakout", "--network_header_type", "mlp"], "mlp does not fit ALE/Breakout-v5"),
     (["--observation_dims", "[80]"], "[80] is not a height and a width"),
     (["--memory_size", "10000000000000"], "GB are free"),
-    (["--num_envs", "10001"], "10001 environments share a replay of 10000"),
+    (["--num_envs", "8", "--memory_size", "15"], "has 1 for each of 8 environments, a transition"),
     (["--momentum", "0.5"], "--momentum 0.5 has no effect with --optimizer adam"),
     (["--learning_rate_decay", "0.5"], "with a constant learning rate (no --learning_rate"),
     (["--priority_alpha", "0.5"], "--priority_alpha 0.5 has no effect with --no-prioritized"),
     (["--observation_dims", "[84, 84]"], "has no effect with CartPole-v1"),
     (["--preset", "breakout", "--mlp_units", "[8]"], "no effect with --network_header_type nips"),
+    (["--env_name", "ALE/Pong-v5"], "hint: give --preset book or breakout"),
+    (["--env_name", "ALE/Pong-v5", "--network_header_type", "nips"], "which do not fit ALE/Pong"),
+    (["--preset", "book", "--env_name", "Acrobot-v1"], "hint: give --preset demo or best"),
+    (["--min_r", "0.02"], "--min_r 0.02 is not below --max_r 0.02"),
+    (["--max_delta", "-1", "--min_delta", "1"], "--min_delta 1 is not below --max_delta -1"),
+    (["--max_r", "nan"], "nan is not a number from -1e12 to 1e12"),
+    (["--min_delta=-inf"], "-inf is not a number"),
+    (["--t_learn_start", "0"], "the first update, at step 1, finds no complete transition"),
+    (["--t_learn_start", "12", "--num_envs", "2", "--n_step", "7"], "complete at step 15"),
 ])
 def test_bad_flags(argv, says, capsys):
     assert train.main(argv) == 2
@@ -572,8 +585,40 @@ def test_bad_flags(argv, says, capsys):
     assert not list(rundir.runs_dir().glob(f"{compare.CHAPTER}/*"))
 
 
-def test_rewards_are_clipped_for_learning_alone():
-    args = flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1")
+@pytest.mark.parametrize(("name", "rewards"), [
+    ("ALE/Pong-v5", [-1, 1, 0.5]), ("CartPole-v0", [-1, 0.02, 0.02]),
+    ("CliffWalking-v1", [-100, 7, 0.5]),
+])
+def test_rewards_are_clipped_as_fits_the_environment(name, rewards):
+    args = flags("--env_name", name)
+    assert [min(max(r, args.min_r), args.max_r) for r in (-100, 7, 0.5)] == rewards
+    args = flags("--env_name", name, "--max_r", "5")
+    assert (args.min_r, args.max_r) == (flags("--env_name", name).min_r, 5)
+
+
+@pytest.mark.parametrize("name", train.PRESETS)
+def test_learning_starts_with_the_first_complete_transition(name):
+    args = in_steps(argparse.Namespace(**vars(flags()) | train.PRESETS[name]))
+    check_learning_start(args)
+    args.t_train_freq, needed = 1, args.num_envs * (args.history_length + args.n_step - 1)
+    memory = Replay(100 * args.num_envs, (1,), np.float32, args.history_length, args.n_step,
+                    num_envs=args.num_envs)
+    for step in range(needed):
+        memory.add(np.zeros(1), 0, 0.0, False, step % args.num_envs)
+    args.t_learn_start = needed - 1
+    with pytest.raises(UserError, match="no complete transition"):
+        check_learning_start(args)
+    with pytest.raises(UserError, match="no episode in the replay"):
+        memory.draw(4, np.random.default_rng(0))
+    memory.add(np.zeros(1), 0, 0.0, False, 0)
+    args.t_learn_start = needed
+    check_learning_start(args)
+    memory.draw(4, np.random.default_rng(0))
+
+
+def test_rewards_are_scaled_and_clipped_for_learning_alone():
+    args = flags("--env_name", "CorridorSmall-v5", "--n_action_repeat", "1", "--max_r", "1",
+                 "--reward_scale", "0.5")
     env = data.make_env(args)
     players = episodes.Players([episodes.Player(env, 1, 0)])
     agent = Agent(players, Replay(50, (16,), np.float32, 1), np.random.default_rng(0))
@@ -583,7 +628,7 @@ def test_rewards_are_clipped_for_learning_alone():
     assert agent.window.returns == [10.0] and agent.window.reward == 1.0
     assert agent.window.actions == [2, 2, 2]
     assert players.players[0].episode == 1 and len(agent.replay) == 4
-    np.testing.assert_array_equal(agent.replay.state()["rewards"], [[-1, 1, 1, 0]])
+    np.testing.assert_array_equal(agent.replay.state()["rewards"], [[-0.5, 0.5, 1, 0]])
 
 
 def test_environments_take_turns_and_share_a_call_of_the_network():
@@ -631,8 +676,7 @@ def test_a_game_resumes_to_the_last_bit(more):
     folder = rundir.runs_dir() / compare.CHAPTER
     whole, parts = (folder / name for name in ("whole", "parts"))
     assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
-    (a,), (b,) = ((run / "checkpoints").glob("agent-*") for run in (whole, parts))
-    a, b = np.load(a), np.load(b)
+    a, b = (np.load(run / "checkpoints" / "agent-29.npz") for run in (whole, parts))
     assert a.files == b.files and a["rewards"].size > 29
     assert ("priorities" in a.files) == bool(more)
     assert all((a[name] == b[name]).all() for name in a.files)
@@ -656,16 +700,58 @@ def test_a_large_replay_is_filled_anew(monkeypatch, capsys):
     assert learnt == [12, 24, 28, 32]  # not at 16 and 20: chance and the policy fill the replay
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and no more", "half"])
-def test_a_damaged_agent_is_named(content, capsys):
-    assert train.main(["--name", "torn", "--max_steps", "2"]) == 0
-    path = rundir.runs_dir() / compare.CHAPTER / "torn" / "checkpoints" / "agent-2.npz"
-    config = path.parent.parent / "config.json"
-    before = config.read_bytes()
-    path.write_bytes(path.read_bytes()[:2000] if content == "half" else content)
-    assert train.main(["--name", "torn", "--max_steps", "4"]) == 2
-    assert f"error: {path} cannot be read" in capsys.readouterr().err
-    assert config.read_bytes() == before
+def agent_file(**arrays) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"PK\x03\x04 and no more", "half", None, b"\x93NUMPY\x01\x00", agent_file(a=np.zeros(3)),
+    agent_file(snapshot=np.array("[1, 2]")), agent_file(snapshot=np.array({}, object)),
+    agent_file(snapshot=np.array('{"players": [[0, [9]]]}')),
+])
+def test_a_damaged_agent_is_named(content, tmp_path, capsys):
+    args = flags("--preset", "demo", "--env_name", "CorridorSmall-v5", "--n_action_repeat", "1",
+                 "--scale", "1")
+    agent = make_agent(args, data.make_env(args))
+    saved = state.AgentState(tmp_path, agent, {}, {})
+    saved.step.assign(2)
+    saved.save()
+    path = tmp_path / "checkpoints" / "agent-2.npz"
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:400] if content == "half" else content)
+    with pytest.raises(UserError, match=f"{path} cannot be read") as error:
+        state.AgentState(tmp_path, agent, {}, {})
+    assert f"delete {path.parent}/*-2.* to use the checkpoint before it" in error.value.hint
+
+
+@pytest.mark.parametrize("most", [10**8, 0])
+def test_every_checkpoint_has_its_agent(most, monkeypatch, capsys):
+    """An earlier checkpoint resumes to the last bit, or fills a replay that was too large."""
+    monkeypatch.setattr(state, "MAX_KEPT", most)
+    folder = rundir.runs_dir() / compare.CHAPTER / "kept" / "checkpoints"
+    argv = ["--name", "kept", *GAME, "--save_every", "2", "--max_steps"]
+    assert train.main([*argv, "12"]) == 0
+    steps = {6, 8, 10, 12} | {4}  # the latest five
+    assert {int(path.stem[6:]) for path in folder.glob("agent-*")} == steps
+    assert {int(path.stem[5:]) for path in folder.glob("ckpt-*.index")} == steps
+    with np.load(folder / "agent-12.npz") as file:
+        whole = dict(file)
+    for path in folder.glob("*-12.*"):
+        path.unlink()
+    capsys.readouterr()
+    assert train.main([*argv, "12"]) == 0
+    assert ("filled again" in capsys.readouterr().err) == (most == 0)
+    with np.load(folder / "agent-12.npz") as file:
+        again = dict(file)
+    if most:
+        assert all((whole[name] == again[name]).all() for name in whole)
+    else:
+        assert json.loads(str(again["snapshot"]))["filled_from"] == 10
+        assert again["counters"][0] < whole["counters"][0]
 
 
 @pytest.fixture
