@@ -14,6 +14,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+# Windows of up to 100 steps are one graph. That of a longer one would take long to build: it is a
+# loop over pieces instead.
+MAX_UNROLLED, PIECE = 100, 20
+
 State = list[tf.Tensor]  # of one layer: [h, c] for an LSTM, else [h], each (batch, size)
 Recurrent = Callable[[tf.Tensor], tf.Tensor]  # h @ recurrent kernel, (batch, gates * size)
 
@@ -185,11 +189,27 @@ class CharRNN(keras.Model):
         else:
             flat = tf.reshape(inputs, (-1, kernel.shape[0]))
             projected = tf.reshape(matmul(flat, kernel) + bias, (time, batch, kernel.shape[1]))
+
+        def unroll(state: State, projected: tf.Tensor) -> tuple[State, tf.Tensor]:
+            outputs = []
+            for x in tf.unstack(projected):  # each (batch, gates * size)
+                state = self.step(x, state, recurrent)
+                outputs.append(state[0])
+            return state, tf.stack(outputs)  # (time, batch, size)
+
         outputs = []
-        for x in tf.unstack(projected, time):  # each (batch, gates * size)
-            state = self.step(x, state, recurrent)
-            outputs.append(state[0])
-        return tf.transpose(tf.stack(outputs), (1, 0, 2)), state
+        if time > MAX_UNROLLED:
+            whole = time // PIECE * PIECE
+            pieces = tf.reshape(projected[:whole], (-1, PIECE, batch, kernel.shape[1]))
+            start = (state, tf.zeros((PIECE, batch, self.size)))
+            states, first = tf.scan(lambda carry, piece: unroll(carry[0], piece), pieces, start)
+            state = [part[-1] for part in states]
+            outputs.append(tf.reshape(first, (whole, batch, self.size)))
+            projected = projected[whole:]
+        if projected.shape[0]:
+            state, rest = unroll(state, projected)
+            outputs.append(rest)
+        return tf.transpose(tf.concat(outputs, axis=0), (1, 0, 2)), state
 
     @staticmethod
     def _lengths(inputs: tf.Tensor) -> list[int | tf.Tensor]:

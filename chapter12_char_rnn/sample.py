@@ -121,7 +121,7 @@ def converse(write: Callable[[str, int], str], seed: int) -> None:
     """Continues each line read from standard input, until an empty line or the end of the input."""
     while True:
         print("first line (empty to quit): ", end="", file=sys.stderr, flush=True)
-        if not (line := sys.stdin.readline().rstrip("\n")):
+        if not (line := sys.stdin.readline().rstrip("\r\n")):
             return
         try:
             write(line, seed)

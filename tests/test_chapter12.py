@@ -37,6 +37,26 @@ def test_parameter_count_is_the_books():
     assert build_model(3501, 128, 2, embedding_size=128).count_params() == 1_162_925
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_a_long_window_is_a_loop_over_pieces(cell, monkeypatch):
+    model = build_model(11, lstm_size=7, cell=cell, seed=3)
+    tokens = tf.random.stateless_uniform((2, 9), (1, 2), 0, 11, tf.int32)
+
+    def run():
+        with tf.GradientTape() as tape:
+            logits, ends = tf.function(model)(tokens, model.initial_states(2))
+            loss = tf.reduce_sum(logits**2)
+        gradients = tape.gradient(loss, model.trainable_variables)
+        return tf.nest.flatten((logits, ends, list(map(tf.convert_to_tensor, gradients))))
+
+    whole = run()
+    monkeypatch.setattr("chapter12_char_rnn.model.MAX_UNROLLED", 8)
+    for piece in (4, 3):  # with and without a rest
+        monkeypatch.setattr("chapter12_char_rnn.model.PIECE", piece)
+        for expected, found in zip(whole, run(), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
 @pytest.mark.parametrize("cell", sorted(CELLS))
 @pytest.mark.parametrize("embedding_size", [None, 5])
 def test_the_written_out_loop_equals_keras_layers(cell, embedding_size):
@@ -268,7 +288,7 @@ def test_unknown_start_characters_are_named(text_file, capfd):
 
 def test_interactive_continues_after_an_error(text_file, capfd, monkeypatch):
     trained(text_file)
-    monkeypatch.setattr(sys, "stdin", io.StringIO("the\n春\nfox\n\n"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO("the\r\n春\nfox\r\n\r\n", newline="\n"))
     status, said = run_sample(capfd, "--interactive", "--max_length", "4")
     assert status == 0 and "'春'" in said.err
     assert said.out.startswith("the") and "\nfox" in said.out
