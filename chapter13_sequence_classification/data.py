@@ -19,8 +19,8 @@ import tensorflow as tf
 from chapter13_sequence_classification import laws, texts, words
 from common import cli, files, inputs
 from common.errors import UserError, exit_status
-from common.text import build_vocabulary
-from common.words import segment
+from common.text import add_unpacked_flag, build_vocabulary
+from common.words import language_of, segment
 
 # The book trains on 1,000 sequences and tests on 500. Here the 500 are the validation set.
 SIZES = {"train": 1000, "validation": 500, "test": 5000}
@@ -48,7 +48,7 @@ class Split(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A classification task: the splits, the class names and, for texts, the vocabulary.
+    """A classification task: the splits, the class names and, for texts, vocabulary and language.
 
     `texts` holds the texts of each split, with words separated by spaces.
     """
@@ -57,6 +57,7 @@ class Task(NamedTuple):
     class_names: list[str]
     vocabulary: list[str] | None = None
     texts: dict[str, list[str]] | None = None
+    language: str | None = None
 
 
 def load(flags: argparse.Namespace) -> Task:
@@ -81,8 +82,10 @@ def sizes(flags: argparse.Namespace) -> tuple[int, int, int]:
 
 def load_texts(flags: argparse.Namespace) -> Task:
     """Reads texts and encodes them with the vocabulary of the training split."""
-    corpus = texts.load(flags.dataset, flags.input_file, flags.data_dir)
-    segmented = {name: segment(split, flags.language, flags.level)
+    corpus = texts.load(flags.dataset, flags.input_file, flags.data_dir, flags.test_file,
+                        flags.label_column, flags.text_column, flags.max_unpacked_mb)
+    language = flags.language or language_of("\n".join(corpus.texts["train"]))
+    segmented = {name: segment(split, language, flags.level)
                  for name, split in corpus.texts.items()}
     counts = words.count_tokens(segmented["train"], flags.level)
     vocabulary = build_vocabulary(counts, flags.vocabulary_size)
@@ -92,7 +95,7 @@ def load_texts(flags: argparse.Namespace) -> Task:
     encoder = words.Encoder(vocabulary, flags.level, flags.max_tokens)
     splits = {name: Split(*encoder.encode_all(split), corpus.labels[name])
               for name, split in segmented.items()}
-    return Task(splits, corpus.class_names, vocabulary, segmented)
+    return Task(splits, corpus.class_names, vocabulary, segmented, language)
 
 
 def digest(task: Task) -> str:
@@ -197,14 +200,21 @@ def add_text_flags(parser: argparse.ArgumentParser, default: str, *others: str) 
         *others: choices of `--dataset` besides the text data sets.
     """
     group = parser.add_argument_group("texts")
-    group.add_argument("--dataset", choices=[*others, *texts.READERS], default=default,
+    group.add_argument("--dataset", choices=[*others, *texts.READERS, "file"], default=default,
                        help="data set; docs/datasets.md describes each")
     group.add_argument("--input_file", type=cli.path,
-                       help="your own labelled texts, with --dataset file")
+                       help="your own labelled texts, with --dataset file: .csv, .tsv or lines")
+    group.add_argument("--test_file", type=cli.path,
+                       help="your own test set (default: a tenth of each class of --input_file)")
+    group.add_argument("--label_column", help="name or number, from 1, of the labels' column in a "
+                                              "table (default: a usual name)")
+    group.add_argument("--text_column", help="likewise, of the texts' column")
+    add_unpacked_flag(group)
     group.add_argument("--data_dir", type=cli.path,
                        help="folder of a published data set (default: data/<dataset>)")
-    group.add_argument("--language", choices=["en", "zh"], default="en",
-                       help="word segmentation: zh with jieba; en at spaces and punctuation")
+    group.add_argument("--language", choices=["en", "zh"],
+                       help="word segmentation: zh with jieba; en at spaces and punctuation "
+                            "(default: that of the training texts)")
     group.add_argument("--level", choices=["word", "char"], default="word",
                        help="unit of the tokens; char needs no word segmentation")
     group.add_argument("--vocabulary_size", type=cli.number(int, 2, 2**31 - 1, "at least 2"),
@@ -228,7 +238,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        splits, class_names, vocabulary, _ = load(args)
+        splits, class_names, vocabulary, *_ = load(args)
         for name, split in splits.items():
             print(f"{name}: sequences {split.sequences.shape} {split.sequences.dtype}, "
                   f"examples per class {np.bincount(split.labels)}")

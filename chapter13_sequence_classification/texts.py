@@ -1,22 +1,22 @@
-"""Labelled texts: sources, file formats and splits.
+"""Labelled texts: sources and splits.
 
 If a data set has no test split, a fixed random tenth of its texts becomes one; likewise for the
-validation split.
+validation split. In a file of one's own, it is a tenth of each class.
 """
 
-import csv
-import io
 import sysconfig
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from chapter13_sequence_classification.tables import lines_of, pairs, read_file, table
 from common import files
 from common.errors import UserError
-from common.text import docstrings, read_text
+from common.text import MAX_UNPACKED_MB, docstrings
 
 HELD_OUT = 0.1  # fraction of a data set that becomes a missing split
 SPLIT_KEY = 13  # seed of the split, whatever `--seed` is, so that all runs share it
@@ -120,20 +120,9 @@ def read_chnsenticorp(folder: Path) -> Examples:
                       for where, label, text in table(path, skip_empty=True)]}
 
 
-def read_file(path: Path) -> Examples:
-    """Reads a file of labelled texts, plain or gzipped.
-
-    A `.csv` file is a table of label and text; a `.tsv` file has lines `label TAB text`; in any
-    other file, the first word of each line is its label.
-    """
-    kind = path.name.removesuffix(".gz").rpartition(".")[2].lower()
-    rows = table(path) if kind == "csv" else pairs(lines_of(path), "\t" if kind == "tsv" else None)
-    return {"train": [(label, text) for _, label, text in rows]}
-
-
 READERS: dict[str, Callable[[Path], Examples]] = {
     "modules": read_modules, "newsgroups": read_newsgroups, "mr": read_mr, "sst2": read_sst2,
-    "thucnews": read_thucnews, "chnsenticorp": read_chnsenticorp, "file": read_file,
+    "thucnews": read_thucnews, "chnsenticorp": read_chnsenticorp,
 }
 
 OFFLINE = {
@@ -210,65 +199,6 @@ def find(dataset: str, folder: Path) -> list[Path]:
             for file in SOURCES[dataset].files]
 
 
-def lines_of(path: Path, encoding: str = "utf-8-sig") -> Iterator[tuple[str, str]]:
-    """Yields the lines of a text that are not blank, each after its location."""
-    # Not splitlines, which would also split at 0x85, a character of latin-1 texts.
-    for number, line in enumerate(read_text(path, encoding).split("\n"), 1):
-        if line.strip():
-            yield f"{path}, line {number}", line.rstrip("\r")
-
-
-def pairs(
-    lines: Iterable[tuple[str, str]], separator: str | None
-) -> Iterator[tuple[str, str, str]]:
-    """Splits each line at its first separator (a tab must be the only one).
-
-    Yields:
-        The location of the line, and both parts.
-
-    Raises:
-        UserError: a part is missing or empty.
-    """
-    for where, line in lines:
-        parts = [part.strip() for part in line.split(separator, 1 if separator != "\t" else -1)]
-        if len(parts) != 2 or not all(parts):
-            name = "one tab" if separator == "\t" else "a space"
-            raise UserError(f"{where}: {line.strip()[:60]!r} is not a label and a text separated "
-                            f"by {name}", "complete or delete the line")
-        yield where, *parts
-
-
-def table(path: Path, skip_empty: bool = False) -> Iterator[tuple[str, str, str]]:
-    """Yields the location, the label and the text of each row of a CSV file.
-
-    A first row that begins with `label` is a header and skipped.
-
-    Args:
-        path: the file, plain or gzipped.
-        skip_empty: skip rows without a text.
-
-    Raises:
-        UserError: a row does not have two non-empty fields.
-    """
-    csv.field_size_limit(2**31 - 1)  # texts may be long
-    rows = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    try:
-        for number, row in enumerate(rows):
-            where = f"{path}, line {rows.line_num}"
-            if not row or (number == 0 and row[0].strip().lower() == "label"):
-                continue
-            if skip_empty and not "".join(row[1:]).strip():
-                continue
-            if len(row) != 2 or not all(field.strip() for field in row):
-                raise UserError(f"{where}: {len(row)} fields, {sum(map(bool, row))} of them not "
-                                "empty, instead of a label and a text",
-                                'quote texts that contain commas: 1,"good, and cheap"')
-            yield where, row[0].strip(), row[1].strip()
-    except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: {error}",
-                        "correct the quotes of the line") from error
-
-
 def number_to_name(label: str, names: Sequence[str], where: str) -> str:
     """Returns the name of the class with the given index.
 
@@ -281,32 +211,66 @@ def number_to_name(label: str, names: Sequence[str], where: str) -> str:
     return names[int(label)]
 
 
-def hold_out(examples: Examples) -> Examples:
-    """Splits missing test and validation sets off the training set, always in the same way."""
+def hold_out(examples: Examples, by_class: bool) -> Examples:
+    """Splits missing test and validation sets off the training set, always in the same way.
+
+    Args:
+        examples: by split; "train" is required.
+        by_class: draw a tenth of each class, at least one text, instead of a tenth of all texts.
+    """
     rest, splits = examples["train"], dict(examples)
-    rng = np.random.default_rng(SPLIT_KEY)
-    order = rng.permutation(len(rest))
+    groups: dict[str, list[int]] = {}
+    for i in np.random.default_rng(SPLIT_KEY).permutation(len(rest)):
+        groups.setdefault(rest[i][0] if by_class else "", []).append(i)
+    counts = {key: max(1, round(HELD_OUT * len(group))) for key, group in groups.items()}
     for name in ("test", "validation"):
         if name not in examples:
-            count = max(1, round(HELD_OUT * len(rest)))
-            drawn, order = order[:count], order[count:]
-            splits[name] = [rest[i] for i in drawn]
-    splits["train"] = [rest[i] for i in sorted(order)]
+            splits[name] = [rest[i] for key in groups for i in groups[key][: counts[key]]]
+            groups = {key: group[counts[key] :] for key, group in groups.items()}
+    splits["train"] = [rest[i] for i in sorted(i for group in groups.values() for i in group)]
     return splits
 
 
-def load(dataset: str, input_file: str | None, data_dir: str | None) -> Corpus:
+def check_classes(examples: Examples, path: Path) -> None:
+    """Raises UserError if the texts of a file cannot be split, or their labels look like none."""
+    counts = Counter(label for label, _ in examples["train"])
+    if len(counts) >= len(examples["train"]) / 2:
+        raise UserError(f"{path}: {len(examples['train']):,} texts have {len(counts):,} different "
+                        f"labels, such as {next(iter(counts))[:40]!r}",
+                        "name the columns of a .csv or .tsv file with --label_column and "
+                        "--text_column; in other files, put the label first in each line")
+    needed = 2 if "test" in examples else 3  # one for each split that is drawn
+    if few := [label for label, count in counts.items() if count < needed]:
+        named = ", ".join(label[:40] for label in few[:5]) + ", ..." * (len(few) > 5)
+        raise UserError(f"{path}: class {few[0][:40]} has {counts[few[0]]} of the "
+                        f"{needed} texts that its splits need",
+                        f"add texts of these classes, or delete theirs: {named}")
+
+
+def load(
+    dataset: str, input_file: str | None, data_dir: str | None, test_file: str | None = None,
+    label_column: str | None = None, text_column: str | None = None,
+    max_unpacked_mb: int = MAX_UNPACKED_MB,
+) -> Corpus:
     """Reads the texts selected by the flags of the same names.
 
     Raises:
         UserError: the texts cannot be read, are too few, or have fewer than two classes.
     """
-    if (dataset == "file") != bool(input_file):
+    own = dataset == "file"
+    if own != bool(input_file):
         given = f"--input_file {input_file}" if input_file else "no --input_file"
         raise UserError(f"--dataset {dataset} with {given}",
                         "use --dataset file and --input_file FILE together")
     path = Path(input_file or data_dir or files.default_dir(dataset))
-    examples = READERS[dataset](path)
+    if own:
+        examples = {split: read_file(Path(file), label_column, text_column, max_unpacked_mb)
+                    for split, file in (("train", input_file), ("test", test_file)) if file}
+    elif given := test_file or label_column or text_column:
+        raise UserError(f"{given} is given for --dataset {dataset}",
+                        "--test_file, --label_column and --text_column need --dataset file")
+    else:
+        examples = READERS[dataset](path)
     names = sorted({label for label, _ in examples["train"]})
     if len(names) < 2:
         raise UserError(f"{path} has texts of {len(names)} classes {' '.join(names)}".rstrip(),
@@ -314,10 +278,15 @@ def load(dataset: str, input_file: str | None, data_dir: str | None) -> Corpus:
     if len(examples["train"]) < MIN_TEXTS:
         raise UserError(f"{path} has {len(examples['train'])} texts",
                         f"give at least {MIN_TEXTS} texts")
-    splits = hold_out(examples)
-    if unknown := sorted({label for label, _ in splits["test"]} - set(names)):
-        raise UserError(f"{path}: class {unknown[0]} has no training texts",
-                        "download the data set again, see docs/datasets.md")
+    if own:
+        check_classes(examples, path)
+    splits = hold_out(examples, by_class=own)
+    for split in ("validation", "test"):
+        if unknown := sorted({label for label, _ in splits[split]} - set(names)):
+            raise UserError(f"{test_file or path}: class {unknown[0][:40]} of the {split} set has "
+                            "no training texts", "check the labels, or use other files")
+        if not splits[split]:
+            raise UserError(f"{test_file or path} has no texts", "give at least one text")
     index = {name: i for i, name in enumerate(names)}
     return Corpus(
         {name: [text for _, text in split] for name, split in splits.items()},

@@ -10,6 +10,7 @@ classifies texts.
 """
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from functools import partial
 
@@ -72,7 +73,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         batches = partial(data.number_batches, args, train_split)
         scores = fit(args, model, run, batches, validation)
     print(f"validation accuracy {scores['accuracy']:.2%} after {scores['step']} steps; "
-          "try: python predict.py 7 8 9 10")
+          f"try: python predict.py --run_dir {shlex.quote(str(run))} 7 8 9 10")
     return scores
 
 

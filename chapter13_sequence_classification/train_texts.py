@@ -1,7 +1,7 @@
 """Trains a network to classify texts, which are sequences of words (book, section 13.4).
 
     python train_texts.py                                    # Python's docstrings by topic
-    python train_texts.py --dataset file --input_file FILE   # your own texts
+    python train_texts.py --dataset file --input_file FILE   # your own texts, such as a .csv
     python train_texts.py --preset newsgroups                # a published set, downloaded once
     python train_texts.py --preset thucnews                  # Chinese news titles, by character
 
@@ -10,6 +10,7 @@ regression on TF-IDF features.
 """
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -85,8 +86,9 @@ IDLE_FLAGS = {"recurrent": ("num_filters", "num_buckets"),
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
-                                 neutral=["input_file"])
+    parser = cli.training_parser(__file__, __doc__, PRESETS,
+                                 free=["input_file", "test_file", "max_unpacked_mb"],
+                                 neutral=["input_file", "test_file", "max_unpacked_mb"])
     data.add_text_flags(parser, "modules")
     group = parser.add_argument_group("model")
     group.add_argument("--model", choices=["recurrent", "conv", "bag"], default="recurrent",
@@ -126,10 +128,13 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     tf.config.experimental.enable_op_determinism()
     # Read the texts, split them, and encode their words as the ids of a vocabulary.
     task = data.load(args)
+    args.language = task.language  # recorded: the other scripts segment as this one
     train_split, validation = task.splits["train"], task.splits["validation"]
     print(f"training on {args.input_file or args.dataset}: {len(train_split.labels):,} texts, "
           f"vocabulary of {len(task.vocabulary):,} {args.level}s, "
           f"classes: {', '.join(task.class_names)}")
+    if (args.language, args.level) == ("zh", "word"):
+        print("Chinese, segmented into words by jieba (--language zh); --level char: by character")
     # Build the network: embedding, N-to-1 reader, linear layer. A new run may start from
     # pretrained word vectors.
     model = build_for(args, len(task.class_names), len(task.vocabulary))
@@ -143,7 +148,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         batches = partial(data.text_batches, args, train_split)
         scores = fit(args, model, run, batches, validation)
     print(f"validation accuracy {scores['accuracy']:.2%} after {scores['step']} steps; "
-          'try: python predict.py "a text"')
+          f'try: python predict.py --run_dir {shlex.quote(str(run))} "a text"')
     return scores
 
 

@@ -31,7 +31,7 @@ from chapter13_sequence_classification.model import (
     build_model,
     build_text_model,
 )
-from common import checkpoint_files, files, rundir
+from common import checkpoint_files, cli, files, rundir
 from common.errors import UserError
 from common.text import build_vocabulary
 
@@ -586,10 +586,81 @@ def test_own_texts_come_as_lines_and_tables(tmp_path):
     assert together == {f"some, text {i}" for i in range(30)}  # each in one split
 
 
+def own(tmp_path, head, row, count=30, name="a.csv", **options):
+    """Loads `count` rows, of which every third has the label "no"."""
+    body = "".join(row.format(label="yes" if i % 3 else "no", i=i) for i in range(count))
+    (tmp_path / name).write_text(head + body, encoding="utf-8")
+    return texts.load("file", str(tmp_path / name), None, **options)
+
+
+@pytest.mark.parametrize(("head", "row", "options"), [
+    ("label,text\n", "{label},some {i}\n", {}),
+    ("text,label\n", "some {i},{label}\n", {}),
+    ("Review,Sentiment\n", "some {i},{label}\n", {}),
+    ("v1,v2,,,\n", '{label},"some {i}",,,\n', {}),
+    ("id,label,text\n", "{i},{label},some {i}\n", {}),
+    ("标签,内容\n", "{label},some {i}\n", {}),
+    ("\ufefflabel;text\n", "{label};some {i}\n", {}),
+    ("words,label\n", "some {i},{label}\n", {}),  # one known name of two columns
+    ("id,grade,words\n", "{i},{label},some {i}\n",
+     {"label_column": "Grade", "text_column": "words"}),
+    ("", "{i},some {i},{label}\n", {"label_column": "3", "text_column": "2"}),
+    ("", "some {i},{label}\n", {"label_column": "2"}),
+])
+@pytest.mark.parametrize("name", ["a.csv", "名 字.tsv"])
+def test_columns_are_known_by_their_names(head, row, options, name, tmp_path):
+    if name.endswith("tsv"):
+        head, row = (part.replace(",", "\t").replace(";", "\t") for part in (head, row))
+        row = row.replace('"', "")
+    corpus = own(tmp_path, head, row, name=name, **options)
+    assert corpus.class_names == ["no", "yes"]
+    together = [text for split in corpus.texts.values() for text in split]
+    assert sorted(together) == sorted(f"some {i}" for i in range(30))
+
+
+def test_every_split_of_a_file_has_texts_of_every_class(tmp_path):
+    lines = ["rare one", "rare two", "rare three"] + [f"many {i}" for i in range(40)]
+    (tmp_path / "a.txt").write_text("\n".join(lines), encoding="utf-8")
+    corpus = texts.load("file", str(tmp_path / "a.txt"), None)
+    counts = {name: np.bincount(labels).tolist() for name, labels in corpus.labels.items()}
+    assert counts == {"train": [32, 1], "validation": [4, 1], "test": [4, 1]}
+
+
+def test_a_test_set_of_ones_own(tmp_path):
+    test = tmp_path / "test.tsv"
+    test.write_text("text\tlabel\nsome a\tno\n", encoding="utf-8")
+    corpus = own(tmp_path, "label,text\n", "{label},some {i}\n", 10, test_file=str(test))
+    assert corpus.texts["test"] == ["some a"] and len(corpus.texts["validation"]) == 2
+    for raw, says in (("label\ttext\nmaybe\ta\n", "class maybe of the test set has no training"),
+                      ("label\ttext\n", "test.tsv has no texts")):
+        test.write_text(raw, encoding="utf-8")
+        with pytest.raises(UserError, match=says):
+            own(tmp_path, "label,text\n", "{label},some {i}\n", test_file=str(test))
+    with pytest.raises(UserError, match="has no column grade; its first row is label, text"):
+        own(tmp_path, "label,text\n", "{label},some {i}\n", label_column="grade")
+    with pytest.raises(UserError, match="which columns"):
+        own(tmp_path, "label,text\n", "{label},some {i}\n", label_column="2")
+    with pytest.raises(UserError, match=r"grade is given for --dataset mr"):
+        texts.load("mr", None, str(tmp_path), label_column="grade")
+    with pytest.raises(UserError, match="has no columns"):
+        own(tmp_path, "", "{label} some {i}\n", name="a.txt", text_column="2")
+
+
+def test_the_language_is_that_of_the_training_texts(tmp_path):
+    pytest.importorskip("jieba")
+    args = cli.resolve(train_texts.build_parser(), ["--dataset", "file", "--input_file",
+                                                    str(tmp_path / "a.csv")])
+    own(tmp_path, "标签,内容\n", "{label},房间很大很干净\n")
+    task = data.load(args)
+    assert task.language == "zh" and task.vocabulary[1:] == ["干净", "很", "很大", "房间"]
+    own(tmp_path, "", "{label},it was 很 clean\n")
+    assert data.load(args).language == "en"
+
+
 @pytest.mark.parametrize(("name", "content", "says"), [
     ("a.txt", b"yes fine\nno\n", "line 2: 'no' is not a label and a text separated by a space"),
-    ("a.tsv", b"yes\tfine\nno\ta\tb\n", "line 2: 'no.ta.tb' is not a label and a text separated"),
-    ("a.tsv", b"yes\tfine\nno\t \n", "line 2: 'no' is not a label and a text"),
+    ("a.tsv", b"yes\tfine\nno\ta\tb\n", "line 2: 3 fields, 3 of them not empty, instead of 2"),
+    ("a.tsv", b"yes\tfine\nno\t \n", "line 2: 2 fields, 1 of them not empty"),
     ("a.csv", b"yes,fine\nno,well, yes\n", "line 2: 3 fields, 3 of them not empty"),
     ("a.csv", b"yes,fine\nno,\n", "line 2: 2 fields, 1 of them not empty"),
     ("a.csv", b'yes,fine\nno,"well\n', "line 2: unexpected end of data"),
@@ -599,6 +670,10 @@ def test_own_texts_come_as_lines_and_tables(tmp_path):
     ("a.txt", b"yes \xff\n", "is not UTF-8: byte 0xff at offset 4"),
     ("a.txt.gz", b"yes fine\n", "cannot read"),
     ("a.txt", b"yes !\nno ?\n" * 10, "contain no words"),
+    ("a.txt", b"yes fine\n" * 19 + b"no bad\n", "class no has 1 of the 3 texts that its splits"),
+    ("a.txt", b"a fine day\nthe bad end\nso it goes\nI see\nwell done\n" * 2, "such as 'a'"),
+    ("a.csv", b"good film,1\nbad one,0\nso so,0\nbest of,1\nwell,1\nno,0\n" * 2, "6 different"),
+    ("a.csv", b"id,stars,words\n1,2,good\n", "which columns are label and text.*id, stars, words"),
 ])
 def test_bad_texts_are_named_and_leave_nothing(name, content, says, tmp_path, capfd):
     path = tmp_path / name
@@ -695,7 +770,8 @@ def test_texts_go_in_and_labels_come_out(options, fruits, tmp_path, capfd):
                              "--embedding_file", str(vectors)]) == 0
     run = rundir.runs_dir() / CHAPTER / "run"
     known = 0 if "char" in options else 1
-    assert f"{known} of " in capfd.readouterr().out
+    said = capfd.readouterr().out
+    assert f"{known} of " in said and f"predict.py --run_dir {run} " in said
     assert eval.main(["--name", "run"]) == 0
     result = json.loads((run / "eval.json").read_text(encoding="utf-8"))
     assert result["dataset"] == "fruits" and result["metrics"]["test"]["examples"] == 8
