@@ -7,7 +7,8 @@ finished run (`eval.py`, `export.py`, `sample.py` ...).
 import argparse
 import math
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +152,10 @@ def run_training(
 ) -> int:
     """Runs the `train` of a training script on the resolved flags; returns the exit status."""
     def action() -> dict[str, float]:
+        args = resolve(parser, argv)
         _configure_keras()
-        return train(resolve(parser, argv))
+        with _blame(args.run_dir):
+            return train(args)
 
     return exit_status(action)
 
@@ -168,15 +171,30 @@ def run_verb(
     of the run.
     """
     def action() -> dict[str, Any] | None:
-        _configure_keras()
         args = parser.parse_args(argv)
         args.chapter = parser.chapter
         args.run_dir = rundir.finished_run(parser.chapter, args)
         flags = rundir.read_config(args.run_dir, parser.chapter)["flags"]
         moved = {flag: vars(args)[flag] for flag in parser.data if vars(args)[flag]}
-        return verb(args, argparse.Namespace(**flags | moved))
+        _configure_keras()
+        with _blame(args.run_dir):
+            return verb(args, argparse.Namespace(**flags | moved))
 
     return exit_status(action)
+
+
+@contextmanager
+def _blame(run_dir: Path) -> Iterator[None]:
+    """Raises UserError for what fails because the config.json of a run was edited or is old."""
+    edited = rundir.exists(run_dir) and rundir.edited(run_dir)
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        path, obj = run_dir / "config.json", getattr(error, "obj", None)
+        if not edited and not isinstance(obj, argparse.Namespace):
+            raise
+        raise UserError(f"{path} was edited, or is of another version of this code ({error})",
+                        "restore it, or start a new run") from error
 
 
 def _configure_keras() -> None:

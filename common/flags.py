@@ -48,10 +48,12 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Refuses words that are no text, which could be neither printed nor recorded."""
+        """Refuses words that can be neither printed nor recorded."""
         for word in sys.argv[1:] if args is None else args:
             if not word.isascii() and any("\ud800" <= char <= "\udfff" for char in word):
                 self.error(f"{word!r} is not UTF-8")
+            if word.endswith("=--"):  # argparse would take it for no value at all
+                self.error(f"{word} is not a value")
         return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:

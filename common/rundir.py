@@ -7,6 +7,7 @@ runs/<chapter>/<name>/
 import argparse
 import datetime
 import itertools
+import json
 import os
 import re
 import shlex
@@ -18,7 +19,7 @@ from typing import Any
 from common import lock
 from common.checkpoint_files import checkpoints, last_step, mend
 from common.errors import UserError
-from common.files import ROOT, read_json, write_json
+from common.files import ROOT, read_json, sha256, write_json
 from common.provenance import commit, versions
 
 # Entries of the result of `flags.resolve` that are not flags to record.
@@ -131,6 +132,18 @@ def read_config(run_dir: Path, chapter: str | None = None) -> dict[str, Any]:
     return config
 
 
+def edited(run_dir: Path) -> bool:
+    """Returns whether config.json is no longer as the run wrote it."""
+    config = read_json(run_dir / "config.json")
+    return config.get("digest") not in (None, _digest(config))
+
+
+def _digest(config: dict[str, Any]) -> str:
+    """Returns the sha256 of all entries of config.json but the digest itself."""
+    entries = {key: value for key, value in config.items() if key != "digest"}
+    return sha256(json.dumps(entries, sort_keys=True).encode())
+
+
 def _portable(value: Any) -> Any:
     """Returns a flag to record: a path in this repository becomes ./..., so that it may move."""
     if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_relative_to(ROOT):
@@ -176,7 +189,8 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
             f"cannot create {args.run_dir}: {error.strerror}", "give another --run_dir"
         ) from error
     with lock.locked(run):
-        before = read_config(run) if exists(run) else None
+        path = run / "config.json"
+        before = read_json(path) if exists(run) else None
         step = last_step(run)
         _clear(run)
         _write_config(args, facts)
@@ -185,7 +199,7 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
             yield run
         except UserError:
             if before and last_step(run) == step:  # the new flags had no effect
-                write_json(run / "config.json", before)
+                write_json(path, before)
             raise
         (run / ".finished").touch()
 
@@ -232,4 +246,4 @@ def _write_config(args: argparse.Namespace, facts: dict[str, Any]) -> None:
         config = read_config(args.run_dir, args.chapter)
         config["flags"] = flags
         config["history"].append(entry | {"changed": args.changed})
-    write_json(args.run_dir / "config.json", config)
+    write_json(args.run_dir / "config.json", config | {"digest": _digest(config)})
