@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,6 +110,21 @@ def deterministic():
     tf.config.experimental.enable_op_determinism()
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Callable[[Chapter], Path]:
+    """Returns a function that trains a chapter once, and copies that run for each test."""
+    folder = tmp_path_factory.mktemp("trained")
+
+    def copy(chapter: Chapter) -> Path:
+        run = folder / f"{chapter.name}-{chapter.script}"
+        if not run.exists():
+            assert chapter.main(chapter.script, *chapter.train, "--max_steps", str(STEPS),
+                                "--run_dir", str(run)) == 0
+        return shutil.copytree(run, run_dir(chapter, "run"))
+
+    return copy
+
+
 def train(chapter: Chapter, name: str, steps: int = STEPS, *argv: str) -> int:
     return chapter.main(chapter.script, *chapter.train, "--max_steps", str(steps), "--name", name,
                         *argv)
@@ -138,14 +154,14 @@ def interrupt_after(monkeypatch, step: int) -> None:
     monkeypatch.setattr(checkpoint.TrainState, "end_step", end_step_with_signal)
 
 
-def test_interrupted_and_resumed_equals_uninterrupted(chapter, monkeypatch, capfd):
-    assert train(chapter, "whole") == 0
+def test_interrupted_and_resumed_equals_uninterrupted(chapter, trained, monkeypatch, capfd):
+    whole = trained(chapter)
     with monkeypatch.context() as patch:
         interrupt_after(patch, 5)
         assert train(chapter, "parts") == 130
     assert "step 5" in capfd.readouterr().err
     assert chapter.main(chapter.script, "--resume") == 0
-    whole, parts = run_dir(chapter, "whole"), run_dir(chapter, "parts")
+    parts = run_dir(chapter, "parts")
     a, b = state_of(whole), state_of(parts)
     assert a.keys() == b.keys()
     assert [n for n in a if not (a[n] == b[n]).all()] == []
@@ -153,12 +169,26 @@ def test_interrupted_and_resumed_equals_uninterrupted(chapter, monkeypatch, capf
     assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
 
 
-def test_a_finished_run_can_be_lengthened(chapter):
+def test_a_finished_run_can_be_lengthened(chapter, trained):
     assert train(chapter, "short", 4) == 0
-    assert train(chapter, "long", STEPS) == 0
     assert chapter.main(chapter.script, "--name", "short", "--max_steps", str(STEPS)) == 0
-    short, long = (run_dir(chapter, name) / "metrics.jsonl" for name in ("short", "long"))
+    short, long = (run / "metrics.jsonl" for run in (run_dir(chapter, "short"), trained(chapter)))
     assert short.read_bytes() == long.read_bytes()
+
+
+def test_a_run_killed_after_its_last_step_ends_as_it_would_have(chapter, trained):
+    def outcome() -> tuple[dict, bytes, list[str]]:
+        drawn = [str(path) for path in run.rglob("*") if not {"tb", "checkpoints"} & {*path.parts}]
+        return state_of(run), (run / "metrics.jsonl").read_bytes(), sorted(drawn)
+
+    run = trained(chapter)
+    state, metrics, drawn = outcome()
+    for path in (run / ".finished", *run.rglob("*.png")):
+        path.unlink()
+    assert chapter.main(chapter.script, "--name", "run") == 0
+    again, *rest = outcome()
+    assert rest == [metrics, drawn]
+    assert [n for n in state if not (state[n] == again[n]).all()] == []
 
 
 def test_presets_set_flags_that_exist(chapter):
@@ -168,16 +198,16 @@ def test_presets_set_flags_that_exist(chapter):
         assert flags.keys() <= args.keys()
 
 
-def test_eval_counts_every_example_and_publishes(chapter, monkeypatch, tmp_path, capfd):
+def test_eval_counts_every_example_and_publishes(chapter, trained, monkeypatch, tmp_path, capfd):
     from common import results
 
     monkeypatch.setattr(results, "RESULTS", tmp_path)
-    assert train(chapter, "run") == 0
-    before = state_of(run_dir(chapter, "run"))
+    run = trained(chapter)
+    before = state_of(run)
     assert chapter.main("eval", "--name", "run", "--publish", "tiny") == 0
-    after = state_of(run_dir(chapter, "run"))
+    after = state_of(run)
     assert all((before[n] == after[n]).all() for n in before)
-    result = json.loads((run_dir(chapter, "run") / "eval.json").read_text(encoding="utf-8"))
+    result = json.loads((run / "eval.json").read_text(encoding="utf-8"))
     assert result["chapter"] == chapter.name and result["steps"] == STEPS
     assert result["metrics"] and result["parameters"] > 0
     (published,) = (tmp_path / chapter.name).glob("*-tiny-seed0.json")
@@ -187,22 +217,21 @@ def test_eval_counts_every_example_and_publishes(chapter, monkeypatch, tmp_path,
     assert all(any(split.get(name) == value for split in scores) for name, value in last.items())
 
 
-def test_export_is_used_by_another_process(chapter, capfd):
-    assert train(chapter, "run", 2) == 0
+def test_export_is_used_by_another_process(chapter, trained):
+    folder = trained(chapter) / "export" / "1"
     assert chapter.main("export", "--name", "run") == 0
-    folder = run_dir(chapter, "run") / "export" / "1"
     signatures = json.loads((folder / "signature.json").read_text(encoding="utf-8"))["signatures"]
     assert "serving_default" in signatures
     assert not list(folder.parent.glob("*.part"))
 
 
-def test_verbs_run(chapter):
-    assert train(chapter, "run", 2) == 0
+def test_verbs_run(chapter, trained):
+    trained(chapter)
     for script, *argv in chapter.verbs:
         assert chapter.main(script, *argv) == 0
 
 
-def test_bad_use_ends_with_two_lines_and_status_2(chapter, capfd):
+def test_bad_use_ends_with_two_lines_and_status_2(chapter, trained, capfd):
     def fails(script, *argv, says):
         assert chapter.main(script, *argv) == 2
         error, hint = capfd.readouterr().err.strip().splitlines()[-2:]
@@ -214,11 +243,10 @@ def test_bad_use_ends_with_two_lines_and_status_2(chapter, capfd):
     fails(chapter.script, "--resume", says="no run")
     fails("eval", says="no run")
     fails("export", "--name", "absent", says="absent")
-    assert train(chapter, "run", 2) == 0
+    config = trained(chapter) / "config.json"
     capfd.readouterr()
     fails(chapter.script, "--name", "run", says="nothing to do")
     fails(chapter.script, "--name", "run", "--seed", "7", says="--seed 7 contradicts")
-    config = run_dir(chapter, "run") / "config.json"
     other = json.loads(config.read_text(encoding="utf-8")) | {"chapter": "chapter99_other"}
     config.write_text(json.dumps(other), encoding="utf-8")
     fails("eval", "--name", "run", says="chapter99_other")
