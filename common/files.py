@@ -98,7 +98,7 @@ def reachable(url: str) -> bool:
 
 
 def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
-    """Downloads a file from the first mirror that has it, unless the file exists.
+    """Downloads a published file from the first mirror that has it, unless the file exists.
 
     Writes to `<path>.part`, resumes an interrupted download, and renames the file only if its
     sha256 is the expected one.
@@ -107,6 +107,10 @@ def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
         UserError: no mirror can be reached or has the file, or the sha256 is wrong.
     """
     if path.is_file():
+        if (found := _sha256_of(path)) != sha256:
+            raise UserError(
+                f"{path} is not the published file: its sha256 is {found}, not {sha256}",
+                "remove it to download it again; for data of your own see docs/datasets.md")
         return path
     part = path.with_name(path.name + ".part")
     by_hand = f"or place it by hand: {path}, sha256 {sha256}, from {' or '.join(urls)}"
@@ -122,9 +126,7 @@ def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
             raise UserError(
                 f"the download of {url} failed: {error}", f"run again to resume it, {by_hand}"
             ) from error
-        with part.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
+        if (found := _sha256_of(part)) != sha256:
             part.unlink()
             raise UserError(f"{url} has sha256 {found}, expected {sha256}", by_hand)
         return part.replace(path)
@@ -132,6 +134,12 @@ def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
         raise UserError(f"no mirror has {path.name}: {'; '.join(refused)}", by_hand)
     hosts = ", ".join(urllib.parse.urlparse(url).netloc for url in urls)
     raise UserError(f"no network: {hosts} cannot be reached", f"work offline {by_hand}")
+
+
+def _sha256_of(path: Path) -> str:
+    """Returns the sha256 of a file, as a hex string."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _download(url: str, part: Path) -> None:

@@ -157,9 +157,16 @@ def test_fetch_downloads_once(tmp_path, server, closed_url):
     urls = [closed_url, f"{server.url}/file"]
     assert files.fetch(path, urls, SHA256) == path
     assert path.read_bytes() == CONTENT and os.listdir(path.parent) == ["file"]  # noqa: PTH208
-    path.write_bytes(b"mine")
-    assert files.fetch(path, urls, SHA256).read_bytes() == b"mine"
-    assert len(server.ranges) == 1
+    assert files.fetch(path, urls, SHA256) == path and len(server.ranges) == 1
+
+
+def test_fetch_refuses_a_file_that_is_not_the_published_one(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(CONTENT[:-1] + b"x")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(UserError, match=f"its sha256 is {found}, not {SHA256}") as caught:
+        files.fetch(path, [], SHA256)
+    assert caught.value.hint.startswith("remove it") and path.exists()
 
 
 def test_fetch_drops_what_has_the_wrong_sha256(tmp_path, server):
