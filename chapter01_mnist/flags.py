@@ -18,13 +18,14 @@ def add_flags(parser: argparse.ArgumentParser, rate: float) -> None:
     data.add_flags(parser)
     group = parser.add_argument_group("training")
     group.add_argument("--max_steps", type=cli.positive_int, default=20000, help="updates in total")
-    group.add_argument("--batch_size", type=cli.positive_int, default=50, help="images per update")
+    group.add_argument("--batch_size", type=cli.size, default=50, help="images per update")
     group.add_argument("--learning_rate", type=cli.positive_float, default=rate,
                        help="learning rate, or the initial one of a schedule")
     group.add_argument("--schedule", choices=["constant", "cosine"], default="constant",
                        help="of the learning rate; cosine: decays to 0 at --max_steps")
     group.add_argument("--augment", action=argparse.BooleanOptionalAction, default=False,
                        help="rotate, zoom and shift the training images slightly")
+    cli.add_init_from(group)
     group.add_argument("--log_every", type=cli.positive_int, default=100,
                        help="steps between two log lines")
     group.add_argument("--eval_every", type=cli.positive_int, default=500,

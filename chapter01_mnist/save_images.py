@@ -21,7 +21,7 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     data.add_flags(parser)
-    parser.add_argument("--num_images", type=cli.positive_int, default=20, help="images to write")
+    parser.add_argument("--num_images", type=cli.size, default=20, help="images to write")
     parser.add_argument("--output_dir", type=cli.path, help="folder to write to "
                         "(default: runs/chapter01_mnist/pictures-<dataset>)")
     return parser

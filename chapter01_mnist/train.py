@@ -20,7 +20,7 @@ from chapter01_mnist import data
 from chapter01_mnist.flags import add_flags, introduce, learning_rate
 from chapter01_mnist.inference import make_score, predict
 from chapter01_mnist.model import NETWORKS, build_model
-from common import cli, figures, rundir
+from common import checkpoint, cli, figures, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.fit import Fit
@@ -132,6 +132,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     splits = data.load(args)
     introduce(args, splits)
     model = build_model(args.model, args.keep_prob, args.seed)
+    checkpoint.start_from(args, model=model)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     digest = data.digest(splits)
     with rundir.open_run(args, dataset_sha256=digest, parameters=parameters) as run:

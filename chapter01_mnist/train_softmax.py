@@ -17,7 +17,7 @@ from chapter01_mnist import data
 from chapter01_mnist.flags import add_flags, introduce, learning_rate
 from chapter01_mnist.inference import make_score, predict
 from chapter01_mnist.model import SoftmaxRegression, cross_entropy
-from common import cli, figures, rundir
+from common import checkpoint, cli, figures, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -92,10 +92,11 @@ def make_train_step(
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its validation scores."""
-    # Load the data and create the variables, all zero.
+    # Load the data and create the variables: all zero, or those of --init_from.
     splits = data.load(args)
     introduce(args, splits)
     model = SoftmaxRegression()
+    checkpoint.start_from(args, model=model)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     train_step = make_train_step(model, learning_rate(args), args.loss_reduction)
     score = make_score(model)

@@ -52,7 +52,7 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     data.add_flags(parser)
-    parser.add_argument("--num_images", type=cli.positive_int, default=10, help="images per row")
+    parser.add_argument("--num_images", type=cli.size, default=10, help="images per row")
     parser.add_argument("--output_dir", type=cli.path,
                         help="output folder (default: runs/chapter02_cifar)")
     return parser

@@ -115,7 +115,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__file__, __doc__)
+    parser = cli.verb_parser(__file__, __doc__, data=["data_dir"])
     add_mirror_flag(parser)
     parser.add_argument("--watch", "--eval_interval_secs", type=cli.positive_int,
                         metavar="SECONDS",

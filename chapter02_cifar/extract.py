@@ -18,7 +18,7 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     data.add_flags(parser)
-    parser.add_argument("--num_images", type=cli.positive_int, default=30, help="images to write")
+    parser.add_argument("--num_images", type=cli.size, default=30, help="images to write")
     parser.add_argument("--output_dir", type=cli.path, help="output folder "
                         "(default: runs/chapter02_cifar/pictures-<dataset>)")
     return parser

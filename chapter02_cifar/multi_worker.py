@@ -62,7 +62,7 @@ def run_workers(num_workers: int, flags: Sequence[str]) -> int:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
-    parser.add_argument("--num_workers", type=cli.positive_int, default=2, help="worker processes")
+    parser.add_argument("--num_workers", type=cli.small_int, default=2, help="worker processes")
     parser.add_argument("flags", nargs="*", metavar="-- FLAGS", help="flags of train.py")
     return parser
 

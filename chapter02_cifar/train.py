@@ -24,7 +24,7 @@ import tensorflow as tf
 from chapter02_cifar import data
 from chapter02_cifar.inference import make_score, predict
 from chapter02_cifar.model import NETWORKS, build_model
-from common import cli, figures, files, rundir
+from common import checkpoint, cli, figures, files, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
@@ -52,9 +52,12 @@ PRESETS = {
 }
 
 
+FREE = ["strategy", "num_epochs_per_decay", "learning_rate_decay_factor"]
+
+
 def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book has keep its names."""
-    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["strategy"], neutral=["tfds"])
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=FREE, neutral=["tfds"])
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--model", choices=list(NETWORKS), default="book", help="network")
@@ -62,7 +65,7 @@ def build_parser() -> cli.Parser:
                        help="compute dtype of training; weights and evaluation stay float32")
     group = parser.add_argument_group("training")
     group.add_argument("--max_steps", type=cli.positive_int, default=60000, help="updates in all")
-    group.add_argument("--batch_size", type=cli.positive_int, default=128,
+    group.add_argument("--batch_size", type=cli.size, default=128,
                        help="images per update, on all devices together")
     group.add_argument("--augment", choices=[*data.AUGMENTATIONS, "none"], default="book",
                        help="data augmentation; book: crop, flip, brightness, contrast; cutout: "
@@ -71,6 +74,7 @@ def build_parser() -> cli.Parser:
                        help="share of each label that is spread evenly over all classes")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.1,
                        help="initial learning rate; the peak with one_cycle")
+    cli.add_init_from(group)
     group.add_argument("--momentum", type=cli.from_0_to_1, default=0.0,
                        help="Nesterov momentum; 0: plain SGD")
     group.add_argument("--weight_decay", type=cli.from_0_to_1, default=0.0,
@@ -262,6 +266,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     with strategy.scope():
         model = build_model(args.model, len(names), args.seed, args.precision)
         averages = build_model(args.model, len(names), args.seed)
+        checkpoint.start_from(args, model=model, averages=averages)
         optimizer = make_optimizer(args, model, len(splits["train"].labels))
     parameters = model.count_params()
     train_step = make_train_step(

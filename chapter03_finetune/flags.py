@@ -37,9 +37,10 @@ def add_model_flags(parser: cli.Parser) -> None:
                        help="initial weights: imagenet (downloaded once), none (random), or the "
                             "path of a Keras file (.h5) of this network, with or without its "
                             "classifier")
+    cli.add_init_from(group)
     group.add_argument("--alpha", type=cli.positive_float,
                        help="width multiplier of a MobileNet (default: 1)")
-    group.add_argument("--image_size", "--train_image_size", type=cli.positive_int,
+    group.add_argument("--image_size", "--train_image_size", type=cli.size,
                        help="height and width of the inputs in pixels (default: the network's)")
     group.add_argument("--trainable_scopes", default="all",
                        help="trained layers: head, all, or names of layers, comma-separated "
@@ -115,7 +116,9 @@ def add_optimizer_flags(parser: cli.Parser) -> None:
 
 def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
     """Returns the parser of train.py."""
-    parser = cli.training_parser(file, doc, presets)
+    parser = cli.training_parser(
+        file, doc, presets,
+        free=["learning_rate_decay_factor", "num_epochs_per_decay", "end_learning_rate"])
     data.add_flags(parser)
     add_model_flags(parser)
     add_augmentation_flags(parser)
@@ -123,7 +126,7 @@ def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli
     group = parser.add_argument_group("training")
     group.add_argument("--max_steps", "--max_number_of_steps", type=cli.positive_int,
                        default=100000, help="updates in all")
-    group.add_argument("--batch_size", type=cli.positive_int, default=32, help="images per update")
+    group.add_argument("--batch_size", type=cli.size, default=32, help="images per update")
     group.add_argument("--log_every", "--log_every_n_steps", type=cli.positive_int, default=10,
                        help="steps between two log lines")
     group.add_argument("--eval_every", type=cli.positive_int, default=500,
@@ -144,6 +147,7 @@ def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
     rows = (
         (True, f"--optimizer {optimizer}", not_of(OPTIMIZERS, optimizer)),
         (True, f"--learning_rate_decay_type {schedule}", not_of(SCHEDULES, schedule)),
+        (bool(args.init_from), f"--init_from {args.init_from}", ("weights",)),
         (args.augment == "none", "--augment none", ("min_area", "quarter_turns")),
         (args.trainable_scopes == "head", "--trainable_scopes head", batch_norm),
         (args.freeze_batch_norm, "--freeze_batch_norm", ("batch_norm_decay",)),

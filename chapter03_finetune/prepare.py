@@ -27,9 +27,9 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--dataset_name", "--dataset-name", type=tfrecords.records_name,
                         default="satellite", help="prefix of the names of the records")
     for split in tfrecords.SPLITS:
-        parser.add_argument(f"--{split}_shards", f"--{split}-shards", type=cli.positive_int,
+        parser.add_argument(f"--{split}_shards", f"--{split}-shards", type=cli.small_int,
                             default=2, help=f"files of the {split} records")
-    parser.add_argument("--num_threads", "--num-threads", type=cli.positive_int, default=2,
+    parser.add_argument("--num_threads", "--num-threads", type=cli.small_int, default=2,
                         help="threads that decode images")
     parser.add_argument("--validation_fraction", type=cli.between_0_and_1,
                         help="fraction of each class for validation, if the images are not divided "

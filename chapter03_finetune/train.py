@@ -21,7 +21,7 @@ import tensorflow as tf
 from chapter03_finetune import data, flags
 from chapter03_finetune.inference import build_classifier, draw_mistakes, make_predict, score
 from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
-from common import cli, files, pretrained, rundir
+from common import checkpoint, cli, files, pretrained, rundir
 from common.errors import UserError
 from common.fit import Fit
 
@@ -114,7 +114,7 @@ def make_optimizer(args: argparse.Namespace, examples: int) -> keras.Optimizer:
 
 
 def make_model(args: argparse.Namespace, num_classes: int, new: bool) -> keras.Model:
-    """Builds the classifier; in a new run it gets its initial weights.
+    """Builds the classifier; unless its weights come from a run, it gets its initial ones.
 
     Raises:
         UserError: the flags do not fit the network, or the weights do not.
@@ -126,7 +126,6 @@ def make_model(args: argparse.Namespace, num_classes: int, new: bool) -> keras.M
     except ValueError as error:  # of Keras on sizes, of `set_trainable` on scopes
         raise UserError(str(error), "see --image_size, --alpha and --trainable_scopes in "
                         "python train.py --help") from error
-    # A resumed run restores its weights from its checkpoint instead.
     if new:
         pretrained.load(model.get_layer("backbone"), args.weights, args.model_name, args.alpha)
     if args.batch_norm_decay is not None:
@@ -195,7 +194,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         cli.refuse_idle(args, idle, beside)
     splits, names = dataset = data.load(args)
     introduce(args, splits)
-    model = make_model(args, len(names), new=rundir.last_step(args.run_dir) == 0)
+    new = not (args.init_from or rundir.last_step(args.run_dir))
+    model = make_model(args, len(names), new)
+    checkpoint.start_from(args, model=model)
     parameters = model.count_params()
     with rundir.open_run(args, dataset_sha256=dataset.digest, parameters=parameters,
                          class_names=names) as run:

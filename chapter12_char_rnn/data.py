@@ -118,14 +118,17 @@ def join(level: str) -> Callable[[str], str]:
     return lambda word: word if word == SENTENCE_END else f"{word} "
 
 
-def prepare(text: str, level: str, max_vocab: int) -> Corpus:
+def prepare(
+    text: str, level: str, max_vocab: int, vocabulary: list[str] | None = None
+) -> Corpus:
     """Tokenizes and encodes a text, and splits off the last tenth as the held-out set.
 
-    The vocabulary is built from the training set only.
+    The vocabulary, if none is given, is built from the training set only.
     """
     tokens = tokenize(text, level)
     split = len(tokens) - max(1, int(len(tokens) * HELD_OUT))
-    vocabulary = build_vocabulary(tokens[:split], max_vocab, special=())
+    if vocabulary is None:
+        vocabulary = build_vocabulary(tokens[:split], max_vocab, special=())
     ids = encode(tokens, vocabulary, unknown=len(vocabulary))
     digest = files.sha256(text.encode())
     return Corpus(vocabulary, ids[:split], ids[max(0, split - 1) :], digest)
@@ -215,10 +218,10 @@ def evaluation_batches(tokens: np.ndarray, num_seqs: int, num_steps: int) -> tf.
     return inputs.finish(tf.data.Dataset.from_tensor_slices(tuple(map(rows, parts))))
 
 
-def load(flags: argparse.Namespace) -> Corpus:
-    """Loads the text selected by the flags of `add_flags`."""
+def load(flags: argparse.Namespace, vocabulary: list[str] | None = None) -> Corpus:
+    """Loads the text selected by the flags of `add_flags`; see `prepare` for `vocabulary`."""
     text = load_text(flags.dataset, flags.input_file, flags.data_dir, flags.max_unpacked_mb)
-    return prepare(text, flags.level, flags.max_vocab)
+    return prepare(text, flags.level, flags.max_vocab, vocabulary)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -234,12 +237,12 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     add_unpacked_flag(group)
     group.add_argument("--level", choices=["char", "word"], default="char",
                        help="unit of the tokens")
-    group.add_argument("--max_vocab", type=cli.positive_int, default=3500,
+    group.add_argument("--max_vocab", type=cli.size, default=3500,
                        help="vocabulary size; all less frequent tokens share one id (8000 is usual "
                             "for words)")
-    group.add_argument("--num_seqs", type=cli.positive_int, default=100,
+    group.add_argument("--num_seqs", type=cli.size, default=100,
                        help="batch size: rows of the text per batch")
-    group.add_argument("--num_steps", type=cli.positive_int, default=100,
+    group.add_argument("--num_steps", type=cli.size, default=100,
                        help="tokens per row of a batch")
 
 

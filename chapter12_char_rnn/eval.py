@@ -50,9 +50,9 @@ def plot(run_dir: Path, level: str, png: Path) -> None:
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Evaluates a run; writes eval.json and learning_curve.png."""
-    corpus = data.load(flags)
-    rundir.check_data(args.run_dir, corpus.sha256)
     model, vocabulary = load_run(args, flags)
+    corpus = data.load(flags, vocabulary)
+    rundir.check_data(args.run_dir, corpus.sha256)
     metrics = make_score(model, flags.level)(corpus.held_out, num_seqs=1, num_steps=flags.num_steps)
     metrics["unknown_share"] = float(np.mean(corpus.held_out[1:] == len(vocabulary)))
     if {"，", "。", "\n"} <= set(vocabulary):
@@ -71,7 +71,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__file__, __doc__)
+    parser = cli.verb_parser(__file__, __doc__, data=["input_file", "data_dir"])
     results.add_publish_flag(parser)
     return parser
 

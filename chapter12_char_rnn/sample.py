@@ -37,7 +37,7 @@ def build_parser() -> cli.Parser:
                              "probabilities sum to p")
     parser.add_argument("--greedy", action=argparse.BooleanOptionalAction, default=False,
                         help="always choose the most probable token")
-    parser.add_argument("--num_samples", type=cli.positive_int, default=1,
+    parser.add_argument("--num_samples", type=cli.size, default=1,
                         help="number of texts")
     parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the sampling")
     parser.add_argument("--interactive", action=argparse.BooleanOptionalAction, default=False,

@@ -20,7 +20,7 @@ import tensorflow as tf
 from chapter12_char_rnn import data
 from chapter12_char_rnn.inference import make_generator, make_score
 from chapter12_char_rnn.model import CELLS, CharRNN, build_model, model_flags, token_losses
-from common import cli, files, rundir
+from common import checkpoint, cli, files, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
@@ -73,12 +73,12 @@ def build_parser() -> cli.Parser:
     group = parser.add_argument_group("model")
     group.add_argument("--cell", choices=list(CELLS), default="lstm",
                        help="type of the recurrent layers")
-    group.add_argument("--lstm_size", type=cli.positive_int, default=128,
+    group.add_argument("--lstm_size", type=cli.size, default=128,
                        help="hidden units per layer")
-    group.add_argument("--num_layers", type=cli.positive_int, default=2, help="recurrent layers")
+    group.add_argument("--num_layers", type=cli.small_int, default=2, help="recurrent layers")
     group.add_argument("--use_embedding", action=argparse.BooleanOptionalAction, default=False,
                        help="embed the tokens instead of one-hot encoding them")
-    group.add_argument("--embedding_size", type=cli.positive_int, default=128,
+    group.add_argument("--embedding_size", type=cli.size, default=128,
                        help="embedding dimension")
     group.add_argument("--embedding_file", type=cli.path,
                        help="initial word vectors in word2vec's text format (chapter 14)")
@@ -94,6 +94,7 @@ def build_parser() -> cli.Parser:
     group.add_argument("--schedule", choices=["constant", "cosine"], default="constant",
                        help="learning rate schedule; cosine: linear warmup over 200 steps, then "
                             "cosine decay to 0 at --max_steps")
+    cli.add_init_from(group)
     group.add_argument("--train_keep_prob", type=cli.above_0_to_1, default=0.5,
                        help="1 - dropout rate, applied to the outputs of each layer")
     group.add_argument("--log_every", "--log_every_n", type=cli.positive_int, default=10,
@@ -102,7 +103,7 @@ def build_parser() -> cli.Parser:
                        help="steps between checkpoints")
     group.add_argument("--eval_every", type=cli.positive_int, default=1000,
                        help="steps between evaluations on the held-out text, with samples")
-    group.add_argument("--sample_length", type=cli.positive_int, default=300,
+    group.add_argument("--sample_length", type=cli.size, default=300,
                        help="tokens per sample")
     return parser
 
@@ -188,20 +189,33 @@ def check_flags(args: argparse.Namespace) -> None:
     if args.freeze_embedding and not args.embedding_file:
         raise UserError("--freeze_embedding without --embedding_file would freeze random vectors",
                         "add --embedding_file FILE, or omit --freeze_embedding")
+    if args.init_from:
+        cli.refuse_idle(args, ["embedding_file", "max_vocab"], f"--init_from {args.init_from}")
     if not args.use_embedding:
         cli.refuse_idle(args, ["embedding_size"], "--no-use_embedding")
 
 
+def given_vocabulary(args: argparse.Namespace) -> list[str] | None:
+    """Returns the vocabulary of the run that `--init_from` names, None without one."""
+    if not args.init_from:
+        return None
+    resumed = rundir.exists(args.run_dir)
+    run = args.run_dir if resumed else rundir.find_run(args.chapter, args.init_from)
+    return files.read_json(run / "vocabulary.json")
+
+
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its held-out scores."""
-    # Load the text. Short texts are cut into fewer rows.
+    # Load the text. Short texts are cut into fewer rows. Weights of an earlier run only have a
+    # meaning with its vocabulary.
     check_flags(args)
-    corpus = data.load(args)
+    corpus = data.load(args, given_vocabulary(args))
     num_seqs = data.fit_num_seqs(len(corpus.tokens), args.num_seqs, args.num_steps)
     introduce(args, corpus)
-    # Build the network. A new run may start from pretrained word vectors.
+    # Build the network. A new run may start from another's weights, or from word vectors.
     model = build_model(**model_flags(args, len(corpus.vocabulary)), seed=args.seed,
                         keep_prob=args.train_keep_prob)
+    checkpoint.start_from(args, model=model)
     if args.embedding_file and rundir.last_step(args.run_dir) == 0:
         start_embedding(model.embedding, corpus.vocabulary, Path(args.embedding_file))
     if args.freeze_embedding:

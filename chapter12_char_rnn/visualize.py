@@ -108,9 +108,9 @@ def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     if args.unit is not None and not 0 <= args.unit < flags.lstm_size:
         raise UserError(f"there is no unit {args.unit}",
                         f"give a unit from 0 to {flags.lstm_size - 1}")
-    corpus = data.load(flags)
-    rundir.check_data(args.run_dir, corpus.sha256)
     model, vocabulary = load_run(args, flags)
+    corpus = data.load(flags, vocabulary)
+    rundir.check_data(args.run_dir, corpus.sha256)
     tokens = corpus.held_out[1 : args.length + 1]
     outputs, expected = observe(model, tokens, args.layer - 1)
     unit = int(outputs.std(axis=0).argmax()) if args.unit is None else args.unit
@@ -126,7 +126,7 @@ def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__file__, __doc__)
+    parser = cli.verb_parser(__file__, __doc__, data=["input_file", "data_dir"])
     parser.add_argument("--layer", type=cli.positive_int, default=1,
                         help="recurrent layer, counted from 1")
     parser.add_argument("--unit", type=int, help="hidden unit of that layer, counted from 0 "

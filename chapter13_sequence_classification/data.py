@@ -179,7 +179,7 @@ def evaluation_batches(split: Split, batch_size: int = 500) -> tf.data.Dataset:
 def add_number_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the number sequences."""
     group = parser.add_argument_group("numbers")
-    group.add_argument("--num_features", type=cli.positive_int, default=1, help="numbers per step")
+    group.add_argument("--num_features", type=cli.size, default=1, help="numbers per step")
     known = len(laws.LAWS)
     group.add_argument(
         "--num_classes", default=2,
@@ -220,7 +220,7 @@ def add_text_flags(parser: argparse.ArgumentParser, default: str, *others: str) 
     group.add_argument("--vocabulary_size", type=cli.number(int, 2, 2**31 - 1, "at least 2"),
                        default=20000, help="size of the vocabulary; all less frequent tokens share "
                                            "one id")
-    group.add_argument("--max_tokens", type=cli.positive_int, default=400,
+    group.add_argument("--max_tokens", type=cli.size, default=400,
                        help="maximum length of a text in tokens; longer texts are truncated")
 
 

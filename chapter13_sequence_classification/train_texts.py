@@ -94,13 +94,13 @@ def build_parser() -> cli.Parser:
     group.add_argument("--model", choices=["recurrent", "conv", "bag"], default="recurrent",
                        help="recurrent layers, convolutions of widths 3, 4 and 5, or the mean of "
                             "the embeddings (bag of words)")
-    group.add_argument("--embedding_size", type=cli.positive_int, default=100,
+    group.add_argument("--embedding_size", type=cli.size, default=100,
                        help="embedding dimension")
     group.add_argument("--embedding_file", type=cli.path,
                        help="initial word vectors in word2vec's text format (chapter 14)")
     group.add_argument("--freeze_embedding", action=argparse.BooleanOptionalAction, default=False,
                        help="do not train the embedding")
-    group.add_argument("--num_filters", type=cli.positive_int, default=100,
+    group.add_argument("--num_filters", type=cli.size, default=100,
                        help="filters per width of --model conv")
     group.add_argument("--num_buckets", type=cli.non_negative_int, default=0,
                        help="hash buckets for the bigrams of --model bag; 0: no bigrams")

@@ -21,9 +21,9 @@ def add_recurrent_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("recurrent layers")
     group.add_argument("--cell", choices=list(CELLS), default="lstm",
                        help="type of the recurrent layers")
-    group.add_argument("--lstm_size", type=cli.positive_int, default=64,
+    group.add_argument("--lstm_size", type=cli.size, default=64,
                        help="hidden units per layer and direction")
-    group.add_argument("--num_layers", type=cli.positive_int, default=1, help="recurrent layers")
+    group.add_argument("--num_layers", type=cli.small_int, default=1, help="recurrent layers")
     group.add_argument("--bidirectional", action=argparse.BooleanOptionalAction, default=False,
                        help="process the sequence in both directions")
     group.add_argument("--pool", choices=["last", "max"], default="last",
@@ -35,7 +35,7 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
     group.add_argument("--max_steps", type=cli.positive_int, default=2000,
                        help="total number of training steps")
-    group.add_argument("--batch_size", type=cli.positive_int, default=128,
+    group.add_argument("--batch_size", type=cli.size, default=128,
                        help="sequences per batch")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.003,
                        help="learning rate (with --schedule cosine the initial one)")

@@ -67,7 +67,7 @@ def build_parser() -> cli.Parser:
     parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     parser.add_argument("expression", nargs="+", metavar="WORD",
                         help="words, separated by + or -")
-    parser.add_argument("--num_nearest", type=cli.positive_int, default=8,
+    parser.add_argument("--num_nearest", type=cli.size, default=8,
                         help="number of words to print")
     parser.add_argument("--json", action=argparse.BooleanOptionalAction, default=False,
                         help="print a JSON object that maps words to cosines")

@@ -226,11 +226,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--subsample", type=cli.from_0_to_1, default=0.0,
                        help="negative_sampling: threshold of subsampling, the relative frequency "
                             "above which words are randomly dropped (0.001 in word2vec); 0: off")
-    group.add_argument("--skip_window", type=cli.positive_int, default=1,
+    group.add_argument("--skip_window", type=cli.size, default=1,
                        help="context words on each side of a word")
-    group.add_argument("--num_skips", type=cli.positive_int, default=2,
+    group.add_argument("--num_skips", type=cli.size, default=2,
                        help="skip-gram with nce: context words drawn per centre word")
-    group.add_argument("--batch_size", type=cli.positive_int, default=128,
+    group.add_argument("--batch_size", type=cli.size, default=128,
                        help="examples per batch; for negative_sampling, words of the text")
 
 

@@ -77,7 +77,7 @@ def build_parser() -> cli.Parser:
                        type=cli.number(int, 2, 2**16, "a whole number from 2 to 65536"),
                        help="embedding dimension")
     group = parser.add_argument_group("training")
-    group.add_argument("--num_sampled", type=cli.positive_int, default=64,
+    group.add_argument("--num_sampled", type=cli.size, default=64,
                        help="noise words: per batch for nce, per pair for negative_sampling")
     group.add_argument("--max_steps", type=cli.positive_int, default=100001,
                        help="number of optimizer updates")

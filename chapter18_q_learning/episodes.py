@@ -26,7 +26,7 @@ def build_parser(
     max_episode_steps: int,
 ) -> cli.Parser:
     """Returns the parser of a train.py; the defaults are the constants of the book's scripts."""
-    parser = cli.training_parser(file, doc, presets, free=["render", "speed"])
+    parser = cli.training_parser(file, doc, presets, free=["alpha", "render", "speed"])
     mazes.add_flags(parser, max_episode_steps)
     group = parser.add_argument_group("agent")
     group.add_argument("--algorithm", choices=algorithms, default=algorithms[0],

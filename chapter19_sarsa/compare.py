@@ -130,7 +130,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
-    parser.add_argument("--seeds", type=cli.positive_int, default=30, help="seeds per case")
+    parser.add_argument("--seeds", type=cli.small_int, default=30, help="seeds per case")
     parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
                         help="copy compare.json to results/, from which the README tables are made")
     return parser

@@ -146,7 +146,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--preset", choices=presets, default="best", help="preset of train.py")
     parser.add_argument("--max_steps", type=cli.positive_int,
                         help="steps per training (default: the preset's)")
-    parser.add_argument("--seeds", type=cli.positive_int, default=5, help="trainings per row")
+    parser.add_argument("--seeds", type=cli.small_int, default=5, help="trainings per row")
     parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
                         help="copy the rows to results/, the source of the README's tables")
     return parser

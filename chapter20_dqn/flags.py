@@ -50,7 +50,7 @@ def add_time_flags(group: argparse._ArgumentGroup) -> None:
                        help="steps before learning starts (times --scale)")
     group.add_argument("--t_train_freq", type=cli.positive_int, default=4,
                        help="steps between trainings")
-    group.add_argument("--gradient_steps", type=cli.positive_int, default=1,
+    group.add_argument("--gradient_steps", type=cli.size, default=1,
                        help="updates per training")
     group.add_argument("--t_target_q_update_freq", type=cli.positive_int, default=1,
                        help="steps between updates of the target network (times --scale)")
@@ -95,6 +95,7 @@ def add_learning_flags(group: argparse._ArgumentGroup) -> None:
                        help="lower bound of the decayed learning rate (default: no decay)")
     group.add_argument("--learning_rate_decay", type=cli.above_0_to_1, default=0.96,
                        help="decay factor, with --learning_rate_minimum")
+    cli.add_init_from(group)
     group.add_argument("--learning_rate_decay_step", type=cli.positive_int, default=5,
                        help="steps between decays of the learning rate (times --scale)")
     group.add_argument("--momentum", type=cli.from_0_to_1, default=0.95, help="momentum of RMSprop")

@@ -34,7 +34,7 @@ from chapter20_dqn.flags import (
 from chapter20_dqn.inference import build_network
 from chapter20_dqn.model import huber, make_q_function, td_targets
 from chapter20_dqn.state import AgentState
-from common import cli, rundir, video
+from common import checkpoint, cli, rundir, video
 from common.monitor import Monitor
 
 CARTPOLE = {
@@ -85,9 +85,13 @@ PRESETS = {
 }
 
 
+FREE = ["eval_episodes", "learning_rate_decay", "learning_rate_decay_step",
+        "learning_rate_minimum", "video"]
+
+
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["eval_episodes", "video"])
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=FREE)
     add_flags(parser)
     return parser
 
@@ -245,6 +249,7 @@ def train(flags: argparse.Namespace) -> dict[str, float]:
     env, eval_env = data.make_env(args), data.make_env(args, "rgb_array" if args.video else None)
     check_flags(flags, args)
     online, target = build_network(args, env), build_network(args, env)
+    checkpoint.start_from(flags, online=online, target=target)
     introduce(args, online)
     optimizer = make_optimizer(args)
     update = make_update(online, target, optimizer, args)

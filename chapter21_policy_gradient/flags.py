@@ -19,10 +19,11 @@ def add_flags(parser: argparse.ArgumentParser, algorithm: str) -> None:
                        help="γ, discount factor")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.01,
                        help="learning rate of Adam")
+    cli.add_init_from(group)
     group.add_argument("--gae_lambda", type=cli.from_0_to_1, default=0.95,
                        help="λ of generalized advantage estimation, with a critic: 0 uses one "
                             "reward and the next value, 1 all rewards of the episode")
-    group.add_argument("--update_epochs", type=cli.positive_int, default=10,
+    group.add_argument("--update_epochs", type=cli.size, default=10,
                        help="epochs over the data of each update, with a critic")
     group.add_argument("--log_every", type=cli.positive_int, default=10,
                        help="updates between log lines")

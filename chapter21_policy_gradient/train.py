@@ -35,7 +35,7 @@ from chapter21_policy_gradient.model import (
     policy_gradient_loss,
     sampling,
 )
-from common import cli, rundir
+from common import checkpoint, cli, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
@@ -164,6 +164,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     if args.baseline == "value":
         models["critic"], critic_optimizer, weigh = make_value_baseline(observation_size, args)
         optimizers["critic"] = critic_optimizer, models["critic"].trainable_variables
+    checkpoint.start_from(args, **models)
     # What a resumed run needs beside the networks: the last returns, a counter, and whether the
     # environment is solved.
     window = tf.Variable(tf.zeros(WINDOW, tf.float64))

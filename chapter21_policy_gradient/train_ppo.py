@@ -28,7 +28,7 @@ from chapter21_policy_gradient.actor_critic import (
 )
 from chapter21_policy_gradient.flags import add_flags
 from chapter21_policy_gradient.rollout import Actors, Rollout
-from common import cli, rundir
+from common import checkpoint, cli, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
@@ -61,7 +61,7 @@ METRICS = ("policy_loss", "value_loss", "entropy", "approximate_kl", "clip_fract
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags shared with train.py are in flags.py."""
-    parser = cli.training_parser(__file__, __doc__, PRESETS)
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["anneal_steps"])
     add_flags(parser, "ppo")
     parser.set_defaults(hidden_size=64, learning_rate=0.001)
     group = parser.add_argument_group("PPO")
@@ -251,6 +251,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
           f"{eval_env.observation_space.shape[0]}, actions {eval_env.action_space}, at most "
           f"{eval_env.spec.max_episode_steps} steps per episode")
     policy, critic = build_networks(eval_env, args.hidden_size, args.seed)
+    checkpoint.start_from(args, policy=policy, critic=critic)
     optimizer = make_optimizer(policy, critic, args.learning_rate)
     actors = Actors(envs, args.seed, data.TRAINING)
     parameters = policy.count_params() + critic.count_params()

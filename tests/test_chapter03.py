@@ -1011,6 +1011,7 @@ def test_bad_flags_are_named(tmp_path, capsys):
     (("--learning_rate_decay_type", "polynomial", "--learning_rate_decay_factor", "0.1"),
      "has no effect with --learning_rate_decay_type polynomial"),
     (("--augment", "none", "--quarter_turns"), "--quarter_turns has no effect with --augment none"),
+    (("--init_from", "a", "--weights", "none"), "--weights none has no effect with --init_from a"),
     (("--trainable_scopes", "head", "--batch_norm_decay", "0.5"),
      "has no effect with --trainable_scopes head"),
     (("--freeze_batch_norm", "--batch_norm_decay", "0.5"), "has no effect with --freeze_batch"),

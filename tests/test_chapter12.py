@@ -6,6 +6,7 @@ import itertools
 import json
 import math
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -314,6 +315,24 @@ def test_bad_texts_are_named_and_leave_nothing(content, says, tmp_path, capfd):
     assert says in capfd.readouterr().err
     assert not (rundir.runs_dir() / "chapter12_char_rnn").exists()
     assert train.main(["--input_file", str(tmp_path / "absent.txt")]) == 2
+
+
+def test_another_text_continues_an_earlier_run_in_its_vocabulary(text_file, tmp_path, capfd):
+    first = trained(text_file)
+    other = tmp_path / "other.txt"
+    other.write_text("zebras jump over 7 dogs.\n" * 40, encoding="utf-8")
+    new = ["--input_file", str(other), *TINY, "--max_steps", "1", "--name", "second"]
+    assert train.main([*new, "--init_from", "run", "--max_vocab", "9"]) == 2
+    assert "--max_vocab 9 has no effect with --init_from run" in capfd.readouterr().err
+    assert train.main([*new, "--init_from", "run"]) == 0
+    second = first.with_name("second")
+    assert (second / "vocabulary.json").read_bytes() == (first / "vocabulary.json").read_bytes()
+    shutil.rmtree(first)  # it is not needed any more
+    assert train.main(["--name", "second", "--max_steps", "2"]) == 0
+    assert eval.main(["--name", "second"]) == 0
+    # "7" has no entry in the vocabulary.
+    share = files.read_json(second / "eval.json")["metrics"]["validation"]["unknown_share"]
+    assert share == pytest.approx(1 / 25, abs=0.01)
 
 
 def test_a_changed_text_is_not_resumed(text_file, capfd):
