@@ -176,9 +176,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         if solved:
             raise UserError(f"nothing to do: {run} has reached --stop {args.stop}",
                             "start another run with a new --name")
-        start = int(state.step)
-        monitor = Monitor(run, start)
-        batches = collect(env, policy, args.batch_size, args.seed, start)
+        monitor = Monitor(run, int(state.step))
+        batches = collect(env, policy, args.batch_size, args.seed, int(state.step))
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, episodes in state.steps(batches, args.max_steps, args.save_every, monitor):
             # Update: raise the probability of actions with a positive weight, lower the others.
