@@ -21,6 +21,7 @@ import numpy as np
 
 from common import cli, environments, files
 from common.errors import UserError, exit_status
+from common.text import read_text
 
 MAPS = {path.stem: path for path in sorted((Path(__file__).parent / "maps").glob("*.txt"))}
 WALL, FREE, START, TREASURE, TRAP = ". Aox"
@@ -51,12 +52,9 @@ def read_map(name: str) -> tuple[str, ...]:
     """
     path = MAPS.get(name, Path(name))
     hint = f"use one of {', '.join(MAPS)}, or a text file such as {MAPS['plain']}"
-    try:
-        lines = tuple(path.read_text(encoding="utf-8-sig").strip("\n").splitlines())
-    except OSError as error:
-        raise UserError(f"cannot read the map {path}: {error.strerror}", hint) from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"the map {path} is not UTF-8 text", hint) from error
+    if not path.is_file():
+        raise UserError(f"there is no map {path}", hint)
+    lines = tuple(read_text(path).strip("\r\n").splitlines())
     if not lines:
         raise UserError(f"the map {path} is empty", hint)
     for number, line in enumerate(lines, 1):
