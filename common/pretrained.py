@@ -21,17 +21,28 @@ from common.errors import UserError
 applications = keras.applications
 
 HOST = "https://storage.googleapis.com"  # where Keras keeps the weights of keras.applications
+ADDRESS = HOST + "/tensorflow/keras-applications"
 HINT = "use a local file, --weights FILE.h5, or random weights, --weights none"
 IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of RGB values in [0, 1]
 IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 class Network(NamedTuple):
-    """A network: its function in keras.applications, its preprocessing, its default input size."""
+    """A network of keras.applications.
+
+    Attributes:
+        build: its function in keras.applications.
+        preprocess: what its inputs need.
+        size: default height and width of its inputs in pixels.
+        address: where Keras keeps its ImageNet weights.
+        md5: of the file without the classifier; Keras publishes none for MobileNets.
+    """
 
     build: Callable[..., keras.Model]
     preprocess: Callable[[keras.KerasTensor], keras.KerasTensor]
     size: int
+    address: str
+    md5: str | None = None
 
 
 def normalize(images: keras.KerasTensor) -> keras.KerasTensor:
@@ -46,21 +57,44 @@ def normalize(images: keras.KerasTensor) -> keras.KerasTensor:
 
 NETWORKS = {
     "InceptionV3": Network(
-        applications.InceptionV3, applications.inception_v3.preprocess_input, 299),
+        applications.InceptionV3, applications.inception_v3.preprocess_input, 299,
+        f"{ADDRESS}/inception_v3", "bcbd6486424b2319ff4ef7d526e38f63"),
     "InceptionResNetV2": Network(
-        applications.InceptionResNetV2, applications.inception_resnet_v2.preprocess_input, 299),
-    "VGG16": Network(applications.VGG16, applications.vgg16.preprocess_input, 224),
-    "VGG19": Network(applications.VGG19, applications.vgg19.preprocess_input, 224),
-    "ResNet50": Network(applications.ResNet50, applications.resnet.preprocess_input, 224),
-    "ResNet101": Network(applications.ResNet101, applications.resnet.preprocess_input, 224),
-    "ResNet152": Network(applications.ResNet152, applications.resnet.preprocess_input, 224),
-    "ResNet50V2": Network(applications.ResNet50V2, applications.resnet_v2.preprocess_input, 224),
-    "ResNet101V2": Network(applications.ResNet101V2, applications.resnet_v2.preprocess_input, 224),
-    "ResNet152V2": Network(applications.ResNet152V2, applications.resnet_v2.preprocess_input, 224),
-    "MobileNet": Network(applications.MobileNet, applications.mobilenet.preprocess_input, 224),
+        applications.InceptionResNetV2, applications.inception_resnet_v2.preprocess_input, 299,
+        f"{ADDRESS}/inception_resnet_v2", "d19885ff4a710c122648d3b5c3b684e4"),
+    "VGG16": Network(
+        applications.VGG16, applications.vgg16.preprocess_input, 224,
+        f"{ADDRESS}/vgg16", "6d6bbae143d832006294945121d1f1fc"),
+    "VGG19": Network(
+        applications.VGG19, applications.vgg19.preprocess_input, 224,
+        f"{ADDRESS}/vgg19", "253f8cb515780f3b799900260a226db6"),
+    "ResNet50": Network(
+        applications.ResNet50, applications.resnet.preprocess_input, 224,
+        f"{ADDRESS}/resnet", "4d473c1dd8becc155b73f8504c6f6626"),
+    "ResNet101": Network(
+        applications.ResNet101, applications.resnet.preprocess_input, 224,
+        f"{ADDRESS}/resnet", "88cf7a10940856eca736dc7b7e228a21"),
+    "ResNet152": Network(
+        applications.ResNet152, applications.resnet.preprocess_input, 224,
+        f"{ADDRESS}/resnet", "ee4c566cf9a93f14d82f913c2dc6dd0c"),
+    "ResNet50V2": Network(
+        applications.ResNet50V2, applications.resnet_v2.preprocess_input, 224,
+        f"{ADDRESS}/resnet", "fac2f116257151a9d068a22e544a4917"),
+    "ResNet101V2": Network(
+        applications.ResNet101V2, applications.resnet_v2.preprocess_input, 224,
+        f"{ADDRESS}/resnet", "c0ed64b8031c3730f411d2eb4eea35b5"),
+    "ResNet152V2": Network(
+        applications.ResNet152V2, applications.resnet_v2.preprocess_input, 224,
+        f"{ADDRESS}/resnet", "ed17cf2e0169df9d443503ef94b23b33"),
+    "MobileNet": Network(
+        applications.MobileNet, applications.mobilenet.preprocess_input, 224,
+        f"{ADDRESS}/mobilenet"),
     "MobileNetV2": Network(
-        applications.MobileNetV2, applications.mobilenet_v2.preprocess_input, 224),
-    "EfficientNetB0": Network(applications.EfficientNetB0, normalize, 224),
+        applications.MobileNetV2, applications.mobilenet_v2.preprocess_input, 224,
+        f"{ADDRESS}/mobilenet_v2"),
+    "EfficientNetB0": Network(
+        applications.EfficientNetB0, normalize, 224, f"{HOST}/keras-applications",
+        "50bc09e76180e00e4465e1a485ddc09d"),
 }
 
 
@@ -147,18 +181,23 @@ def load_imagenet(backbone: keras.Model, name: str, alpha: float | None) -> None
     Raises:
         UserError: the weights cannot be downloaded, or do not exist for this network.
     """
+    size, network = backbone.input_shape[1], NETWORKS[name]
     folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
-    size = backbone.input_shape[1]
-    if not (folder / imagenet_file(name, size, alpha)).is_file():
-        megabytes = 4 * backbone.count_params() / 1e6
-        print(f"downloading {name}'s ImageNet weights, about {megabytes:.0f} MB, to {folder}")
-        if not files.reachable(HOST):
-            raise UserError(f"no network: {HOST} cannot be reached", HINT)
+    path = folder / imagenet_file(name, size, alpha)
+    if path.is_file():  # Keras would delete a file of another md5
+        load_file(backbone, path)
+        return
+    megabytes = 4 * backbone.count_params() / 1e6
+    print(f"downloading {name}'s ImageNet weights, about {megabytes:.0f} MB, to {folder}")
+    checksum = f"md5 {network.md5}" if network.md5 else "no checksum is published"
+    by_hand = f"place it by hand: {path}, {checksum}, from {network.address}/{path.name}; or {HINT}"
+    if not files.reachable(HOST):
+        raise UserError(f"no network: {HOST} cannot be reached", by_hand)
     try:
         trained = build_backbone(name, size, alpha, "imagenet")
     except Exception as error:  # a failed download is a bare Exception in Keras
         raise UserError(f"the ImageNet weights of {name} cannot be loaded: {first_line(error)}",
-                        HINT) from error
+                        by_hand) from error
     backbone.set_weights(trained.get_weights())
 
 

@@ -160,7 +160,8 @@ def test_weights_that_do_not_fit_name_the_first_layer(tmp_path):
 ])
 def test_keras_file_of_imagenet_weights_is_known_by_name(monkeypatch, name, size, alpha):
     def get_file(file_name: str, url: str, **kwargs) -> str:
-        assert url.endswith(f"/{file_name}")
+        assert url == f"{NETWORKS[name].address}/{file_name}"
+        assert kwargs.get("file_hash") == NETWORKS[name].md5
         raise LookupError(file_name)
 
     monkeypatch.setattr(keras.src.utils.file_utils, "get_file", get_file)
@@ -177,8 +178,27 @@ def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkey
     (tmp_path / "models" / "mobilenet_2_5_128_tf_no_top.h5").write_bytes(b"of another alpha")
     with pytest.raises(UserError, match="no network") as error:
         pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
-    assert "--weights none" in error.value.hint
+    address = f"{pretrained.ADDRESS}/mobilenet/mobilenet_7_5_128_tf_no_top.h5"
+    for told in (f"{tmp_path}/models/mobilenet_7_5_128_tf_no_top.h5", address, "--weights none"):
+        assert told in error.value.hint
     assert f"about 7 MB, to {tmp_path}" in capsys.readouterr().out
+
+
+def test_imagenet_weights_placed_by_hand_are_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "reachable", lambda url: False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    source = NETWORKS["MobileNet"].build(weights=None, include_top=False, alpha=0.25,
+                                         input_shape=(128, 128, 3))
+    (path := tmp_path / "models" / "mobilenet_2_5_128_tf_no_top.h5").parent.mkdir()
+    write_keras_2(source, path)
+    backbone = build_backbone("MobileNet", 128, 0.25)
+    pretrained.load(backbone, "imagenet", "MobileNet", 0.25)
+    for found, expected in zip(backbone.get_weights(), source.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    path.write_bytes(path.read_bytes()[:999])
+    with pytest.raises(UserError, match="holds no weights that can be read"):
+        pretrained.load(backbone, "imagenet", "MobileNet", 0.25)
+    assert path.stat().st_size == 999
 
 
 def test_a_failed_download_is_told_in_one_line(monkeypatch):
