@@ -32,7 +32,17 @@ TEXTURES = {"train": 250, "validation": 50}  # images per class
 
 OFFLINE = {"textures": "six classes of textures as seen from above, drawn by code",
            "records": "the TFRecords that prepare.py wrote to `--dataset_dir`"}
-SOURCES: dict[str, files.Source] = {}
+BOOK = "https://github.com/hzy46/Deep-Learning-21-Examples/tree/master/chapter_3/data_prepare/pic"
+SOURCES = {
+    "satellite": files.Source(
+        "The book's satellite images: 4,800 + 1,200 of 256x256 in six classes; no licence stated. "
+        f"They are in the repository of the book, in [chapter_3/data_prepare/pic]({BOOK}): clone "
+        "it, then `python prepare.py --data_dir .../chapter_3/data_prepare/pic --output_dir "
+        "../data/satellite`. The published runs used a sample of 2,400: add `--list "
+        "satellite_sample.txt`",
+        (),
+    ),
+}
 
 
 class Split(NamedTuple):
@@ -81,6 +91,9 @@ def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]
     """
     hint = "write the records: python prepare.py"
     found = tfrecords.find_shards(folder, dataset_name, split)
+    if not found and (others := tfrecords.dataset_names(folder)):
+        raise UserError(f"{folder} has no {split} records of {dataset_name}, but records of "
+                        f"{', '.join(others)}", f"add --dataset_name {others[0]}")
     count = int(found[0].stem.rpartition("-")[2]) if found else 1
     expected = tfrecords.shard_names(dataset_name, split, count)
     paths = files.check_files(folder, expected, hint)
@@ -88,12 +101,14 @@ def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]
         raise UserError(f"{folder} has {expected[0]}, but also {others[0]}", "remove one set")
     features = {"image/encoded": tf.io.FixedLenFeature((), tf.string),
                 "image/class/label": tf.io.FixedLenFeature((), tf.int64),
-                "image/class/text": tf.io.FixedLenFeature((), tf.string)}
+                "image/class/text": tf.io.FixedLenFeature((), tf.string, "")}  # slim writes none
     records = tf.data.TFRecordDataset([str(path) for path in paths]).batch(500)
     try:
         parts = list(records.map(lambda batch: tf.io.parse_example(batch, features)))
     except tf.errors.OpError as error:
-        raise UserError(f"the {split} records of {folder} are damaged: "
+        damaged = isinstance(error, tf.errors.DataLossError)
+        state = "are damaged" if damaged else "are not records of images in classes"
+        raise UserError(f"the {split} records of {folder} {state}: "
                         f"{error.message.splitlines()[0]}", hint) from error
     if not parts:
         raise UserError(f"the {split} records of {folder} are empty", hint)
@@ -101,10 +116,11 @@ def read_split(folder: Path, dataset_name: str, split: str, names: Sequence[str]
                               for key in features)
     for label, text in sorted(set(zip(labels.tolist(), texts.tolist(), strict=True))):
         named = names[label] if 0 <= label < len(names) else None
-        if text.decode(errors="backslashreplace") != named:
+        text = text.decode(errors="backslashreplace")
+        if named is None or text not in ("", named):
             raise UserError(
-                f"the {split} records of {folder} call class {label} "
-                f"{text.decode(errors='backslashreplace')}, label.txt calls it {named}",
+                f"the {split} records of {folder} call class {label} {text}, label.txt calls it "
+                f"{named}",
                 "use label.txt and records of the same call of prepare.py")
     if not all(jpeg.startswith(JPEG) for jpeg in encoded):
         raise UserError(f"the {split} records of {folder} hold images that are not JPEGs", hint)
@@ -141,8 +157,12 @@ def load_records(folder: Path, dataset_name: str, holdout_fraction: float) -> Da
     Raises:
         UserError: see `read_split`; or a class has no training image, or none has two.
     """
-    (label_file,) = files.check_files(folder, ["label.txt"], "write it: python prepare.py")
+    label_name = "label.txt"
+    if not (folder / label_name).exists() and (folder / "labels.txt").is_file():
+        label_name = "labels.txt"  # of TF-slim
+    (label_file,) = files.check_files(folder, [label_name], "write it: python prepare.py")
     names = read_names(label_file)
+    tfrecords.check_classes(names, label_file)
     train, test = (read_split(folder, dataset_name, split, names) for split in tfrecords.SPLITS)
     if missing := set(range(len(names))) - set(train.labels.tolist()):
         absent = ", ".join(names[label] for label in sorted(missing))

@@ -3,11 +3,12 @@
     python prepare.py --data_dir pic                             # pic/train/<class>, pic/validation
     python prepare.py --data_dir pic --validation_fraction 0.2   # pic/<class>
     python prepare.py --data_dir pic --train_shards 4 --num_threads 4 --dataset_name satellite
+    python prepare.py --data_dir pic --list satellite_sample.txt # these images alone
 
 Writes <dataset_name>_train_00000-of-00002.tfrecord and so on, and label.txt. RGB JPEGs are stored
 unchanged. All other images (PNG, CMYK, greyscale, 16-bit, rotated by EXIF, the first frame of an
 animation, whatever the file's extension) are stored as JPEGs of quality 100. Files that cannot be
-decoded are listed and skipped. The input files are never changed.
+decoded, or lie in no class folder, are listed and skipped. The input files are never changed.
 """
 
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--validation_fraction", type=cli.between_0_and_1,
                         help="fraction of each class for validation, if the images are not divided "
                              "into train/ and validation/")
+    parser.add_argument("--list", type=cli.path, metavar="FILE",
+                        help="take only the images that this file names, relative to --data_dir, "
+                             "one a line")
     return parser
 
 
@@ -44,8 +48,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         data_dir = Path(args.data_dir)
         output_dir = Path(args.output_dir or data_dir)
         num_shards = {"train": args.train_shards, "validation": args.validation_shards}
+        only = tfrecords.read_list(Path(args.list), data_dir) if args.list else None
         counts = tfrecords.write_records(data_dir, output_dir, args.dataset_name, num_shards,
-                                       args.num_threads, args.validation_fraction)
+                                         args.num_threads, args.validation_fraction, only)
         print(f"{counts['train']:,} training and {counts['validation']:,} validation images in "
               f"{output_dir}")
         return counts

@@ -4,7 +4,7 @@ import argparse
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import islice
@@ -38,13 +38,19 @@ class Encoded(NamedTuple):
     width: int
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Returns the files of a class folder, sorted, without hidden ones.
+def pictures_in(folder: Path, only: Collection[Path] | None = None) -> list[Path]:
+    """Returns the files of a class folder and its subfolders, sorted, without hidden ones.
+
+    Args:
+        folder: the folder.
+        only: leave out all other files.
 
     Raises:
         UserError: there are none.
     """
-    paths = images.list_folder(folder)
+    paths = images.list_folder(folder, recursive=True)
+    if only is not None:
+        paths = [path for path in paths if path in only]
     if not paths:
         raise UserError(f"the class folder {folder} has no image",
                         "add images, or remove the folder")
@@ -63,18 +69,51 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
+def check_classes(names: Sequence[str], folder: Path) -> None:
+    """Raises UserError unless there are at least two classes."""
+    if len(names) < 2:
+        raise UserError(f"{folder} has one class, {', '.join(names)}: there is nothing to learn",
+                        "make one folder of images for each class, at least two")
+
+
+def loose_files(data_dir: Path) -> list[Path]:
+    """Returns the files beside the class folders, which have no label."""
+    divided = (data_dir / "train").is_dir()
+    folders = [data_dir / split for split in SPLITS] if divided else [data_dir]
+    found = [path for folder in folders if folder.is_dir() for path in images.list_folder(folder)]
+    return [path for path in found if path.suffix not in (".txt", ".tfrecord")]
+
+
+def read_list(file: Path, data_dir: Path) -> set[Path]:
+    """Reads a list of images: paths relative to `data_dir`, one a line.
+
+    Raises:
+        UserError: there is no such list, or no such image.
+    """
+    (file,) = files.check_files(file.parent, [file.name], "check --list")
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    paths = {data_dir / line.strip() for line in lines if line.strip()}
+    if missing := sorted(path for path in paths if not path.is_file()):
+        raise UserError(f"{file} names {len(missing)} files that do not exist, such as "
+                        f"{missing[0]}", "check --data_dir and --list")
+    return paths
+
+
 def list_pictures(
-    data_dir: Path, validation_fraction: float | None
+    data_dir: Path, validation_fraction: float | None, only: Collection[Path] | None = None
 ) -> tuple[tuple[str, ...], dict[str, list[Picture]]]:
     """Lists the classes and the images of both splits, in the order of the records.
 
     Args:
         data_dir: holds train/<class>/ and validation/<class>/, or <class>/ alone.
         validation_fraction: in the latter case, the fraction of each class for validation.
+        only: leave out all other images.
 
     Raises:
         UserError: the folders have another layout, or a class has no images.
     """
+    if not data_dir.is_dir():
+        raise UserError(f"there is no folder {data_dir}", "check --data_dir")
     divided = (data_dir / "train").is_dir()
     if divided and validation_fraction:
         raise UserError(
@@ -84,6 +123,7 @@ def list_pictures(
         raise UserError(f"{data_dir} has no train folder",
                         "add --validation_fraction 0.2 to divide a folder of classes")
     names = class_folders(data_dir / "train" if divided else data_dir)
+    check_classes(names, data_dir)
     if divided and (new := set(class_folders(data_dir / "validation")) - set(names)):
         raise UserError(f"{data_dir}/validation has {', '.join(sorted(new))}, which train lacks",
                         "add training images of these classes, or remove the folders")
@@ -91,11 +131,11 @@ def list_pictures(
     found: dict[str, list[Picture]] = {split: [] for split in SPLITS}
     for label, name in enumerate(names):
         if divided:
-            parts = {"train": pictures_in(data_dir / "train" / name), "validation": []}
+            parts = {"train": pictures_in(data_dir / "train" / name, only), "validation": []}
             if (data_dir / "validation" / name).is_dir():
-                parts["validation"] = pictures_in(data_dir / "validation" / name)
+                parts["validation"] = pictures_in(data_dir / "validation" / name, only)
         else:
-            paths = pictures_in(data_dir / name)
+            paths = pictures_in(data_dir / name, only)
             border = min(round(len(paths) * validation_fraction), len(paths) - 1)
             order = [paths[i] for i in rng.permutation(len(paths))]
             parts = {"train": order[border:], "validation": order[:border]}
@@ -171,6 +211,13 @@ def find_shards(folder: Path, dataset_name: str, split: str) -> list[Path]:
     return sorted(path for path in folder.glob("*") if re.fullmatch(pattern, path.name))
 
 
+def dataset_names(folder: Path) -> list[str]:
+    """Returns the prefixes of all record files in a folder, sorted."""
+    pattern = rf"(.+)_(?:{'|'.join(SPLITS)})_\d+-of-\d+\.tfrecord"
+    return sorted({match[1] for path in folder.glob("*")
+                   if (match := re.fullmatch(pattern, path.name))})
+
+
 def records_name(text: str) -> str:
     """Returns a valid prefix of the names of records (an argparse `type`)."""
     if not re.fullmatch(r"[\w.-]+", text):
@@ -221,6 +268,7 @@ def write_records(
     num_shards: dict[str, int],
     num_threads: int = 2,
     validation_fraction: float | None = None,
+    only: Collection[Path] | None = None,
 ) -> dict[str, int]:
     """Writes all records and label.txt; they appear in `output_dir` only when all are complete.
 
@@ -230,11 +278,11 @@ def write_records(
     Raises:
         UserError: see `list_pictures` and `write_split`.
     """
-    names, pictures = list_pictures(data_dir, validation_fraction)
+    names, pictures = list_pictures(data_dir, validation_fraction, only)
     new = not output_dir.exists()
     output_dir.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=output_dir))
-    left_out: list[str] = []
+    left_out = [f"{path} lies in no class folder" for path in loose_files(data_dir)]
     counts = {}
     try:
         for split, rows in pictures.items():

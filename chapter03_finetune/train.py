@@ -190,6 +190,8 @@ def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its validation scores."""
+    if not args.model_name.startswith("MobileNet") and "alpha" not in args.typed:
+        args.alpha = None  # a preset's is for its MobileNet
     for beside, idle in flags.idle_flags(args).items():
         cli.refuse_idle(args, idle, beside)
     splits, names = dataset = data.load(args)

@@ -80,8 +80,11 @@ def check_files(folder: Path, names: Sequence[str], hint: str) -> list[Path]:
     """
     if missing := [name for name in names if not (folder / name).is_file()]:
         found = sorted(path.name for path in folder.glob("*"))[:8] if folder.is_dir() else None
-        there = "the folder does not exist" if found is None else f"it holds {found or 'nothing'}"
-        raise UserError(f"{folder} has no {', '.join(missing)}; {there}", hint)
+        if found is None:
+            raise UserError(f"{folder} has no {', '.join(missing)}; the folder does not exist",
+                            "check the path")
+        raise UserError(f"{folder} has no {', '.join(missing)}; it holds {found or 'nothing'}",
+                        hint)
     return [folder / name for name in names]
 
 
@@ -133,7 +136,8 @@ def fetch(path: Path, urls: Sequence[str], sha256: str) -> Path:
     if refused:
         raise UserError(f"no mirror has {path.name}: {'; '.join(refused)}", by_hand)
     hosts = ", ".join(urllib.parse.urlparse(url).netloc for url in urls)
-    raise UserError(f"no network: {hosts} cannot be reached", f"work offline {by_hand}")
+    raise UserError(f"no network: {hosts} cannot be reached, and there is no {path}",
+                    f"work offline {by_hand}")
 
 
 def _sha256_of(path: Path) -> str:

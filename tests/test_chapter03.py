@@ -153,8 +153,41 @@ def test_one_folder_of_classes_is_divided(tmp_path):
     counts = tfrecords.write_records(tmp_path / "pic" / "train", tmp_path / "out", "x", SHARDS,
                                      validation_fraction=0.2)
     assert counts == {"train": 24, "validation": 6, "left_out": 0}
+    picture().save(tmp_path / "pic" / "train" / "loose.jpg")
+    for name in ("rock/.hidden", "wood/深/er"):
+        (tmp_path / "pic" / "train" / name).mkdir(parents=True, exist_ok=True)
+        picture(number=99).save(tmp_path / "pic" / "train" / name / "a b.jpg")
+    counts = tfrecords.write_records(tmp_path / "pic" / "train", tmp_path / "more", "x", SHARDS,
+                                     validation_fraction=0.2)
+    assert counts == {"train": 25, "validation": 6, "left_out": 1}
     splits, _ = data.load_records(tmp_path / "out", "x", 0.1)
     assert np.bincount(splits["test"].labels).tolist() == [2, 2, 2]
+
+
+def test_a_list_chooses_the_images(tmp_path, capsys):
+    pictures = write_pictures(tmp_path / "pic")
+    chosen = [f"{split}/{kind}/{i}.jpg" for split in tfrecords.SPLITS for kind in ("rock", "wood")
+              for i in range(2)] + ["train/water/3.jpg", ""]
+    (listed := tmp_path / "sample.txt").write_text("\n".join(chosen))
+    argv = ["--data_dir", str(pictures), "--output_dir", str(tmp_path / "out"), "--list",
+            str(listed)]
+    shutil.rmtree(pictures / "validation" / "water")
+    assert prepare.main(argv) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == {
+        "train": 5, "validation": 4, "left_out": 0}
+    listed.write_text("train/rock/0.jpg\ntrain/rock/absent.jpg\n")
+    assert prepare.main(argv) == 2
+    assert "absent.jpg" in capsys.readouterr().err
+    listed.unlink()
+    assert prepare.main(argv) == 2
+    assert "has no sample.txt" in capsys.readouterr().err
+
+
+def test_the_published_sample_is_the_listed_one(real_data):
+    chapter = Path(data.__file__).parent
+    listed = (chapter / "satellite_sample.txt").read_text().split()
+    found = real_data("satellite")
+    assert listed == sorted(path.relative_to(found).as_posix() for path in found.rglob("*.jpg"))
 
 
 def write_odd_pictures(folder: Path) -> dict[str, Image.Image]:
@@ -223,7 +256,9 @@ def test_folders_that_cannot_be_prepared(tmp_path):
         assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
     fails("has no train folder", tmp_path)
-    fails(r"has no <class>/; the folder does not exist", tmp_path / "absent", 0.2)
+    fails("there is no folder .*absent", tmp_path / "absent", 0.2)
+    (tmp_path / "one" / "train" / "rock").mkdir(parents=True)
+    fails("one has one class, rock", tmp_path / "one")
     pictures = write_pictures(tmp_path / "pic")
     fails("has a train folder", pictures, 0.2)
     (pictures / "validation" / "desert").mkdir()
@@ -306,7 +341,11 @@ def test_records_of_other_pictures_than_jpegs(records):
             data.load_records(records, "satellite", 0.1)
 
     del features["image/class/text"]
-    fails("^[^\n]*train records of [^\n]* are damaged: [^\n]*$")
+    features["image/class/label"].int64_list.value[0] = 3
+    fails("train records of .* call class 3 , label.txt calls it None")
+    encoded = features.pop("image/encoded")
+    fails("^[^\n]*train records of [^\n]* are not records of images in classes: [^\n]*$")
+    features["image/encoded"].CopyFrom(encoded)
     features["image/class/text"].bytes_list.value.append(b"rock")
     features["image/class/label"].int64_list.value[0] = 0
     features["image/encoded"].bytes_list.value[0] = b"\x89PNG\r\n"
@@ -330,10 +369,32 @@ def test_records_and_labels_that_disagree(records):
     fails("line 2 of .* is 'water', not 1:name")
     label_file.write_text("0:rock\n1:water\n2:wood\n3:lava\n4:sand\n")
     fails("the train records of .* have no image of lava, sand")
+    label_file.write_text("0:rock\n")
+    fails("label.txt has one class, rock")
     label_file.write_bytes(b"0:rock\n1:\xff\n")
     fails("label.txt is not UTF-8")
     label_file.unlink()
     fails("has no label.txt")
+
+
+def test_records_of_tf_slim_are_read(records):
+    """They have labels.txt and no image/class/text."""
+    expected = data.load_records(records, "satellite", 0.25)
+    (records / "label.txt").rename(records / "labels.txt")
+    for path in records.glob("*.tfrecord"):
+        raw = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in raw:
+                example = tf.train.Example.FromString(record)
+                for name in ("class/text", "filename", "colorspace", "channels"):
+                    del example.features.feature[f"image/{name}"]
+                writer.write(example.SerializeToString())
+        path.rename(path.with_name(path.name.replace("satellite", "flowers")))
+    with pytest.raises(UserError, match="no train records of satellite, but records of flowers"
+                       ) as error:
+        data.load_records(records, "satellite", 0.25)
+    assert error.value.hint == "add --dataset_name flowers"
+    assert data.load_records(records, "flowers", 0.25).digest == expected.digest
 
 
 def test_records_that_are_missing_or_damaged(records):
@@ -994,9 +1055,10 @@ def test_bad_flags_are_named(tmp_path, capsys):
     for share in ("0", "1", "nan"):
         fails("--holdout_fraction", share, says=f"{share} is not a number above 0 and below 1")
     fails("--dataset", "records", "--dataset_dir", str(tmp_path), says="has no label.txt")
+    fails("--dataset", "records", "--dataset_dir", str(tmp_path / "a"), says="check the path")
     fails("--trainable_scopes", "Mixed_9", says="is called 'Mixed_9'")
-    fails("--model_name", "InceptionV3", says="--alpha 0.25 is for a MobileNet; InceptionV3")
-    fails("--model_name", "InceptionV3", "--alpha", "1", says="75")
+    fails("--model_name", "InceptionV3", "--alpha", "0.25", says="--alpha 0.25 is for a MobileNet")
+    fails("--model_name", "InceptionV3", says="75")
     fails("--weights", str(tmp_path / "absent.h5"), says="there is no file")
     fails("--weights", str(tmp_path), says="there is no file")
     assert not list(rundir.runs_dir().glob("chapter03_finetune/*"))

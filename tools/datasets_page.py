@@ -37,6 +37,8 @@ def describe(name: str) -> Iterator[str]:
     for key, source in module.SOURCES.items():
         folder = default_dir(key).relative_to(pages.ROOT)
         yield f"### `{key}`\n\n{source.about}.\n\nFolder: `{folder}/`, or `--data_dir`."
+        if not source.files:
+            continue
         rows = [f"| `{file.name}` | `{file.sha256}` | "
                 + ", ".join(f"[{urlparse(url).netloc}]({url})" for url in file.urls) + " |"
                 for file in source.files]
