@@ -8,6 +8,7 @@ Prints the shapes of the splits, and one batch as text.
 
 import argparse
 import gzip
+import math
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,7 @@ from common.errors import UserError, exit_status
 
 SIZE = 28
 NUM_CLASSES = 10
+GZIP = b"\x1f\x8b"  # the first bytes of a gzipped file
 VALIDATION = 5000  # book, section 1.1.1: the first 5,000 of the training file
 MIN_CONTRAST = 25.0  # grey levels between paper and ink
 MAX_SHIFT, MAX_ROTATION, MAX_ZOOM = 2.0, 0.15, 0.1  # pixels, radians, relative
@@ -89,14 +91,16 @@ def read_idx(path: Path) -> np.ndarray:
     """
     hint = "download it again; idx files may be plain or .gz"
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        raw = path.read_bytes()
+        if raw.startswith(GZIP):  # whatever the name: some browsers unpack what they download
+            raw = gzip.decompress(raw)
     except (EOFError, OSError, zlib.error) as error:
         raise UserError(f"{path} cannot be decompressed: {error}", hint) from error
     num_axes = raw[3] if len(raw) >= 4 else 0
-    if raw[:3] != b"\0\0\x08" or len(raw) < 4 + 4 * num_axes:
+    if raw[:3] != b"\0\0\x08" or num_axes not in (1, 3) or len(raw) < 4 + 4 * num_axes:
         raise UserError(f"{path} begins with {raw[:4].hex()}, not with an idx header", hint)
-    shape = np.frombuffer(raw, ">u4", num_axes, 4)
-    expected, found = int(np.prod(shape, dtype=np.int64)), len(raw) - 4 - 4 * num_axes
+    shape = np.frombuffer(raw, ">u4", num_axes, 4).tolist()
+    expected, found = math.prod(shape), len(raw) - 4 - 4 * num_axes
     if expected != found:
         raise UserError(f"{path} has {found} bytes of data, expected {expected}", hint)
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * num_axes).reshape(shape)
@@ -137,9 +141,16 @@ def load_tfds(dataset: str, data_dir: str | Path) -> dict[str, Split]:
 
 
 def _split(parts: dict[str, Split]) -> dict[str, Split]:
-    """Splits the validation images off the front of the training images."""
+    """Splits the validation images off the front of the training images.
+
+    Raises:
+        UserError: there are too few images to train, validate and test.
+    """
     images, labels = parts["train"].images, parts["train"].labels
     count = min(VALIDATION, len(labels) // 5)
+    if not count or not len(parts["test"].labels):
+        raise UserError(f"{len(labels)} training and {len(parts['test'].labels)} test images are "
+                        "too few", "give at least 5 and 1")
     return {
         "train": Split(images[count:], labels[count:]),
         "validation": Split(images[:count], labels[:count]),

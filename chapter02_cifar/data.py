@@ -7,8 +7,10 @@ Prints the shapes of the splits and the range of values of one batch.
 """
 
 import argparse
+import gzip
 import shutil
 import tarfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -150,17 +152,28 @@ def load_files(data_dir: Path, dataset: str) -> Data:
 
 
 def _fetch_archive(data_dir: Path, dataset: str) -> None:
-    """Downloads and unpacks an archive; the folder appears only when it is complete."""
+    """Downloads and unpacks an archive; the folder appears only when it is complete.
+
+    Raises:
+        UserError: the archive cannot be downloaded or unpacked, or is another one.
+    """
     (file,) = SOURCES[dataset].files
     folder, part = data_dir / LAYOUTS[dataset].folder, data_dir / f"{dataset}.part"
     if folder.exists():
         raise UserError(f"{folder} holds no records", "put the binary files there, or remove it")
     archive = files.fetch(data_dir / file.name, file.urls, file.sha256)
     shutil.rmtree(part, ignore_errors=True)
-    with tarfile.open(archive) as tar:
-        tar.extractall(part, filter="data")
-    (part / folder.name).replace(folder)
-    shutil.rmtree(part)
+    try:
+        with tarfile.open(archive) as tar:
+            tar.extractall(part, filter="data")
+        (part / folder.name).replace(folder)
+    except (tarfile.TarError, EOFError, FileNotFoundError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(
+            f"{archive} is cut, damaged or another archive than {dataset}'s: {error}",
+            f"remove it and run again, or place the right one there, sha256 {file.sha256}, from "
+            f"{file.urls[0]}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def load_tfds(data_dir: Path, dataset: str) -> Data:
@@ -176,7 +189,13 @@ def load_tfds(data_dir: Path, dataset: str) -> Data:
 
 
 def _with_validation(train: Split, test: Split) -> dict[str, Split]:
-    """Splits off the last tenth of the training images, at most VALIDATION, for validation."""
+    """Splits off the last tenth of the training images, at most VALIDATION, for validation.
+
+    Raises:
+        UserError: that is less than one image.
+    """
+    if len(train.labels) < 10:
+        raise UserError(f"{len(train.labels)} training images are too few", "give at least 10")
     border = len(train.labels) - min(VALIDATION, len(train.labels) // 10)
     return {
         "train": Split(train.images[:border], train.labels[:border]),

@@ -166,6 +166,8 @@ def test_idx_files_load_and_the_first_images_are_for_validation(idx_folder):
     zipped = plain.with_name(plain.name + ".gz")
     plain.write_bytes(gzip.decompress(zipped.read_bytes()))
     zipped.unlink()
+    unpacked = idx_folder / "train-labels-idx1-ubyte.gz"  # by a browser
+    unpacked.write_bytes(gzip.decompress(unpacked.read_bytes()))
     np.testing.assert_array_equal(data.load_idx(idx_folder, "mnist")["test"].labels, np.arange(7))
 
 
@@ -183,12 +185,27 @@ def test_bad_idx_files_are_named(idx_folder, capfd):
     fails("has 47 bytes of data, expected 50")
     labels.write_bytes(gzip.compress(b"PNG!" * 9))
     fails("not with an idx header")
+    for axes in (4, 100):
+        labels.write_bytes(bytes([0, 0, 8, axes]) + axes * b"\0\1\0\0")  # 65536 each
+        fails("not with an idx header")
+    labels.write_bytes(bytes([0, 0, 8, 3]) + 3 * b"\x80\0\0\0")  # the product overflows int64
+    fails(f"has 0 bytes of data, expected {2**93}")
     write_idx(labels, np.zeros(49, np.uint8))
     fails("do not match: images (50, 28, 28), labels (49,)")
     write_idx(labels, np.full(50, 10, np.uint8))
     fails("label 10")
     labels.unlink()
     fails("has no train-labels-idx1-ubyte")
+
+
+@pytest.mark.parametrize(("train_images", "test_images"), [(0, 7), (1, 7), (4, 7), (50, 0)])
+def test_too_few_images_are_refused(idx_folder, train_images, test_images, capfd):
+    for kind, count in (("train", train_images), ("t10k", test_images)):
+        write_idx(idx_folder / f"{kind}-images-idx3-ubyte.gz", np.zeros((count, 28, 28), np.uint8))
+        write_idx(idx_folder / f"{kind}-labels-idx1-ubyte.gz", np.zeros(count, np.uint8))
+    assert train.main(["--dataset", "mnist", "--data_dir", str(idx_folder)]) == 2
+    said = f"{train_images} training and {test_images} test images are too few"
+    assert said in capfd.readouterr().err
 
 
 def test_missing_files_without_network_are_explained(tmp_path, monkeypatch, capfd):
