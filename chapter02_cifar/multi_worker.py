@@ -5,6 +5,10 @@
 
 The flags after the two dashes are passed to train.py. On real machines, start train.py on each of
 them with the same flags, a shared --run_dir, and its own TF_CONFIG, as this script does.
+
+TensorFlow's servers have no authentication, and listen on all network interfaces, here too: whoever
+reaches their ports can run operations in these processes. Use them in a private network, or let a
+firewall close the ports to all other machines.
 """
 
 import json

@@ -12,6 +12,7 @@ copy of the data this script reached 82 %.
 import argparse
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -117,6 +118,8 @@ def make_strategy(args: argparse.Namespace) -> tf.distribute.Strategy:
         if args.unnamed:
             raise UserError("--strategy multi_worker without a run folder",
                             "give all workers the same --run_dir, in a shared folder")
+        print("warning: each worker listens on all interfaces of its machine, without "
+              "authentication; use a private network or a firewall", file=sys.stderr)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()
     else:
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"

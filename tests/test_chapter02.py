@@ -1,5 +1,6 @@
 """Chapter 2: the records, the augmentations, the book's network, several devices."""
 
+import argparse
 import io
 import itertools
 import json
@@ -95,6 +96,28 @@ def test_the_archive_is_fetched_and_unpacked_whole(tmp_path, monkeypatch):
         file.unlink()
     with pytest.raises(UserError, match="cifar-10-batches-bin holds no records"):
         data.load_files(target, "cifar10")
+
+
+@pytest.mark.parametrize("content", ["cut", "empty", "foreign", "no archive"])
+def test_an_archive_placed_by_hand_is_checked(tmp_path, content, capfd):
+    archive = tmp_path / "cifar-10-binary.tar.gz"
+    source, _ = write_layout(tmp_path / "source", "cifar100" if content == "foreign" else "cifar10")
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(source, source.name)
+    if content == "cut":
+        archive.write_bytes(archive.read_bytes()[:-1000])
+    elif content != "foreign":
+        archive.write_bytes(b"" if content == "empty" else b"<html>404</html>")
+    assert data.main(["--dataset", "cifar10", "--data_dir", str(tmp_path)]) == 2
+    said = capfd.readouterr().err
+    assert archive.name in said and "hint: " in said and "c4a38c50a1bc" in said
+    assert {path.name for path in tmp_path.iterdir()} == {archive.name, "source"}
+
+
+def test_too_few_images_are_refused(tmp_path):
+    write_layout(tmp_path, per_file=1)
+    with pytest.raises(UserError, match="5 training images are too few"):
+        data.load_files(tmp_path, "cifar10")
 
 
 def test_the_real_pictures_survive_the_layout(real_data, tmp_path):
@@ -410,6 +433,9 @@ def test_workers_must_know_of_each_other(tmp_path, capfd, monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "{}")
     assert train.main(["--strategy", "multi_worker"]) == 2
     assert "without a run folder" in capfd.readouterr().err
+    monkeypatch.setattr(tf.distribute, "MultiWorkerMirroredStrategy", tf.distribute.get_strategy)
+    train.make_strategy(argparse.Namespace(strategy="multi_worker", unnamed=False, batch_size=8))
+    assert "listens on all interfaces" in capfd.readouterr().err
 
 
 @pytest.mark.slow
