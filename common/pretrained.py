@@ -182,7 +182,7 @@ def load_imagenet(backbone: keras.Model, name: str, alpha: float | None) -> None
         UserError: the weights cannot be downloaded, or do not exist for this network.
     """
     size, network = backbone.input_shape[1], NETWORKS[name]
-    folder = Path(os.environ.get("KERAS_HOME", "~/.keras")).expanduser() / "models"
+    folder = Path(os.environ.get("KERAS_HOME") or files.home() / ".keras") / "models"
     path = folder / imagenet_file(name, size, alpha)
     if path.is_file():  # Keras would delete a file of another md5
         load_file(backbone, path)

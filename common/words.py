@@ -9,6 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from common import files
 from common.errors import UserError
 
 # Marks belong to the letter before them: vowel signs (हिन्दी), accents in decomposed form. So do
@@ -76,7 +77,7 @@ def cache_dir() -> Path:
 
     jieba's own choice, a fixed name in the shared temporary folder, lets others replace its words.
     """
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "dl21"
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or files.home() / ".cache") / "dl21"
     with suppress(OSError):  # without the folder, jieba reads its dictionary a second longer
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
