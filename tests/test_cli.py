@@ -130,7 +130,8 @@ def test_recorded_command_sets_the_typed_flags():
     args = cli.resolve(parser, shlex.split(words))
     assert args.command == f"python train_all.py {words}"
     args = resolve("--data_dir=x", "--rate", "5e-1")
-    assert args.command == f"python train.py --rate 0.5 --data_dir {Path('x').resolve()}"
+    folder = shlex.quote(str(Path("x").resolve()))
+    assert args.command == f"python train.py --rate 0.5 --data_dir {folder}"
     assert args.typed == {"rate": 0.5, "data_dir": str(Path("x").resolve())}
 
 

@@ -134,8 +134,8 @@ def test_path_for_another_machine_without_a_chapter_or_data(monkeypatch):
     ("--data_dir '{data}/my data'", "--data_dir $DL21_DATA'/my data'"),
     ("--input_file '/a/我的 诗.txt'", "--input_file '/a/我的 诗.txt'"),
     ("--data_dir {data}2/mnist", "--data_dir {data}2/mnist"),
-    ("--input_file {root}/a.txt", "--input_file ../a.txt"),
-    ("--input_file {root}/chapter99_test/a.txt", "--input_file a.txt"),
+    ("--input_file '{root}/a.txt'", "--input_file ../a.txt"),
+    ("--input_file '{root}/chapter99_test/a.txt'", "--input_file a.txt"),
 ])
 def test_command_for_another_machine(tmp_path, monkeypatch, words, portable):
     monkeypatch.setenv("DL21_DATA", str(tmp_path))

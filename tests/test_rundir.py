@@ -3,6 +3,7 @@
 import datetime
 import errno
 import os
+import shlex
 import signal
 import types
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_config_tells_what_made_a_run(capsys):
     assert config["parameters"] == 7 and config["dataset_sha256"] == "a" * 64
     assert set(config["versions"]) == {"python", "tensorflow", "keras", "numpy"}
     assert [entry["command"] for entry in config["history"]] == [
-        f"python train.py --name a --size 4 --data_dir {Path('x').resolve()}"
+        f"python train.py --name a --size 4 --data_dir {shlex.quote(str(Path('x').resolve()))}"
     ]
     assert capsys.readouterr().out == f"to watch it: tensorboard --logdir {run}\n"
 
