@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -192,6 +193,8 @@ def check_bounds(args: argparse.Namespace) -> None:
 def check_learning_start(args: argparse.Namespace) -> None:
     """Raises UserError if the replay holds no complete transition when learning starts.
 
+    Reports on stderr if it starts after the last step, which a resumed run may raise.
+
     Args:
         args: from `in_steps`.
     """
@@ -206,6 +209,9 @@ def check_learning_start(args: argparse.Namespace) -> None:
         raise UserError(
             f"the first update, at step {first}, finds no complete transition in the replay: the "
             f"first is complete at step {complete}", "raise --t_learn_start, in units of --scale")
+    if first > args.max_steps:
+        print(f"nothing is learned in {args.max_steps:,} steps: the first update is at step "
+              f"{first:,}", file=sys.stderr)
 
 
 def check_header(args: argparse.Namespace) -> None:

@@ -597,9 +597,13 @@ def test_rewards_are_clipped_as_fits_the_environment(name, rewards):
 
 
 @pytest.mark.parametrize("name", train.PRESETS)
-def test_learning_starts_with_the_first_complete_transition(name):
+def test_learning_starts_with_the_first_complete_transition(name, capsys):
     args = in_steps(argparse.Namespace(**vars(flags()) | train.PRESETS[name]))
     check_learning_start(args)
+    assert not capsys.readouterr().err
+    args.max_steps = args.t_learn_start
+    check_learning_start(args)
+    assert "nothing is learned in" in capsys.readouterr().err
     args.t_train_freq, needed = 1, args.num_envs * (args.history_length + args.n_step - 1)
     memory = Replay(100 * args.num_envs, (1,), np.float32, args.history_length, args.n_step,
                     num_envs=args.num_envs)
