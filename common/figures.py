@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import sklearn.metrics
 
-os.environ["MPLBACKEND"] = "Agg"  # a notebook may have set it to a backend of its own
+os.environ["MPLBACKEND"] = "Agg"  # a notebook sets it to a backend of its own
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -33,6 +33,7 @@ MAX_NUMBERS = 30  # classes of a confusion matrix whose cells show their numbers
 
 mpl.rcParams |= {"font.family": [*mpl.rcParams["font.family"], *FALLBACK],
                  "text.parse_math": False}
+mpl.use("Agg")  # Keras may have imported matplotlib before
 logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # of a font's odd weight
 warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from")  # see `tell_of_font`
 

@@ -25,8 +25,9 @@ def test_saved_figure_is_closed(tmp_path):
     assert not plt.fignum_exists(figure.number)
 
 
-def test_a_notebooks_backend_does_no_harm():
-    code = "import common.figures as f; print(f.plt.get_backend())"
+@pytest.mark.parametrize("before", ["", "import matplotlib.pyplot; "])
+def test_a_notebooks_backend_does_no_harm(before):
+    code = f"{before}import common.figures as f; f.plt.subplots(); print(f.plt.get_backend())"
     environment = os.environ | {"MPLBACKEND": "module://absent.backend_inline"}
     found = subprocess.run([sys.executable, "-c", code], env=environment, text=True, check=True,
                            capture_output=True)
