@@ -72,7 +72,7 @@ def read_names(path: Path) -> tuple[str, ...]:
         UserError: a line has another form, or the file is not UTF-8.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 ({error})", "write the records again: python "
                         "prepare.py") from error

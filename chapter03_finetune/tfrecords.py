@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from common import files, images
 from common.errors import UserError
+from common.text import read_text
 
 SHUFFLE_SEED = 12345  # the original's; it alone determines the order of the records
 SPLITS = ("train", "validation")
@@ -52,7 +53,8 @@ def pictures_in(folder: Path, only: Collection[Path] | None = None) -> list[Path
     if only is not None:
         paths = [path for path in paths if path in only]
     if not paths:
-        raise UserError(f"the class folder {folder} has no image",
+        listed = "" if only is None else " that --list names"
+        raise UserError(f"the class folder {folder} has no image{listed}",
                         "add images, or remove the folder")
     return paths
 
@@ -90,8 +92,7 @@ def read_list(file: Path, data_dir: Path) -> set[Path]:
     Raises:
         UserError: there is no such list, or no such image.
     """
-    (file,) = files.check_files(file.parent, [file.name], "check --list")
-    lines = file.read_text(encoding="utf-8-sig").splitlines()
+    lines = read_text(file).splitlines()
     paths = {data_dir / line.strip() for line in lines if line.strip()}
     if missing := sorted(path for path in paths if not path.is_file()):
         raise UserError(f"{file} names {len(missing)} files that do not exist, such as "
@@ -141,6 +142,9 @@ def list_pictures(
             parts = {"train": order[border:], "validation": order[:border]}
         for split in SPLITS:
             found[split] += [Picture(path, label) for path in parts[split]]
+    if strange := set(only or ()) - {row.path for rows in found.values() for row in rows}:
+        raise UserError(f"--list names {min(strange)}, which lies in no class folder",
+                        "write the paths as they are below --data_dir")
     if not found["validation"]:
         raise UserError(f"--validation_fraction {validation_fraction} of each class of {data_dir} "
                         "is less than one image", "give a larger fraction, or more images")

@@ -178,9 +178,14 @@ def test_a_list_chooses_the_images(tmp_path, capsys):
     listed.write_text("train/rock/0.jpg\ntrain/rock/absent.jpg\n")
     assert prepare.main(argv) == 2
     assert "absent.jpg" in capsys.readouterr().err
+    listed.write_text("\n".join([*chosen, "train/../train/rock/2.jpg"]))
+    assert prepare.main(argv) == 2
+    assert "--list names" in capsys.readouterr().err
+    listed.write_bytes("train/木/一.jpg".encode("gbk"))
+    assert prepare.main(argv) == 2
     listed.unlink()
     assert prepare.main(argv) == 2
-    assert "has no sample.txt" in capsys.readouterr().err
+    assert "sample.txt" in capsys.readouterr().err
 
 
 def test_the_published_sample_is_the_listed_one(real_data):
@@ -361,6 +366,8 @@ def test_records_and_labels_that_disagree(records):
         with pytest.raises(UserError, match=says):
             data.load_records(records, "satellite", 0.1)
 
+    label_file.write_text("0:rock\n1:water\n2:wood\n", encoding="utf-8-sig")  # of an editor
+    data.load_records(records, "satellite", 0.1)
     label_file.write_text("0:rock\n1:wood\n2:water\n")
     fails("call class 1 water, label.txt calls it wood")
     label_file.write_text("0:rock\n1:water\n")
