@@ -2,7 +2,7 @@
 
 All models take times, int64 of shape (batch, steps); exogenous values, which are known in advance,
 float32 of shape (batch, steps, exogenous), often with no column; and values, float32 of shape
-(batch, steps, features), a row of NaN where a step is missing. Values and exogenous values are
+(batch, steps, features), NaN where missing. Values and exogenous values are
 normalised to mean 0 and standard deviation 1, see `Forecaster.normalise`. Predictions have the
 shape (batch, steps, 2 * features): means, then log variances. `Forecaster.restore` converts them to
 means and standard deviations in the units of the series.
@@ -20,17 +20,22 @@ NUM_PATHS = 256  # sampled paths for the standard deviation of a forecast
 
 
 def carry_forward(values: tf.Tensor) -> tf.Tensor:
-    """Replaces each missing row by the last known row, or by 0 if there is none before it.
+    """Replaces each missing value by the last known one of its column, or by 0 if there is none.
 
     Args:
-        values: float32 of shape (batch, steps, features), NaN where a step is missing.
+        values: float32 of shape (batch, steps, features), NaN where missing.
     """
-    num_steps = tf.shape(values)[1]
-    known = tf.reduce_all(tf.math.is_finite(values), axis=-1)  # (batch, steps)
-    rows = tf.sort(tf.where(known, tf.range(1, num_steps + 1), num_steps + 1))  # row 0: none known
-    so_far = tf.cumsum(tf.cast(known, tf.int32), axis=1)
-    latest = tf.gather(tf.pad(rows, [[0, 0], [1, 0]]), so_far, batch_dims=1)
-    return tf.gather(tf.pad(values, [[0, 0], [1, 0], [0, 0]]), latest, batch_dims=1)
+    def carry() -> tf.Tensor:
+        columns = tf.einsum("btf->bft", values)
+        known, num_steps = tf.math.is_finite(columns), tf.shape(columns)[2]
+        steps = tf.sort(tf.where(known, tf.range(1, num_steps + 1), num_steps + 1))
+        so_far = tf.cumsum(tf.cast(known, tf.int32), axis=2)
+        before = [[0, 0], [0, 0], [1, 0]]  # step 0: none known
+        latest = tf.gather(tf.pad(steps, before), so_far, batch_dims=2)
+        return tf.einsum("bft->btf", tf.gather(tf.pad(columns, before), latest, batch_dims=2))
+
+    missing = tf.math.reduce_any(~tf.math.is_finite(values))
+    return tf.ensure_shape(tf.cond(missing, carry, lambda: values), values.shape)
 
 
 class Forecaster(keras.Model):
@@ -69,6 +74,8 @@ class Forecaster(keras.Model):
     def set_scale(self, values: np.ndarray, exogenous: np.ndarray) -> None:
         """Computes means and standard deviations; the latter are 1 for a constant column.
 
+        A deviation too small for a float32 is that of a constant.
+
         Args:
             values: of shape (steps, features), NaN where missing.
             exogenous: of shape (steps, exogenous), NaN where missing.
@@ -79,7 +86,7 @@ class Forecaster(keras.Model):
         ):
             deviation = np.nanstd(columns, axis=0, dtype=np.float64)
             location.assign(np.nanmean(columns, axis=0, dtype=np.float64))
-            scale.assign(np.where(deviation > 0, deviation, 1))
+            scale.assign(np.where(deviation > np.finfo(np.float32).tiny, deviation, 1))
 
     def set_residuals(self, errors: np.ndarray) -> None:
         """Computes the variances of the residuals, separately for each step ahead.
@@ -90,7 +97,7 @@ class Forecaster(keras.Model):
         """
         missing = np.full((-len(errors) % self.num_outputs, self.num_features), np.nan)
         windows = np.concatenate([errors, missing]).reshape(-1, self.num_outputs, errors.shape[1])
-        pooled = np.nanmean(errors**2, axis=0)
+        pooled = np.nan_to_num(np.nanmean(errors**2, axis=0), nan=1.0)
         known = np.isfinite(windows).sum(axis=0)
         # The pooled variance counts as one more error, so that every step ahead has an estimate.
         variances = (np.nansum(windows**2, axis=0) + pooled) / (known + 1)
@@ -136,7 +143,8 @@ class Forecaster(keras.Model):
         Args:
             times: consecutive step numbers, int64 of shape (batch, history).
             exogenous: float32 of shape (batch, history + horizon or more, exogenous).
-            values: float32 of shape (batch, history, features), in the units of the series.
+            values: float32 of shape (batch, history, features), in the units of the series, NaN
+                where missing.
             horizon: number of steps to forecast, an int32 scalar.
 
         Returns:

@@ -11,12 +11,13 @@ Prints the series and one batch of random windows, as the book's two reading scr
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from chapter15_time_series.series import Series, read_csv
+from chapter15_time_series.grid import Grid
+from chapter15_time_series.series import Layout, Series, read_csv
 from common import cli, files, inputs
 from common.errors import UserError, exit_status
 
@@ -41,7 +42,7 @@ FORMULAS = {"sine_trend": sine_trend, "three_waves": three_waves}
 OFFLINE = {
     "sine_trend": "the book's sine with a trend and noise, 1,000 steps generated from `--seed`",
     "three_waves": "the book's sum of three waves and noise, 1,000 steps generated from `--seed`",
-    "--input_file": "any CSV file with a time column of whole numbers or dates",
+    "--input_file": "any CSV file, usually with a time column of whole numbers or dates",
 }
 BOOK_FILES = ("https://raw.githubusercontent.com/hzy46/Deep-Learning-21-Examples/master/"
               "chapter_15/data/")
@@ -124,8 +125,12 @@ def is_formula(flags: argparse.Namespace) -> bool:
     return not flags.input_file and source(flags) in FORMULAS
 
 
-def load(flags: argparse.Namespace) -> Series:
+def load(flags: argparse.Namespace, layout: dict[str, Any] | None = None) -> Series:
     """Loads the series that the flags of `add_flags` select.
+
+    Args:
+        flags: those of `add_flags`, and `seed`.
+        layout: that of an earlier history of the series, as in config.json.
 
     Raises:
         UserError: the series cannot be found, downloaded or read, or flags contradict each other.
@@ -145,7 +150,8 @@ def load(flags: argparse.Namespace) -> Series:
                         "add --input_file, or omit --data_dir and the flags of columns")
     else:
         return generate(dataset, flags.seed)
-    return read_csv(path, flags.time_column, flags.value_columns, flags.exogenous_columns)
+    known = Layout(**layout | {"grid": Grid(*layout["grid"])}) if layout else None
+    return read_csv(path, flags.time_column, flags.value_columns, flags.exogenous_columns, known)
 
 
 def split(series: Series, flags: argparse.Namespace) -> Parts:
@@ -156,7 +162,7 @@ def split(series: Series, flags: argparse.Namespace) -> Parts:
         flags: `part_steps`, or else `validation_share` and `test_share`.
 
     Raises:
-        UserError: the series is too short for the parts, or all values of a part are missing.
+        UserError: the series is too short for the parts, or a part has no value of a column.
     """
     end = len(series.values)
     if flags.part_steps:
@@ -169,14 +175,21 @@ def split(series: Series, flags: argparse.Namespace) -> Parts:
         test = end - int(end * flags.test_share)
         parts = Parts(test - int(test * flags.validation_share), test, end)
     for name, (start, stop) in parts.spans().items():
-        if not np.isfinite(series.values[start:stop]).all(axis=1).any():
+        known = np.isfinite(series.values[start:stop]).any(axis=0)
+        names = list(series.names)
+        if name == "train":
+            known = np.append(known, np.isfinite(series.exogenous[start:stop]).any(axis=0))
+            names += series.exogenous_names
+        if not known.all():
+            column = f" in column {names[int(known.argmin())]}" if len(names) > 1 else ""
             raise UserError(f"all values of the {name} part, steps {start:,} to {stop:,}, are "
-                            "missing", "choose other parts with --part_steps or the shares")
+                            f"missing{column}", "choose other parts with --part_steps or the "
+                            "shares, or other columns with --value_columns")
     return parts
 
 
 def window_starts(values: np.ndarray, window_size: int) -> np.ndarray:
-    """Returns the first steps of all windows that begin and end with a known step.
+    """Returns the first steps of all windows whose first and last step have a known value.
 
     Args:
         values: float32 of shape (steps, features), NaN where missing.
@@ -188,7 +201,7 @@ def window_starts(values: np.ndarray, window_size: int) -> np.ndarray:
     Raises:
         UserError: there is no such window.
     """
-    known = ~np.isnan(values).any(axis=-1)
+    known = np.isfinite(values).any(axis=-1)
     starts = np.arange(max(0, len(known) - window_size + 1))
     starts = starts[known[starts] & known[starts + window_size - 1]]
     if not len(starts):
@@ -243,7 +256,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--data_dir", type=cli.path, help="folder of the published file "
                        "(default: data/<dataset> in the repository)")
     group.add_argument("--time_column", help="name of the time column, or its number from 0 "
-                       "in a file without a header (default: the first)")
+                       "in a file without a header; none: the rows are the steps (default: the "
+                       "first column)")
     group.add_argument("--value_columns", help="names or numbers of the value columns, "
                        "separated by commas (default: all others)")
     group.add_argument("--exogenous_columns", help="names or numbers of columns that are known in "
@@ -268,14 +282,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         series = load(args)
         times = series.times(0, len(series.values))
-        known = ~np.isnan(series.values).any(axis=-1)
+        missing = np.isnan(series.values)
         batches = training_batches(times, series.exogenous[: len(times)], series.values,
                                    args.window_size, args.batch_size, args.seed)
-        first, *_, last = series.labels(0, len(known))
-        print(f"{len(known):,} steps from {first} to {last}, {(~known).sum():,} of them missing")
-        for name, column in zip(series.names, series.values[known].T, strict=True):
-            print(f"{name}: mean {column.mean():.4g}, standard deviation {column.std():.4g}, "
-                  f"range {column.min():.4g} to {column.max():.4g}, first values {column[:5]}")
+        first, last = series.labels(0, len(times))[[0, -1]]
+        print(f"{len(times):,} steps from {first} to {last}, {missing.all(axis=-1).sum():,} of "
+              f"them missing; a step is {series.grid}")
+        for name, column in zip(series.names, series.restore(series.values).T, strict=True):
+            known = column[np.isfinite(column)]
+            print(f"{name}: mean {known.mean():.4g}, standard deviation {known.std():.4g}, "
+                  f"range {known.min():.4g} to {known.max():.4g}, first values {known[:5]}")
         for batch in batches.take(1):
             for name, part in zip(("times", "exogenous", "values"), batch, strict=True):
                 if part.shape[-1]:

@@ -5,9 +5,11 @@
 One signature; the normalisation is part of the SavedModel:
 
 serving_default  times: int64 (count, history), consecutive step numbers; values: float32 (count,
-                 history, features), in the units of the series, NaN where a step is missing;
-                 horizon: int32; with exogenous columns also exogenous: float32 (count, history +
-                 horizon, columns) -> mean, sigma: float32 (count, horizon, features)
+                 history, features), in the units of the series, NaN where missing; horizon: int32;
+                 with exogenous columns also exogenous: float32 (count, history + horizon, columns)
+                 -> mean, sigma: float32 (count, horizon, features)
+
+Values, exogenous values and means are float64 if a float32 is too coarse for their large numbers.
 """
 
 import argparse
@@ -24,33 +26,44 @@ HISTORY, HORIZON = 200, 25  # steps of the example that the export is checked wi
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run, and checks it in another process."""
-    model, series = load_run(args, flags)
+    model, series = load_run(args, flags, same=False)
+    features = model.num_features
+    shift = np.array(series.shift or [0.0] * (features + model.num_exogenous))
+    kind = tf.float64 if series.shift else tf.float32
 
     def serve(
         times: tf.Tensor, values: tf.Tensor, horizon: tf.Tensor, exogenous: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         if exogenous is None:
-            exogenous = tf.zeros((tf.shape(values)[0], tf.shape(values)[1] + horizon, 0))
+            exogenous = tf.zeros((tf.shape(values)[0], tf.shape(values)[1] + horizon, 0), kind)
+        if series.shift:
+            values = tf.cast(values - shift[:features], tf.float32)
+            exogenous = tf.cast(exogenous - shift[features:], tf.float32)
         mean, sigma = model.forecast(times, exogenous, values, horizon)
+        if series.shift:
+            mean = tf.cast(mean, kind) + shift[:features]
         return {"mean": mean, "sigma": sigma}
 
     specs = {
         "times": tf.TensorSpec((None, None), tf.int64),
-        "values": tf.TensorSpec((None, None, model.num_features), tf.float32),
+        "values": tf.TensorSpec((None, None, features), kind),
         "horizon": tf.TensorSpec((), tf.int32),
     }
     end, history = len(series.values), max(HISTORY, model.num_inputs)
+    values = (series.values + shift[:features]).astype(kind.as_numpy_dtype)
     example = {"times": series.times(0, end)[None, -history:],
-               "values": series.values[None, -history:], "horizon": HORIZON}
+               "values": values[None, -history:], "horizon": HORIZON}
     if model.num_exogenous:
-        specs["exogenous"] = tf.TensorSpec((None, None, model.num_exogenous), tf.float32)
-        known = series.exogenous[:end][-history:]
+        specs["exogenous"] = tf.TensorSpec((None, None, model.num_exogenous), kind)
+        exogenous = (series.exogenous + shift[features:]).astype(kind.as_numpy_dtype)
+        known = exogenous[:end][-history:]
         example["exogenous"] = np.concatenate([known, np.repeat(known[-1:], HORIZON, axis=0)])[None]
     first = series.labels(0, 1)[0]
     export.write(
         args.run_dir, model, {"serving_default": (serve, specs)}, {"serving_default": example},
         {"features": series.names, "history": f"at least {max(1, model.num_inputs)} steps",
-         "times": f"{series.first} is {first}, the first step of the training data"},
+         "times": f"{series.first} is {first}, the first step of the data, each step of "
+                  f"{series.grid} adds 1"},
     )
 
 

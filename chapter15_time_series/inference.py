@@ -1,9 +1,11 @@
 """Loads a finished run, predicts whole series, and plots the predictions."""
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import matplotlib.dates
 import numpy as np
 import tensorflow as tf
 
@@ -16,6 +18,8 @@ from common.figures import plt
 
 NUM_STEPS = 250  # steps of the book's forecasts (section 15.3.2)
 PANEL = 9, 3  # inches per feature of a plot
+MAX_PANELS = 20  # features that a plot shows
+MAX_INPUTS = 2**25  # input values per call of a model, so that memory does not grow with the series
 
 
 def build_forecaster(flags: argparse.Namespace, series: data.Series) -> Forecaster:
@@ -23,20 +27,27 @@ def build_forecaster(flags: argparse.Namespace, series: data.Series) -> Forecast
     return build_model(
         len(series.names), series.exogenous.shape[1], flags.model, flags.input_window_size,
         flags.output_window_size, flags.periodicities, flags.num_units, flags.loss, flags.l2,
-        flags.seed)
+        flags.seed, vars(flags).get("subtract_last", False))  # runs of earlier versions lack it
 
 
 def load_run(
-    args: argparse.Namespace, flags: argparse.Namespace
+    args: argparse.Namespace, flags: argparse.Namespace, same: bool = True
 ) -> tuple[Forecaster, data.Series]:
     """Returns the trained model of a run, and its series.
 
     Args:
         args: arguments of the script: `run_dir` and `checkpoint`.
-        flags: flags that the run was trained with.
+        flags: flags that the run was trained with; they may name a later history of the series.
+        same: whether the series must be the one that the run was trained on.
     """
-    series = data.load(flags)
-    rundir.check_data(args.run_dir, series.digest())
+    config = rundir.read_config(args.run_dir)
+    series = data.load(flags, config.get("series"))
+    if same:
+        rundir.check_data(args.run_dir, series.digest())
+    elif config["dataset_sha256"] != series.digest():
+        print(f"{data.source(flags)} has changed since the training: the trained weights are "
+              f"used with {len(series.values):,} steps up to "
+              f"{series.labels(0, len(series.values))[-1]}", file=sys.stderr)
     model = build_forecaster(flags, series)
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
     return model, series
@@ -52,7 +63,17 @@ def make_follow(model: Forecaster) -> Callable[[data.Series, int, int], np.ndarr
         exogenous = series.exogenous[: stop + model.num_outputs]
         exogenous = model.normalise_exogenous(exogenous[None])[0]
         values = tf.convert_to_tensor(model.normalise(series.values[:stop]))
-        return predict(tf.constant(series.times(0, stop)), exogenous, values, ahead).numpy()
+        times, before = series.times(0, stop), model.num_inputs
+        # Window models predict blocks of windows, each from the steps before it; lstm has no
+        # windows, and reads the series once.
+        windows = max(1, MAX_INPUTS // max(1, before * model.num_features))
+        block, found = windows * ahead if before else stop, []
+        for start in range(0, stop - before, block):
+            end = min(start + before + block, stop)
+            seen = exogenous[start : end + model.num_outputs]
+            part = predict(tf.constant(times[start:end]), seen, values[start:end], ahead).numpy()
+            found.append(part[before if start else 0 :])
+        return np.concatenate(found)
 
     return follow
 
@@ -60,10 +81,12 @@ def make_follow(model: Forecaster) -> Callable[[data.Series, int, int], np.ndarr
 def plot_horizon(parts: data.Parts, flags: argparse.Namespace) -> int:
     """Returns the number of steps to roll out for the plot: the length of the test part.
 
-    Without a test part it is that of the book. For a formula, which has no end, it is at least that
-    of the book.
+    Without a test part it is that of the book, of a file at most a fifth of its length. For a
+    formula, which has no end, it is at least that of the book.
     """
     test = parts.end - parts.test
+    if flags.input_file and not test:
+        return min(NUM_STEPS, max(1, parts.end // 5))
     return test if test and not data.is_formula(flags) else max(NUM_STEPS, test)
 
 
@@ -75,7 +98,7 @@ def forecast_series(
     Exogenous values that are not known are replaced by the last known ones.
 
     Returns:
-        Mean and standard deviation, float32 of shape (steps, features).
+        Mean and standard deviation, float32 of shape (steps, features), less the series' shift.
     """
     times, values = series.times(0, start)[None], series.values[None, :start]
     exogenous = series.exogenous[: start + steps + model.num_outputs]  # to the last window's end
@@ -98,28 +121,32 @@ def draw_forecast(
 
     Args:
         png: the file to write.
-        series: the series.
+        series: the series, of which at most MAX_PANELS features are shown.
         start: the first step of the forecast.
         rolled_out: mean and standard deviation of the forecast, of shape (steps, features).
         history: number of steps before `start` to show.
         one_step: predictions one step ahead, of shape (steps, features), from step 0 on.
     """
-    mean, sigma = rolled_out
-    first, end = max(0, start - history), len(series.values)
-    width, height = PANEL
-    count = len(series.names)
-    figure, axes = plt.subplots(count, 1, figsize=(width, height * count), sharex=True,
+    mean, sigma = series.restore(rolled_out[0]), rolled_out[1]
+    values = series.restore(series.values)
+    first, end = max(0, start - history), len(values)
+    (width, height), names = PANEL, series.names[:MAX_PANELS]
+    figure, axes = plt.subplots(len(names), 1, figsize=(width, height * len(names)), sharex=True,
                                 squeeze=False)
     seen, future = series.labels(first, end), series.labels(start, start + len(mean))
-    for i, (axis, name) in enumerate(zip(axes[:, 0], series.names, strict=True)):
-        axis.plot(seen, series.values[first:, i], "k-", linewidth=0.8, label="observed")
+    for i, (axis, name) in enumerate(zip(axes[:, 0], names, strict=True)):
+        axis.plot(seen, values[first:, i], "k-", linewidth=0.8, label="observed")
         if one_step is not None:
-            axis.plot(seen[: len(one_step) - first], one_step[first:, i], "C0-", linewidth=0.8,
-                      label="one step ahead")
+            axis.plot(seen[: len(one_step) - first], series.restore(one_step)[first:, i], "C0-",
+                      linewidth=0.8, label="one step ahead")
         axis.plot(future, mean[:, i], "C1-", label="rolled out")
         axis.fill_between(future, mean[:, i] - BAND * sigma[:, i], mean[:, i] + BAND * sigma[:, i],
                           color="C1", alpha=0.25, linewidth=0, label="90 %")
         axis.axvline(future[0], color="0.6", linestyle=":")
         axis.set_ylabel(name)
+    if series.grid.unit:
+        locator = matplotlib.dates.AutoDateLocator()
+        axis.xaxis.set_major_locator(locator)
+        axis.xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(locator))
     axes[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False)
     figures.save_figure(png, figure)

@@ -73,6 +73,31 @@ class WindowModel(Forecaster):
     `num_inputs` steps are used. It returns predictions of the last `num_outputs` steps.
     """
 
+    def __init__(
+        self, num_features: int, num_exogenous: int, num_inputs: int, num_outputs: int, loss: str,
+        subtract_last: bool,
+    ):
+        """Creates the weights that all models have.
+
+        With `subtract_last`, windows are relative to their last input, as in NLinear (Zeng et al.,
+        2023); for the other arguments see `Forecaster`.
+        """
+        super().__init__(num_features, num_exogenous, num_inputs, num_outputs, loss)
+        self.subtract_last = subtract_last
+
+    def read_inputs(self, values: tf.Tensor) -> tf.Tensor:
+        """Returns the input values of windows, missing ones replaced, relative to the last."""
+        known = carry_forward(values[:, : self.num_inputs])
+        return known - known[:, -1:] if self.subtract_last else known
+
+    def complete_window(self, outputs: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+        """Returns predictions from a layer's outputs, which may be relative to the last input."""
+        predictions = self.complete(outputs)
+        if self.subtract_last:
+            last = carry_forward(values[:, : self.num_inputs])[:, -1:]
+            predictions += tf.pad(last, [[0, 0], [0, 0], [0, self.num_features]])
+        return predictions
+
     @property
     def window_size(self) -> int:
         """Returns the number of steps of a window, inputs and outputs together."""
@@ -164,12 +189,16 @@ class ARModel(WindowModel):
         periodicities: list[int],
         loss: str,
         l2: float,
+        subtract_last: bool = False,
     ):
         """Builds all weights; see `build_model`."""
-        super().__init__(num_features, num_exogenous, input_window_size, output_window_size, loss)
+        super().__init__(num_features, num_exogenous, input_window_size, output_window_size, loss,
+                         subtract_last)
         self.periodicities = periodicities
         self.linear = keras.layers.Dense(
             output_window_size * num_features * (2 if self.predicts_variance else 1),
+            # Untrained, the forecast is the last input then.
+            kernel_initializer="zeros" if subtract_last else "glorot_uniform",
             kernel_regularizer=keras.regularizers.L2(l2),
         )
         per_step = len(periodicities) * NUM_TIME_BUCKETS + num_exogenous
@@ -187,7 +216,7 @@ class ARModel(WindowModel):
             training: has no effect.
         """
         times, exogenous, values = inputs
-        known = carry_forward(values[:, : self.num_inputs])
+        known = self.read_inputs(values)
         features = [tf.reshape(known, (-1, self.num_inputs * self.num_features))]
         if self.periodicities:
             buckets = time_features(times, self.periodicities)
@@ -195,7 +224,8 @@ class ARModel(WindowModel):
         shape = (tf.shape(times)[0], self.window_size * self.num_exogenous)
         features.append(tf.reshape(exogenous, shape))
         outputs = self.linear(tf.concat(features, axis=1))
-        return self.complete(tf.reshape(outputs, (tf.shape(times)[0], self.num_outputs, -1)))
+        outputs = tf.reshape(outputs, (tf.shape(times)[0], self.num_outputs, -1))
+        return self.complete_window(outputs, values)
 
 
 def moving_average(values: tf.Tensor, num_steps: int) -> tf.Tensor:
@@ -225,9 +255,11 @@ class DLinearModel(WindowModel):
         output_window_size: int,
         loss: str,
         l2: float,
+        subtract_last: bool = False,
     ):
         """Builds all weights; see `build_model`."""
-        super().__init__(num_features, num_exogenous, input_window_size, output_window_size, loss)
+        super().__init__(num_features, num_exogenous, input_window_size, output_window_size, loss,
+                         subtract_last)
         self.num_parts = 2 if self.predicts_variance else 1
 
         def linear(num_inputs: int, num_outputs: int) -> keras.layers.Dense:
@@ -253,7 +285,7 @@ class DLinearModel(WindowModel):
             training: has no effect.
         """
         _, exogenous, values = inputs
-        known = carry_forward(values[:, : self.num_inputs])
+        known = self.read_inputs(values)
         trend = moving_average(known, TREND_STEPS)
         trend, remainder = (tf.einsum("btf->bft", x) for x in (trend, known - trend))
         outputs = self.trend(trend) + self.remainder(remainder)  # (batch, features, out * parts)
@@ -261,14 +293,17 @@ class DLinearModel(WindowModel):
         outputs = tf.einsum("bfpo->bopf", tf.reshape(outputs, shape))
         outputs = tf.reshape(outputs, (-1, self.num_outputs, self.num_parts * self.num_features))
         if self.covariates is not None:
-            outputs += self.covariates(exogenous[:, self.num_inputs :])
-        return self.complete(outputs)
+            ahead = exogenous[:, self.num_inputs :]
+            if self.subtract_last:
+                ahead -= exogenous[:, self.num_inputs - 1, None]
+            outputs += self.covariates(ahead)
+        return self.complete_window(outputs, values)
 
 
 class FilterCell(keras.layers.Layer):
     """An RNN cell that predicts a value from the values before it, then reads the true value.
 
-    If the true value is missing, a sample of the prediction replaces it. So missing values, and the
+    If a true value is missing, a sample of its prediction replaces it. So missing values, and the
     future, where all values are missing, need no special treatment.
     """
 
@@ -304,8 +339,7 @@ class FilterCell(keras.layers.Layer):
         lstm_inputs = tf.concat([last, exogenous], axis=-1)
         output, lstm_states = self.lstm(lstm_inputs, lstm_states, training=training)
         prediction = self.complete(self.linear(output))
-        known = tf.reduce_all(tf.math.is_finite(values), axis=-1, keepdims=True)
-        last = tf.where(known, values, sample(prediction, noise))
+        last = tf.where(tf.math.is_finite(values), values, sample(prediction, noise))
         return prediction, [last, *lstm_states]
 
 
@@ -365,6 +399,7 @@ def build_model(
     loss: str = "normal_likelihood",
     l2: float = 0.0,
     seed: int = 0,
+    subtract_last: bool = False,
 ) -> Forecaster:
     """Builds a model.
 
@@ -379,12 +414,13 @@ def build_model(
         loss: a key of LOSSES.
         l2: L2 regularization strength of ar and dlinear.
         seed: seed of the initial weights.
+        subtract_last: whether ar and dlinear see and predict differences from the last input.
     """
     keras.utils.set_random_seed(seed)
     columns, sizes = (num_features, num_exogenous), (input_window_size, output_window_size)
     if model == "lstm":
         return LSTMModel(*columns, num_units, loss)
     if model == "dlinear":
-        return DLinearModel(*columns, *sizes, loss, l2)
+        return DLinearModel(*columns, *sizes, loss, l2, subtract_last)
     periods = [int(period) for period in (periodicities or "").split(",") if period]
-    return ARModel(*columns, *sizes, periods, loss, l2)
+    return ARModel(*columns, *sizes, periods, loss, l2, subtract_last)
