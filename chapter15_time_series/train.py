@@ -4,7 +4,8 @@
     python train.py --preset book_lstm
     python train.py --preset book_csv
     python train.py --preset etth1                  # DLinear on a published benchmark
-    python train.py --input_file FILE.csv --periodicities 12
+    python train.py --input_file FILE.csv           # with settings for its steps and length
+    python train.py --input_file FILE.csv --refit   # on the whole series, to forecast beyond it
     python forecast.py --steps 250
 
 The series is split in time order into a training, a validation and a test part; the validation part
@@ -19,7 +20,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter15_time_series import data
+from chapter15_time_series import data, flags, settings
 from chapter15_time_series.base_model import Forecaster
 from chapter15_time_series.inference import (
     build_forecaster,
@@ -81,86 +82,13 @@ PRESETS = {
     "etth1_univariate": ETTH1 | {"value_columns": "OT", "batch_size": 256},
 }
 
-IDLE_FLAGS = {"ar": ("num_units", "window_size"), "dlinear": ("num_units", "window_size"),
-              "lstm": ("input_window_size", "output_window_size", "l2")}
-
-
-def whole_numbers(text: str) -> str:
-    """Checks whole numbers separated by commas (an argparse `type`)."""
-    if text == "none":
-        return ""
-    for number in text.split(","):
-        cli.positive_int(number)
-    return text
-
-
-def three_numbers(text: str) -> str:
-    """Checks three whole numbers separated by commas (an argparse `type`)."""
-    if text.count(",") != 2:
-        raise argparse.ArgumentTypeError(f"{text} is not three numbers separated by commas")
-    return whole_numbers(text)
-
 
 def build_parser() -> cli.Parser:
-    """Returns the parser; flags keep the names of the parameters of the book's models."""
+    """Returns the parser."""
     parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
                                  neutral=["input_file"])
-    data.add_flags(parser)
-    group = parser.add_argument_group("model")
-    group.add_argument("--model", choices=["ar", "lstm", "dlinear"], default="ar",
-                       help="autoregressive, recurrent, or linear in trend and remainder")
-    group.add_argument("--input_window_size", type=cli.positive_int, default=30,
-                       help="input steps of ar and dlinear")
-    group.add_argument("--output_window_size", type=cli.positive_int, default=10,
-                       help="steps that ar and dlinear predict at once")
-    group.add_argument("--periodicities", type=whole_numbers,
-                       help="periods of the time features of ar, in steps, separated by commas; "
-                            "none: no time features")
-    group.add_argument("--num_units", type=cli.positive_int, default=128,
-                       help="hidden units of lstm")
-    group = parser.add_argument_group("training")
-    group.add_argument("--loss", choices=list(LOSSES), default="normal_likelihood",
-                       help="normal_likelihood: predict variances too; squared: estimate them on "
-                            "the validation part")
-    group.add_argument("--validation_share", type=cli.from_0_to_1, default=0.1,
-                       help="share of the steps before the test part that is the validation part")
-    group.add_argument("--test_share", type=cli.from_0_to_1, default=0.2,
-                       help="share of the series that is the test part")
-    group.add_argument("--part_steps", type=three_numbers, help="steps of the training, validation "
-                       "and test parts, separated by commas, instead of the shares")
-    group.add_argument("--season", type=cli.positive_int, help="steps per season, the horizon of "
-                       "the forecasts in eval.py (default: the first of --periodicities)")
-    group.add_argument("--max_steps", type=cli.positive_int, default=2000,
-                       help="number of optimizer updates")
-    group.add_argument("--batch_size", type=cli.positive_int, default=32, help="windows per batch")
-    group.add_argument("--window_size", type=cli.positive_int, default=100,
-                       help="steps per window of lstm; for ar and dlinear, input and output steps")
-    group.add_argument("--optimizer", choices=["adagrad", "adam"], default="adam", help="optimizer")
-    group.add_argument("--learning_rate", type=cli.positive_float, default=0.001,
-                       help="learning rate")
-    group.add_argument("--l2", type=cli.number(float, 0, 1e6, "a number of at least 0"),
-                       default=0.0, help="L2 regularization strength of ar and dlinear")
-    group.add_argument("--log_every", type=cli.positive_int, default=100,
-                       help="steps per log line")
-    group.add_argument("--eval_every", type=cli.positive_int, default=200,
-                       help="steps between two validations")
-    group.add_argument("--save_every", type=cli.positive_int, default=1000,
-                       help="steps between two checkpoints")
+    flags.add_flags(parser)
     return parser
-
-
-def check_flags(args: argparse.Namespace) -> None:
-    """Raises UserError if a typed flag has no effect with the others."""
-    rows = (
-        (True, f"--model {args.model}", IDLE_FLAGS[args.model]),
-        (args.model != "ar" and args.season, f"--model {args.model} --season {args.season}",
-         ("periodicities",)),  # without --season, they are the default season of other models
-        (args.part_steps, f"--part_steps {args.part_steps}", ("validation_share", "test_share")),
-        (args.input_file, f"--input_file {args.input_file}", ("data_dir",)),
-    )
-    for applies, beside, flags in rows:
-        if applies:
-            cli.refuse_idle(args, flags, beside)
 
 
 def make_validate(
@@ -206,7 +134,7 @@ def introduce(args: argparse.Namespace, series: data.Series, parts: data.Parts) 
         extra += f"; with periods of {args.periodicities} steps"
     print(f"training {args.model} on {parts.validation:,} of {len(series.values):,} steps of "
           f"{data.source(args)}: {', '.join(series.names)}{extra}")
-    if args.preset == "demo":
+    if args.preset == "demo" and not args.input_file:
         print("the book's run: python train.py --preset book_array")
         for name in data.SOURCES:
             if (folder := files.default_dir(name)).is_dir():
@@ -218,13 +146,18 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     # Flags without effect and series that are too short are refused before a run folder is made.
     if args.input_file and args.dataset == PRESETS[args.preset].get("dataset"):
         args.dataset = None  # the file replaces the series of the preset
-    check_flags(args)
+    flags.check_flags(args)
     series = data.load(args)
+    if args.input_file and args.preset == "demo" and not rundir.exists(args.run_dir):
+        settings.apply_settings(args, series)  # instead of the demo's
+    if args.refit:
+        args.part_steps, args.validation_share, args.test_share = None, 0.0, 0.0
     parts = data.split(series, args)
-    model = build_forecaster(args, series)
     values, exogenous = series.values[: parts.validation], series.exogenous[: parts.validation]
-    window_size = args.window_size if args.model == "lstm" else model.window_size
+    window_size = (args.window_size if args.model == "lstm" else
+                   args.input_window_size + args.output_window_size)
     data.window_starts(values, window_size)
+    model = build_forecaster(args, series)
     introduce(args, series, parts)
 
     # Normalisation by the mean and standard deviation of the training part.
@@ -234,7 +167,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     model.compile(optimizers[args.optimizer](args.learning_rate), LOSSES[args.loss],
                   jit_compile=False)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
-    with rundir.open_run(args, dataset_sha256=series.digest(), parameters=parameters) as run:
+    with rundir.open_run(args, dataset_sha256=series.digest(), parameters=parameters,
+                         series=series.layout()) as run:
         # Restores the latest checkpoint of a resumed run; the stream starts at its step.
         training = Fit(model, run, args)
         start, scores = int(training.state.step), {}
