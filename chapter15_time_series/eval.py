@@ -7,7 +7,11 @@ one_step_rmse        each value is predicted one step ahead, from true values
 teacher_forced_rmse  whole output windows are predicted from true values (the book's evaluation)
 rolled_out_rmse      the test part is predicted from the steps before it, feeding predictions back
 
-Forecasts from every origin in the test part (rolling-origin evaluation):
+The first and the last are also computed for two forecasts without a model: `last_value` repeats
+the last value, `seasonal_naive` the last season.
+
+Forecasts from every origin in the test part (rolling-origin evaluation), of very long series from
+evenly spaced ones:
 
 season  `--season` steps ahead, scored as in scores.py, beside two baselines
 window  one output window ahead; errors in normalised units
@@ -19,13 +23,15 @@ folder.
 
 import argparse
 import math
+import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from chapter15_time_series import data
-from chapter15_time_series.base_model import Forecaster
+from chapter15_time_series.base_model import NUM_PATHS, Forecaster
 from chapter15_time_series.inference import (
     NUM_STEPS,
     draw_forecast,
@@ -41,12 +47,15 @@ from chapter15_time_series.scores import (
     rmse,
     score,
     score_baseline,
+    score_naive,
     season_errors,
+    thin,
 )
 from common import cli, results
 
 NUM_DRAWS, FIRST_DRAW = 20, 1_000_000  # seeds of the new noise, far from those of runs
-ORIGINS = 16  # forecasts per batch: each may have hundreds of sampled paths
+ORIGINS = 16  # forecasts per batch, fewer if
+MAX_VALUES = 2**22  # values of all their sampled paths are not enough
 
 
 def rolling(
@@ -60,7 +69,10 @@ def rolling(
     predict, found = tf.function(model.forecast, reduce_retracing=True), []
     ahead = -(-horizon // model.num_outputs) * model.num_outputs  # to the last window's end
     last = len(series.exogenous) - 1
-    for some in np.array_split(origins, math.ceil(len(origins) / ORIGINS)):
+    paths = NUM_PATHS + 1 if horizon > model.num_outputs else 1
+    values_each = paths * max(horizon, history) * model.num_features
+    batch_size = min(max(1, MAX_VALUES // values_each), ORIGINS)
+    for some in np.array_split(origins, math.ceil(len(origins) / batch_size)):
         times = series.first + some[:, None] + np.arange(-history, 0)
         exogenous = series.exogenous[np.minimum(some[:, None] + np.arange(-history, ahead), last)]
         values = cut(series.values, some, -history, 0)
@@ -69,10 +81,15 @@ def rolling(
     return np.concatenate(mean), np.concatenate(sigma)
 
 
+def steps_per_season(flags: argparse.Namespace) -> int:
+    """Returns the season of a run, 0 if it has none."""
+    return flags.season or int((flags.periodicities or "0").split(",")[0])
+
+
 def score_origins(
     model: Forecaster, series: data.Series, parts: data.Parts, flags: argparse.Namespace
 ) -> dict[str, dict[str, float]]:
-    """Scores forecasts from every origin in the test part.
+    """Scores forecasts from every origin in the test part, or from evenly spaced ones.
 
     Scores that need longer parts are omitted: `season` needs two seasons of training data, which
     must differ, since MASE divides by their difference.
@@ -81,17 +98,18 @@ def score_origins(
         "season", one entry per baseline, and "window"; see the docstring of this file.
     """
     history = min(model.num_inputs or flags.window_size, parts.test)
-    season = flags.season or int((flags.periodicities or "0").split(",")[0])
+    season, features = steps_per_season(flags), model.num_features
     metrics = {}
-    origins = np.arange(parts.test, parts.end - season + 1)
+    origins = thin(np.arange(parts.test, parts.end - season + 1), max(1, season) * features)
     long_enough = season and len(origins) and parts.validation >= 2 * season
-    if long_enough and (unit := season_errors(series.values[: parts.validation], season)).all():
+    if long_enough and (unit := season_errors(series.values[: parts.validation], season)).min() > 0:
         targets = cut(series.values, origins, 0, season)
         forecasts = rolling(model, series, origins, season, history)
         metrics = {name: score_baseline(baseline, series.values, parts.validation, origins, season)
                    for name, baseline in BASELINES.items()}
         metrics["season"] = score(targets, *forecasts, unit) | {"origins": len(origins)}
     origins = np.arange(parts.test, parts.end - model.num_outputs + 1)
+    origins = thin(origins, model.num_outputs * features)
     if len(origins):
         means, _ = rolling(model, series, origins, model.num_outputs, history)
         targets = np.asarray(model.normalise(cut(series.values, origins, 0, model.num_outputs)))
@@ -120,7 +138,7 @@ def score_parts(
         scores = {f"{name}_rmse": rmse(targets, x[start:stop]) for name, x in means.items()}
         if part == "test":
             scores["rolled_out_rmse"] = rmse(targets, rolled_out[: stop - start])
-        predicted = np.isfinite(targets + means["one_step"][start:stop]).all(axis=1)
+        predicted = np.isfinite(targets + means["one_step"][start:stop]).any(axis=1)
         metrics[part] = {**scores, "steps": int(predicted.sum())}
     return metrics
 
@@ -148,6 +166,15 @@ def score_noise(
     return metrics | {"noiseless": {"rolled_out_rmse": rmse(truth, rolled_out[:NUM_STEPS])}}
 
 
+def score_without_model(
+    series: data.Series, parts: data.Parts, season: int
+) -> dict[str, dict[str, float]]:
+    """Scores the last value and the last season as forecasts of the last part of the series."""
+    start, stop = list(parts.spans().values())[-1]
+    lags = {"last_value": 1} | ({"seasonal_naive": season} if 1 < season < stop else {})
+    return {name: score_naive(series.values, start, stop, lag) for name, lag in lags.items()}
+
+
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Evaluates a run; writes eval.json and predict_result.png; returns the main scores."""
     model, series = load_run(args, flags)
@@ -156,15 +183,33 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     name, metrics = data.source(flags), {}
     if data.is_formula(flags):
         metrics = score_noise(model, name, parts, rolled_out[0])
+    naive = score_without_model(series, parts, steps_per_season(flags))
     metrics |= score_origins(model, series, parts, flags)
+    metrics |= {key: metrics.get(key, {}) | scores for key, scores in naive.items()}
     metrics |= score_parts(model, series, parts, rolled_out[0])
+    # Scores of which no value is known are left out.
+    metrics = {key: {score: value for score, value in scores.items() if math.isfinite(value)}
+               for key, scores in metrics.items()}
     one_step, _ = model.restore(make_follow(model)(series, parts.end))
     png = args.run_dir / "predict_result.png"
     draw_forecast(png, series, parts.test, rolled_out, parts.test, one_step.numpy())
     results.write(args, name, f"{flags.model}-{flags.preset}", metrics)
+    return report(f"{flags.model} on {name}", metrics, list(naive), png)
+
+
+def report(
+    title: str, metrics: dict[str, dict[str, float]], naive: Sequence[str], png: Path
+) -> dict[str, float]:
+    """Prints the scores of the last part beside those of the baselines; returns the main ones."""
+    def words(scores: dict[str, float]) -> str:
+        return ", ".join(f"{key} {value:.4g}" for key, value in scores.items())
+
     part, scores = list(metrics.items())[-1]
-    shown = ", ".join(f"{key} {value:.4g}" for key, value in scores.items())
-    print(f"{flags.model} on {name}, {part} part: {shown}; see {png}")
+    print(f"{title}, {part} part: {words(scores)}; see {png}")
+    for name in naive:
+        shown = {key: metrics[name][key] for key in scores if key in metrics[name]}
+        print(f"without a model, {name.replace('_', ' ')}: {words(shown)}")
+        scores = scores | {f"{name}_{key}": value for key, value in shown.items()}
     if "season" in metrics:
         baselines = ", ".join(f"{baseline.replace('_', ' ')} {metrics[baseline]['mase']:.3g}"
                               for baseline in BASELINES)
@@ -184,7 +229,9 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(evaluate, build_parser(), argv)
+    with warnings.catch_warnings():  # the mean of no known value is NaN
+        warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+        return cli.run_verb(evaluate, build_parser(), argv)
 
 
 if __name__ == "__main__":

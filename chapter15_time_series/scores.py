@@ -1,4 +1,4 @@
-"""Scores of forecasts, and two baselines.
+"""Scores of forecasts, and of baselines.
 
 mae, rmse  mean absolute error and root mean squared error, in the units of the series
 mase       mean absolute scaled error (Hyndman & Koehler, 2006): the mean absolute error of each
@@ -8,6 +8,7 @@ coverage   share of the values inside the 90 % prediction interval
 
 Targets and forecasts have the shape (origins, steps, features): each row starts at step `origin` of
 the series, and is forecast from the steps before it. A target is NaN where the value is missing.
+A score of which no value is known is NaN.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 BAND = 1.645  # half width of the 90 % prediction interval, in standard deviations of a normal
+MAX_TARGETS = 2**23  # values to score at once, so that neither memory nor time grow without bound
 
 Baseline = Callable[[np.ndarray, np.ndarray, int, int], np.ndarray]
 
@@ -36,13 +38,28 @@ def coverage(targets: np.ndarray, means: np.ndarray, sigmas: np.ndarray) -> floa
 
 
 def fill(values: np.ndarray) -> np.ndarray:
-    """Replaces each missing row by the last known row.
+    """Replaces each missing value by the last known one of its column.
 
     Args:
-        values: of shape (steps, features), the first row known, NaN where a step is missing.
+        values: of shape (steps, features), NaN where missing; those before the first known value
+            stay NaN.
     """
-    known = np.isfinite(values).all(axis=1)
-    return values[np.maximum.accumulate(np.where(known, np.arange(len(values)), 0))]
+    steps = np.arange(len(values))[:, None]
+    last = np.maximum.accumulate(np.where(np.isfinite(values), steps, 0))
+    return np.take_along_axis(values, last, axis=0)
+
+
+def thin(origins: np.ndarray, num_values: int) -> np.ndarray:
+    """Returns evenly spaced origins, so many that their forecasts have MAX_TARGETS values at most.
+
+    Args:
+        origins: first steps of forecasts, int64 of shape (origins,).
+        num_values: values of a forecast, of all steps and features.
+    """
+    most = max(1, MAX_TARGETS // num_values)
+    if len(origins) <= most:
+        return origins
+    return origins[np.linspace(0, len(origins) - 1, most).astype(np.int64)]
 
 
 def cut(values: np.ndarray, origins: np.ndarray, start: int, stop: int) -> np.ndarray:
@@ -105,9 +122,30 @@ def score_baseline(
         season: steps per season.
     """
     filled = fill(values)
-    past = np.arange(season, training - season + 1)
+    past = thin(np.arange(season, training - season + 1), season * values.shape[1])
     errors = cut(values, past, 0, season) - baseline(filled, past, season, season)
     sigmas = np.sqrt(np.nanmean(errors**2, axis=0))
     means = baseline(filled, origins, season, season)
     unit = season_errors(values[:training], season)
     return score(cut(values, origins, 0, season), means, sigmas, unit)
+
+
+def score_naive(values: np.ndarray, start: int, stop: int, lag: int) -> dict[str, float]:
+    """Scores the values one lag before, in a part of a series.
+
+    Args:
+        values: the series, of shape (steps, features).
+        start: first step of the part.
+        stop: its end.
+        lag: 1 to repeat the last value, or the steps per season.
+
+    Returns:
+        The error of the value one lag before each step, and, if enough steps precede the part, of
+        the last `lag` values before it, repeated over the whole part.
+    """
+    filled, first = fill(values), max(start, lag)
+    scores = {"one_step_rmse": rmse(values[first:stop], filled[first - lag : stop - lag])}
+    if start >= lag:
+        repeated = seasonal_naive(filled, np.array([start]), stop - start, lag)[0]
+        scores["rolled_out_rmse"] = rmse(values[start:stop], repeated)
+    return scores

@@ -1,11 +1,13 @@
 """Chapter 15: features and losses by hand, roll-out step by step, files and missing values."""
 
 import csv
+import gzip
 import json
 import math
 import os
 import signal
 from argparse import Namespace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ import tensorflow as tf
 
 from chapter15_time_series import data, eval, export, forecast, inference, scores, train
 from chapter15_time_series.base_model import carry_forward
+from chapter15_time_series.dates import read_times
+from chapter15_time_series.grid import Grid, find_grid
 from chapter15_time_series.model import (
     LOSSES,
     build_model,
@@ -21,7 +25,8 @@ from chapter15_time_series.model import (
     squared,
     time_features,
 )
-from chapter15_time_series.series import read_csv
+from chapter15_time_series.series import Layout, Series, read_csv
+from chapter15_time_series.settings import settings_for
 from common import checkpoint, files, rundir
 from common.errors import UserError
 
@@ -172,9 +177,11 @@ def test_no_variance_is_predicted_beyond_the_bounds(bias, variance):
 
 
 def test_missing_inputs_become_the_last_known_ones():
-    values = tf.constant([[[NAN], [1.0], [NAN], [NAN], [2.0]], [[3.0], [NAN], [5.0], [6.0], [NAN]]])
-    np.testing.assert_array_equal(carry_forward(values)[..., 0],
-                                  [[0, 1, 1, 1, 2], [3, 3, 5, 6, 6]])
+    values = tf.constant([[NAN, 1, NAN, NAN, 2], [3, NAN, 5, 6, NAN]])
+    expected = [[0, 1, 1, 1, 2], [3, 3, 5, 6, 6]]
+    np.testing.assert_array_equal(carry_forward(values[..., None])[..., 0], expected)
+    columns = tf.transpose(values)[None]  # each column by itself
+    np.testing.assert_array_equal(carry_forward(columns)[0], np.transpose(expected))
 
 
 @pytest.mark.parametrize("loss", LOSSES)
@@ -205,7 +212,7 @@ def lstm_by_hand(model, values, outside):
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
         outputs.append(clip(h @ out_kernel + out_bias))
-        last = outputs[-1][: values.shape[1]] if np.isnan(value).any() else value
+        last = np.where(np.isnan(value), outputs[-1][: values.shape[1]], value)
     return np.array(outputs)
 
 
@@ -213,7 +220,7 @@ def lstm_by_hand(model, values, outside):
 def test_filtering_equals_step_by_step_and_gaps_take_the_prediction(features, exogenous):
     model = small("lstm", features, exogenous)
     values, outside = normal((9, features)), normal((9, exogenous), seed=2)
-    values[[3, 4, 8]] = NAN
+    values[[3, 4, 8]] = values[6, 0] = NAN
     found = model((tf.zeros((1, 9), tf.int64), outside[None], values[None]))[0]
     np.testing.assert_allclose(found, lstm_by_hand(model, values, outside), atol=1e-5)
 
@@ -324,6 +331,7 @@ def test_parts_are_cut_in_time_order():
 def test_windows_begin_and_end_on_known_steps():
     values = np.ones((8, 2), np.float32)
     values[2] = NAN
+    values[4, 0] = NAN
     assert data.window_starts(values, 3).tolist() == [1, 3, 4, 5]
     for size in (9, 10, 40):
         with pytest.raises(UserError, match="8 training steps, 7 of them known, contain no window"):
@@ -338,7 +346,7 @@ def write(tmp_path, text, name="series.csv"):
 
 def test_a_csv_file_without_header_and_with_gaps(tmp_path):
     series = read_csv(write(tmp_path, "7,1,10\n9,2,20\n\n15,3,30\n"))
-    assert (series.names, series.first, series.step, series.unit) == (["1", "2"], 3, 2, "")
+    assert (series.names, series.first, series.grid) == (["1", "2"], 3, Grid(step=2, offset=1))
     np.testing.assert_array_equal(
         series.values, [[1, 10], [2, 20], [NAN, NAN], [NAN, NAN], [3, 30]])
     np.testing.assert_array_equal(series.labels(0, 6), [7, 9, 11, 13, 15, 17])
@@ -351,7 +359,7 @@ def test_a_csv_file_without_header_and_with_gaps(tmp_path):
     (["2024-01,1", "2024-02,2", "2024-05,5"],
      ["2024-01", "2024-02", "2024-03", "2024-04", "2024-05", "2024-06"]),
     (["2023-11-01,1", "2023-12-01,2", "2024-03-01,3"],
-     ["2023-11", "2023-12", "2024-01", "2024-02", "2024-03", "2024-04"]),
+     ["2023-11-01", "2023-12-01", "2024-01-01", "2024-02-01", "2024-03-01", "2024-04-01"]),
     (["2024-02-27,1", "2024-02-28,2", "2024-03-01,3"],
      ["2024-02-27", "2024-02-28", "2024-02-29", "2024-03-01", "2024-03-02"]),
     (["2024-01-01 00:15:00,1", "2024-01-01 01:15:00,2"],
@@ -364,6 +372,145 @@ def test_dates_become_steps_and_steps_dates(tmp_path, rows, labels):
     times = series.times(0, len(labels))
     np.testing.assert_array_equal(np.diff(times), 1)
 
+
+def dates(*cells):
+    """The readings of a column of times."""
+    return read_times(Path("series.csv"), list(enumerate(cells, 1)))
+
+
+@pytest.mark.parametrize(("cells", "expected"), [
+    (["1970-01-01", "1970-02-01"], ["1970-01-01", "1970-02-01"]),
+    (["20170101", "20170102"], ["2017-01-01", "2017-01-02"]),
+    (["201712", "201801"], ["2017-12", "2018-01"]),
+    (["2017010123", "2017010124"], ["2017-01-01T23:00", "2017-01-02T00:00"]),
+    (["20170101 0:30", "20170101 1:30"], ["2017-01-01T00:30", "2017-01-01T01:30"]),
+    (["20170101T003015", "20170101T003016"], ["2017-01-01T00:30:15", "2017-01-01T00:30:16"]),
+    (["2020/1/9", "2020/1/10"], ["2020-01-09", "2020-01-10"]),
+    (["2020.12.31"], ["2020-12-31"]),
+    (["2024年1月", "2024年2月"], ["2024-01", "2024-02"]),
+    (["2024年1月31日 8:05"], ["2024-01-31T08:05"]),
+    (["31.1.2020", "1.2.2020"], ["2020-01-31", "2020-02-01"]),
+    (["1/2/2020", "1/13/2020"], ["2020-01-02", "2020-01-13"]),
+    (["1/2/2020 12:00 AM", "1/13/2020 1:30 pm"], ["2020-01-02T00:00", "2020-01-13T13:30"]),
+    (["31-Dec-2020", "1-Jan-2021"], ["2020-12-31", "2021-01-01"]),
+    (["January 5, 2021"], ["2021-01-05"]),
+    (["Sep 2020", "Oct 2020"], ["2020-09", "2020-10"]),
+    (["2020Q4", "2021-Q1"], ["2020-10", "2021-01"]),
+    (["2020-W53", "2021-W01"], ["2020-12-28", "2021-01-04"]),
+    (["2024-01-01T00:00:00.25"], ["2024-01-01T00:00:00.250"]),
+    (["2024-01-01 00:00:00Z"], ["2024-01-01T00:00:00"]),
+    (["2024-01-01 00:00+08:00"], ["2024-01-01T00:00"]),
+    (["2024-03-31T01:00+01", "2024-03-31T03:00+02"], ["2024-03-31T00:00", "2024-03-31T01:00"]),
+    (["2024-03-31T00:00+01", "2024-04-01T00:00+02"], ["2024-03-31T00:00", "2024-04-01T00:00"]),
+    (["20170131", "20170132"], ["20170131", "20170132"]),  # a counter
+    (["2017", "2018"], ["2017", "2018"]),
+    (["-3", "5.0"], ["-3", "5"]),
+    (["1700000000", "1700003600"], ["1700000000", "1700003600"]),
+])
+def test_dates_in_the_forms_that_people_write(cells, expected):
+    (times,) = dates(*cells)
+    assert [str(time) for time in times] == expected
+
+
+@pytest.mark.parametrize("cells", [
+    ["2024-02-30"], ["20170101", "20170201", "20170229"], ["2024-01-01 25:00"], ["24-01-01"],
+    ["2024-01-01 13:00 PM"], ["31/31/2024"], ["0.5"], ["1e3"], ["", "1"], ["2024-01-01", "2"],
+    ["2024-01-01 00:00Z", "2024-01-02 00:00"], [str(2**62)], ["Jan 32, 2020"], ["2020Q5"],
+])
+def test_other_times_are_refused(cells):
+    with pytest.raises(UserError, match=r"is not|is neither"):
+        dates(*cells)
+
+
+def days(first, *steps):
+    return np.datetime64(first) + np.cumsum([0, *steps])
+
+
+@pytest.mark.parametrize(("times", "name", "numbers", "ahead"), [
+    (days("2024-01-31", 29, 31, 61), "1 month (last day)", [0, 1, 2, 4], "2024-06-30"),
+    (days("2024-01-15", 31, 29), "1 month (day 15)", [0, 1, 2], "2024-04-15"),
+    (days("2024-01-30", 30, 30), "1 month (day 30)", [0, 1, 2], "2024-04-30"),
+    (days("2024-01-31", 29, 29), "1 month (last weekday)", [0, 1, 2], "2024-04-30"),
+    (days("2024-01-01", 31, 29, 31, 30, 33), "1 month (first weekday)", [0, 1, 2, 3, 4, 5],
+     "2024-07-01"),
+    (days("2024-01-14", 32, 27, 31), "1 month", [0, 1, 2, 3], "2024-05"),
+    (days("2023-12-31", 91, 91, 92), "3 months (last day)", [0, 1, 2, 3], "2024-12-31"),
+    (days("1999-01-01", 365, 366, 365), "12 months (day 1)", [0, 1, 2, 3], "2003-01-01"),
+    (days("2024-01-04", 1, 3, 1, 1), "1 business day", [0, 1, 2, 3, 4], "2024-01-11"),
+    (days("2024-01-01", 7, 7, 14), "7 days", [0, 1, 2, 4], "2024-02-05"),
+    (days("2024-01-05", 7, 7, 6, 8, 7), "7 days", [0, 1, 2, 3, 4, 5], "2024-02-16"),
+    (days("2024-01-01", 1, 1), "1 day", [0, 1, 2], "2024-01-04"),
+    (days("2024-01-01T00:00:02", 595, 607, 596, 1205), "10 minutes", [0, 1, 2, 3, 5],
+     "2024-01-01T01:00:02"),
+    (np.array([7, 9, 15]), "2 units", [0, 1, 4], "17"),
+])
+def test_the_steps_of_a_grid_are_those_of_the_calendar(times, name, numbers, ahead):
+    grid = find_grid(times)
+    found = grid.numbers(times)
+    assert str(grid) == name and (found - found[0]).tolist() == numbers
+    assert str(grid.labels(found[-1:] + 1)[0]) == ahead and grid.holds(times).all()
+
+
+def test_periods_are_those_of_the_day_the_week_and_the_year():
+    assert [Grid(*grid).periods(size) for grid, size in [
+        (("M",), 36), (("M",), 35), (("M", 3), 36), (("M", 12), 99), (("D",), 99), (("D",), 1095),
+        (("D", 7), 200), (("B",), 99), (("s", 3600), 600), (("m", 7), 9999), (("",), 9999),
+    ]] == [[12], [], [4], [], [7], [7, 365], [52], [5], [24, 168], [1440], []]
+
+@pytest.mark.parametrize(("content", "names", "values"), [
+    ("Datum;Wert\n1.2.2024;112,5\n2.2.2024;1.113,25\n4.2.2024;-7\n", ["Wert"],
+     [[112.5], [1113.25], [NAN], [-7]]),
+    ('1,"112,5"\n2,"0,25"\n', ["1"], [[112.5], [0.25]]),
+    ('1,"1,112"\n2,"1,113.5"\n', ["1"], [[1112], [1113.5]]),
+    ("t\tx y\n1\t5\n2\t6\n", ["x y"], [[5], [6]]),
+    ("日期,销量\n2024年1月,5\n2024年2月,6\n".encode("gb18030"), ["销量"], [[5], [6]]),
+    ("日期,销量\n1,5\n2,6\n".encode("utf-16"), ["销量"], [[5], [6]]),
+    ("日期,销量\n1,5\n2,6\n".encode("utf-16-be"), ["销量"], [[5], [6]]),
+    ("jour,température\n1,5\n2,6\n".encode("latin-1"), ["température"], [[5], [6]]),
+    (gzip.compress(b"t,x\n1,5\n2,6\n"), ["x"], [[5], [6]]),
+    ("day,x\n2024-01-03,7\n2024-01-02,6\n2024-01-01,5\n", ["x"], [[5], [6], [7]]),
+    ("t,x,y\n1,,4\n2,5,NA\n3,.,\n4,6,7\n", ["x", "y"], [[NAN, 4], [5, NAN], [NAN, NAN], [6, 7]]),
+    ("x\n5\n6\n", ["x"], [[5], [6]]),
+    ("t,,x,x\n1,2,3,4\n", ["1", "x", "x.3"], [[2, 3, 4]]),
+])
+def test_files_as_people_have_them(tmp_path, content, names, values):
+    series = read_csv(write(tmp_path, content, "my 数据.csv"))
+    assert series.names == names
+    np.testing.assert_array_equal(series.values, np.float32(values))
+
+
+def test_a_file_without_times_is_counted(tmp_path):
+    path = write(tmp_path, "a,b\n2,5\n1,6\n")
+    series = read_csv(path, "none")
+    assert series.names == ["a", "b"] and series.labels(0, 3).tolist() == [0, 1, 2]
+
+
+def test_large_numbers_keep_their_differences(tmp_path):
+    path = write(tmp_path, "".join(f"{i},{1.7e9 + i},{5 + i}\n" for i in range(120)))
+    series = read_csv(path, exogenous_columns="2")
+    assert series.values.std() == pytest.approx(np.arange(120).std(), rel=1e-6)
+    np.testing.assert_array_equal(series.restore(series.values)[:, 0], 1.7e9 + np.arange(120))
+    assert series.exogenous[0, 0] == 5
+    later = write(tmp_path, "".join(f"{i},{1.7e9 + i},5\n" for i in range(100, 130)), "later.csv")
+    found = read_csv(later, layout=Layout(**series.layout()))
+    np.testing.assert_array_equal(found.restore(found.values)[:, 0], 1.7e9 + np.arange(100, 130))
+    np.testing.assert_array_equal(found.values[:, 0], np.arange(100, 130))
+    small = read_csv(write(tmp_path, "1,20.5\n2,21\n", "small.csv"))
+    assert not small.shift and small.digest() == files.sha256(
+        small.values, small.exogenous, repr((["1"], 1, 1, 0, "")).encode())
+
+
+def test_a_later_history_lies_on_the_grid_of_the_earlier_one(tmp_path):
+    """Its times alone would have another step: two quarter ends are also half-year ends."""
+    series = read_csv(write(tmp_path, "d,x\n2023-03-31,1\n2023-06-30,2\n2023-09-30,3\n"))
+    layout = Layout(**series.layout())
+    later = read_csv(write(tmp_path, "d,x,new\n2023-06-30,2,9\n2023-12-31,4,9\n"), layout=layout)
+    assert later.names == ["x"] and later.first == series.first + 1 and len(later.values) == 3
+    assert str(later.labels(2, 4)[-1]) == "2024-03-31"
+    with pytest.raises(UserError, match="line 2: time 2024-01-31 does not lie on the grid"):
+        read_csv(write(tmp_path, "d,x\n2024-01-31,2\n"), layout=layout)
+    with pytest.raises(UserError, match="has no column x"):
+        read_csv(write(tmp_path, "d,y\n2023-12-31,2\n"), layout=layout)
 
 def test_exogenous_columns_may_go_on_where_the_values_end(tmp_path):
     path = write(tmp_path, "day,sold,price,open\n1,10,2,1\n2,11,3,1\n4,12,4,0\n5,,5,1\n6,,6,0\n")
@@ -387,9 +534,9 @@ GOOD = "".join(f"{i},{i % 7}\n" for i in range(60))
     ("", [], "is empty"),
     ("time,x\n", [], "is empty below its header"),
     (GOOD + "60,1,2\n", [], "line 61: 3 columns, but line 1 has 2"),
-    (GOOD + "60,\n", [], "line 61: the value of column 1 is missing"),
+    ("".join(f"{i},\n" for i in range(60)), [], "has no values in column 1"),
     (GOOD + "60,many\n", [], "line 61: the value of column 1 is 'many', not a number"),
-    (GOOD + "60,nan\n", [], "line 61: the value of column 1 is 'nan'"),
+    (GOOD + "60,inf\n", [], "line 61: the value of column 1 is 'inf', too large"),
     (GOOD + "60,1e99\n", [], "line 61: the value of column 1 is '1e99'"),
     (GOOD + "59,1\n", [], "line 61: time 59 is a duplicate"),
     (GOOD + "30,1\n", [], "line 61: time 30 is before 59"),
@@ -402,10 +549,19 @@ GOOD = "".join(f"{i},{i % 7}\n" for i in range(60))
     (GOOD, ["--value_columns", "1", "--exogenous_columns", "1"], "exogenous columns 1"),
     (GOOD, ["--exogenous_columns", "price"], "has no column price"),
     (GOOD, ["--part_steps", "50,8,3"], "takes 61 steps, but the series has 60"),
-    ("0,1\n1,2\n2,3\n", [], "3 training steps, 3 of them known, contain no window of 40"),
+    ("0,1\n", [], "1 training steps, 1 of them known, contain no window of 2"),
     ("date,x\n2024-01-01,1\n2024-13-01,2\n", [], "line 3: time '2024-13-01' is not a date"),
     ("date,x\n2024-01-01,1\n5,2\n", [], "line 3: time '5' is not a date"),
-    (b"0,\xff\n", [], "is not a CSV file in UTF-8"),
+    (b"0,\xff\n", [], "line 1: the value of column 1 is 'ÿ', not a number"),
+    (b"\x00\x01\x02\xff" * 99, [], "is not text"),
+    (b"PK\x03\x04", [], "is a zip or Excel file"),
+    (gzip.compress(GOOD.encode())[:-9], [], "is damaged"),
+    (gzip.compress(GOOD.encode())[:20] + b"?" * 90, [], "is damaged"),
+    ("20170131,1\n20170201,1\n20170229,2\n", [], "line 3: time '20170229' is not a date such as"),
+    ("170131,1\n170201,1\n170202,2\n", [], "seem to be dates without the century"),
+    ("1/2/20,1\n", [], "time '1/2/20' is neither a whole number nor a date"),
+    ("d,x\n1/2/2020,1\n2/3/2020,1\n", [], "day and month cannot be told apart"),
+    ("d,x\n2020-01-01,1\n2020-01-03,1\n2021-03-01,1\n", [], "3 times are spread over"),
 ])
 def test_bad_files_are_named_with_the_line_and_leave_nothing(content, argv, says, tmp_path, capfd):
     path = write(tmp_path, content)
@@ -434,6 +590,11 @@ def test_bad_files_are_named_with_the_line_and_leave_nothing(content, argv, says
     (["--input_file", "a.csv", "--data_dir", "data"], "has no effect with --input_file"),
     (["--preset", "etth1", "--test_share", "0.5"], "--test_share 0.5 has no effect with --part"),
     (["--preset", "book_csv", "--dataset", "airline", "--input_file", "a.csv"], "both --dataset"),
+    (["--refit", "--test_share", "0.5"], "--test_share 0.5 has no effect with --refit"),
+    (["--model", "lstm", "--subtract_last"], "--subtract_last has no effect with --model lstm"),
+    (["--learning_rate", "nan"], "nan is not a number"),
+    (["--l2", "inf"], "inf is not a number"),
+    (["--input_window_size", "999999999"], "contain no window of"),
 ])
 def test_bad_flags(argv, says, capfd):
     assert train.main(argv) == 2
@@ -597,6 +758,62 @@ def test_rolling_forecasts_know_only_what_came_before(capfd):
     assert metrics["window"]["mse"] == pytest.approx((errors**2).mean(), rel=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["ar", "lstm", "dlinear"])
+def test_predictions_in_blocks_are_those_of_the_whole_series(kind, monkeypatch):
+    model = small(kind, 1, 2, loss="squared")
+    series = Series(normal((50, 1)), ["x"], 3, normal((55, 2), seed=2))
+    for ahead in (1, 3):
+        whole = inference.make_follow(model)(series, 47, ahead)
+        monkeypatch.setattr(inference, "MAX_INPUTS", 4 * 5)
+        blocks = inference.make_follow(model)(series, 47, ahead)
+        monkeypatch.undo()
+        np.testing.assert_allclose(blocks, whole, atol=1e-6)
+        assert whole.shape == (47, 2) and np.isfinite(whole[4:]).all()
+
+
+def test_windows_relative_to_their_last_input():
+    """Untrained, the last input is the forecast; trained, it is added to the differences."""
+    times, values = np.arange(7)[None], normal((1, 7, 2))
+    values[0, 3, 1] = NAN
+    for kind in ("ar", "dlinear"):
+        model = build_model(2, 0, kind, 4, 3, loss="squared", subtract_last=True)
+        means = model((times, nothing(1, 7), values))[..., :2]
+        np.testing.assert_array_equal(means[0], [[values[0, 3, 0], values[0, 2, 1]]] * 3)
+        random_weights(model)
+        moved = model((times, nothing(1, 7), values + 5))[..., :2]
+        np.testing.assert_allclose(moved, model((times, nothing(1, 7), values))[..., :2] + 5,
+                                   atol=1e-5)
+
+
+@pytest.mark.parametrize(("grid", "steps", "expected"), [
+    (("M",), 144, {"periodicities": "12", "input_window_size": 30, "output_window_size": 4}),
+    (("M", 12), 40, {"periodicities": "", "input_window_size": 2, "output_window_size": 1}),
+    (("D", 7), 300, {"periodicities": "52", "input_window_size": 52, "output_window_size": 10}),
+    (("D",), 50, {"periodicities": "7", "input_window_size": 12, "output_window_size": 1}),
+    (("",), 3, {"periodicities": "", "input_window_size": 1, "output_window_size": 1}),
+])
+def test_settings_fit_the_steps_and_the_length_of_a_file(grid, steps, expected):
+    found = settings_for(Series(np.zeros((steps, 1)), ["x"], 0, nothing(steps), Grid(*grid)))
+    assert {flag: found[flag] for flag in expected} == expected
+
+
+def test_naive_forecasts_by_hand():
+    values = np.array([1, 2, 4, NAN, 8, 5.0])[:, None]
+    found = scores.score_naive(values, 2, 6, 1)  # of 4, 8, 5 as 2, 4, 8; and all as 2
+    assert found["one_step_rmse"] == pytest.approx(math.sqrt((4 + 16 + 9) / 3))
+    assert found["rolled_out_rmse"] == pytest.approx(math.sqrt((4 + 36 + 9) / 3))
+    seasonal = scores.score_naive(values, 2, 6, 2)  # of 4, 8, 5 as 1, 4, 4; and as 1, 1, 2
+    assert seasonal["one_step_rmse"] == pytest.approx(math.sqrt((9 + 16 + 1) / 3))
+    assert seasonal["rolled_out_rmse"] == pytest.approx(math.sqrt((9 + 49 + 9) / 3))
+    assert "rolled_out_rmse" not in scores.score_naive(values, 0, 6, 2)
+
+
+def test_origins_are_thinned_evenly(monkeypatch):
+    origins = np.arange(100, 200)
+    assert scores.thin(origins, 7) is origins
+    monkeypatch.setattr(scores, "MAX_TARGETS", 40)
+    assert scores.thin(origins, 10).tolist() == [100, 133, 166, 199]
+
 @pytest.mark.parametrize(("gap", "part"), [((100, 160), "validation"), ((160, 200), "test")])
 def test_a_part_without_known_steps_is_refused(tmp_path, gap, part, capfd):
     rows = [f"{i},{i % 7}" for i in range(260) if not gap[0] <= i < gap[1]]
@@ -656,6 +873,47 @@ def test_exogenous_columns_from_file_to_forecast_and_export(tmp_path, capfd):
     np.testing.assert_allclose(answer["mean"][0, :, 0], found, rtol=1e-4)
 
 
+def test_a_run_of_ones_own_file_from_settings_to_refit(tmp_path, capfd):
+    """Month ends with gaps in each column, a Chinese name and one that is no formula."""
+    ends = (np.datetime64("2015-02") + np.arange(72)).astype("datetime64[D]") - 1
+    rows = [f"{day},{'' if i % 9 == 4 else 1.7e9 + i + i % 12},{'' if i % 7 == 3 else i % 12}"
+            for i, day in enumerate(ends)]
+    path = write(tmp_path, "\n".join(["日期,销量,a$^$", *rows[:70]]), "my 数据.csv")
+    argv = ["--input_file", str(path), "--max_steps", "2", "--name"]
+    assert train.main([*argv, "own"]) == 0
+    assert "70 steps of 1 month (last day); settings for them" in capfd.readouterr().out
+    flags = rundir.read_config(run_dir("own"))["flags"]
+    assert flags["periodicities"] == "12" and flags["subtract_last"] and flags["max_steps"] == 2
+    assert eval.main([]) == 0
+    said = capfd.readouterr().out
+    assert "without a model, last value: one_step_rmse" in said and "seasonal naive" in said
+    metrics = json.loads((run_dir("own") / "eval.json").read_text())["metrics"]
+    assert metrics["last_value"]["rolled_out_rmse"] < 30 and metrics["test"]["steps"] == 14
+    assert export.main([]) == 0
+    # A row is appended: the run's file is read again, or another file.
+    path.write_text("\n".join(["日期,销量,a$^$", *rows[:71]]))
+    assert forecast.main(["--steps", "3"]) == 0
+    assert "has changed since the training" in capfd.readouterr().err
+    with (run_dir("own") / "forecast.csv").open() as file:
+        first, *_, last = csv.DictReader(file)
+    assert [first["time"], last["time"]] == ["2020-12-31", "2021-02-28"]
+    assert abs(float(first["销量_mean"]) - 1.7e9 - 76) < 30
+    later = write(tmp_path, "\n".join(["日期,销量,a$^$", *rows[:72]]), "later.csv")
+    assert forecast.main(["--input_file", str(later)]) == 0
+    with (run_dir("own") / "forecast.csv").open() as file:
+        first, *others = csv.DictReader(file)
+    assert first["time"] == "2021-01-31" and len(others) == 72 // 5 - 1
+    short = write(tmp_path, "\n".join(["日期,销量,a$^$", *rows[:9]]), "short.csv")
+    assert forecast.main(["--input_file", str(short)]) == 2
+    assert "the history has 9 steps, but a window has 17 inputs" in capfd.readouterr().err
+    assert eval.main([]) == 2
+    assert "has changed" in capfd.readouterr().err
+    assert train.main([*argv, "all", "--refit"]) == 0
+    assert "on 71 of 71 steps" in capfd.readouterr().out
+    assert forecast.main(["--steps", "100001"]) == 2
+    assert forecast.main(["--steps", "99999"]) == 2
+    assert "end in 10354" in capfd.readouterr().err
+
 def test_the_books_files(real_data):
     folder = "book/chapter_15/data"
     one = read_csv(real_data(f"{folder}/period_trend.csv"))
@@ -681,7 +939,7 @@ def test_other_published_series(real_data):
     assert [str(cold.labels(i, i + 1)[0]) for i in missing] == ["1984-12-31", "1988-12-31"]
     hourly = read_csv(real_data("time_series/ETTh1.csv"), "date", "OT,HUFL")
     assert hourly.values.shape == (17_420, 2) and hourly.names == ["OT", "HUFL"]
-    assert hourly.step == 3600 and str(hourly.labels(1, 2)[0]) == "2016-07-01T01:00:00"
+    assert hourly.grid == Grid("s", 3600) and str(hourly.labels(1, 2)[0]) == "2016-07-01T01:00:00"
 
 
 @pytest.mark.slow
