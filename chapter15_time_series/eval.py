@@ -222,7 +222,7 @@ def report(
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__file__, __doc__)
+    parser = cli.verb_parser(__file__, __doc__, data=("data_dir", "input_file"))
     results.add_publish_flag(parser)
     return parser
 

@@ -69,7 +69,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__file__, __doc__)
+    return cli.verb_parser(__file__, __doc__, data=("data_dir", "input_file"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -38,14 +38,14 @@ def add_model_flags(group: argparse._ArgumentGroup) -> None:
     """Adds the flags of the model."""
     group.add_argument("--model", choices=["ar", "lstm", "dlinear"], default="ar",
                        help="autoregressive, recurrent, or linear in trend and remainder")
-    group.add_argument("--input_window_size", type=cli.positive_int, default=30,
+    group.add_argument("--input_window_size", type=cli.size, default=30,
                        help="input steps of ar and dlinear")
-    group.add_argument("--output_window_size", type=cli.positive_int, default=10,
+    group.add_argument("--output_window_size", type=cli.size, default=10,
                        help="steps that ar and dlinear predict at once")
     group.add_argument("--periodicities", type=whole_numbers,
                        help="periods of the time features of ar, in steps, separated by commas; "
                             "none: no time features")
-    group.add_argument("--num_units", type=cli.positive_int, default=128,
+    group.add_argument("--num_units", type=cli.size, default=128,
                        help="hidden units of lstm")
     group.add_argument("--subtract_last", action=argparse.BooleanOptionalAction, default=False,
                        help="ar and dlinear read and predict differences from the last input")
@@ -72,8 +72,8 @@ def add_training_flags(group: argparse._ArgumentGroup) -> None:
                             "the validation part")
     group.add_argument("--max_steps", type=cli.positive_int, default=2000,
                        help="number of optimizer updates")
-    group.add_argument("--batch_size", type=cli.positive_int, default=32, help="windows per batch")
-    group.add_argument("--window_size", type=cli.positive_int, default=100,
+    group.add_argument("--batch_size", type=cli.size, default=32, help="windows per batch")
+    group.add_argument("--window_size", type=cli.size, default=100,
                        help="steps per window of lstm; for ar and dlinear, input and output steps")
     group.add_argument("--optimizer", choices=["adagrad", "adam"], default="adam", help="optimizer")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.001,

@@ -67,7 +67,7 @@ def write_forecast(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__file__, __doc__)
+    parser = cli.verb_parser(__file__, __doc__, data=("data_dir",))
     most = f"a whole number from 1 to {MAX_STEPS:,}"
     parser.add_argument("--steps", type=cli.number(int, 1, MAX_STEPS, most),
                         help=f"number of steps to forecast (default: {NUM_STEPS}, of a CSV file "

@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib.dates
 import numpy as np
 import tensorflow as tf
 
@@ -145,8 +144,8 @@ def draw_forecast(
         axis.axvline(future[0], color="0.6", linestyle=":")
         axis.set_ylabel(name)
     if series.grid.unit:
-        locator = matplotlib.dates.AutoDateLocator()
+        locator = figures.mpl.dates.AutoDateLocator()
         axis.xaxis.set_major_locator(locator)
-        axis.xaxis.set_major_formatter(matplotlib.dates.ConciseDateFormatter(locator))
+        axis.xaxis.set_major_formatter(figures.mpl.dates.ConciseDateFormatter(locator))
     axes[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False)
     figures.save_figure(png, figure)
