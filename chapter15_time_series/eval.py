@@ -209,7 +209,6 @@ def report(
     for name in naive:
         shown = {key: metrics[name][key] for key in scores if key in metrics[name]}
         print(f"without a model, {name.replace('_', ' ')}: {words(shown)}")
-        scores = scores | {f"{name}_{key}": value for key, value in shown.items()}
     if "season" in metrics:
         baselines = ", ".join(f"{baseline.replace('_', ' ')} {metrics[baseline]['mase']:.3g}"
                               for baseline in BASELINES)
