@@ -2,16 +2,19 @@
 
     python data.py                                # Python's own documentation
     python data.py --input_file text8.zip         # any UTF-8 text, or a zip of one
+    python data.py --input_file 红楼梦.txt          # Chinese, segmented; or --level char
     python data.py --skip_window 5 --num_skips 4  # a wider window
     python data.py --loss negative_sampling       # rows of text instead of word pairs
 
-Words are sequences of lower-case letters, as in text8, with their marks. The most frequent words
-get the ids from 1 on, in order of frequency; id 0, `UNK`, stands for all others.
+Words are sequences of lower-case letters, as in text8, with their marks; Chinese is segmented by
+jieba. The most frequent words get the ids from 1 on, in order of frequency; id 0, `UNK`, stands for
+all others.
 """
 
 import argparse
 import functools
 import itertools
+import re
 import sysconfig
 from collections import Counter
 from collections.abc import Sequence
@@ -35,9 +38,9 @@ from common.text import (
     encode,
     read_text,
 )
-from common.words import runs_of
+from common.words import MARKS, language_of, runs_of, segment
 
-WORD = runs_of(r"[^\W\d_]")
+WORD, CHARACTER = runs_of(r"[^\W\d_]"), re.compile(f"[^\\W\\d_][{MARKS}]*")
 TEXT8 = "http://mattmahoney.net/dc/text8.zip"
 EXCLUDED = {"idlelib", "lib2to3", "site-packages", "test", "tests"}  # folders of the library
 
@@ -50,11 +53,12 @@ SOURCES: dict[str, files.Source] = {}
 
 
 class Corpus(NamedTuple):
-    """A tokenized text: the vocabulary, with `UNK` first, and the ids, int32 of shape (words,)."""
+    """A tokenized text: the vocabulary, `UNK` first, the ids, int32 (words,), and the language."""
 
     vocabulary: list[str]
     tokens: np.ndarray
     sha256: str
+    language: str = "en"
 
     def counts(self) -> np.ndarray:
         """Returns the frequency of each word of the vocabulary in the text."""
@@ -94,13 +98,24 @@ def load_text(
     return read_text(path, max_unpacked_mb=max_unpacked_mb)
 
 
-def prepare(text: str, vocabulary_size: int) -> Corpus:
+def prepare(
+    text: str, vocabulary_size: int, language: str | None = None, level: str = "word"
+) -> Corpus:
     """Splits a text into words, builds the vocabulary, and maps the words to ids.
 
+    Args:
+        text: any text.
+        vocabulary_size: number of words with an id, UNK included.
+        language: "zh" for a Chinese text, which is segmented, or "en"; by default that of the text.
+        level: "word", or "char" for letters in place of words.
+
     Raises:
-        UserError: the text has no words, or fewer different words than the vocabulary.
+        UserError: the text has no words, or fewer different words than the vocabulary; or it has to
+            be segmented and jieba is not installed.
     """
-    words = WORD.findall(text.lower())
+    language = language or language_of(text)
+    (segmented,) = segment([text], language, level)
+    words = (WORD if level == "word" else CHARACTER).findall(segmented.lower())
     counts = Counter(words)
     if not words:
         raise UserError("the text has no words", "give a text of at least some thousand words")
@@ -110,7 +125,7 @@ def prepare(text: str, vocabulary_size: int) -> Corpus:
             f"give --vocabulary_size {len(counts) + 1} or less, which includes {UNKNOWN}",
         )
     vocabulary = build_vocabulary(counts, vocabulary_size)
-    return Corpus(vocabulary, encode(words, vocabulary), files.sha256(text.encode()))
+    return Corpus(vocabulary, encode(words, vocabulary), files.sha256(text.encode()), language)
 
 
 def check_windows(
@@ -182,7 +197,7 @@ def load(flags: argparse.Namespace) -> Corpus:
         raise UserError(f"--subsample {flags.subsample} has no effect with --loss nce",
                         "omit it, or give --loss negative_sampling")
     text = load_text(flags.dataset, flags.input_file, flags.data_dir, flags.max_unpacked_mb)
-    corpus = prepare(text, flags.vocabulary_size)
+    corpus = prepare(text, flags.vocabulary_size, flags.language, flags.level)
     check_windows(len(corpus.tokens), flags.loss, flags.model, flags.batch_size,
                   flags.skip_window, flags.num_skips)
     return corpus
@@ -214,6 +229,11 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--data_dir", type=cli.path, help="folder of text8.zip (default: "
                        "data/text8 in the repository)")
     add_unpacked_flag(group)
+    group.add_argument("--language", choices=["en", "zh"],
+                       help="zh: words segmented by jieba; en: words between spaces and "
+                            "punctuation (default: that of the text)")
+    group.add_argument("--level", choices=["word", "char"], default="word",
+                       help="char: vectors of characters instead of words")
     group.add_argument("--vocabulary_size", default=5000,
                        type=cli.number(int, 3, 2**31 - 1, "a whole number of at least 3"),
                        help="vocabulary size, UNK included")
@@ -249,7 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         corpus = load(args)
         names = np.array(corpus.vocabulary)
-        print(f"{len(corpus.tokens):,} words, {len(names):,} of them in the vocabulary, "
+        print(f"{len(corpus.tokens):,} {args.level}s, {len(names):,} of them in the vocabulary, "
               f"{np.mean(corpus.tokens == 0):.1%} of the text is {UNKNOWN}")
         print(f"the most frequent: {' '.join(names[1:11])}")
         print(f"the text begins: {' '.join(names[corpus.tokens[:10]])}")

@@ -2,7 +2,7 @@
 
     python train.py                                        # Python's own documentation
     python train.py --model cbow
-    python train.py --input_file TEXT_OR_ZIP --vocabulary_size 20000
+    python train.py --input_file TEXT_OR_ZIP --vocabulary_size 20000   # also Chinese
     python train.py --preset book --data_dir FOLDER        # the folder of text8.zip
     python train.py --preset best --data_dir FOLDER        # negative sampling, much faster
     python analogy.py method
@@ -216,7 +216,10 @@ def write_nearest(
 def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
     """Prints the training data, and for the demo the command of the book's run."""
     print(f"training {args.model} on {args.input_file or args.dataset}: "
-          f"{len(corpus.tokens):,} words, {len(corpus.vocabulary):,} in the vocabulary")
+          f"{len(corpus.tokens):,} {args.level}s, {len(corpus.vocabulary):,} in the vocabulary, "
+          f"{np.mean(corpus.tokens == 0):.1%} of the text outside of it")
+    if (corpus.language, args.level) == ("zh", "word"):
+        print("Chinese, segmented into words by jieba (--language zh); --level char: by character")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book --data_dir FOLDER_OF_TEXT8_ZIP")
         if (folder := files.default_dir("text8")).is_dir():
@@ -233,6 +236,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                         f"{len(vocabulary)} words", "give a smaller --num_sampled")
     if args.model == "cbow" or args.loss == "negative_sampling":
         cli.refuse_idle(args, ["num_skips"], f"--model {args.model} --loss {args.loss}")
+    args.language = corpus.language  # recorded for a resumed run
     introduce(args, corpus)
 
     # Embeddings, accumulators of the optimizer, and the step that updates them.

@@ -426,6 +426,21 @@ def test_vocabulary_by_count_with_unk_first():
     assert corpus.tokens.tolist() == [2, 1, 3, 1, 2, 1, 0, 0, 0, 0]  # d s x y are unknown
 
 
+@pytest.mark.parametrize(("text", "options", "words"), [
+    ("हिन्दी हिन्दी Vie\u0323\u0302t", {}, ["हिन्दी", "vie\u0323\u0302t"]),
+    ("红楼梦。房间很大，很干净", {}, ["红楼梦", "房间", "很大", "很", "干净"]),
+    ("红楼梦 OK 1", {"level": "char"}, ["红", "楼", "梦", "o", "k"]),
+    ("红楼梦，红楼", {"language": "en"}, ["红楼梦", "红楼"]),
+    ("हिन्दी", {"level": "char"}, ["हि", "न्", "दी"]),
+])
+def test_words_of_other_languages(text, options, words):
+    pytest.importorskip("jieba")
+    corpus = data.prepare(text * 9, 3, **options)
+    assert corpus.language == options.get("language", "zh" if "红" in text else "en")
+    corpus = data.prepare(text, len(set(words)) + 1, **options)
+    assert {corpus.vocabulary[i] for i in corpus.tokens} == set(words)
+
+
 def test_text8_form_is_left_as_it_is():
     text = " anarchism originated as a term of abuse one nine two"
     assert data.WORD.findall(text) == text.split()
