@@ -114,7 +114,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__file__, __doc__)
+    parser = cli.verb_parser(__file__, __doc__, data=["input_file", "test_file", "data_dir"])
     results.add_publish_flag(parser)
     return parser
 

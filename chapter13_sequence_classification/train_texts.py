@@ -97,7 +97,8 @@ def build_parser() -> cli.Parser:
     group.add_argument("--embedding_size", type=cli.size, default=100,
                        help="embedding dimension")
     group.add_argument("--embedding_file", type=cli.path,
-                       help="initial word vectors in word2vec's text format (chapter 14)")
+                       help="initial word vectors: word2vec's text (chapter 14) or .bin "
+                            "format, or GloVe's")
     group.add_argument("--freeze_embedding", action=argparse.BooleanOptionalAction, default=False,
                        help="do not train the embedding")
     group.add_argument("--num_filters", type=cli.size, default=100,

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import tarfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -772,7 +773,9 @@ def test_texts_go_in_and_labels_come_out(options, fruits, tmp_path, capfd):
     known = 0 if "char" in options else 1
     said = capfd.readouterr().out
     assert f"{known} of " in said and f"predict.py --run_dir {run} " in said
-    assert eval.main(["--name", "run"]) == 0
+    (tmp_path / "moved").mkdir()
+    moved = Path(fruits[1]).rename(tmp_path / "moved" / "fruits.txt")
+    assert eval.main(["--name", "run", "--input_file", str(moved)]) == 0
     result = json.loads((run / "eval.json").read_text(encoding="utf-8"))
     assert result["dataset"] == "fruits" and result["metrics"]["test"]["examples"] == 8
     assert result["metrics"]["test"]["accuracy"] == result["metrics"]["tfidf"]["accuracy"] == 1
