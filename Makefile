@@ -1,5 +1,6 @@
 # make demo | test | fast | lint | results. README.md has the commands without make.
 PYTHON ?= python3
+EXTRAS ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help demo test fast lint results
@@ -13,7 +14,7 @@ help:
 
 .venv/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".$(EXTRAS)"
 	touch $@
 
 demo: .venv/.installed

