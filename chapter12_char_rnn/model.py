@@ -190,24 +190,23 @@ class CharRNN(keras.Model):
             flat = tf.reshape(inputs, (-1, kernel.shape[0]))
             projected = tf.reshape(matmul(flat, kernel) + bias, (time, batch, kernel.shape[1]))
 
-        def unroll(state: State, projected: tf.Tensor) -> tuple[State, tf.Tensor]:
+        def unroll(state: State, projected: tf.Tensor, num_steps: int) -> tuple[State, tf.Tensor]:
             outputs = []
-            for x in tf.unstack(projected):  # each (batch, gates * size)
+            for x in tf.unstack(projected, num_steps):  # each (batch, gates * size)
                 state = self.step(x, state, recurrent)
                 outputs.append(state[0])
             return state, tf.stack(outputs)  # (time, batch, size)
 
-        outputs = []
-        if time > MAX_UNROLLED:
-            whole = time // PIECE * PIECE
+        outputs, whole = [], time // PIECE * PIECE if time > MAX_UNROLLED else 0
+        if whole:
             pieces = tf.reshape(projected[:whole], (-1, PIECE, batch, kernel.shape[1]))
             start = (state, tf.zeros((PIECE, batch, self.size)))
-            states, first = tf.scan(lambda carry, piece: unroll(carry[0], piece), pieces, start)
+            states, first = tf.scan(
+                lambda carry, piece: unroll(carry[0], piece, PIECE), pieces, start)
             state = [part[-1] for part in states]
             outputs.append(tf.reshape(first, (whole, batch, self.size)))
-            projected = projected[whole:]
-        if projected.shape[0]:
-            state, rest = unroll(state, projected)
+        if whole < time:
+            state, rest = unroll(state, projected[whole:], time - whole)
             outputs.append(rest)
         return tf.transpose(tf.concat(outputs, axis=0), (1, 0, 2)), state
 
