@@ -29,6 +29,23 @@ ORIENTATION = (
 )
 
 
+def max_pixels() -> int:
+    """Returns the largest number of pixels that is read: DL21_MAX_PIXELS, or MAX_PIXELS.
+
+    Raises:
+        UserError: DL21_MAX_PIXELS is not a whole number of at least 1.
+    """
+    text = os.environ.get("DL21_MAX_PIXELS") or str(MAX_PIXELS)
+    try:
+        limit = int(text)
+    except ValueError:
+        limit = 0
+    if limit < 1:
+        raise UserError(f"the environment variable DL21_MAX_PIXELS is {text!r}",
+                        "set it to a whole number of pixels, such as 100000000, or unset it")
+    return limit
+
+
 def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
     """Reads an image of any format and size, rotated as its EXIF data says.
 
@@ -43,11 +60,11 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
 
     Raises:
         UserError: the file does not exist, or holds no image that can be decoded, or one with 32
-            bits per pixel, whose range is unknown, or with more than MAX_PIXELS pixels.
+            bits per pixel, whose range is unknown, or with more than `max_pixels` pixels.
     """
+    limit = max_pixels()
     try:
         with Image.open(path) as image:
-            limit = int(os.environ.get("DL21_MAX_PIXELS") or MAX_PIXELS)
             if image.width * image.height > limit:
                 raise UserError(
                     f"{path} has {image.width} x {image.height} pixels, more than {limit:,}",

@@ -152,6 +152,10 @@ def test_read_image_refuses_bombs(tmp_path, monkeypatch):
     monkeypatch.setenv("DL21_MAX_PIXELS", "34")
     with pytest.raises(UserError, match="has 7 x 5 pixels, more than 34"):
         images.read_image(path)
+    for wrong in ("1e8", "many", "0", "-1", "9" * 5000):
+        monkeypatch.setenv("DL21_MAX_PIXELS", wrong)
+        with pytest.raises(UserError, match=f"^the .* variable DL21_MAX_PIXELS is '{wrong}"):
+            images.read_image(path)
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3)])
