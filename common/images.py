@@ -59,11 +59,14 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
         uint8 of shape (height, width, 3), or (height, width) for greyscale, in [0, 255].
 
     Raises:
-        UserError: the file does not exist, or holds no image that can be decoded, or one with 32
-            bits per pixel, whose range is unknown, or with more than `max_pixels` pixels.
+        UserError: the file does not exist, or is a pipe or device, or holds no image that can be
+            decoded, or one with 32 bits per pixel, whose range is unknown, or with more than
+            `max_pixels` pixels.
     """
     limit = max_pixels()
     try:
+        if path.exists() and not (path.is_file() or path.is_dir()):  # reading might never end
+            raise UserError(f"{path} is a pipe or a device", "give a PNG or JPEG file")
         with Image.open(path) as image:
             if image.width * image.height > limit:
                 raise UserError(

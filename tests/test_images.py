@@ -1,8 +1,10 @@
 """Reading, decoding, writing and arranging images."""
 
 import importlib
+import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -138,6 +140,13 @@ def test_read_image_refuses_missing_files_and_folders(tmp_path):
         images.read_image(tmp_path / "a.png")
     with pytest.raises(UserError, match="is not a readable image"):
         images.read_image(tmp_path)
+
+
+def test_read_image_does_not_wait_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "管 道.png")
+    for path in (tmp_path / "管 道.png", Path("/dev/null")):
+        with pytest.raises(UserError, match=f"{path} is a pipe or a device"):
+            images.read_image(path)
 
 
 def test_read_image_refuses_bombs(tmp_path, monkeypatch):
