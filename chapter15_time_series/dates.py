@@ -145,6 +145,8 @@ def spans_months(cells: Sequence[Cell], wrong: Cell) -> bool:
 def read_times(path: Path, cells: Sequence[Cell]) -> list[np.ndarray]:
     """Reads the times of a file, which are whole numbers or dates of one of FORMS.
 
+    Dates in digits may end in ".0", as in a table of floating-point numbers.
+
     Returns:
         All readings under which every cell is valid: more than one if day and month could be
         exchanged.
@@ -152,6 +154,8 @@ def read_times(path: Path, cells: Sequence[Cell]) -> list[np.ndarray]:
     Raises:
         UserError: a cell is no time; names the line.
     """
+    if all(re.fullmatch(r"\d{6,14}(\.0*)?", cell) for _, cell in cells):
+        cells = [(line, cell.split(".")[0]) for line, cell in cells]
     first = cells[0][1]
     whole = re.fullmatch(r"[+-]?\d+(\.0*)?", first)
     found = {form: read_dates(form, cells) for form, p in PATTERNS.items() if p.fullmatch(first)}
