@@ -29,7 +29,7 @@ class UserError(Exception):
 def try_each(action: Callable[[Any], None], items: Iterable[Any]) -> list[UserError]:
     """Applies `action` to each item; returns the errors of those that fail, for `raise_together`.
 
-    One bad item does not keep the others from their answers.
+    Items after a bad one are still processed.
     """
     errors = []
     for item in items:
