@@ -1,5 +1,6 @@
 """Initializes an embedding from a file of word vectors, such as chapter 14 exports."""
 
+import codecs
 import itertools
 import sys
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -36,7 +37,7 @@ def read_vectors(path: Path, size: int, words: Collection[str]) -> dict[str, np.
     wanted = {word.encode(): word for word in words}
     vectors, number, strange = {}, 0, 0
     with open_bytes(path) as file:
-        first = file.readline(MAX_LINE)
+        first = file.readline(MAX_LINE).removeprefix(codecs.BOM_UTF8)
         counts = read_header(first)
         found = counts[1] if counts else len(first.split()) - 1
         if found < 1:

@@ -34,6 +34,8 @@ def binary(*rows):
     ("v.vec", b"3 2\r\ngood 1.5 -2 \r\nother 9 9\r\nb\xc3\xa9b\xc3\xa9 1e-1\t0\r\n\r\n"),
     ("glove.txt", "good 1.5 -2\nother 9 9\ngood @ x.com 7 7\n\u0085 8 8\nbébé .1 0".encode()),
     ("v.bin", binary(("good", [1.5, -2]), ("other", [9, 9]), ("bébé", [0.1, 0]))),
+    ("marked.txt", "\ufeffgood 1.5 -2\nother 9 9\nbébé .1 0\n".encode()),
+    ("marked.vec", "\ufeff3 2\ngood 1.5 -2\nother 9 9\nbébé .1 0\n".encode()),
     ("latin.txt", b"4 2\ngood 1.5 -2\ncaf\xe9 1 1\nother 9 9\nb\xc3\xa9b\xc3\xa9 .1 0\n"),
 ])
 @pytest.mark.parametrize("packing", ["", ".gz", ".zip"])
