@@ -4,7 +4,9 @@ All take float32 RGB images in [0, 255] of shape (batch, size, size, 3). The pre
 network is part of its graph.
 """
 
+import hashlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -174,8 +176,19 @@ def imagenet_file(name: str, size: int, alpha: float | None) -> str:
     return f"{stem}_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
 
+def warn_of_md5(path: Path, md5: str) -> None:
+    """Warns on stderr if a file has another md5 than the published one."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "md5").hexdigest()
+    if found != md5:
+        print(f"warning: {path} is not the file that Keras publishes: its md5 is {found}, not "
+              f"{md5}. If you did not put other weights there, remove it", file=sys.stderr)
+
+
 def load_imagenet(backbone: keras.Model, name: str, alpha: float | None) -> None:
     """Loads Keras' ImageNet weights; prints their size before a download.
+
+    A file that lies where Keras would look is used, with a warning if its md5 is another.
 
     Raises:
         UserError: the weights cannot be downloaded, or do not exist for this network.
@@ -184,6 +197,8 @@ def load_imagenet(backbone: keras.Model, name: str, alpha: float | None) -> None
     folder = Path(os.environ.get("KERAS_HOME") or files.home() / ".keras") / "models"
     path = folder / imagenet_file(name, size, alpha)
     if path.is_file():  # Keras would delete a file of another md5
+        if network.md5:
+            warn_of_md5(path, network.md5)
         load_file(backbone, path)
         return
     megabytes = 4 * backbone.count_params() / 1e6

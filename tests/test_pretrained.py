@@ -1,5 +1,6 @@
 """Networks of keras.applications: what is done to pixels, and weights from files of all kinds."""
 
+import hashlib
 import importlib.util
 from pathlib import Path
 
@@ -186,7 +187,7 @@ def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkey
     assert f"about 7 MB, to {tmp_path}" in capsys.readouterr().out
 
 
-def test_imagenet_weights_placed_by_hand_are_used(tmp_path, monkeypatch):
+def test_imagenet_weights_placed_by_hand_are_used(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(files, "reachable", lambda url: False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     source = NETWORKS["MobileNet"].build(weights=None, include_top=False, alpha=0.25,
@@ -197,6 +198,12 @@ def test_imagenet_weights_placed_by_hand_are_used(tmp_path, monkeypatch):
     pretrained.load(backbone, "imagenet", "MobileNet", 0.25)
     for found, expected in zip(backbone.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
+    assert capsys.readouterr().err == ""  # Keras publishes no md5 of MobileNets
+    for md5 in (hashlib.md5(path.read_bytes()).hexdigest(), "0" * 32):
+        monkeypatch.setitem(NETWORKS, "MobileNet", NETWORKS["MobileNet"]._replace(md5=md5))
+        pretrained.load(backbone, "imagenet", "MobileNet", 0.25)
+        warned = f"warning: {path} is not the file that Keras publishes: its md5 is "
+        assert capsys.readouterr().err.startswith(warned) == (md5 == "0" * 32)
     path.write_bytes(path.read_bytes()[:999])
     with pytest.raises(UserError, match="holds no weights that can be read"):
         pretrained.load(backbone, "imagenet", "MobileNet", 0.25)
