@@ -26,7 +26,10 @@ from common.errors import UserError
 
 UNKNOWN = "UNK"  # the entry for all tokens outside the vocabulary, named as in word2vec
 ZIP_MAGIC = {b"PK\x03\x04", b"PK\x05\x06"}  # of a zip archive with files, of an empty one
-DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError)  # of gzip and zip
+# What damaged gzip and zip files raise; zipfile.lzma is None in a Python built without it.
+DAMAGED = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError,
+           UnicodeDecodeError, getattr(zipfile.lzma, "LZMAError", zlib.error))
+OF_MAC = ("._", ".DS_Store")  # begin the names of files that a Mac adds to archives
 DOCUMENTED = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 MAX_UNPACKED_MB = 1024  # of a gzip or zip file: a small one can unpack to more than the memory
 
@@ -56,16 +59,22 @@ def open_bytes(path: Path) -> Iterator[IO[bytes]]:
         UserError: the file is missing or damaged, or cannot be read to its end; the archive does
             not hold exactly one file, or is encrypted.
     """
+    with damage_named(path), ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
+        magic = file.peek(4)[:4]
+        if magic in ZIP_MAGIC:
+            archive = stack.enter_context(zipfile.ZipFile(file))
+            file = stack.enter_context(archive.open(only_file(archive, path)))
+        elif path.suffix == ".gz" or magic[:2] == b"\x1f\x8b":
+            file = stack.enter_context(gzip.GzipFile(fileobj=file))
+        yield file
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """Turns errors of reading a file into a UserError with its path."""
     try:
-        with ExitStack() as stack:
-            file = stack.enter_context(path.open("rb"))
-            magic = file.peek(4)[:4]
-            if magic in ZIP_MAGIC:
-                archive = stack.enter_context(zipfile.ZipFile(file))
-                file = stack.enter_context(archive.open(only_file(archive, path)))
-            elif path.suffix == ".gz" or magic[:2] == b"\x1f\x8b":
-                file = stack.enter_context(gzip.GzipFile(fileobj=file))
-            yield file
+        yield
     except DAMAGED as error:
         raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}",
                         "check the path; if it is right, download or create the file again"
@@ -78,7 +87,8 @@ def only_file(archive: zipfile.ZipFile, path: Path) -> str:
     Raises:
         UserError: the archive has no file, or several.
     """
-    names = [info.filename for info in archive.infolist() if not info.is_dir()]
+    names = [info.filename for info in archive.infolist()
+             if not info.is_dir() and not Path(info.filename).name.startswith(OF_MAC)]
     if len(names) != 1:
         raise UserError(f"{path} holds {len(names)} files", "give a zip archive with one text file")
     return names[0]
@@ -87,7 +97,7 @@ def only_file(archive: zipfile.ZipFile, path: Path) -> str:
 def extension(path: Path) -> str:
     """Returns the extension of a file in lower case; of a packed file, that of its content."""
     if path.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
+        with damage_named(path), zipfile.ZipFile(path) as archive:
             path = Path(only_file(archive, path))
     return Path(path.name.removesuffix(".gz")).suffix.lower()
 

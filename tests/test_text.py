@@ -22,8 +22,8 @@ from common.text import (
 TEXT = "eins zwei\r\nd\x85rei é 春\n"
 
 
-def write_zip(path, *texts):
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def write_zip(path, *texts, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", method) as archive:
         archive.mkdir("folder")
         for number, raw in enumerate(texts):
             archive.writestr(f"folder/{number}.txt", raw)
@@ -66,7 +66,11 @@ def test_what_is_no_text_is_named(tmp_path):
     for number in (0, 2):
         with pytest.raises(UserError, match=f"holds {number} files"):
             read_text(write_zip(tmp_path / "some.zip", *[b"text"] * number))
-    for path in (tmp_path, tmp_path / "absent"):
+    lzma = write_zip(tmp_path / "l.zip", bytes(range(256)) * 9, method=zipfile.ZIP_LZMA)
+    raw = bytearray(lzma.read_bytes())
+    raw[raw.index(b"0.txt") + 30] ^= 0xFF
+    lzma.write_bytes(raw)
+    for path in (tmp_path, tmp_path / "absent", lzma):
         with pytest.raises(UserError, match=f"cannot read {path}"):
             read_text(path)
     with pytest.raises(UserError, match="stdin is not UTF-8"):
@@ -118,7 +122,19 @@ def test_a_small_file_that_unpacks_to_much_is_refused(pack, tmp_path):
 def test_the_extension_of_a_packed_text_is_that_of_its_content(tmp_path):
     for name, expected in (("a.CSV", ".csv"), ("a b.tsv.gz", ".tsv"), ("a.gz", ""), ("a", "")):
         assert extension(tmp_path / name) == expected
-    assert extension(write_zip(tmp_path / "archive.zip", b"text")) == ".txt"
+    path = write_zip(tmp_path / "archive.zip", b"text")
+    assert extension(path) == ".txt"
+    path.write_bytes(path.read_bytes().replace(b"PK\1\2", b"PK\1\1"))
+    with pytest.raises(UserError, match=r"cannot read .*archive\.zip"):
+        extension(path)
+
+
+def test_what_a_mac_adds_to_an_archive_is_ignored(tmp_path):
+    path = write_zip(tmp_path / "m.zip", b"text")
+    with zipfile.ZipFile(path, "a") as archive:
+        for name in ("__MACOSX/folder/._0.txt", "__MACOSX/._中 文.csv", ".DS_Store"):
+            archive.writestr(name, b"\0\5\x16\7")
+    assert read_text(path) == "text" and extension(path) == ".txt"
 
 
 def test_docstrings_of_modules_classes_and_functions(tmp_path):
