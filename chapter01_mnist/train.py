@@ -132,15 +132,16 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     splits = data.load(args)
     introduce(args, splits)
     model = build_model(args.model, args.keep_prob, args.seed)
-    checkpoint.start_from(args, model=model)
+    names = data.label_names(args.dataset)
+    checkpoint.start_from(args, names, model=model)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     digest = data.digest(splits)
-    with rundir.open_run(args, dataset_sha256=digest, parameters=parameters) as run:
+    with rundir.open_run(args, dataset_sha256=digest, parameters=parameters,
+                         class_names=names) as run:
         scores = train_network(args, model, run, splits)
         # Draw the misclassified validation images with the highest confidence.
         path = run / "samples" / "validation_mistakes.png"
         probabilities = predict(model, splits["validation"])
-        names = data.label_names(args.dataset)
         figures.draw_mistakes(*splits["validation"], probabilities, names, path)
     print(f"validation accuracy {scores['accuracy']:.2%}; worst mistakes: {path}")
     return scores

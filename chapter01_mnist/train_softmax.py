@@ -96,11 +96,13 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     splits = data.load(args)
     introduce(args, splits)
     model = SoftmaxRegression()
-    checkpoint.start_from(args, model=model)
+    names = data.label_names(args.dataset)
+    checkpoint.start_from(args, names, model=model)
     parameters = sum(int(tf.size(variable)) for variable in model.trainable_variables)
     train_step = make_train_step(model, learning_rate(args), args.loss_reduction)
     score = make_score(model)
-    with rundir.open_run(args, dataset_sha256=data.digest(splits), parameters=parameters) as run:
+    with rundir.open_run(args, dataset_sha256=data.digest(splits), parameters=parameters,
+                         class_names=names) as run:
         # Restore the latest checkpoint, if there is one.
         state = TrainState(run, {"model": model})
         start = int(state.step)
@@ -122,7 +124,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 state.save_if_best(scores["accuracy"], highest=True)
         # Draw the misclassified validation images with the highest confidence.
         path = run / "samples" / "validation_mistakes.png"
-        probabilities, names = predict(model, splits["validation"]), data.label_names(args.dataset)
+        probabilities = predict(model, splits["validation"])
         figures.draw_mistakes(*splits["validation"], probabilities, names, path)
     print(f"validation accuracy {scores['accuracy']:.2%}; worst mistakes: {path}")
     return {"step": step, **scores}

@@ -269,7 +269,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     with strategy.scope():
         model = build_model(args.model, len(names), args.seed, args.precision)
         averages = build_model(args.model, len(names), args.seed)
-        checkpoint.start_from(args, model=model, averages=averages)
+        checkpoint.start_from(args, names, model=model, averages=averages)
         optimizer = make_optimizer(args, model, len(splits["train"].labels))
     parameters = model.count_params()
     train_step = make_train_step(

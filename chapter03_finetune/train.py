@@ -198,7 +198,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     introduce(args, splits)
     new = not (args.init_from or rundir.last_step(args.run_dir))
     model = make_model(args, len(names), new)
-    checkpoint.start_from(args, model=model)
+    checkpoint.start_from(args, names, model=model)
     parameters = model.count_params()
     with rundir.open_run(args, dataset_sha256=dataset.digest, parameters=parameters,
                          class_names=names) as run:

@@ -220,7 +220,8 @@ def evaluation_batches(tokens: np.ndarray, num_seqs: int, num_steps: int) -> tf.
 
 def load(flags: argparse.Namespace, vocabulary: list[str] | None = None) -> Corpus:
     """Loads the text selected by the flags of `add_flags`; see `prepare` for `vocabulary`."""
-    text = load_text(flags.dataset, flags.input_file, flags.data_dir, flags.max_unpacked_mb)
+    limit = vars(flags).get("max_unpacked_mb", MAX_UNPACKED_MB)  # older runs lack it
+    text = load_text(flags.dataset, flags.input_file, flags.data_dir, limit)
     return prepare(text, flags.level, flags.max_vocab, vocabulary)
 
 

@@ -75,7 +75,7 @@ def build_parser() -> cli.Parser:
                        help="type of the recurrent layers")
     group.add_argument("--lstm_size", type=cli.size, default=128,
                        help="hidden units per layer")
-    group.add_argument("--num_layers", type=cli.small_int, default=2, help="recurrent layers")
+    group.add_argument("--num_layers", type=cli.layer_count, default=2, help="recurrent layers")
     group.add_argument("--use_embedding", action=argparse.BooleanOptionalAction, default=False,
                        help="embed the tokens instead of one-hot encoding them")
     group.add_argument("--embedding_size", type=cli.size, default=128,
@@ -202,6 +202,8 @@ def given_vocabulary(args: argparse.Namespace) -> list[str] | None:
         return None
     resumed = rundir.exists(args.run_dir)
     run = args.run_dir if resumed else rundir.find_run(args.chapter, args.init_from)
+    if (level := rundir.read_config(run)["flags"]["level"]) != args.level:
+        raise UserError(f"{run} was trained with --level {level}", f"add --level {level}")
     return files.read_json(run / "vocabulary.json")
 
 

@@ -23,7 +23,7 @@ def add_recurrent_flags(parser: argparse.ArgumentParser) -> None:
                        help="type of the recurrent layers")
     group.add_argument("--lstm_size", type=cli.size, default=64,
                        help="hidden units per layer and direction")
-    group.add_argument("--num_layers", type=cli.small_int, default=1, help="recurrent layers")
+    group.add_argument("--num_layers", type=cli.layer_count, default=1, help="recurrent layers")
     group.add_argument("--bidirectional", action=argparse.BooleanOptionalAction, default=False,
                        help="process the sequence in both directions")
     group.add_argument("--pool", choices=["last", "max"], default="last",

@@ -11,7 +11,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +93,7 @@ class TrainState:
         self.restore()
 
     def restore(self) -> None:
-        """Restores the latest checkpoint, if there is one, but for the learning rates.
+        """Restores the latest checkpoint, if there is one, except the learning rates.
 
         Raises:
             UserError: the checkpoint does not fit the model.
@@ -211,37 +211,40 @@ def load(run_dir: Path, which: str, **models: Any) -> str:
     return path
 
 
-def start_from(args: argparse.Namespace, **models: Any) -> None:
-    """Initializes the models of a new run with the weights of another run, see `--init_from`.
+def start_from(
+    args: argparse.Namespace, class_names: Sequence[str] | None = None, **models: Any
+) -> None:
+    """Initializes the models of a run that is not a resumed one with the weights of another.
 
-    Weights of another shape, as those of a head for other classes, are not taken; their names are
-    printed. A run that is resumed has its own weights.
+    Prints which are not taken: those of another shape, and the last layer of other classes.
 
     Args:
         args: the result of `flags.resolve`.
+        class_names: of a classifier, whose last layer is a kernel and a bias.
         **models: by the names given to `TrainState`.
 
     Raises:
-        UserError: there is no such run, or its model has another number of weights.
+        UserError: there is no such run, or its model does not fit.
     """
     if not args.init_from or rundir.last_step(args.run_dir):
         return
     run = rundir.find_run(args.chapter, args.init_from)
-    if (path := choose(run, "best")) is None:
+    if not (path := choose(run, "best")):
         raise UserError(f"{run} has no checkpoint", "give another --init_from")
+    there = rundir.read_config(run).get("class_names")
+    head = 2 if class_names and there not in (None, list(class_names)) else 0
     try:
-        reader, fresh = tf.train.load_checkpoint(path), []
-        shapes = reader.get_variable_to_shape_map()
-        for name, variables in ((name, weights(model)) for name, model in models.items()):
-            keys = [f"{name}/{i}/.ATTRIBUTES/VARIABLE_VALUE" for i in range(len(variables))]
+        reader = tf.train.load_checkpoint(path)
+        shapes, fresh = reader.get_variable_to_shape_map(), []
+        for name, model in models.items():
+            keys = [f"{name}/{i}/.ATTRIBUTES/VARIABLE_VALUE" for i in range(len(weights(model)))]
             if sum(key.startswith(f"{name}/") for key in shapes) != len(keys):
                 raise ValueError(f"{name} has {len(keys)} weights here, another number there")
-            for key, variable in zip(keys, variables, strict=True):
-                if shapes[key] == variable.shape.as_list():
+            for key, variable in zip(keys, weights(model), strict=True):
+                if shapes[key] == variable.shape.as_list() and key not in keys[len(keys) - head :]:
                     variable.assign(reader.get_tensor(key))
                 else:
-                    fresh.append(f"{variable.name} {variable.shape}, not {shapes[key]}")
+                    fresh.append(f"{variable.name} {variable.shape}")
     except READ_ERRORS as error:
         raise unusable(path, error, "name a run of this model with --init_from") from error
-    print(f"starting from {path}" + "".join(f"\nfresh: {name}" for name in fresh),
-          file=sys.stderr)
+    print("\nnot taken: ".join([f"starting from {path}", *fresh]), file=sys.stderr)

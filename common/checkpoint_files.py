@@ -1,5 +1,6 @@
 """The checkpoints of a run on disk: which there are, and which one a name means."""
 
+import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from common.errors import UserError
 
+NAME = re.compile(r"ckpt-\d+")
 READ_ERRORS = AssertionError, ValueError, IndexError, tf.errors.OpError
 
 
@@ -15,40 +17,43 @@ def checkpoints(folder: Path) -> list[str]:
     """Returns the complete checkpoints in a folder, the latest last.
 
     TensorFlow lists a checkpoint only after both of its files are written, so one that was
-    interrupted by a kill is not in the list. Deleted ones are skipped. If the list is damaged,
-    those that have both files are taken.
+    interrupted by a kill is not in the list. Deleted ones are skipped. If the list is damaged or
+    missing, those that have both files are taken; a single one without a list may be incomplete.
     """
     if (paths := _listed(folder)) is None:
         paths = sorted((str(path.with_suffix("")) for path in folder.glob("ckpt-*.index")
-                        if path.stem[5:].isdecimal()
+                        if NAME.fullmatch(path.stem)
                         and path.with_suffix(".data-00000-of-00001").is_file()), key=step_of)
+        if len(paths) == 1 and not (folder / "checkpoint").exists():
+            return []
     return [path for path in paths if Path(f"{path}.index").is_file()]
 
 
 def _listed(folder: Path) -> Sequence[str] | None:
-    """Returns the checkpoints in TensorFlow's list, None if the list is damaged."""
+    """Returns the checkpoints in TensorFlow's list, None if the list is damaged or missing."""
     try:
         state = tf.train.get_checkpoint_state(str(folder))
     except ValueError:  # also UnicodeDecodeError
         return None
-    if state is None:  # no list, or one that is no text proto
-        return None if (folder / "checkpoint").is_file() else []
-    return state.all_model_checkpoint_paths
+    paths = state.all_model_checkpoint_paths if state else ()
+    return paths if paths and all(NAME.fullmatch(Path(path).name) for path in paths) else None
 
 
-def mend(folder: Path) -> None:
+def repair(folder: Path) -> None:
     """Removes the parts that a kill within a save has left, and rewrites a damaged list."""
     for part in folder.glob("ckpt-*_temp"):
         shutil.rmtree(part, ignore_errors=True)
-    if _listed(folder) is None:
+    if _listed(folder) is None and folder.is_dir():
         found = [Path(f"{path}.index") for path in checkpoints(folder)]
         lines = [f'model_checkpoint_path: "{file.stem}"\n' for file in found[-1:]]
         for file in found:  # TensorFlow deletes old ones by their time
             lines += [f'all_model_checkpoint_paths: "{file.stem}"\n',
                       f"all_model_checkpoint_timestamps: {file.stat().st_mtime}\n"]
-        part = folder / "checkpoint.part"
-        part.write_text("".join(lines), encoding="utf-8")
-        part.replace(folder / "checkpoint")
+        (folder / "checkpoint").unlink(missing_ok=True)
+        if found:
+            part = folder / "checkpoint.part"
+            part.write_text("".join(lines), encoding="utf-8")
+            part.replace(folder / "checkpoint")
 
 
 def step_of(path: str) -> int:
@@ -91,7 +96,7 @@ def drop_latest(run_dir: Path) -> None:
     """Deletes the latest checkpoint of a run, so that it resumes from the one before."""
     path = Path(latest(run_dir / "checkpoints"))
     for file in path.parent.glob(f"{path.name}.*"):
-        file.unlink(missing_ok=True)
+        file.unlink()
 
 
 def unusable(path: str, error: Exception, hint: str) -> UserError:

@@ -7,6 +7,7 @@ finished run (`eval.py`, `export.py`, `sample.py` ...).
 import argparse
 import math
 import sys
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import keras
 
-from common import rundir
+from common import config, rundir
 from common.errors import UserError, exit_status
 from common.flags import Parser, flag_words, resolve
 
@@ -97,7 +98,8 @@ TINY, HUGE, INT64 = sys.float_info.min, sys.float_info.max, 2**63 - 1
 positive_int = number(int, 1, INT64, "a whole number of at least 1 (and below 2**63)")
 non_negative_int = number(int, 0, INT64, "a whole number of at least 0 (and below 2**63)")
 size = number(int, 1, 2**20, "a whole number from 1 to 1048576")  # of a batch, layer or vector
-small_int = number(int, 1, 1000, "a whole number from 1 to 1000")  # of layers, environments, files
+small_int = number(int, 1, 2**16, "a whole number from 1 to 65536")  # of environments, files
+layer_count = number(int, 1, 100, "a whole number from 1 to 100")
 finite_float = number(float, -HUGE, HUGE, "a finite number")
 positive_float = number(float, TINY, HUGE, "a number above 0")
 non_negative_float = number(float, 0, HUGE, "a number of at least 0")
@@ -109,7 +111,7 @@ seed = number(int, 0, 2**32 - 1, "a whole number from 0 to 4294967295")
 
 def checkpoint_name(text: str) -> str:
     """Returns "best", "latest" or the number of a step (argparse `type`)."""
-    if text not in ("best", "latest") and not text.isdecimal():
+    if text not in ("best", "latest") and not (text.isdecimal() and len(text) < 20):
         raise argparse.ArgumentTypeError(f"{text} is neither best nor latest nor a step")
     return text
 
@@ -122,7 +124,7 @@ def path(text: str) -> str:
     except (OSError, RuntimeError) as error:  # too long; a loop of links, an unknown user
         reason = error.strerror if isinstance(error, OSError) else error
         raise argparse.ArgumentTypeError(f"{text} is not a path: {reason}") from error
-    if special or not text.isprintable():
+    if special or any(unicodedata.category(char) == "Cc" for char in text):
         reason = "is neither a file nor a folder" if special else "has a control character"
         raise argparse.ArgumentTypeError(f"{text!r} {reason}")
     return str(found)
@@ -154,7 +156,7 @@ def run_training(
     def action() -> dict[str, float]:
         args = resolve(parser, argv)
         _configure_keras()
-        with _blame(args.run_dir):
+        with _explaining_config(args.run_dir):
             return train(args)
 
     return exit_status(action)
@@ -177,16 +179,16 @@ def run_verb(
         flags = rundir.read_config(args.run_dir, parser.chapter)["flags"]
         moved = {flag: vars(args)[flag] for flag in parser.data if vars(args)[flag]}
         _configure_keras()
-        with _blame(args.run_dir):
+        with _explaining_config(args.run_dir):
             return verb(args, argparse.Namespace(**flags | moved))
 
     return exit_status(action)
 
 
 @contextmanager
-def _blame(run_dir: Path) -> Iterator[None]:
+def _explaining_config(run_dir: Path) -> Iterator[None]:
     """Raises UserError for what fails because the config.json of a run was edited or is old."""
-    edited = rundir.exists(run_dir) and rundir.edited(run_dir)
+    edited = rundir.exists(run_dir) and config.edited(run_dir)
     try:
         yield
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -90,11 +90,9 @@ def check_files(folder: Path, names: Sequence[str], hint: str) -> list[Path]:
     """
     if missing := [name for name in names if not (folder / name).is_file()]:
         found = sorted(path.name for path in folder.glob("*"))[:8] if folder.is_dir() else None
-        if found is None:
-            raise UserError(f"{folder} has no {', '.join(missing)}; the folder does not exist",
-                            "check the path")
-        raise UserError(f"{folder} has no {', '.join(missing)}; it holds {found or 'nothing'}",
-                        hint)
+        there = "the folder does not exist" if found is None else f"it holds {found or 'nothing'}"
+        raise UserError(f"{folder} has no {', '.join(missing)}; {there}",
+                        f"check the path, or {hint}" if found is None else hint)
     return [folder / name for name in names]
 
 

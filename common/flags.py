@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from common import checkpoint_files, lock, rundir
+from common import checkpoint_files, rundir
 from common.errors import UserError
 
 RUN_FLAGS = {"name", "resume", "run_dir"}  # they select a run and are not recorded
@@ -127,16 +127,11 @@ def _resume(
         )
     settled = {**vars(parser.parse_args([])), **old, **typed}
     if (step := checkpoint_files.last_step(run_dir)) >= settled.get("max_steps", math.inf):
-        if rundir.finished(run_dir):
+        if "max_steps" in changed or not rundir.stopped_at_its_end(run_dir, step):
             raise UserError(
                 f"nothing to do: {run_dir} is at step {step} of {settled['max_steps']}",
                 "raise --max_steps to continue, or start another run with a new --name",
             )
-        # Killed after its last step: repeat the last ones, and what follows them.
-        if lock.in_use(run_dir):
-            raise UserError(f"{run_dir} is in use by another process", "wait for it")
-        checkpoint_files.drop_latest(run_dir)
-        step = checkpoint_files.last_step(run_dir)
     print(f"resuming {run_dir} at step {step}", file=sys.stderr)
     for flag, value in changed.items():
         print(f"{flag}: {old[flag]} -> {value}", file=sys.stderr)

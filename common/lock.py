@@ -9,7 +9,7 @@ from pathlib import Path
 
 from common.errors import UserError
 
-HELD = {errno.EAGAIN, errno.EWOULDBLOCK}  # other errors: the file system has no locks
+HELD = errno.EWOULDBLOCK  # other errors: the file system has no locks
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def locked(run_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            if error.errno in HELD:
+            if error.errno == HELD:
                 raise UserError(f"{run_dir} is in use by another process",
                                 "wait for it, or give another --name") from error
             print(f"{run_dir} cannot be locked ({error.strerror}): do not start a second training "
@@ -33,9 +33,9 @@ def locked(run_dir: Path) -> Iterator[None]:
 
 def in_use(run_dir: Path) -> bool:
     """Returns whether a process has locked a run folder."""
-    with (run_dir / ".lock").open("a") as file:
+    with (run_dir / ".lock").open("a+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError as error:
-            return error.errno in HELD
+            return error.errno == HELD
         return False

@@ -40,7 +40,7 @@ def _whole_lines(path: Path) -> list[tuple[str, dict[str, Any]]]:
             try:
                 record = json.loads(line)
                 int(record["step"]), str(record["split"])
-            except (ValueError, KeyError, TypeError, RecursionError) as error:
+            except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
                 raise UserError(f"{path}, line {number} is no record of metrics ({error})",
                                 "delete that line") from error
             found.append((line, record))

@@ -28,7 +28,9 @@ def commit() -> dict[str, Any]:
         command = ["git", "-C", str(ROOT), *words]
         return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
-    return {"commit": git("rev-parse", "HEAD"),
+    if not (head := git("rev-parse", "HEAD")):  # no git, or no repository
+        return {"commit": None, "dirty": None}
+    return {"commit": head,
             "dirty": bool(git("status", "--porcelain", "--", ".", ":!results"))}
 
 

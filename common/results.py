@@ -90,7 +90,7 @@ def _origin(history: list[dict[str, Any]]) -> dict[str, Any]:
     last = history[-1]
     return {
         "commit": last.get("commit"),
-        "dirty": any(entry.get("dirty", True) or entry["commit"] != last.get("commit")
+        "dirty": any(entry.get("dirty") is not False or entry["commit"] != last.get("commit")
                      for entry in history),
         "date": last["started"][:10],
     }
@@ -109,10 +109,15 @@ def portable_path(path: str | Path, chapter: str = "") -> str:
 def portable_command(config: dict[str, Any]) -> str:
     """Returns the command that repeats a run on another machine, in the folder of its chapter.
 
-    Flags that were changed on resume come last and override earlier ones.
+    Flags that were changed on resume come last and override earlier ones. Where that would train
+    another network (with another learning rate from the start), the commands follow each other.
     """
     first, *later = config["history"]
     words = shlex.split(first["command"])
+    changed = {flag for entry in later for flag in entry["changed"]}
+    if changed - {"eval_every", "max_steps", *config.get("neutral", flags.NEUTRAL)}:
+        return " && ".join(portable_command(config | {"history": [entry]}) for entry in
+                           config["history"])
     for entry in later:
         words += flags.flag_words(entry["changed"])
     return " ".join(_quote(portable_path(word, config["chapter"]) if word.startswith("/") else word)

@@ -7,28 +7,26 @@ runs/<chapter>/<name>/
 import argparse
 import datetime
 import itertools
-import json
 import os
 import re
 import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from common import lock
-from common.checkpoint_files import checkpoints, last_step, mend
+from common.checkpoint_files import checkpoints, drop_latest, last_step, repair
+from common.config import digest, portable, read_config
 from common.errors import UserError
-from common.files import ROOT, read_json, sha256, write_json
+from common.files import ROOT, read_json, write_json
 from common.provenance import commit, versions
 
 # Entries of the result of `flags.resolve` that are not flags to record.
 NOT_FLAGS = {"chapter", "changed", "command", "name", "neutral", "resume", "run_dir", "script",
              "typed", "unnamed"}
-# What every config.json has.
-CONFIG = {"chapter": str, "dataset_sha256": str, "flags": dict, "history": list,
-          "parameters": int, "versions": dict}
-
+RUNNING = ".running"  # lies in the folder of a run that has not ended by itself
 
 def runs_dir() -> Path:
     """Returns the folder of all runs: DL21_RUNS, or `runs` at the repository root."""
@@ -95,65 +93,24 @@ def find_run(chapter: str, text: str) -> Path:
     """Returns the run that a path or a name means.
 
     Raises:
-        UserError: there is no such run.
+        UserError: there is no such run, or it is of another chapter.
     """
     for path in (Path(text), runs_dir() / chapter / text):
         if exists(path):
+            read_config(path, chapter)
             return path
     raise UserError(f"there is no run {text}, nor {runs_dir() / chapter / text}",
                     "give the name or the folder of a run")
 
 
-def finished(run_dir: Path) -> bool:
-    """Returns whether a run has ended by itself, with all that follows its last step."""
-    return (run_dir / ".finished").is_file()
+def stopped_at_its_end(run_dir: Path, max_steps: int) -> bool:
+    """Returns whether a run was killed after its last step, before what follows it (figures).
 
-
-def read_config(run_dir: Path, chapter: str | None = None) -> dict[str, Any]:
-    """Reads the config.json of a run and checks its chapter, if one is given.
-
-    Raises:
-        UserError: the file is damaged, or the run belongs to another chapter.
+    The steps after the checkpoint before are then repeated, with the same result. A run without
+    such a checkpoint counts as finished.
     """
-    path = run_dir / "config.json"
-    config = read_json(path)
-    for key, kind in CONFIG.items():
-        if not isinstance(config, dict) or not isinstance(config.get(key), kind):
-            raise UserError(f"{path} is damaged: it has no {key}", "start a new run")
-    if not all(isinstance(entry, dict) and isinstance(entry.get("command"), str)
-               and isinstance(entry.get("changed", {}), dict) for entry in config["history"]):
-        raise UserError(f"{path} is damaged: its history has no commands", "start a new run")
-    if chapter and config["chapter"] != chapter:
-        raise UserError(
-            f"{run_dir} is a run of {config['chapter']}, not of {chapter}",
-            "name a run of this chapter with --name or --run_dir",
-        )
-    config["flags"] = {flag: _absolute(value) for flag, value in config["flags"].items()}
-    return config
-
-
-def edited(run_dir: Path) -> bool:
-    """Returns whether config.json is no longer as the run wrote it."""
-    config = read_json(run_dir / "config.json")
-    return config.get("digest") not in (None, _digest(config))
-
-
-def _digest(config: dict[str, Any]) -> str:
-    """Returns the sha256 of all entries of config.json but the digest itself."""
-    entries = {key: value for key, value in config.items() if key != "digest"}
-    return sha256(json.dumps(entries, sort_keys=True).encode())
-
-
-def _portable(value: Any) -> Any:
-    """Returns a flag to record: a path in this repository becomes ./..., so that it may move."""
-    if isinstance(value, str) and Path(value).is_absolute() and Path(value).is_relative_to(ROOT):
-        return f"./{Path(value).relative_to(ROOT)}"
-    return value
-
-
-def _absolute(value: Any) -> Any:
-    """Returns a recorded flag as it was typed; undoes `_portable`."""
-    return str(ROOT / value) if isinstance(value, str) and value.startswith("./") else value
+    return ((run_dir / RUNNING).exists() and last_step(run_dir) == max_steps
+            and len(checkpoints(run_dir / "checkpoints")) > 1)
 
 
 def check_data(run_dir: Path, found: str) -> None:
@@ -189,23 +146,30 @@ def open_run(args: argparse.Namespace, **facts: Any) -> Iterator[Path]:
             f"cannot create {args.run_dir}: {error.strerror}", "give another --run_dir"
         ) from error
     with lock.locked(run):
-        path = run / "config.json"
-        before = read_json(path) if exists(run) else None
-        step = last_step(run)
-        _clear(run)
+        path, mark = run / "config.json", run / RUNNING
+        before, was_running = read_json(path) if exists(run) else None, mark.exists()
+        _remove_leftovers(run)
         _write_config(args, facts)
+        if before and "max_steps" not in args.changed and stopped_at_its_end(run, args.max_steps):
+            drop_latest(run)
+            print(f"the end of {run} is missing: repeating the steps after {last_step(run)}",
+                  file=sys.stderr)
+        step = last_step(run)
         print(f"to watch it: tensorboard --logdir {shlex.quote(str(run))}")
+        mark.touch()
         try:
             yield run
         except UserError:
             if before and last_step(run) == step:  # the new flags had no effect
                 write_json(path, before)
+                if not was_running:
+                    mark.unlink()
             raise
-        (run / ".finished").touch()
+        mark.unlink(missing_ok=True)
 
 
-def _clear(run: Path) -> None:
-    """Removes what a kill may leave in a run folder, and the mark of a finished run.
+def _remove_leftovers(run: Path) -> None:
+    """Removes what a kill within a save may leave in a run folder.
 
     Raises:
         UserError: there are checkpoints, and no config.json says of which model.
@@ -214,9 +178,8 @@ def _clear(run: Path) -> None:
     if not exists(run) and any(map(checkpoints, folders)):
         raise UserError(f"{run} has checkpoints, but no config.json",
                         "restore config.json, or give another --name")
-    (run / ".finished").unlink(missing_ok=True)
     for folder in folders:
-        mend(folder)
+        repair(folder)
 
 
 def _make(args: argparse.Namespace) -> Path:
@@ -237,7 +200,7 @@ def _write_config(args: argparse.Namespace, facts: dict[str, Any]) -> None:
     """Writes the config.json of a new run, or appends this command to that of a resumed one."""
     now = datetime.datetime.now().isoformat(timespec="seconds")
     entry = {"started": now, "command": args.command, **commit()}
-    flags = {k: _portable(v) for k, v in sorted(vars(args).items()) if k not in NOT_FLAGS}
+    flags = {k: portable(v) for k, v in sorted(vars(args).items()) if k not in NOT_FLAGS}
     if not exists(args.run_dir):
         config = {"chapter": args.chapter, "script": args.script, "flags": flags,
                   "neutral": args.neutral, **facts, "versions": versions(), "history": [entry]}
@@ -246,4 +209,4 @@ def _write_config(args: argparse.Namespace, facts: dict[str, Any]) -> None:
         config = read_config(args.run_dir, args.chapter)
         config["flags"] = flags
         config["history"].append(entry | {"changed": args.changed})
-    write_json(args.run_dir / "config.json", config | {"digest": _digest(config)})
+    write_json(args.run_dir / "config.json", config | {"digest": digest(config)})

@@ -324,6 +324,8 @@ def test_another_text_continues_an_earlier_run_in_its_vocabulary(text_file, tmp_
     new = ["--input_file", str(other), *TINY, "--max_steps", "1", "--name", "second"]
     assert train.main([*new, "--init_from", "run", "--max_vocab", "9"]) == 2
     assert "--max_vocab 9 has no effect with --init_from run" in capfd.readouterr().err
+    assert train.main([*new, "--init_from", "run", "--level", "word"]) == 2
+    assert "was trained with --level char" in capfd.readouterr().err
     assert train.main([*new, "--init_from", "run"]) == 0
     second = first.with_name("second")
     assert (second / "vocabulary.json").read_bytes() == (first / "vocabulary.json").read_bytes()

@@ -34,7 +34,7 @@ from helpers import (
     values,
 )
 
-from common import checkpoint, cli, results, rundir
+from common import checkpoint, cli, files, results, rundir
 from common.checkpoint import TrainState
 from common.errors import Interrupted, UserError, exit_status
 from common.monitor import Monitor
@@ -355,7 +355,13 @@ def test_a_run_starts_from_the_weights_of_another(runs, capsys):
     assert start_pair(Pair(head=4), "first") == [[1] * 3, [0] * 4]
     path = run / "checkpoints" / "ckpt-1"
     assert capsys.readouterr().err.endswith(
-        f"starting from {path}\nfresh: Variable:0 (4,), not [2]\n")
+        f"starting from {path}\nnot taken: Variable:0 (4,)\n")
+    for there, head in ((["a", "b"], 1), (["a", "c"], 0), (None, 1)):
+        config = rundir.read_config(run) | {"class_names": there}
+        files.write_json(run / "config.json", config)
+        args, pair = Namespace(init_from="first", run_dir=Path("new"), chapter=CHAPTER), Pair()
+        checkpoint.start_from(args, ["a", "b"], pair=pair)
+        assert float(pair.head[0]) == head
     # Not where there is nothing to start from, nor in a run that has weights of its own.
     assert start_pair(Pair(), None) == start_pair(Pair(), "first", run) == [[0] * 3, [0] * 2]
     with pytest.raises(UserError, match=f"there is no run second, nor {runs / CHAPTER}/second"):

@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -62,7 +63,8 @@ LARGE = str(sys.float_info.max)
     ("above_0_to_1", "1e-300", "1", ["0", "1.0000000000000002", "nan"]),
     ("between_0_and_1", "1e-300", "0.9999999999999999", ["0", "1", "nan"]),
     ("size", "1", "1048576", ["0", "1048577", "1e3"]),
-    ("small_int", "1", "1000", ["0", "1001"]),
+    ("small_int", "1", "65536", ["0", "65537"]),
+    ("layer_count", "1", "100", ["0", "101"]),
     ("finite_float", "-" + LARGE, LARGE, ["inf", "-inf", "nan"]),
     ("seed", "0", "4294967295", ["-1", "4294967296", "0.5"]),
 ])
@@ -82,12 +84,19 @@ def test_both_ends_of_each_type_of_number(kind, low, high, outside):
     ("{tmp}/pipe", "is neither a file nor a folder"),
     ("/dev/null", "is neither a file nor a folder"),
     ("a\nb", "has a control character"),
+    ("a\x7f", "has a control character"),
 ])
 def test_paths_that_cannot_be_used(tmp_path, text, reason):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(argparse.ArgumentTypeError, match=reason):
         cli.path(text.format(tmp=tmp_path))
+
+
+@pytest.mark.parametrize("name", [
+    "屏幕\u3000快照", "Screenshot 9.41\u202fAM.png", "a\u00a0b", "👩\u200d🔬"])
+def test_paths_of_all_languages(tmp_path, name):
+    assert cli.path(f"{tmp_path}/{name}") == f"{tmp_path}/{name}"
 
 
 def test_words_that_are_no_text_are_refused(capsys):
@@ -231,20 +240,42 @@ def save(run, *steps):
         state.save()
 
 
-def test_run_killed_after_its_last_step_repeats_the_steps_after_the_checkpoint_before():
-    run = start("--name", "a")
+def interrupt(*argv):
+    args = resolve("--name", "a", *argv)
+    with pytest.raises(KeyboardInterrupt), rundir.open_run(
+            args, dataset_sha256="a" * 64, parameters=7):
+        raise KeyboardInterrupt
+    return args.run_dir
+
+
+def test_run_killed_after_its_last_step_repeats_the_steps_after_the_checkpoint_before(capsys):
+    run = interrupt()
     save(run, 1, 9, 10)
-    (run / ".finished").unlink()  # what follows the last step was not done
+    # Not for a lower limit, nor where the only checkpoint would be lost.
+    assert fails("--name", "a", "--max_steps", "9").startswith("nothing to do")
     start("--name", "a")
-    assert rundir.last_step(run) == 9 and (run / ".finished").exists()
+    assert rundir.last_step(run) == 9
+    assert f"the end of {run} is missing: repeating the steps after 9" in capsys.readouterr().err
     save(run, 10)
+    assert fails("--name", "a").startswith("nothing to do")  # it has ended by itself
+    assert rundir.last_step(run) == 10
+    shutil.rmtree(run)
+    interrupt("--max_steps", "1")
+    save(run, 1)
     assert fails("--name", "a").startswith("nothing to do")
-    with pytest.raises(KeyboardInterrupt):
-        parser, sha = build_parser(), "a" * 64
-        args = cli.resolve(parser, ["--name", "a", "--max_steps", "11"])
-        with rundir.open_run(args, dataset_sha256=sha, parameters=7):
-            raise KeyboardInterrupt
-    assert not (run / ".finished").exists()
+
+
+def test_a_refused_resume_leaves_a_finished_run_finished():
+    run = start("--name", "a")
+    save(run, 9, 10)
+    with pytest.raises(UserError, match="has changed"):
+        start("--name", "a", "--max_steps", "20", sha="b" * 64)
+    assert fails("--name", "a").startswith("nothing to do")
+    with pytest.raises(UserError, match="nothing"), rundir.open_run(
+            resolve("--name", "a", "--max_steps", "20"), dataset_sha256="a" * 64, parameters=7):
+        raise UserError("nothing", "hint")
+    assert fails("--name", "a").startswith("nothing to do")
+    assert rundir.last_step(run) == 10
 
 
 def test_data_of_a_run_may_have_moved(runs):

@@ -77,7 +77,7 @@ def test_a_damaged_line_of_the_metrics_is_named(tmp_path):
     path.write_text('{"step": 1, "split": "train", "loss": 2.5}\n{"step": 2, "spl')
     assert read_curve(tmp_path, "train", "loss")[1].tolist() == [2.5]  # the last is torn
     for line in ('{"step\\xff', "[]", "3", '{"split": "train"}', '{"step": "a", "split": "val"}',
-                 '{"step": 2}', "[" * 100_000):
+                 '{"step": 2}', '{"step": Infinity, "split": "val"}', "[" * 100_000):
         path.write_text(f'{{"step": 1, "split": "train"}}\n{line}\n')
         for read in (lambda: read_curve(tmp_path, "train", "loss"), lambda: Monitor(tmp_path, 1)):
             with pytest.raises(UserError, match=f"{path}, line 2 is no record of metrics"):

@@ -155,5 +155,8 @@ def test_command_for_another_machine_ends_with_what_resumes_changed(tmp_path, mo
         "python train.py --name a --size 4 --max_steps 20 --data_dir $DL21_DATA/x --max_steps 30"
     )
     config = {"chapter": CHAPTER, "history": [
-        {"command": "python train.py --video"}, {"changed": {"video": False, "render": True}}]}
-    assert results.portable_command(config) == "python train.py --video --no-video --render"
+        {"command": "python train.py --name a"},
+        {"command": "python train.py --resume --learning_rate 0.1",
+         "changed": {"learning_rate": 0.1}}]}
+    assert results.portable_command(config) == (
+        "python train.py --name a && python train.py --resume --learning_rate 0.1")

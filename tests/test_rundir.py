@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from helpers import CHAPTER, fails, fork, resolve, start
 
-from common import checkpoint, checkpoint_files, cli, files, flags, lock, rundir
+from common import checkpoint, checkpoint_files, cli, config, files, flags, lock, rundir
 from common.errors import UserError, exit_status
 
 
@@ -179,12 +179,17 @@ def save(run, *steps):
         state.save()
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"model_checkpoint_path: 7", b"[]"])
+@pytest.mark.parametrize("content", [
+    None, b"", b"\xff\xfe\x00", b"model_checkpoint_path: 7", b"[]",
+    b'model_checkpoint_path: "foo"\nall_model_checkpoint_paths: "foo"'])
 def test_a_damaged_list_of_checkpoints_is_made_again(content):
     run = start("--name", "a")
     save(run, 3, 9, 10)
     folder = run / "checkpoints"
-    (folder / "checkpoint").write_bytes(content)
+    if content is None:
+        (folder / "checkpoint").unlink()
+    else:
+        (folder / "checkpoint").write_bytes(content)
     assert rundir.last_step(run) == 10
     (folder / "ckpt-11_temp").mkdir()  # as a kill within a save leaves
     start("--name", "a", "--max_steps", "20")
@@ -225,7 +230,7 @@ def test_a_run_moves_with_the_repository(monkeypatch, tmp_path):
     run = start("--name", "a", "--data_dir", str(files.ROOT / "x" / "y"))
     assert files.read_json(run / "config.json")["flags"]["data_dir"] == "./x/y"
     assert resolve("--name", "a", "--data_dir", str(files.ROOT / "x" / "y")).changed == {}
-    monkeypatch.setattr(rundir, "ROOT", tmp_path)
+    monkeypatch.setattr(config, "ROOT", tmp_path)
     assert rundir.read_config(run)["flags"]["data_dir"] == str(tmp_path / "x" / "y")
     assert resolve("--name", "a").data_dir == str(tmp_path / "x" / "y")
 
