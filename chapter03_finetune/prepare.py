@@ -8,7 +8,8 @@
 Writes <dataset_name>_train_00000-of-00002.tfrecord and so on, and label.txt. RGB JPEGs are stored
 unchanged. All other images (PNG, CMYK, greyscale, 16-bit, rotated by EXIF, the first frame of an
 animation, whatever the file's extension) are stored as JPEGs of quality 100. Files that cannot be
-decoded, or lie in no class folder, are listed and skipped. The input files are never changed.
+decoded, or lie in no class folder, are listed and skipped, as are folders beside train and
+validation (or val). The input files are never changed.
 """
 
 from collections.abc import Sequence

@@ -59,16 +59,51 @@ def pictures_in(folder: Path, only: Collection[Path] | None = None) -> list[Path
     return paths
 
 
+def folders_in(folder: Path) -> list[Path]:
+    """Returns the folders in a folder, sorted, without hidden ones."""
+    return sorted(path for path in folder.glob("[!.]*") if path.is_dir())
+
+
 def class_folders(folder: Path) -> tuple[str, ...]:
     """Returns the names of the classes, one per folder, sorted.
 
     Raises:
         UserError: there are no folders.
     """
-    names = sorted(path.name for path in folder.glob("[!.]*") if path.is_dir())
+    names = [path.name for path in folders_in(folder)]
     if not names:
         files.check_files(folder, ["<class>/"], "make one folder of images per class")
     return tuple(names)
+
+
+def split_folders(data_dir: Path, validation_fraction: float | None) -> dict[str, Path]:
+    """Returns the folder of each split, or nothing if `data_dir` is to be divided.
+
+    The folder of the validation images may also be called val.
+
+    Raises:
+        UserError: a folder is missing, or there is a fraction beside a train folder.
+    """
+    if not data_dir.is_dir():
+        raise UserError(f"there is no folder {data_dir}", "check --data_dir")
+    divided = (data_dir / "train").is_dir()
+    holds = f"it holds {', '.join(path.name for path in folders_in(data_dir)[:8]) or 'no folder'}"
+    if divided and validation_fraction:
+        raise UserError(
+            f"{data_dir} has a train folder, and --validation_fraction is {validation_fraction}",
+            "omit --validation_fraction, or give the folder that holds the classes")
+    if not divided and not validation_fraction:
+        raise UserError(f"{data_dir} has no train folder; {holds}",
+                        "rename the folders of the splits to train and validation, or add "
+                        "--validation_fraction 0.2 to divide a folder of classes")
+    if not divided:
+        return {}
+    for name in ("validation", "val"):
+        if (data_dir / name).is_dir():
+            return {"train": data_dir / "train", "validation": data_dir / name}
+    raise UserError(f"{data_dir} has no validation folder; {holds}",
+                    "rename the folder of the validation images to validation, or divide train: "
+                    "give it as --data_dir, with --validation_fraction 0.2")
 
 
 def check_classes(names: Sequence[str], folder: Path) -> None:
@@ -78,12 +113,24 @@ def check_classes(names: Sequence[str], folder: Path) -> None:
                         "make one folder of images for each class, at least two")
 
 
-def loose_files(data_dir: Path) -> list[Path]:
-    """Returns the files beside the class folders, which have no label."""
-    divided = (data_dir / "train").is_dir()
-    folders = [data_dir / split for split in SPLITS] if divided else [data_dir]
-    found = [path for folder in folders if folder.is_dir() for path in images.list_folder(folder)]
-    return [path for path in found if path.suffix not in (".txt", ".tfrecord")]
+def list_strays(data_dir: Path, folders: Collection[Path]) -> tuple[list[str], int]:
+    """Returns lines on what lies beside the class folders, and its number of files.
+
+    Args:
+        data_dir: the folder of the images.
+        folders: those of the splits in it; empty if its folders are the classes.
+    """
+    def images_in(folder: Path, recursive: bool = False) -> list[Path]:
+        return [path for path in images.list_folder(folder, recursive)
+                if path.suffix.lower() not in (".txt", ".tfrecord")]
+
+    loose = [path for folder in (data_dir, *folders) for path in images_in(folder)]
+    others = set(folders_in(data_dir)) - set(folders) if folders else ()
+    counts = {folder: len(images_in(folder, recursive=True)) for folder in sorted(others)}
+    lines = [f"{path} lies in no class folder" for path in loose]
+    lines += [f"{folder} is neither train nor validation ({count} files)"
+              for folder, count in counts.items() if count]
+    return lines, len(loose) + sum(counts.values())
 
 
 def read_list(file: Path, data_dir: Path) -> set[Path]:
@@ -101,40 +148,34 @@ def read_list(file: Path, data_dir: Path) -> set[Path]:
 
 
 def list_pictures(
-    data_dir: Path, validation_fraction: float | None, only: Collection[Path] | None = None
+    data_dir: Path,
+    folders: dict[str, Path],
+    validation_fraction: float | None,
+    only: Collection[Path] | None = None,
 ) -> tuple[tuple[str, ...], dict[str, list[Picture]]]:
     """Lists the classes and the images of both splits, in the order of the records.
 
     Args:
-        data_dir: holds train/<class>/ and validation/<class>/, or <class>/ alone.
+        data_dir: the folder of the images.
+        folders: those of the splits in it, from `split_folders`; empty if its folders are classes.
         validation_fraction: in the latter case, the fraction of each class for validation.
         only: leave out all other images.
 
     Raises:
         UserError: the folders have another layout, or a class has no images.
     """
-    if not data_dir.is_dir():
-        raise UserError(f"there is no folder {data_dir}", "check --data_dir")
-    divided = (data_dir / "train").is_dir()
-    if divided and validation_fraction:
-        raise UserError(
-            f"{data_dir} has a train folder, and --validation_fraction is {validation_fraction}",
-            "omit --validation_fraction, or give the folder that holds the classes")
-    if not divided and not validation_fraction:
-        raise UserError(f"{data_dir} has no train folder",
-                        "add --validation_fraction 0.2 to divide a folder of classes")
-    names = class_folders(data_dir / "train" if divided else data_dir)
+    names = class_folders(folders.get("train", data_dir))
     check_classes(names, data_dir)
-    if divided and (new := set(class_folders(data_dir / "validation")) - set(names)):
-        raise UserError(f"{data_dir}/validation has {', '.join(sorted(new))}, which train lacks",
+    held = folders.get("validation")
+    if held and (new := set(class_folders(held)) - set(names)):
+        raise UserError(f"{held} has {', '.join(sorted(new))}, which train lacks",
                         "add training images of these classes, or remove the folders")
     rng = np.random.default_rng(SHUFFLE_SEED)
     found: dict[str, list[Picture]] = {split: [] for split in SPLITS}
     for label, name in enumerate(names):
-        if divided:
-            parts = {"train": pictures_in(data_dir / "train" / name, only), "validation": []}
-            if (data_dir / "validation" / name).is_dir():
-                parts["validation"] = pictures_in(data_dir / "validation" / name, only)
+        if folders:
+            parts = {split: pictures_in(folder / name, only) if (folder / name).is_dir() else []
+                     for split, folder in folders.items()}
         else:
             paths = pictures_in(data_dir / name, only)
             border = min(round(len(paths) * validation_fraction), len(paths) - 1)
@@ -280,13 +321,15 @@ def write_records(
         The number of images per split, and "left_out", that of skipped files.
 
     Raises:
-        UserError: see `list_pictures` and `write_split`.
+        UserError: see `split_folders`, `list_pictures` and `write_split`.
     """
-    names, pictures = list_pictures(data_dir, validation_fraction, only)
+    folders = split_folders(data_dir, validation_fraction)
+    names, pictures = list_pictures(data_dir, folders, validation_fraction, only)
+    strays, num_strays = list_strays(data_dir, folders.values())
     new = not output_dir.exists()
     output_dir.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=".", suffix=".part", dir=output_dir))
-    left_out = [f"{path} lies in no class folder" for path in loose_files(data_dir)]
+    left_out: list[str] = []
     counts = {}
     try:
         for split, rows in pictures.items():
@@ -305,6 +348,6 @@ def write_records(
         shutil.rmtree(part)
         if new and not any(output_dir.iterdir()):
             output_dir.rmdir()
-    for line in left_out:
+    for line in strays + left_out:
         tqdm.write(f"skipped: {line}")
-    return counts | {"left_out": len(left_out)}
+    return counts | {"left_out": num_strays + len(left_out)}

@@ -164,6 +164,24 @@ def test_one_folder_of_classes_is_divided(tmp_path):
     assert np.bincount(splits["test"].labels).tolist() == [2, 2, 2]
 
 
+def test_what_lies_beside_the_splits_is_listed(tmp_path, capsys):
+    pictures = write_pictures(tmp_path / "我的 图")
+    (pictures / "validation").rename(pictures / "val")  # as for torchvision's ImageFolder
+    for name in ("test/rock/a.jpg", "test/b.JPG", "散 图.png", "val/c.jpg", ".cache/d.jpg",
+                 "records/label.txt", "records/x_train_00000-of-00001.tfrecord", "list.TXT"):
+        (pictures / name).parent.mkdir(parents=True, exist_ok=True)
+        (pictures / name).write_bytes(b"")
+    for _ in range(2):  # the second finds the records of the first
+        assert prepare.main(["--data_dir", str(pictures)]) == 0
+        *told, _, counts = capsys.readouterr().out.splitlines()
+        assert json.loads(counts) == {"train": 12, "validation": 6, "left_out": 4}
+        assert told == [f"skipped: {pictures}/{name}" for name in (
+            "散 图.png lies in no class folder", "val/c.jpg lies in no class folder",
+            "test is neither train nor validation (2 files)")]
+    splits, _ = data.load_records(pictures, "satellite", 0.25)
+    assert len(splits["test"].labels) == 6
+
+
 def test_a_list_chooses_the_images(tmp_path, capsys):
     pictures = write_pictures(tmp_path / "pic")
     chosen = [f"{split}/{kind}/{i}.jpg" for split in tfrecords.SPLITS for kind in ("rock", "wood")
@@ -260,9 +278,13 @@ def test_folders_that_cannot_be_prepared(tmp_path):
                                     validation_fraction=fraction)
         assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
-    fails("has no train folder", tmp_path)
+    fails("has no train folder; it holds no folder", tmp_path)
     fails("there is no folder .*absent", tmp_path / "absent", 0.2)
     (tmp_path / "one" / "train" / "rock").mkdir(parents=True)
+    (tmp_path / "one" / "测 试").mkdir()
+    fails("one has no validation folder; it holds train, 测 试", tmp_path / "one")
+    fails("has no train folder; it holds one", tmp_path)
+    (tmp_path / "one" / "val").mkdir()
     fails("one has one class, rock", tmp_path / "one")
     pictures = write_pictures(tmp_path / "pic")
     fails("has a train folder", pictures, 0.2)
