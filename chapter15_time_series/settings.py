@@ -1,4 +1,4 @@
-"""Default settings of a series of one's own, from its steps and its length."""
+"""Default settings of a series that is read from a file, by its steps and its length."""
 
 import argparse
 from typing import Any

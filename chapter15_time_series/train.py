@@ -4,7 +4,8 @@
     python train.py --preset book_lstm
     python train.py --preset book_csv
     python train.py --preset etth1                  # DLinear on a published benchmark
-    python train.py --input_file FILE.csv           # with settings for its steps and length
+    python train.py --dataset airline               # with settings for its steps and length
+    python train.py --input_file FILE.csv           # likewise
     python train.py --input_file FILE.csv --refit   # on the whole series, to forecast beyond it
     python forecast.py --steps 250
 
@@ -134,7 +135,7 @@ def introduce(args: argparse.Namespace, series: data.Series, parts: data.Parts) 
         extra += f"; with periods of {args.periodicities} steps"
     print(f"training {args.model} on {parts.validation:,} of {len(series.values):,} steps of "
           f"{data.source(args)}: {', '.join(series.names)}{extra}")
-    if args.preset == "demo" and not args.input_file:
+    if args.preset == "demo" and data.is_formula(args):
         print("the book's run: python train.py --preset book_array")
         for name in data.SOURCES:
             if (folder := files.default_dir(name)).is_dir():
@@ -148,7 +149,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         args.dataset = None  # the file replaces the series of the preset
     flags.check_flags(args)
     series = data.load(args)
-    if args.input_file and args.preset == "demo" and not rundir.exists(args.run_dir):
+    if args.preset == "demo" and not data.is_formula(args) and not rundir.exists(args.run_dir):
         settings.apply_settings(args, series)  # instead of the demo's
     if args.refit:
         args.part_steps, args.validation_share, args.test_share = None, 0.0, 0.0

@@ -948,6 +948,20 @@ def test_other_published_series(real_data):
     assert hourly.grid == Grid("s", 3600) and str(hourly.labels(1, 2)[0]) == "2016-07-01T01:00:00"
 
 
+def test_a_published_series_without_a_preset_has_settings_that_fit_it(real_data, capfd):
+    folder = real_data("time_series/airline-passengers.csv").parent
+    argv = ["--data_dir", str(folder), "--max_steps", "1"]
+    assert train.main(["--dataset", "airline", *argv, "--l2", "0.5", "--name", "fits"]) == 0
+    said = capfd.readouterr().out
+    assert "144 steps of 1 month" in said and "the book's run" not in said
+    flags = rundir.read_config(run_dir("fits"))["flags"]
+    assert (flags["periodicities"], flags["batch_size"], flags["l2"]) == ("12", 32, 0.5)
+    assert train.main(["--preset", "airline", *argv, "--name", "preset"]) == 0
+    assert "settings for them" not in capfd.readouterr().out
+    flags = rundir.read_config(run_dir("preset"))["flags"]
+    assert flags.items() >= (train.PRESETS["airline"] | {"batch_size": 32}).items()
+
+
 @pytest.mark.slow
 def test_the_demo_errs_a_tenth_more_than_the_noise_at_most(capfd):
     assert train.main(["--name", "demo"]) == 0
