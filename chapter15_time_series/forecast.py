@@ -52,7 +52,7 @@ def write_forecast(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     mean, sigma = forecast_series(model, series, end, args.steps)
     table, png = args.run_dir / "forecast.csv", args.run_dir / "forecast.png"
     part = table.with_name(table.name + ".part")
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with part.open("w", encoding="utf-8-sig", newline="") as file:  # with the mark of Excel
         writer = csv.writer(file)
         writer.writerow(["time", *(f"{name}_{kind}" for name in series.names
                                    for kind in ("mean", "sigma"))])

@@ -654,9 +654,11 @@ def test_export_forecast_and_gaps_agree(tmp_path, capfd):
                        "--output_window_size", "2", "--periodicities", "7", "--max_steps", "5",
                        "--eval_every", "5", "--name", "gaps"]) == 0
     assert forecast.main(["--steps", "9"]) == 0
-    with (run_dir("gaps") / "forecast.csv").open() as file:
+    assert (run_dir("gaps") / "forecast.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    with (run_dir("gaps") / "forecast.csv").open(encoding="utf-8-sig") as file:
         head, *lines = csv.reader(file)
     assert head == ["time", "a_mean", "a_sigma", "b_mean", "b_sigma"]
+    assert read_csv(run_dir("gaps") / "forecast.csv", "time").names == head[1:]
     assert [line[0] for line in lines[:2]] == ["2020-01-29", "2020-01-30"] and len(lines) == 9
     written = np.array([line[1:] for line in lines], float)
     assert (run_dir("gaps") / "forecast.png").stat().st_size > 5000
@@ -857,11 +859,11 @@ def test_exogenous_columns_from_file_to_forecast_and_export(tmp_path, capfd):
         window = ["--window_size", "12", "--num_units", "8"] if kind == "lstm" else windows
         assert train.main([*argv, *window, "--model", kind, "--name", kind]) == 0
         assert forecast.main(["--name", kind, "--steps", "10"]) == 0
-        with (run_dir(kind) / "forecast.csv").open() as file:
+        with (run_dir(kind) / "forecast.csv").open(encoding="utf-8-sig") as file:
             found = np.array([row["sold_mean"] for row in csv.DictReader(file)], float)
         assert np.corrcoef(found, price[120:])[0, 1] > 0.95, kind
         assert forecast.main(["--name", kind, "--steps", "7"]) == 0  # ends within a window
-        with (run_dir(kind) / "forecast.csv").open() as file:
+        with (run_dir(kind) / "forecast.csv").open(encoding="utf-8-sig") as file:
             fewer = np.array([row["sold_mean"] for row in csv.DictReader(file)], float)
         np.testing.assert_allclose(fewer, found[:7], rtol=1e-5)
     assert forecast.main(["--name", "ar", "--steps", "10"]) == 0
@@ -874,7 +876,7 @@ def test_exogenous_columns_from_file_to_forecast_and_export(tmp_path, capfd):
     series = read_csv(path, exogenous_columns="price")
     answer = call(times=series.times(0, 120)[None], values=series.values[None],
                   exogenous=series.exogenous[None], horizon=tf.constant(10))
-    with (run_dir("ar") / "forecast.csv").open() as file:
+    with (run_dir("ar") / "forecast.csv").open(encoding="utf-8-sig") as file:
         found = np.array([row["sold_mean"] for row in csv.DictReader(file)], float)
     np.testing.assert_allclose(answer["mean"][0, :, 0], found, rtol=1e-4)
 
@@ -900,13 +902,13 @@ def test_a_run_of_ones_own_file_from_settings_to_refit(tmp_path, capfd):
     path.write_text("\n".join(["日期,销量,a$^$", *rows[:71]]))
     assert forecast.main(["--steps", "3"]) == 0
     assert "has changed since the training" in capfd.readouterr().err
-    with (run_dir("own") / "forecast.csv").open() as file:
+    with (run_dir("own") / "forecast.csv").open(encoding="utf-8-sig") as file:
         first, *_, last = csv.DictReader(file)
     assert [first["time"], last["time"]] == ["2020-12-31", "2021-02-28"]
     assert abs(float(first["销量_mean"]) - 1.7e9 - 76) < 30
     later = write(tmp_path, "\n".join(["日期,销量,a$^$", *rows[:72]]), "later.csv")
     assert forecast.main(["--input_file", str(later)]) == 0
-    with (run_dir("own") / "forecast.csv").open() as file:
+    with (run_dir("own") / "forecast.csv").open(encoding="utf-8-sig") as file:
         first, *others = csv.DictReader(file)
     assert first["time"] == "2021-01-31" and len(others) == 72 // 5 - 1
     short = write(tmp_path, "\n".join(["日期,销量,a$^$", *rows[:9]]), "short.csv")
