@@ -1,7 +1,7 @@
 """Tokenizing and encoding texts.
 
 Training and the export share one tokenizer: lower-cased runs of letters and digits, or single
-characters. Chinese words need one more step before it, `segment` of common/words.py.
+characters with their marks. Chinese words need one more step before it, `segment` of common/words.py.
 """
 
 from collections import Counter
@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from common.text import lookup_table
-from common.words import BETWEEN, lower
+from common.words import BETWEEN, JOINERS, lower
 
+CHARACTER = rf"[\pL\pN_][\pM{JOINERS}]*"  # in a graph
 BLOCK = 1000  # texts that are processed at once
 
 
@@ -26,9 +27,10 @@ def tokenize(texts: tf.Tensor, level: str) -> tf.RaggedTensor:
     Returns:
         Tokens, string (count, None).
     """
-    separator = "" if level == "char" else " "
-    texts = tf.strings.regex_replace(lower(texts), BETWEEN, separator)
-    return tf.strings.unicode_split(texts, "UTF-8") if level == "char" else tf.strings.split(texts)
+    texts = tf.strings.regex_replace(lower(texts), BETWEEN, " ")
+    if level == "char":
+        texts = tf.strings.regex_replace(texts, CHARACTER, r"\0 ")
+    return tf.strings.split(texts)
 
 
 def count_tokens(texts: Sequence[str], level: str) -> dict[str, int]:

@@ -490,6 +490,7 @@ def test_texts_are_cut_into_words_or_characters():
         "it", "s", "good", "isn", "t_it", "élan", "2x"]
     assert cut("房间 很大。\n", "word") == ["房间", "很大"]
     assert cut("房间 Ok！", "char") == ["房", "间", "o", "k"]
+    assert cut("हिन्दी E\u0301té", "char") == ["हि", "न्", "दी", "e\u0301", "t", "é"]  # as in 14
     assert cut("...", "word") == cut("", "char") == []
 
 
