@@ -10,6 +10,7 @@ import ast
 import codecs
 import gzip
 import itertools
+import re
 import zipfile
 import zlib
 from collections import Counter
@@ -36,12 +37,16 @@ MAX_UNPACKED_MB = 1024  # of a gzip or zip file: a small one can unpack to more 
 # Encodings by their byte order marks; that of UTF-32 begins with that of UTF-16.
 MARKED = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32",
           codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-# Other encodings, and characters that are frequent in the languages written in them.
-CHINESE, CYRILLIC = "的一是不了人在有我，。這個", "оеаинтсрвл"
-ENCODINGS = {"GB18030": CHINESE, "BIG5": CHINESE, "SHIFT_JIS": "のにはをたがで、。",
-             "EUC-JP": "のにはをたがで、。", "EUC-KR": "이다의는에을가", "KOI8-R": CYRILLIC,
-             "WINDOWS-1251": CYRILLIC, "WINDOWS-1252": "éèàüöäñóíáçãêß’",
-             "UTF-16LE": CHINESE + "etaoin", "UTF-16BE": CHINESE + "etaoin"}
+# Other encodings, characters that are frequent in the languages written in them, and the least
+# share of these: high where a byte is a letter, because other alphabets have the same bytes.
+CHINESE = "的一是不了人在有我，。这中大来上国个们为這來國個們為時說會後過學裡開著"
+CYRILLIC = "оеаинтсрвл"
+ENCODINGS = {"GB18030": (CHINESE, 0.05), "BIG5": (CHINESE, 0.05),
+             "SHIFT_JIS": ("のにはをたがで、。ーンスルトラ", 0.05), "KOI8-R": (CYRILLIC, 0.45),
+             "WINDOWS-1251": (CYRILLIC, 0.45), "WINDOWS-1252": ("éèàüöäñóíáçãêßåæ’“”", 0.5),
+             "UTF-16LE": (CHINESE + "etaoin", 0.05), "UTF-16BE": (CHINESE + "etaoin", 0.05)}
+ALPHABETS = {"KOI8-R", "WINDOWS-1251"}  # with words of these bytes; Latin has single ones
+HIGH_BYTES = re.compile(rb"[\x80-\xff]+")  # that are not ASCII
 SAMPLE_BYTES = 100_000  # enough to tell the encoding
 
 
@@ -151,16 +156,43 @@ def how_to_convert(raw: bytes, start: int) -> str:
     around = raw[max(0, start - SAMPLE_BYTES) : start + SAMPLE_BYTES].decode("utf-8", "replace")
     if around.count("\ufffd") < sum(char > "\x7f" for char in around) / 50:
         return "parts are damaged; to leave them out: iconv -c -f UTF-8 -t UTF-8 OLD > NEW"
-    sample, scores = raw[start - start % 4 :][:SAMPLE_BYTES], {}
-    for encoding, frequent in ENCODINGS.items():
-        text = sample.decode(encoding, "replace")
-        letters = sum(char > "\x7f" or char in frequent for char in text)
-        scores[encoding] = sum(map(text.count, frequent)) / max(letters, 1)
-    likely = max(scores, key=scores.get)
-    if scores[likely] < 0.05:
+    likely = of_byte_pairs(raw[start:][:SAMPLE_BYTES])
+    likely = likely or of_frequent_characters(raw[start - start % 4 :][:SAMPLE_BYTES])
+    if likely is None:
         return ("if it is a text, convert it: iconv -f ENCODING -t UTF-8 OLD > NEW, where ENCODING "
                 "is GB18030 for Chinese, WINDOWS-1252 for Western European languages")
     return f"it may be {likely}: iconv -f {likely} -t UTF-8 OLD > NEW"
+
+
+def of_byte_pairs(sample: bytes) -> str | None:
+    """Returns the encoding of a text whose frequent characters are pairs of bytes above 0xa0."""
+    runs = HIGH_BYTES.findall(sample)
+    firsts = Counter(b"".join(run[::2] for run in runs))
+
+    def share(low: int, high: int) -> float:
+        return sum(firsts[byte] for byte in range(low, high + 1)) / max(1, firsts.total())
+
+    # In all three, punctuation begins with a1 to a3, and the frequent characters with b0 to d7.
+    if sum(len(run) % 2 for run in runs) > len(runs) / 10 or share(0xA1, 0xD7) < 0.65:
+        return None
+    if share(0xA4, 0xA5) > 0.2:  # kana
+        return "EUC-JP"
+    return "EUC-KR" if share(0xB0, 0xC8) > 0.8 and len(firsts) > 5 else "GB18030"  # Hangul
+
+
+def of_frequent_characters(sample: bytes) -> str | None:
+    """Returns the encoding in which a text has most frequent characters, None if all have few."""
+    runs, scores = HIGH_BYTES.findall(sample), {}
+    latin = sum(map(len, runs)) < 2 * len(runs)
+    for encoding, (frequent, least) in ENCODINGS.items():
+        if encoding in (ALPHABETS if latin else {"WINDOWS-1252"}):
+            continue
+        text = sample.decode(encoding, "replace")
+        letters = sum(char > "\x7f" or char in frequent for char in text)
+        score = sum(map(text.count, frequent)) / max(letters, 1)
+        scores[encoding] = score if score >= least else 0
+    likely = max(scores, key=scores.get)
+    return likely if scores[likely] else None
 
 
 def docstrings(path: Path) -> Iterator[str]:

@@ -86,6 +86,14 @@ def test_what_is_no_text_is_named(tmp_path):
     ("KOI8-R", "Однажды весною, в час небывало жаркого заката, в Москве"),
     ("WINDOWS-1251", "Однажды весною, в час небывало жаркого заката, в Москве"),
     ("WINDOWS-1252", "Le café était fermé. Über den Bäumen fällt schöner Schnee."),
+    ("GB18030", "次日清晨她推开窗户看见院子里落满桃花。\n老人坐在树下默默望着远山。"),
+    ("GB18030", "体育\t国足抵京\n财经\t房价\n教育\t考研英语复习全指南"),
+    ("GB18030", "张伟\n王芳\n李娜\n陈琪瑶\n杨磊\n赵强\n张婷婷\n周杰"),
+    ("BIG5", "次日清晨她推開窗戶看見院子裡落滿桃花"),
+    ("EUC-KR", "안녕하세요 반갑습니다 서울 부산 대구 광주"),
+    ("SHIFT_JIS", "コンピュータ\nテレビ\nラジオ"),
+    ("WINDOWS-1251", "Москва\nКазань\nОмск\nТула\nСамара"),
+    ("WINDOWS-1252", "Räksmörgås är gott på sommaren. “It’s fine”"),
     ("UTF-16LE", "plain words"), ("UTF-16BE", "说着，宝玉道：我是不在的人了。"),
 ])
 def test_the_likely_encoding_is_told(encoding, text):
@@ -99,8 +107,16 @@ def test_a_text_cut_inside_a_character_is_told_from_another_encoding():
     with pytest.raises(UserError, match="is not UTF-8: byte 0xe6 at offset 600") as stop:
         decode(("春" * 200 + "昶").encode()[:-1], "a text")
     assert "iconv -c" in stop.value.hint
+
+
+@pytest.mark.parametrize(("encoding", "text"), [
+    ("cp1250", "Zażółć gęślą jaźń. Litwo! Ojczyzno moja! ty jesteś jak zdrowie; ile cię trzeba"),
+    ("cp1253", "Η Ελλάδα είναι μια χώρα της νότιας Ευρώπης. Καλημέρα σας, τι κάνετε;"),
+    ("cp1255", "בראשית ברא אלהים את השמים ואת הארץ"), ("latin-1", "ÿ"),
+])
+def test_no_encoding_is_told_for_other_alphabets(encoding, text):
     with pytest.raises(UserError) as stop:
-        decode(b"\xff", "a text")
+        decode(text.encode(encoding), "a text")
     assert "GB18030 for Chinese" in stop.value.hint
 
 
