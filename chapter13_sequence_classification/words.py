@@ -1,7 +1,8 @@
 """Tokenizing and encoding texts.
 
 Training and the export share one tokenizer: lower-cased runs of letters and digits, or single
-characters with their marks. Chinese words need one more step before it, `segment` of common/words.py.
+characters with their marks. Chinese words need one more step before it, `segment` of
+common/words.py.
 """
 
 from collections import Counter
