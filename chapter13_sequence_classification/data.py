@@ -19,7 +19,7 @@ import tensorflow as tf
 from chapter13_sequence_classification import laws, texts, words
 from common import cli, files, inputs
 from common.errors import UserError, exit_status
-from common.text import add_unpacked_flag, build_vocabulary
+from common.text import MAX_UNPACKED_MB, add_unpacked_flag, build_vocabulary
 from common.words import language_of, segment
 
 # The book trains on 1,000 sequences and tests on 500. Here the 500 are the validation set.
@@ -82,8 +82,10 @@ def sizes(flags: argparse.Namespace) -> tuple[int, int, int]:
 
 def load_texts(flags: argparse.Namespace) -> Task:
     """Reads texts and encodes them with the vocabulary of the training split."""
-    corpus = texts.load(flags.dataset, flags.input_file, flags.data_dir, flags.test_file,
-                        flags.label_column, flags.text_column, flags.max_unpacked_mb)
+    given = vars(flags)  # runs of earlier versions lack the last four
+    corpus = texts.load(flags.dataset, flags.input_file, flags.data_dir, given.get("test_file"),
+                        given.get("label_column"), given.get("text_column"),
+                        given.get("max_unpacked_mb", MAX_UNPACKED_MB))
     language = flags.language or language_of("\n".join(corpus.texts["train"]))
     segmented = {name: segment(split, language, flags.level)
                  for name, split in corpus.texts.items()}

@@ -337,6 +337,17 @@ def test_another_text_continues_an_earlier_run_in_its_vocabulary(text_file, tmp_
     assert share == pytest.approx(1 / 25, abs=0.01)
 
 
+def test_a_run_of_an_earlier_version_is_evaluated(text_file):
+    run = trained(text_file)
+    config = files.read_json(run / "config.json")
+    for flag in ("max_unpacked_mb", "init_from"):  # younger than the run
+        del config["flags"][flag]
+    del config["digest"]
+    files.write_json(run / "config.json", config)
+    assert eval.main(["--name", "run"]) == 0
+    assert train.main(["--name", "run", "--max_steps", "21"]) == 0
+
+
 def test_a_changed_text_is_not_resumed(text_file, capfd):
     trained(text_file)
     text_file.write_text("another text entirely " * 40, encoding="utf-8")
