@@ -45,14 +45,19 @@ def tell_of_font() -> None:
           f"apt install fonts-noto-cjk, and delete {mpl.get_cachedir()}", file=sys.stderr)
 
 
-def save_figure(path: Path, figure: Any) -> None:
-    """Writes a matplotlib figure as PNG and closes it."""
+def show_short_lines(figure: Any) -> None:
+    """Marks lines of one point, else invisible, and labels axes whose lines are all empty."""
     for line in figure.findobj(plt.Line2D):
         if len(line.get_xdata()) == 1 and line.get_marker() == "None":
-            line.set_marker("o")  # a line of one point is invisible
+            line.set_marker("o")
     for axes in figure.axes:
         if (lines := axes.get_lines()) and not any(len(line.get_xdata()) for line in lines):
             axes.text(0.5, 0.5, "no values yet", transform=axes.transAxes, ha="center")
+
+
+def save_figure(path: Path, figure: Any) -> None:
+    """Writes a matplotlib figure as PNG and closes it; see `show_short_lines`."""
+    show_short_lines(figure)
     texts = (text.get_text() for text in figure.findobj(plt.Text))
     if not FALLBACK and any(character > "\u2e7f" for text in texts for character in text):
         tell_of_font()
