@@ -20,6 +20,7 @@ from chapter15_time_series.grid import Grid
 from chapter15_time_series.series import Layout, Series, read_csv
 from common import cli, files, inputs
 from common.errors import UserError, exit_status
+from common.text import MAX_UNPACKED_MB, add_unpacked_flag
 
 NUM_STEPS = 1000  # of the generated series: book, sections 15.2.1 and 15.4.1
 NOISE = 0.2  # their noise is uniform in [-0.2, 0.2)
@@ -151,7 +152,10 @@ def load(flags: argparse.Namespace, layout: dict[str, Any] | None = None) -> Ser
     else:
         return generate(dataset, flags.seed)
     known = Layout(**layout | {"grid": Grid(*layout["grid"])}) if layout else None
-    return read_csv(path, flags.time_column, flags.value_columns, flags.exogenous_columns, known)
+    # Runs of earlier versions lack the limit.
+    limit = vars(flags).get("max_unpacked_mb", MAX_UNPACKED_MB)
+    return read_csv(path, flags.time_column, flags.value_columns, flags.exogenous_columns, known,
+                    limit)
 
 
 def split(series: Series, flags: argparse.Namespace) -> Parts:
@@ -255,6 +259,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--input_file", type=cli.path, help="a CSV file, instead of --dataset")
     group.add_argument("--data_dir", type=cli.path, help="folder of the published file "
                        "(default: data/<dataset> in the repository)")
+    add_unpacked_flag(group)
     group.add_argument("--time_column", help="name of the time column, or its number from 0 "
                        "in a file without a header; none: the rows are the steps (default: the "
                        "first column)")

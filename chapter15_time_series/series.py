@@ -14,6 +14,7 @@ from chapter15_time_series.grid import Grid, find_grid
 from chapter15_time_series.table import Row, Table, read_table
 from common import files
 from common.errors import UserError
+from common.text import MAX_UNPACKED_MB
 
 MAX_GRID = 20  # steps per row of a file; with more, the time column must be wrong
 MAX_ROUNDING = 1e-4  # error of values as float32, in standard deviations
@@ -204,6 +205,7 @@ def read_csv(
     value_columns: str | None = None,
     exogenous_columns: str | None = None,
     layout: Layout | None = None,
+    max_unpacked_mb: int = MAX_UNPACKED_MB,
 ) -> Series:
     """Reads a series from a CSV file with or without a header.
 
@@ -215,11 +217,12 @@ def read_csv(
         exogenous_columns: names of columns that are known in advance, separated by commas. With
             such columns the last rows may lack values: these are future steps.
         layout: that of an earlier history of the series.
+        max_unpacked_mb: maximum size of an unpacked gzip or zip file in MB.
 
     Raises:
         UserError: the file is malformed; names the line.
     """
-    table = read_table(path)
+    table = read_table(path, max_unpacked_mb)
     if layout:
         value_columns, exogenous_columns = layout.names, layout.exogenous_names
     time, chosen, exogenous = find_columns(table, time_column, value_columns, exogenous_columns)

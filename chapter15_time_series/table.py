@@ -15,10 +15,8 @@ from common.errors import UserError
 Row = tuple[int, list[str]]  # line number and cells
 
 EXCEL = {".xls", ".xlsx"}
-MAX_BYTES = 2**30  # of an unpacked file
 MAX_VALUE = 1e18  # of values, so that their squares fit into a float32
 MISSING = {"", "nan", "na", "n/a", "#n/a", "null", "none", "-", ".", "?"}  # in lower case
-BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 ENGLISH = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")  # 1,234.5
 EUROPEAN = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+([eE][+-]?\d+)?")  # 1.234,5
 
@@ -66,43 +64,38 @@ def parse_number(cell: str, decimal_comma: bool = False) -> float | None:
     return None if value != value else value
 
 
-def decode(path: Path, raw: bytes) -> str:
-    """Decodes the bytes of a file: UTF-8, UTF-16, or else GB18030 or Windows-1252 by their looks.
-
-    Raises:
-        UserError: the bytes are not text.
-    """
-    encoding = next((name for bom, name in BOMS.items() if raw.startswith(bom)), "utf-8")
-    if encoding == "utf-8" and b"\0" in raw[:1000]:
+def guess_encoding(raw: bytes) -> str:
+    """Returns the likely encoding of a table that is not in UTF-8 and has no byte order mark."""
+    if b"\0" in raw[:1000]:
         little_endian = raw[1:1000:2].count(0) > raw[:1000:2].count(0)
-        encoding = "utf-16-le" if little_endian else "utf-16-be"
-    try:
-        content = raw.decode(encoding)
-    except UnicodeDecodeError:
-        # Letters of GB18030 are mostly pairs of bytes above 127; those of Windows-1252 stand alone.
-        runs = re.findall(rb"[\x80-\xff]+", raw)
-        paired = sum(len(run) % 2 == 0 for run in runs) > len(runs) / 2
-        encoding = "gb18030" if paired and encoding == "utf-8" else "cp1252"
-        content = raw.decode(encoding, errors="replace")
-        print(f"{path} is not in UTF-8: read as {encoding.upper()}", file=sys.stderr)
-    if re.search(r"[\x00-\x08\x0e-\x1f]", content[:10_000]):
-        raise UserError(f"{path} is not text", "save it as CSV in UTF-8")
-    return content
+        return "utf-16-le" if little_endian else "utf-16-be"
+    # Letters of GB18030 are mostly pairs of bytes above 127; those of Windows-1252 stand alone.
+    runs = re.findall(rb"[\x80-\xff]+", raw)
+    paired = sum(len(run) % 2 == 0 for run in runs) > len(runs) / 2
+    return "gb18030" if paired else "cp1252"
 
 
-def read_bytes(path: Path) -> bytes:
-    """Reads a file, which may be compressed by gzip, or be the only one of a zip archive.
+def read_content(path: Path, max_unpacked_mb: int = text.MAX_UNPACKED_MB) -> str:
+    """Reads a text in UTF-8 or of a byte order mark, or else in an encoding by its looks.
 
     Raises:
-        UserError: the file is missing, damaged or too large.
+        UserError: the file is missing, damaged, not a text, or unpacks to more than the limit.
     """
     if path.suffix.lower() in EXCEL:
         raise UserError(f"{path} is an Excel file", "save it as CSV in UTF-8")
-    with text.open_bytes(path) as file:
-        raw = file.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise UserError(f"{path} has more than {MAX_BYTES:,} bytes", "give a part of it")
-    return raw
+    try:
+        content = text.read_text(path, max_unpacked_mb=max_unpacked_mb)
+    except UserError as error:
+        with text.open_bytes(path) as file:
+            encoding = guess_encoding(file.read(max_unpacked_mb * 2**20))
+        try:
+            content = text.read_text(path, encoding, max_unpacked_mb)
+        except UserError:
+            raise error from None
+        print(f"{path} is not in UTF-8: read as {encoding.upper()}", file=sys.stderr)
+    if re.search(r"[\x00-\x08\x0e-\x1f]", content[:10_000]):
+        raise UserError(f"{path} is not a text", "save it as CSV in UTF-8")
+    return content
 
 
 def find_delimiter(content: str) -> str:
@@ -131,16 +124,17 @@ def has_decimal_comma(rows: list[Row], delimiter: str) -> bool:
     return bool(european) and not english - european
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path, max_unpacked_mb: int = text.MAX_UNPACKED_MB) -> Table:
     """Reads the cells of a CSV file, delimited by commas, semicolons, tabs or vertical bars.
 
     A first line without any number or date is the header. Without a header the names of the
     columns are their numbers: "0", "1" and so on.
 
     Raises:
-        UserError: the file is missing, damaged, empty or not text, or its lines differ in length.
+        UserError: the file is missing, damaged, empty or not text, unpacks to more than
+            `max_unpacked_mb`, or its lines differ in length.
     """
-    content = decode(path, read_bytes(path))
+    content = read_content(path, max_unpacked_mb)
     delimiter = find_delimiter(content)
     reader = csv.reader(io.StringIO(content, newline=""), delimiter=delimiter)
     try:

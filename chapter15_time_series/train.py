@@ -86,8 +86,9 @@ PRESETS = {
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["input_file"],
-                                 neutral=["input_file"])
+    parser = cli.training_parser(__file__, __doc__, PRESETS,
+                                 free=["input_file", "max_unpacked_mb"],
+                                 neutral=["input_file", "max_unpacked_mb"])
     flags.add_flags(parser)
     return parser
 

@@ -471,6 +471,10 @@ def test_periods_are_those_of_the_day_the_week_and_the_year():
     ("日期,销量\n2024年1月,5\n2024年2月,6\n".encode("gb18030"), ["销量"], [[5], [6]]),
     ("日期,销量\n1,5\n2,6\n".encode("utf-16"), ["销量"], [[5], [6]]),
     ("日期,销量\n1,5\n2,6\n".encode("utf-16-be"), ["销量"], [[5], [6]]),
+    ("t,x\n1,5\n2,6\n".encode("utf-16-le"), ["x"], [[5], [6]]),
+    ("日期,销量\n1,5\n2,6\n".encode("utf-32"), ["销量"], [[5], [6]]),
+    ("日期,销量\n1,5\n2,6\n".encode("utf-8-sig"), ["销量"], [[5], [6]]),
+    (gzip.compress("日期,销量\n1,5\n2,6\n".encode("gb18030")), ["销量"], [[5], [6]]),
     ("jour,température\n1,5\n2,6\n".encode("latin-1"), ["température"], [[5], [6]]),
     (gzip.compress(b"t,x\n1,5\n2,6\n"), ["x"], [[5], [6]]),
     ("day,x\n2024-01-03,7\n2024-01-02,6\n2024-01-01,5\n", ["x"], [[5], [6], [7]]),
@@ -482,6 +486,18 @@ def test_files_as_people_have_them(tmp_path, content, names, values):
     series = read_csv(write(tmp_path, content, "my 数据.csv"))
     assert series.names == names
     np.testing.assert_array_equal(series.values, np.float32(values))
+
+
+def test_the_limit_of_unpacking_is_a_flag_that_old_runs_lack(tmp_path):
+    path = write(tmp_path, gzip.compress(b"t,x\n1,5\n2,6\n" + b"\n" * 2**20))
+    flags = data.build_parser().parse_args(["--input_file", str(path), "--max_unpacked_mb", "1"])
+    with pytest.raises(UserError, match="unpacks to more than 1 MB") as stop:
+        data.load(flags)
+    assert "raise --max_unpacked_mb" in stop.value.hint
+    del flags.max_unpacked_mb
+    assert data.load(flags).values.tolist() == [[5], [6]]
+    path.write_bytes(gzip.decompress(path.read_bytes()))  # a plain file has no limit
+    assert read_csv(path, max_unpacked_mb=1).values.tolist() == [[5], [6]]
 
 
 def test_a_file_without_times_is_counted(tmp_path):
@@ -558,7 +574,8 @@ GOOD = "".join(f"{i},{i % 7}\n" for i in range(60))
     ("date,x\n2024-01-01,1\n2024-13-01,2\n", [], "line 3: time '2024-13-01' is not a date"),
     ("date,x\n2024-01-01,1\n5,2\n", [], "line 3: time '5' is not a date"),
     (b"0,\xff\n", [], "line 1: the value of column 1 is 'ÿ', not a number"),
-    (b"\x00\x01\x02\xff" * 99, [], "is not text"),
+    (b"\x00\x01\x02\xff" * 99, [], "is not a text"),
+    ("日期,销量\n".encode() + b"\xe9\n1,2\n", [], "is not"),  # one damaged byte
     (b"PK\x03\x04", [], "cannot read"),
     (gzip.compress(GOOD.encode())[:-9], [], "cannot read"),
     (gzip.compress(GOOD.encode())[:20] + b"?" * 90, [], "cannot read"),
