@@ -9,6 +9,7 @@ A table names its columns in its first row, or has two columns, label and text:
 
 import csv
 import io
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -20,6 +21,10 @@ LABELS = ("label", "labels", "class", "class index", "category", "sentiment", "p
           "topic", "v1", "标签", "类别", "分类", "情感")
 TEXTS = ("text", "texts", "review", "sentence", "content", "comment", "message", "tweet",
          "document", "body", "description", "v2", "title", "文本", "内容", "评论", "句子", "标题")
+
+# What to do about a row with too few or too many fields, without and with tabs.
+WRONG_SIZE = ('quote texts that contain commas: 1,"good, and cheap"',
+              "separate fields by one tab, and let texts have none")
 
 
 def lines_of(
@@ -59,9 +64,10 @@ def csv_rows(path: Path, max_unpacked_mb: int) -> Iterator[tuple[str, list[str]]
     """
     csv.field_size_limit(2**31 - 1)  # texts may be long
     text = read_text(path, max_unpacked_mb=max_unpacked_mb)
-    first = text.partition("\n")[0]
+    first = text.lstrip().partition("\n")[0]
     delimiter = next((mark for mark in ",;\t" if mark in first), ",")
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter,
+                      skipinitialspace=True, strict=True)
     try:
         for row in rows:
             if row:
@@ -76,11 +82,15 @@ def find_column(names: Sequence[str], flag: str, typed: str | None, usual: Seque
     """Returns the index of a column, None if no name is known, and whether its name is known.
 
     Raises:
-        UserError: there is no column of the typed name or number.
+        UserError: there is no column of the typed name or number, or several may be the one.
     """
     if typed is None:
-        known = next((name for name in usual if name in names), None)
-        return (None, False) if known is None else (names.index(known), True)
+        known = [name for name in usual if name in names]
+        rivals = [name for name in names if name in known[: None if usual is LABELS else 1]]
+        if len(rivals) > 1:
+            raise UserError(f"{path} has {len(rivals)} columns for --{flag}: {', '.join(rivals)}",
+                            f"give --{flag} a name or a number from 1 to {len(names)}")
+        return (names.index(known[0]), True) if known else (None, False)
     if (lowered := typed.strip().lower()) in names:
         return names.index(lowered), True
     if typed.isdecimal() and 1 <= int(typed) <= len(names):
@@ -92,7 +102,10 @@ def find_column(names: Sequence[str], flag: str, typed: str | None, usual: Seque
 def columns(
     head: Sequence[str], path: Path, label_column: str | None, text_column: str | None
 ) -> tuple[int, int, bool]:
-    """Returns the indices of label and text, and whether the first row is a header.
+    """Finds the columns of label and text, and prints them.
+
+    Returns:
+        Their indices, and whether the first row is a header.
 
     Raises:
         UserError: the columns cannot be told from the first row and the flags.
@@ -107,7 +120,11 @@ def columns(
         raise UserError(f"{path}: which columns are label and text? The first row is "
                         f"{', '.join(names)[:200]}",
                         "give --label_column and --text_column, each a name or a number from 1")
-    return label, text, label_named or text_named
+    header = label_named or text_named
+    found = (f"{name}: column {i + 1}" + f" ({names[i]})" * header
+             for name, i in (("label", label), ("text", text)))
+    print(f"{path}: {', '.join(found)}", file=sys.stderr)
+    return label, text, header
 
 
 def table(
@@ -126,7 +143,7 @@ def table(
     Raises:
         UserError: the columns are unknown, or a row has other fields or an empty one.
     """
-    if extension(path) == ".tsv":
+    if tabs := extension(path) == ".tsv":
         rows = ((where, line.split("\t"))
                 for where, line in lines_of(path, max_unpacked_mb=max_unpacked_mb))
     else:
@@ -140,11 +157,13 @@ def table(
                 continue
         if skip_empty and len(row) == size and not row[text].strip():
             continue
-        if len(row) != size or not (row[label].strip() and row[text].strip()):
-            raise UserError(f"{where}: {len(row)} fields, {sum(map(bool, map(str.strip, row)))} of "
-                            f"them not empty, instead of {size} with a label and a text",
-                            'quote texts that contain commas: 1,"good, and cheap"')
-        yield where, row[label].strip(), row[text].strip()
+        if len(row) != size:
+            raise UserError(f"{where}: {len(row)} fields instead of {size}", WRONG_SIZE[tabs])
+        pair = row[label].strip(), row[text].strip()
+        if not all(pair):
+            raise UserError(f"{where} has no {'text' if pair[0] else 'label'}",
+                            "complete or delete the row")
+        yield where, *pair
 
 
 def read_file(

@@ -602,10 +602,12 @@ def own(tmp_path, head, row, count=30, name="a.csv", **options):
     ("v1,v2,,,\n", '{label},"some {i}",,,\n', {}),
     ("id,label,text\n", "{i},{label},some {i}\n", {}),
     ("标签,内容\n", "{label},some {i}\n", {}),
-    ("\ufefflabel;text\n", "{label};some {i}\n", {}),
+    ("\ufeff\n\nlabel;text\n", "{label};some {i}\n", {}),
     ("words,label\n", "some {i},{label}\n", {}),  # one known name of two columns
     ("id,grade,words\n", "{i},{label},some {i}\n",
      {"label_column": "Grade", "text_column": "words"}),
+    ("category,sentiment,review,title\n", "food, {label},  some {i}, other\n",
+     {"label_column": "sentiment"}),
     ("", "{i},some {i},{label}\n", {"label_column": "3", "text_column": "2"}),
     ("", "some {i},{label}\n", {"label_column": "2"}),
 ])
@@ -661,10 +663,11 @@ def test_the_language_is_that_of_the_training_texts(tmp_path):
 
 @pytest.mark.parametrize(("name", "content", "says"), [
     ("a.txt", b"yes fine\nno\n", "line 2: 'no' is not a label and a text separated by a space"),
-    ("a.tsv", b"yes\tfine\nno\ta\tb\n", "line 2: 3 fields, 3 of them not empty, instead of 2"),
-    ("a.tsv", b"yes\tfine\nno\t \n", "line 2: 2 fields, 1 of them not empty"),
-    ("a.csv", b"yes,fine\nno,well, yes\n", "line 2: 3 fields, 3 of them not empty"),
-    ("a.csv", b"yes,fine\nno,\n", "line 2: 2 fields, 1 of them not empty"),
+    ("a.tsv", b"yes\tfine\nno\ta\tb\n", "line 2: 3 fields instead of 2"),
+    ("a.tsv", b"yes\tfine\nno\t \n", "line 2 has no text"),
+    ("a.csv", b"yes,fine\nno,well, yes\n", "line 2: 3 fields instead of 2"),
+    ("a.csv", b"yes,fine\nno,\n", "line 2 has no text"),
+    ("a.csv", b"id,text,label\n1,fine, \n", "line 2 has no label"),
     ("a.csv", b'yes,fine\nno,"well\n', "line 2: unexpected end of data"),
     ("a.txt", b"", "0 classes"),
     ("a.txt", b"yes fine\nyes well\n", "texts of 1 classes yes"),
@@ -675,6 +678,9 @@ def test_the_language_is_that_of_the_training_texts(tmp_path):
     ("a.txt", b"yes fine\n" * 19 + b"no bad\n", "class no has 1 of the 3 texts that its splits"),
     ("a.txt", b"a fine day\nthe bad end\nso it goes\nI see\nwell done\n" * 2, "such as 'a'"),
     ("a.csv", b"good film,1\nbad one,0\nso so,0\nbest of,1\nwell,1\nno,0\n" * 2, "6 different"),
+    ("a.csv", b"category,sentiment,review\nfood,1,good\n",
+     "2 columns for --label_column: category, sentiment"),
+    ("a.csv", b"text,label,text\na,1,good\n", "2 columns for --text_column: text, text"),
     ("a.csv", b"id,stars,words\n1,2,good\n", "which columns are label and text.*id, stars, words"),
 ])
 def test_bad_texts_are_named_and_leave_nothing(name, content, says, tmp_path, capfd):
