@@ -14,6 +14,8 @@ Cell = tuple[int, str]  # line number and text
 
 MAX_TIME = 2**62  # of times that are numbers, so that their differences fit into an int64
 YEARS = range(1800, 2200)  # of dates that are written in digits only
+EPOCHS = {10: "s", 13: "ms"}  # unit of the time since 1970 that has so many digits today
+EPOCH_YEARS = range(1990, 2100)  # of times since 1970
 UNITS = ["M", "D", "m", "s", "ms", "us"]  # NumPy's codes, from coarse to fine
 NANOSECONDS = {"D": 86400 * 10**9, "m": 60 * 10**9, "s": 10**9, "ms": 10**6, "us": 1000}
 MONTHS = [datetime.date(2000, month, 1).strftime("%B").lower() for month in range(1, 13)]
@@ -133,6 +135,24 @@ def read_numbers(cells: Sequence[Cell]) -> np.ndarray | Cell:
     return np.array(numbers, np.int64)
 
 
+def from_epoch(path: Path, numbers: np.ndarray) -> np.ndarray:
+    """Returns seconds or milliseconds since 1970 as dates of the coarsest unit, others unchanged.
+
+    The largest has 10 or 13 digits, and all are in EPOCH_YEARS.
+    """
+    unit = EPOCHS.get(len(str(numbers.max())))
+    if unit is None:
+        return numbers
+    times = numbers.astype(f"datetime64[{unit}]")
+    years = times.astype("datetime64[Y]").astype(int) + 1970
+    if years.min() < EPOCH_YEARS.start or years.max() >= EPOCH_YEARS.stop:
+        return numbers
+    print(f"{path}: times such as {numbers[0]} are read as {unit} since 1970, in UTC",
+          file=sys.stderr)
+    coarse = (times.astype(f"datetime64[{code}]") for code in UNITS[1:])
+    return next(dates for dates in coarse if (dates == times).all())
+
+
 def spans_months(cells: Sequence[Cell], wrong: Cell) -> bool:
     """Returns whether digits before a `wrong` cell are dates of several months (or years).
 
@@ -142,10 +162,11 @@ def spans_months(cells: Sequence[Cell], wrong: Cell) -> bool:
     return len({cell[: {6: 4, 8: 6}.get(len(cell), 8)] for _, cell in before}) > 1
 
 
-def read_times(path: Path, cells: Sequence[Cell]) -> list[np.ndarray]:
-    """Reads the times of a file, which are whole numbers or dates of one of FORMS.
+def read_times(path: Path, cells: Sequence[Cell], epoch: bool = True) -> list[np.ndarray]:
+    """Reads the times of a file: whole numbers, times since 1970, or dates of one of FORMS.
 
-    Dates in digits may end in ".0", as in a table of floating-point numbers.
+    Dates in digits may end in ".0", as in a table of floating-point numbers. Without `epoch`,
+    times since 1970 are whole numbers.
 
     Returns:
         All readings under which every cell is valid: more than one if day and month could be
@@ -167,6 +188,7 @@ def read_times(path: Path, cells: Sequence[Cell]) -> list[np.ndarray]:
                             "write years with four digits: 20240131")
         found = {"whole number": read_numbers(cells)}
         readings = [times for times in found.values() if isinstance(times, np.ndarray)]
+        readings = [from_epoch(path, times) if epoch else times for times in readings]
     if readings:
         return readings
     if not found:

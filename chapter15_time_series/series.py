@@ -229,7 +229,9 @@ def read_csv(
     if time is None:
         times = [np.arange(len(table.rows))]
     else:
-        times = read_times(path, [(line, cells[time]) for line, cells in table.rows])
+        # Runs of earlier versions count times since 1970 in units.
+        times = read_times(path, [(line, cells[time]) for line, cells in table.rows],
+                           epoch=not layout or bool(layout.grid.unit))
         if all((np.diff(reading.astype(np.int64)) < 0).all() for reading in times):
             table = table._replace(rows=table.rows[::-1])  # the latest time comes first
             times = [reading[::-1] for reading in times]

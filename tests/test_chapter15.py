@@ -409,7 +409,16 @@ def dates(*cells):
     (["20170131", "20170132"], ["20170131", "20170132"]),  # a counter
     (["2017", "2018"], ["2017", "2018"]),
     (["-3", "5.0"], ["-3", "5"]),
-    (["1700000000", "1700003600"], ["1700000000", "1700003600"]),
+    (["1700000000", "1700003600"], ["2023-11-14T22:13:20", "2023-11-14T23:13:20"]),
+    (["1704067200.0", "1704153600.0"], ["2024-01-01", "2024-01-02"]),  # also of a data frame
+    (["1704067200000", "1704070800000"], ["2024-01-01T00:00", "2024-01-01T01:00"]),
+    (["1704067200250", "1704067200500"], ["2024-01-01T00:00:00.250", "2024-01-01T00:00:00.500"]),
+    (["999993600", "1000080000"], ["2001-09-09", "2001-09-10"]),  # 9 digits, then 10
+    (["1000080000", "999993600"], ["2001-09-10", "2001-09-09"]),  # the latest first
+    (["999999999", "999999998"], ["999999999", "999999998"]),
+    (["1", "1700000000"], ["1", "1700000000"]),
+    (["4102444799", "4102444800"], ["4102444799", "4102444800"]),  # the second is in 2100
+    (["-1700000000", "-170000000"], ["-1700000000", "-170000000"]),
 ])
 def test_dates_in_the_forms_that_people_write(cells, expected):
     (times,) = dates(*cells)
@@ -532,6 +541,15 @@ def test_a_later_history_lies_on_the_grid_of_the_earlier_one(tmp_path):
         read_csv(write(tmp_path, "d,x\n2024-01-31,2\n"), layout=layout)
     with pytest.raises(UserError, match="has no column x"):
         read_csv(write(tmp_path, "d,y\n2023-12-31,2\n"), layout=layout)
+
+
+def test_times_since_1970_are_units_for_a_run_that_read_them_so(tmp_path):
+    path = write(tmp_path, "".join(f"{1704067200 + 3600 * i},{i}\n" for i in range(5)))
+    series = read_csv(path)
+    assert series.grid == Grid("m", 60) and read_csv(path, layout=Layout(**series.layout()))
+    old = Layout(Grid(step=3600), ["1"], [], [])
+    assert read_csv(path, layout=old).labels(1, 2).tolist() == [1704070800]
+
 
 def test_exogenous_columns_may_go_on_where_the_values_end(tmp_path):
     path = write(tmp_path, "day,sold,price,open\n1,10,2,1\n2,11,3,1\n4,12,4,0\n5,,5,1\n6,,6,0\n")
