@@ -22,9 +22,10 @@ LABELS = ("label", "labels", "class", "class index", "category", "sentiment", "p
 TEXTS = ("text", "texts", "review", "sentence", "content", "comment", "message", "tweet",
          "document", "body", "description", "v2", "title", "文本", "内容", "评论", "句子", "标题")
 
-# What to do about a row with too few or too many fields, without and with tabs.
-WRONG_SIZE = ('quote texts that contain commas: 1,"good, and cheap"',
-              "separate fields by one tab, and let texts have none")
+COMPLETE = "complete or delete the row"
+# What to do about a row with too many fields, without and with tabs.
+TOO_MANY = ('quote texts that contain commas: 1,"good, and cheap"',
+            "separate fields by one tab, and let texts have none")
 
 
 def lines_of(
@@ -158,11 +159,11 @@ def table(
         if skip_empty and len(row) == size and not row[text].strip():
             continue
         if len(row) != size:
-            raise UserError(f"{where}: {len(row)} fields instead of {size}", WRONG_SIZE[tabs])
+            raise UserError(f"{where}: {len(row)} fields instead of {size}",
+                            TOO_MANY[tabs] if len(row) > size else COMPLETE)
         pair = row[label].strip(), row[text].strip()
         if not all(pair):
-            raise UserError(f"{where} has no {'text' if pair[0] else 'label'}",
-                            "complete or delete the row")
+            raise UserError(f"{where} has no {'text' if pair[0] else 'label'}", COMPLETE)
         yield where, *pair
 
 

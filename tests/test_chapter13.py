@@ -693,6 +693,13 @@ def test_bad_texts_are_named_and_leave_nothing(name, content, says, tmp_path, ca
     assert not (rundir.runs_dir() / CHAPTER).exists()
 
 
+def test_the_hint_fits_what_a_row_lacks(tmp_path):
+    for row, hint in (("no,well, yes", "quote texts"), ("no", "complete"), ("no,", "complete")):
+        with pytest.raises(UserError) as stop:
+            own(tmp_path, f"label,text\n{row}\n", "")
+        assert stop.value.hint.startswith(hint)
+
+
 def test_damaged_published_files_are_named(tmp_path):
     fake_sst2(tmp_path)
     with (tmp_path / "stsa.binary.dev").open("a") as file:
