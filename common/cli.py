@@ -100,7 +100,6 @@ non_negative_int = number(int, 0, INT64, "a whole number of at least 0 (and belo
 size = number(int, 1, 2**20, "a whole number from 1 to 1048576")  # of a batch, layer or vector
 small_int = number(int, 1, 2**16, "a whole number from 1 to 65536")  # of environments, files
 layer_count = number(int, 1, 100, "a whole number from 1 to 100")
-finite_float = number(float, -HUGE, HUGE, "a finite number")
 positive_float = number(float, TINY, HUGE, "a number above 0")
 non_negative_float = number(float, 0, HUGE, "a number of at least 0")
 from_0_to_1 = number(float, 0, 1, "a number from 0 to 1")

@@ -113,11 +113,11 @@ def portable_command(config: dict[str, Any]) -> str:
     another network (with another learning rate from the start), the commands follow each other.
     """
     first, *later = config["history"]
-    words = shlex.split(first["command"])
     changed = {flag for entry in later for flag in entry["changed"]}
     if changed - {"eval_every", "max_steps", *config.get("neutral", flags.NEUTRAL)}:
         return " && ".join(portable_command(config | {"history": [entry]}) for entry in
                            config["history"])
+    words = shlex.split(first["command"])
     for entry in later:
         words += flags.flag_words(entry["changed"])
     return " ".join(_quote(portable_path(word, config["chapter"]) if word.startswith("/") else word)
@@ -126,10 +126,10 @@ def portable_command(config: dict[str, Any]) -> str:
 
 def _quote(word: str) -> str:
     """Quotes a word for the shell, which still expands $DL21_DATA in it."""
-    variable, rest = "$DL21_DATA", word.removeprefix("$DL21_DATA")
+    rest = word.removeprefix("$DL21_DATA")
     if rest == word:
         return shlex.quote(word)
-    return word if shlex.quote(rest) == rest else variable + shlex.quote(rest)
+    return f"$DL21_DATA{shlex.quote(rest)}" if rest else word
 
 
 def usage(run_dir: Path, which: str) -> dict[str, Any]:
