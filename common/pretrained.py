@@ -112,15 +112,28 @@ def build_backbone(
     Raises:
         ValueError: the network does not support this size or this `alpha`.
     """
+    size = size or NETWORKS[name].size
+    maps = build_maps(name, size, alpha, weights)
+    features = keras.layers.GlobalAveragePooling2D(name="avg_pool")(maps.output)
+    return keras.Model(maps.inputs, features, name="backbone")
+
+
+def build_maps(
+    name: str, size: int | None = None, alpha: float | None = None, weights: str | None = None
+) -> keras.Model:
+    """Builds a network up to its last feature maps; arguments as for `build_backbone`.
+
+    Without a size it takes images of any size.
+    """
     entry, options = NETWORKS[name], {}
-    images = keras.Input((size or entry.size, size or entry.size, 3))
+    images = keras.Input((size, size, 3))
     if name.startswith("MobileNet"):
         options["alpha"] = alpha or 1.0
     elif alpha not in (None, 1):
         raise ValueError(f"--alpha {alpha} is for a MobileNet; {name} needs --alpha 1")
     network = entry.build(include_top=False, weights=weights, input_shape=images.shape[1:],
-                          input_tensor=entry.preprocess(images), pooling="avg", **options)
-    return keras.Model(images, network.output, name="backbone")
+                          input_tensor=entry.preprocess(images), **options)
+    return keras.Model(images, network.output, name="maps")
 
 
 def weights(text: str) -> str:
@@ -150,6 +163,13 @@ def load(backbone: keras.Model, weights: str, name: str, alpha: float | None) ->
         load_hed(backbone)
     elif weights != "none":
         load_file(backbone, Path(weights))
+
+
+def class_names(folder: Path, count: int) -> tuple[str, ...]:
+    """Returns the names of ImageNet's classes by Keras' file in a folder, else their numbers."""
+    path = folder / "imagenet_class_index.json"
+    table = files.read_json(path) if path.is_file() else {}
+    return tuple(table.get(str(i), (None, str(i)))[1] for i in range(count))
 
 
 def imagenet_file(name: str, size: int, alpha: float | None) -> str:

