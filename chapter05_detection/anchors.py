@@ -4,6 +4,7 @@ SSD has anchors on several feature maps, Faster R-CNN on one. All are (ymin, xmi
 fractions of the image; their order is that of the network's outputs: by row, column, shape.
 """
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,7 +65,7 @@ def ssd_shapes(
     """
     scales = [*np.linspace(min_scale, max_scale, num_layers), 1.0]
     found = []
-    for layer, (scale, following) in enumerate(zip(scales, scales[1:], strict=False)):
+    for layer, (scale, following) in enumerate(itertools.pairwise(scales)):
         if layer == 0 and reduce_boxes_in_lowest_layer:
             found.append(shapes([0.1, scale, scale], [1.0, 2.0, 0.5]))
         else:

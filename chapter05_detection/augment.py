@@ -5,6 +5,7 @@ shape (n, 4) in fractions of the image, their labels, int64 of shape (n,), and a
 of shape (2,), which determines the result. It returns image, boxes and labels.
 """
 
+import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -142,6 +143,7 @@ def colour_step(function: Callable[..., tf.Tensor]) -> Callable[..., Sample]:
         changed = function(image / 255, key, **settings)
         return 255 * tf.clip_by_value(changed, 0.0, 1.0), boxes, labels
 
+    step.__signature__ = inspect.signature(function)  # the pipeline checks its settings
     return step
 
 
