@@ -201,12 +201,25 @@ def second_stage_losses(
 
 
 def faster_rcnn_detections(
-    rpn: keras.Model, box_head: keras.Model, images: tf.Tensor, pipeline: dict[str, Any]
+    rpn: keras.Model, box_head: keras.Model, images: tf.Tensor, pipeline: dict[str, Any],
+    proposals: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
-    """Returns the detections of a batch of images, see `suppress`."""
+    """Returns the detections of a batch of images, see `suppress`.
+
+    Args:
+        rpn: the first stage.
+        box_head: the second stage.
+        images: float32 of shape (batch, height, width, 3).
+        pipeline: see pipeline.py.
+        proposals: boxes of another source in place of the first stage's, as in Fast R-CNN; float32
+            of shape (batch, n, 4).
+    """
     features, objectness, codes = rpn(images, training=False)
-    anchors = anchors_of(features, images, pipeline)
-    proposals, real = propose(objectness, codes, anchors, pipeline)
+    if proposals is None:
+        anchors = anchors_of(features, images, pipeline)
+        proposals, real = propose(objectness, codes, anchors, pipeline)
+    else:
+        real = tf.ones(tf.shape(proposals)[:2], tf.bool)
     logits, codes = run_box_head(box_head, features, proposals, pipeline, training=False)
     post = pipeline["second_stage_post_processing"]
     scores = class_scores(logits, post["score_converter"])

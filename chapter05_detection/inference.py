@@ -27,7 +27,8 @@ class Detector(NamedTuple):
         labels: the classes.
         pipeline: see pipeline.py.
         detect: from images, float32 (batch, height, width, 3) in [0, 255] in the size of the
-            pipeline's resizer, to detections, see `model.suppress`.
+            pipeline's resizer, to detections, see `model.suppress`. That of Faster R-CNN takes the
+            proposals of another source as a second argument.
     """
 
     models: dict[str, keras.Model]
@@ -35,7 +36,7 @@ class Detector(NamedTuple):
     anchors: tf.Tensor | None
     labels: LabelMap
     pipeline: dict[str, Any]
-    detect: Callable[[tf.Tensor], dict[str, tf.Tensor]]
+    detect: Callable[..., dict[str, tf.Tensor]]
 
 
 def network_name(pipeline: dict[str, Any]) -> str:
@@ -80,8 +81,8 @@ def build_faster_rcnn(
     rpn = faster_rcnn.build_rpn(network, pipeline)
     box_head = faster_rcnn.build_box_head(network, pipeline, len(labels.names))
 
-    def detect(images: tf.Tensor) -> dict[str, tf.Tensor]:
-        return faster_rcnn.faster_rcnn_detections(rpn, box_head, images, pipeline)
+    def detect(images: tf.Tensor, proposals: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        return faster_rcnn.faster_rcnn_detections(rpn, box_head, images, pipeline, proposals)
 
     return Detector({"rpn": rpn, "box_head": box_head}, network, None, labels, pipeline, detect)
 
@@ -126,6 +127,26 @@ def make_detect(
         for batch in data.evaluation_batches(examples, detector.pipeline["image_resizer"]):
             found += unpack(detect(batch))
         return found
+
+    return run
+
+
+def make_detect_in(
+    detector: Detector, proposals_of: Callable[[Example], np.ndarray]
+) -> Callable[[Sequence[Example]], list[Detections]]:
+    """Returns `make_detect` of a Faster R-CNN whose proposals come from elsewhere.
+
+    Args:
+        detector: a Faster R-CNN.
+        proposals_of: returns the proposals for an example, float32 of shape (n, 4).
+    """
+    detect = tf.function(detector.detect, input_signature=[
+        tf.TensorSpec((1, *spatial(detector.pipeline), 3)), tf.TensorSpec((1, None, 4))])
+
+    def run(examples: Sequence[Example]) -> list[Detections]:
+        batches = data.evaluation_batches(examples, detector.pipeline["image_resizer"], 1)
+        return [found for image, example in zip(batches, examples, strict=True)
+                for found in unpack(detect(image, proposals_of(example)[None]))]
 
     return run
 

@@ -1,8 +1,8 @@
 """The pipeline: a YAML file that describes a detector, with the names of the original's configs.
 
 It takes the place of the original's protobuf messages. Keys that are left out have the defaults
-below, which are the original's. What is about one run (steps, batch size, optimizer) is in the flags
-of the training scripts.
+below, which are the original's. What is about one run (steps, batch size, optimizer) is in the
+flags of the training scripts.
 """
 
 import difflib
