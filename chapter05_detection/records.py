@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,11 +47,17 @@ def read_image(path: Path) -> tuple[Encoded, tuple[int, int]]:
     Raises:
         UserError: the file cannot be decoded.
     """
+    with suppress(OSError, ValueError), Image.open(path) as header:  # `encode` explains errors
+        if max(header.size) > MAX_SIDE:
+            return reduce(path)
     encoded = encode(path)
-    size = encoded.width, encoded.height
-    if max(size) <= MAX_SIDE:
-        return encoded, size
+    return encoded, (encoded.width, encoded.height)
+
+
+def reduce(path: Path) -> tuple[Encoded, tuple[int, int]]:
+    """Reads a large image as a JPEG of MAX_SIDE pixels; returns what `read_image` does."""
     small = Image.fromarray(images.read_image(path))
+    size = small.size
     small.thumbnail((MAX_SIDE, MAX_SIDE))
     jpeg = tf.io.encode_jpeg(np.asarray(small), quality=95).numpy()
     return Encoded(jpeg, small.height, small.width), size

@@ -58,7 +58,7 @@ PRESETS = {
     "raccoon": SMALL_DATA | {
         "pipeline_config_path": "ssd_raccoon",
         "backbone_rate": 0.2,
-        "max_steps": 400,
+        "max_steps": 480,
         "eval_every": 50,
     },
     "bccd": SMALL_DATA | {
