@@ -7,14 +7,17 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from PIL import Image, ImageOps
 
 from chapter05_detection import anchors, data, faster_rcnn, model
 from chapter05_detection.average_precision import Detections, Truth
 from chapter05_detection.drawing import draw_boxes
 from chapter05_detection.label_map import LabelMap
 from chapter05_detection.records import Example
-from common import checkpoint, pretrained, rundir
+from common import checkpoint, images, pretrained, rundir
 from common.errors import UserError
+
+MAX_SHOWN = 40  # boxes drawn on an image
 
 
 class Detector(NamedTuple):
@@ -175,7 +178,7 @@ def anchors_of_example(detector: Detector, example: Example) -> np.ndarray:
     """Returns the anchors of the image of an example, float32 of shape (anchors, 4)."""
     if detector.anchors is not None:
         return detector.anchors.numpy()
-    image = data.resized(data.images.decode_jpeg(example.encoded),
+    image = data.resized(images.decode_jpeg(example.encoded),
                          detector.pipeline["image_resizer"])[None]
     rpn = detector.models["rpn"]
     stride = rpn.compute_output_shape((1, *image.shape[1:]))[0]
@@ -195,13 +198,29 @@ def report_anchors(detector: Detector, examples: Sequence[Example]) -> tuple[flo
 
 def draw(
     detector: Detector, examples: Sequence[Example], found: Sequence[Detections],
-    min_score: float = 0.5,
+    min_score: float = 0.5, size: tuple[int, int] | None = None,
 ) -> list[np.ndarray]:
-    """Returns images with the detections above a score, at most twenty boxes each."""
+    """Returns images with the detections above a score, at most MAX_SHOWN boxes each.
+
+    Args:
+        detector: whose classes are named.
+        examples: the images.
+        found: the detections of each.
+        min_score: lowest score of a box that is drawn.
+        size: width and height into which all images are fitted, on white; None leaves them as they
+            are.
+    """
     drawn = []
     for example, detections in zip(examples, found, strict=True):
-        shown = np.flatnonzero(detections.scores >= min_score)[:20]
-        image = data.images.decode_jpeg(example.encoded).numpy()
+        shown = np.flatnonzero(detections.scores >= min_score)[:MAX_SHOWN]
+        image = images.decode_jpeg(example.encoded).numpy()
+        if size:
+            image = np.asarray(ImageOps.contain(Image.fromarray(image), size))
         drawn.append(draw_boxes(image, detections.boxes[shown], detections.classes[shown],
                                 detector.labels.names, detections.scores[shown]))
+        if size:
+            canvas = Image.new("RGB", size, "white")
+            canvas.paste(Image.fromarray(drawn[-1]), tuple(
+                (whole - part) // 2 for whole, part in zip(size, image.shape[1::-1], strict=True)))
+            drawn[-1] = np.asarray(canvas)
     return drawn

@@ -2,10 +2,10 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from chapter05_detection import data, flags
@@ -125,15 +125,9 @@ def make_validate(
     return validate
 
 
-def save_sheet(
-    detector: Detector, examples: Sequence[Example], run_dir: Any
-) -> Any:
+def save_sheet(detector: Detector, examples: Sequence[Example], run_dir: Path) -> Path:
     """Writes the first validation images with their detections; returns the path."""
     found = make_detect(detector)(examples[:SHOWN])
-    drawn = draw(detector, examples[:SHOWN], found)
-    height, width = (max(image.shape[axis] for image in drawn) for axis in (0, 1))
-    padded = [np.pad(image, ((0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)),
-                     constant_values=255) for image in drawn]
     path = run_dir / "samples" / "detections.png"
-    images.write_png(path, images.grid(padded, 4))
+    images.write_png(path, images.grid(draw(detector, examples[:SHOWN], found, size=(320, 240)), 4))
     return path

@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 import cv2
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -43,7 +42,8 @@ from chapter05_detection import (
 from chapter05_detection.average_precision import Detections, Evaluation, Truth
 from chapter05_detection.inference import build_detector
 from chapter05_detection.label_map import LabelMap
-from common import files, rundir
+from chapter05_detection.training import Updates
+from common import rundir
 from common.errors import UserError
 
 CHAPTER = "chapter05_detection"
@@ -450,6 +450,7 @@ def test_the_table_of_five_boxes_by_all_rules():
     marks = average_precision.Marks(np.zeros(5, int), np.array([0.9, 0.8, 0.7, 0.6, 0.5]),
                                     np.array([True, True, False, True, False]), np.array([4]))
     recall, precision, scores = average_precision.precision_recall(marks)
+    assert scores.tolist() == [0.9, 0.8, 0.7, 0.6, 0.5]
     np.testing.assert_allclose(recall, [0.25, 0.5, 0.5, 0.75, 0.75])
     np.testing.assert_allclose(precision, [1, 1, 2 / 3, 3 / 4, 3 / 5])
     assert average_precision.area(recall, precision) == pytest.approx(0.5 + 0.25 * 0.75)
@@ -496,7 +497,7 @@ def random_scene(seed: int, num_images: int = 20, num_classes: int = 3):
         truths.append(Truth(real, labels, np.zeros(count, bool)))
         noisy = np.concatenate([real + rng.normal(0, 0.03, real.shape),
                                 real + rng.normal(0, 0.06, real.shape),
-                                rng.uniform(0, 0.5, (2, 4)) + [0, 0, 0.4, 0.4]])
+                                rng.uniform(0, 0.5, (2, 4)) + np.array([0, 0, 0.4, 0.4])])
         noisy[:, 2:] = np.maximum(noisy[:, 2:], noisy[:, :2] + 0.02)
         found.append(Detections(noisy, scores[: len(noisy)],
                                 np.concatenate([labels, labels, rng.integers(0, num_classes, 2)])))
@@ -564,8 +565,8 @@ def test_label_maps_survive_a_round_trip(tmp_path):
     labels = LabelMap(("it's", "back\\slash", "狗"), (1, 3, 90))
     path.write_text(label_map.render(labels), "utf-8")
     assert label_map.parse(path) == labels
-    path.write_text("# COCO's form\nitem {\n  name: \"/m/01g317\"\n  id: 2\n  display_name: \"a # b\""
-                    "\n}\nitem { id: 1 name: 'x' } # the end\n", "utf-8")
+    path.write_text("# COCO's form\nitem {\n  name: \"/m/01g317\"\n  id: 2\n  "
+                    "display_name: \"a # b\"\n}\nitem { id: 1 name: 'x' } # the end\n", "utf-8")
     assert label_map.parse(path) == LabelMap(("x", "a # b"), (1, 2))
 
 
@@ -943,8 +944,6 @@ def test_faster_rcnn_of_a_keras_network_shares_all_weights_of_its_network():
 def test_every_variable_gets_a_gradient():
     batch = next(iter(data.training_batches(shapes_examples(), pipeline.read("ssd_shapes"), 4, 0)))
     flags = train.build_parser().parse_args([])
-    from chapter05_detection.training import Updates
-
     for name, script in (("ssd_shapes", train), ("faster_rcnn_shapes", train_faster_rcnn)):
         detector = build_detector(pipeline.read(name), THREE, 0)
         updates = Updates(flags, detector)
@@ -958,8 +957,6 @@ def test_every_variable_gets_a_gradient():
 
 
 def test_a_frozen_network_does_not_move():
-    from chapter05_detection.training import Updates
-
     detector = build_detector(pipeline.read("faster_rcnn_shapes"), THREE, 0)
     detector.network.trainable = False
     updates = Updates(train.build_parser().parse_args([]), detector)
@@ -977,3 +974,143 @@ def test_a_few_scenes_are_learned(script, steps, tmp_path, monkeypatch, capsys):
                         "--schedule", "constant", "--name", "few"]) == 0
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["ap_50"] > 0.9
+
+
+# Scripts that use a run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """Returns the folder of a run of two steps on four scenes."""
+    folder, examples = tmp_path_factory.mktemp("runs"), shapes_examples()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DL21_RUNS", str(folder))
+        patch.setattr(data, "load", lambda flags: data.Data(
+            {"train": examples, "val": examples}, THREE))
+        assert train.main([*TINY, "--name", "tiny"]) == 0
+    return folder / CHAPTER / "tiny"
+
+
+def write_scene(path: Path) -> Path:
+    picture, _ = shapes.draw(np.random.default_rng(1))
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def test_predict_writes_images_json_and_says_what_the_highest_score_was(trained, tmp_path, capsys):
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    write_scene(folder / "a.png")
+    Image.new("L", (1, 1)).save(folder / "b.png")
+    (folder / "notes.txt").write_text("no image", "utf-8")
+    out = tmp_path / "out"
+    run = ["--run_dir", str(trained), "--output_dir", str(out)]
+    assert predict.main([str(folder), *run, "--threshold", "1"]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.count("no box above 1; the highest was 0.") == 2
+    assert "notes.txt" in shown.err
+    assert {path.name for path in out.iterdir()} == {"a.png", "b.png", "detections.json"}
+    assert predict.main([str(folder / "a.png"), *run, "--threshold", "0", "--max_boxes", "3"]) == 0
+    (row,) = json.loads((out / "detections.json").read_text("utf-8"))
+    assert len(row["detections"]) == 3 and row["output"] == "a.png"
+    scores = [found["score"] for found in row["detections"]]
+    assert scores == sorted(scores, reverse=True)
+    assert {*row["detections"][0]} == {"class", "id", "score", "box"}
+    assert predict.main([str(tmp_path / "absent.png"), str(folder / "a.png"), *run]) == 2
+    assert "absent.png" in capsys.readouterr().err
+
+
+def test_predict_writes_a_video(trained, tmp_path, capsys):
+    path, out = tmp_path / "clip.mp4", tmp_path / "out"
+    clip = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 5, (160, 120))
+    for number in range(3):
+        clip.write(shapes.draw(np.random.default_rng(number))[0])
+    clip.release()
+    assert predict.main([str(path), "--run_dir", str(trained), "--output_dir", str(out)]) == 0
+    assert "of 3 frames" in capsys.readouterr().out
+    assert cv2.VideoCapture(str(out / "clip-boxes.mp4")).read()[1].shape == (120, 160, 3)
+    (row,) = json.loads((out / "detections.json").read_text("utf-8"))
+    assert len(row["frames"]) == 3
+
+
+def test_an_export_detects_like_its_run(trained, tmp_path, capsys):
+    run = shutil.copytree(trained, tmp_path / "run")
+    assert export.main(["--run_dir", str(run)]) == 0
+    scene = write_scene(tmp_path / "scene.png")
+    found = []
+    for argv in (["--run_dir", str(run)], ["--saved_model", str(run / "export" / "1")]):
+        out = tmp_path / str(len(found))
+        assert predict.main([str(scene), *argv, "--threshold", "0", "--output_dir", str(out)]) == 0
+        found.append(json.loads((out / "detections.json").read_text("utf-8"))[0]["detections"])
+    assert [row["id"] for row in found[0]] == [row["id"] for row in found[1]]
+    np.testing.assert_allclose([row["box"] for row in found[0]], [row["box"] for row in found[1]],
+                               atol=1e-4)
+    assert found[1][0]["class"] == f"class {found[1][0]['id']}"
+    signature = json.loads((run / "export" / "1" / "signature.json").read_text("utf-8"))
+    assert signature["classes"] == {"1": "circle", "2": "square", "3": "triangle"}
+    assert {*signature["signatures"]} == {"serving_default", "encoded_image_string_tensor",
+                                          "tf_example"}
+    empty = tf.saved_model.load(str(run / "export" / "1")).signatures["serving_default"](
+        inputs=tf.zeros((0, 9, 9, 3), tf.uint8))
+    assert empty["num_detections"].shape == (0,)
+    capsys.readouterr()
+    assert predict.main([str(scene), "--saved_model", str(tmp_path)]) == 2
+    assert "holds no SavedModel" in capsys.readouterr().err
+
+
+def test_proposals_of_a_file(tmp_path):
+    inside = (proposals.GRID >= 0) & (proposals.GRID <= 1)
+    assert inside.all() and len(proposals.GRID) > 200
+    path = tmp_path / "boxes.json"
+    path.write_text('{"a.jpg": [[0, 0, 0.5, 0.5]], "b.jpg": []}', "utf-8")
+    table = proposals.read(path)
+    assert proposals.of_image(table, "a.jpg").tolist() == [[0, 0, 0.5, 0.5]]
+    assert "no boxes for b.jpg" in raises(proposals.of_image, table, "b.jpg")
+    path.write_text('{"a.jpg": [[0, 0, 1.5, 0.5]]}', "utf-8")
+    assert "holds no proposals" in raises(proposals.read, path)
+
+
+def test_a_batch_of_images_of_different_sizes_is_refused(tmp_path, capsys, monkeypatch):
+    examples = shapes_examples(1)
+    monkeypatch.setattr(data, "load", lambda flags: data.Data(
+        {"train": examples, "val": examples}, THREE))
+    path = write_yaml(tmp_path, "model: faster_rcnn\n"
+                      "feature_extractor: {type: faster_rcnn_small}\n")
+    assert train_faster_rcnn.main(["--pipeline_config_path", path, *TINY]) == 2
+    assert "--batch_size 2 with a keep_aspect_ratio_resizer" in capsys.readouterr().err
+
+
+def test_a_run_starts_from_another_detector(trained, tmp_path, monkeypatch, capsys):
+    """With other classes, the layers of classes start afresh; the run keeps its own pipeline."""
+    examples = [e._replace(labels=0 * e.labels) for e in shapes_examples()]
+    monkeypatch.setattr(data, "load", lambda flags: data.Data(
+        {"train": examples, "val": examples}, label_map.numbered(["thing"])))
+    assert train.main([*TINY, "--name", "next", "--init_from", str(trained)]) == 0
+    assert "not taken" in capsys.readouterr().err
+    config = rundir.read_config(tmp_path / CHAPTER / "next")
+    assert config["class_names"] == ["thing"]
+    assert config["pipeline"] == pipeline.read("ssd_shapes")
+
+
+def test_faster_rcnn_keeps_the_aspect_ratio_in_training(tmp_path, monkeypatch, capsys):
+    examples = shapes_examples(2)
+    monkeypatch.setattr(data, "load", lambda flags: data.Data(
+        {"train": examples, "val": examples}, THREE))
+    path = write_yaml(tmp_path, "model: faster_rcnn\nfeature_extractor: {type: faster_rcnn_small}\n"
+                      "image_resizer: {min_dimension: 64, max_dimension: 100}\n"
+                      "first_stage_max_proposals: 8\nsecond_stage_batch_size: 8\n")
+    assert train_faster_rcnn.main(["--pipeline_config_path", path, "--batch_size", "1",
+                                   "--max_steps", "2", "--eval_every", "2"]) == 0
+
+
+def test_drawn_scenes_are_reproducible(tmp_path, monkeypatch):
+    monkeypatch.setattr(shapes, "COUNTS", {"train": 3, "val": 1, "test": 1})
+    for name in ("one", "two"):
+        shapes.write(tmp_path / name)
+    one, two = (sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
+                for name in ("one", "two"))
+    assert [path.read_bytes() for path in one] == [path.read_bytes() for path in two]
+    found = data.load_voc(tmp_path / "one", data_flags())
+    assert found.last == "test" and set(found.labels.names) <= set(shapes.NAMES)
+    for example in found.splits["train"]:
+        assert 1 <= len(example.boxes) <= shapes.MAX_OBJECTS
