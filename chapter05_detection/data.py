@@ -227,6 +227,7 @@ def training_batches(
         return resized(image, pipeline["image_resizer"]), boxes, labels, key
 
     indices = inputs.example_indices(len(examples), batch_size, seed, start_step)
+    sample = tf.autograph.experimental.do_not_convert(sample)  # no Python branches to convert
     samples = indices.map(sample, num_parallel_calls=tf.data.AUTOTUNE)
     zero = tf.constant(0, tf.int64)
     batches = samples.padded_batch(

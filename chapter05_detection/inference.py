@@ -118,12 +118,17 @@ def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> Detector:
     return detector
 
 
+def compile_detect(detector: Detector) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """Returns the compiled `detect` of a detector, for batches of any number of images."""
+    signature = [tf.TensorSpec((None, *spatial(detector.pipeline), 3))]
+    return tf.function(detector.detect, signature, autograph=False)
+
+
 def make_detect(
     detector: Detector,
 ) -> Callable[[Sequence[Example]], list[Detections]]:
     """Returns a compiled function from examples to the detections of each image."""
-    detect = tf.function(detector.detect,
-                         input_signature=[tf.TensorSpec((None, *spatial(detector.pipeline), 3))])
+    detect = compile_detect(detector)
 
     def run(examples: Sequence[Example]) -> list[Detections]:
         found = []
@@ -143,8 +148,8 @@ def make_detect_in(
         detector: a Faster R-CNN.
         proposals_of: returns the proposals for an example, float32 of shape (n, 4).
     """
-    detect = tf.function(detector.detect, input_signature=[
-        tf.TensorSpec((1, *spatial(detector.pipeline), 3)), tf.TensorSpec((1, None, 4))])
+    signature = [tf.TensorSpec((1, *spatial(detector.pipeline), 3)), tf.TensorSpec((1, None, 4))]
+    detect = tf.function(detector.detect, signature, autograph=False)
 
     def run(examples: Sequence[Example]) -> list[Detections]:
         batches = data.evaluation_batches(examples, detector.pipeline["image_resizer"], 1)

@@ -23,7 +23,7 @@ import tensorflow as tf
 from chapter05_detection import data, label_map
 from chapter05_detection.average_precision import Detections
 from chapter05_detection.drawing import draw_boxes
-from chapter05_detection.inference import load_run, spatial, unpack
+from chapter05_detection.inference import compile_detect, load_run, unpack
 from chapter05_detection.label_map import LabelMap
 from common import cli, files, images, rundir, video
 from common.errors import UserError, exit_status, raise_together, try_each
@@ -36,8 +36,7 @@ Detect = Callable[[np.ndarray], Detections]  # from uint8 (height, width, 3) to 
 def detector_of_run(args: argparse.Namespace, flags: argparse.Namespace) -> tuple[Detect, LabelMap]:
     """Returns the detector of a run, as a function of one image, and its classes."""
     detector = load_run(args, flags)
-    detect = tf.function(detector.detect,
-                         input_signature=[tf.TensorSpec((None, *spatial(detector.pipeline), 3))])
+    detect = compile_detect(detector)
 
     def answer(image: np.ndarray) -> Detections:
         return unpack(detect(data.resized(image, detector.pipeline["image_resizer"])[None]))[0]

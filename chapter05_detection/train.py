@@ -85,7 +85,7 @@ def make_train_step(
     signature = [tf.TensorSpec((None, *ssd.input_shape[1:])), tf.TensorSpec((None, None, 4)),
                  tf.TensorSpec((None, None), tf.int64)]
 
-    @tf.function(input_signature=signature)
+    @tf.function(input_signature=signature, autograph=False)  # no Python branches to convert
     def train_step(
         images: tf.Tensor, boxes: tf.Tensor, labels: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
