@@ -47,7 +47,7 @@ PRESETS = {
         "learning_rate": 0.001,
         "backbone_rate": 0.2,
         "batch_size": 4,
-        "max_steps": 800,
+        "max_steps": 600,
         "eval_every": 100,
     },
 }
