@@ -37,7 +37,7 @@ def draw_anchors(png: Path) -> int:
     at_point = boxes.reshape(*MAP, 9, 4)[MAP[0] // 2, MAP[1] // 2] * np.tile(size, 2)
     figure, axes = plt.subplots(figsize=(8, 6))
     rows, columns = np.mgrid[: MAP[0], : MAP[1]] * STRIDE
-    axes.plot(columns.ravel(), rows.ravel(), ".", color="lightgray", markersize=3)
+    axes.plot(columns.ravel(), rows.ravel(), ".", color="lightgray", markersize=3, zorder=0)
     axes.add_patch(plt.Rectangle((0, 0), size[1], size[0], fill=False, linewidth=2))
     for number, (top, left, bottom, right) in enumerate(at_point):
         ratio = BOOK["aspect_ratios"][number // 3]
@@ -48,7 +48,7 @@ def draw_anchors(png: Path) -> int:
              title=f"{MAP[1]} × {MAP[0]} × 9 = {len(boxes):,} anchors")
     axes.autoscale_view()
     axes.invert_yaxis()
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower left")
     figures.save_figure(png, figure)
     return len(boxes)
 

@@ -62,7 +62,9 @@ def constant_boxes(train: Sequence[Example], num_classes: int, count: int) -> li
 def draw_curves(evaluation: Evaluation, names: Sequence[str], png: Path) -> None:
     """Draws precision by recall, and F1 by score threshold, of each class and of all."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4))
-    rows = [*zip(names[:CURVES], evaluation.voc, strict=False), ("all", join(evaluation.voc))]
+    rows = [*zip(names[:CURVES], evaluation.voc, strict=False)]
+    if len(names) > 1:
+        rows.append(("all", join(evaluation.voc)))
     for name, marks in rows:
         recall, precision, scores = precision_recall(marks)
         style = {"color": "black", "linewidth": 2} if name == "all" else {}
