@@ -15,6 +15,8 @@ GREY = 127.5
 
 Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
+Measure = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
 
 class Rule(NamedTuple):
     """How a picture follows the gradient.
@@ -142,8 +144,8 @@ def make_step(objective: Objective, rule: Rule) -> Step:
     return step
 
 
-def make_measure(objective: Objective, tile_size: int) -> Objective:
-    """Returns the gradient and the objective of images, without a random shift."""
+def make_measure(objective: Objective, tile_size: int) -> Measure:
+    """Returns a function from images to their gradient and objective, without a random shift."""
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3))])
     def measure(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tiled_gradient(objective, images, tile_size)

@@ -1,6 +1,7 @@
 """The flags of train.py, and the constants of the book's four methods."""
 
 import argparse
+from collections.abc import Sequence
 
 from chapter04_deepdream import data, networks, objectives
 from chapter04_deepdream.ascent import NORMALIZATIONS, Rule
@@ -19,6 +20,7 @@ METHODS = {
     "deepdream": {"image": "china", "octaves": 4, "octave_scale": 1.4, "iterations": 10,
                   "step_size": 1.5, "normalize": "mean"},
 }
+FILES = ("image", "guide", "weights")  # which may have moved since a run
 OF_METHOD = "(default: the method's)"
 
 
@@ -87,3 +89,15 @@ def rule(args: argparse.Namespace) -> Rule:
 def growing(args: argparse.Namespace) -> bool:
     """Returns whether the start picture is the smallest octave, see `pyramid.octave_sizes`."""
     return args.method != "deepdream"
+
+
+def parse(parser: cli.Parser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parses the command line of a script without a run; `typed` holds the flags that were typed.
+
+    `cli.refuse_idle` needs them.
+    """
+    args, unset = parser.parse_args(argv), object()
+    blank = argparse.Namespace(**dict.fromkeys(vars(args), unset))
+    found = vars(parser.parse_args(argv, blank))
+    args.typed = {flag: value for flag, value in found.items() if value is not unset}
+    return args

@@ -10,7 +10,7 @@ from chapter04_deepdream.ascent import Step, make_step
 from chapter04_deepdream.model import Objective, Picture
 from chapter04_deepdream.networks import open_network
 from common import checkpoint
-from common.features import Extractor
+from common.features import Extractor, Network
 
 
 class Dream(NamedTuple):
@@ -20,6 +20,7 @@ class Dream(NamedTuple):
     """
 
     pixels: tf.Tensor
+    network: Network
     objective: Objective
     extractor: Extractor
     step: Step
@@ -34,8 +35,9 @@ def load_run(args: argparse.Namespace, settings: argparse.Namespace) -> Dream:
     """
     settings.typed = {}
     data.check_graph(settings.network)
-    objective, extractor = objectives.build(settings, open_network(settings))
+    network = open_network(settings)
+    objective, extractor = objectives.build(settings, network)
     picture = Picture(tf.zeros((1, 1, 1, 3)))
     checkpoint.load(args.run_dir, args.checkpoint, picture=picture)
     step = make_step(objective, flags.rule(settings))
-    return Dream(picture.pixels.read_value(), objective, extractor, step)
+    return Dream(picture.pixels.read_value(), network, objective, extractor, step)

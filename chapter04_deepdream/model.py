@@ -53,17 +53,17 @@ def activation(extractor: Extractor, terms: Sequence[Term], square: bool) -> Obj
     return objective
 
 
-def channel_by_image(extractor: Extractor, channels: Sequence[int]) -> Objective:
+def channel_by_image(extractor: Extractor, channels: tf.Variable) -> Objective:
     """Returns the mean activation of another channel for each image of a batch.
 
     Args:
         extractor: reads one layer.
-        channels: as many as there are images.
+        channels: int32 of shape (batch,), which may change between calls.
     """
     def objective(images: tf.Tensor) -> tf.Tensor:
         (maps,) = extractor(images)
         means = tf.reduce_mean(maps, axis=(1, 2))  # (batch, channels)
-        return tf.gather(means, tf.constant(channels), axis=1, batch_dims=1)
+        return tf.gather(means, channels, axis=1, batch_dims=1)
 
     return objective
 
