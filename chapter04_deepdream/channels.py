@@ -39,8 +39,9 @@ def draw_channels(
     wanted = tf.Variable(channels[:1], shape=(None,), dtype=tf.int32)
     step, pictures = make_step(channel_by_image(extractor, wanted), rule), []
     for first in tqdm(range(0, len(channels), BATCH), unit="batch", disable=None):
-        wanted.assign(channels[first : first + BATCH])
-        images = tf.repeat(tf.constant(noise, tf.float32), len(wanted), axis=0)
+        batch = list(channels[first : first + BATCH])
+        wanted.assign(batch)
+        images = tf.repeat(tf.constant(noise, tf.float32), len(batch), axis=0)
         for octave, octave_size in enumerate(sizes):
             images = pyramid.resize(images, octave_size)
             for number in range(octave * iterations, (octave + 1) * iterations):

@@ -13,6 +13,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from chapter04_deepdream import channels, data, flags, networks
@@ -98,6 +99,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not args.regularize:
             cli.refuse_idle(args, ["total_variation", "decay", "blur"], "--no-regularize")
         data.check_graph(args.network)
+        keras.utils.set_random_seed(args.seed)  # for --weights none
         print(f"classes: {draw_classes(args, networks.open_network(args))}")
 
     return exit_status(show)

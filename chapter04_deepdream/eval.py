@@ -6,8 +6,8 @@
 For every octave, the objective of three pictures is measured at that size: the start picture, the
 dream, and the start picture plus noise with the norm of what the dream has changed. Noise changes
 as much and activates nothing. Writes eval.json, objective.png (by octave and by step) and
-spectrum.png: the strength of the frequency bands of the gradient, before and after its
-normalization, and of the finished change.
+spectrum.png: the strength of the frequency bands of the gradient, before and after Laplacian
+normalization, and of what the dream has changed.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter04_deepdream import data, flags, pyramid
-from chapter04_deepdream.ascent import NORMALIZATIONS, Measure, make_measure
+from chapter04_deepdream.ascent import Measure, make_measure
 from chapter04_deepdream.inference import load_run
 from common import cli, figures, files, results, rundir
 from common.figures import plt
@@ -89,9 +89,8 @@ def evaluate(args: argparse.Namespace, settings: argparse.Namespace) -> dict[str
     measure = make_measure(dream.objective, settings.tile_size)
     by_octave = [measure_at(size, start, dream.pixels, measure, settings.seed) for size in sizes]
     gradient, _ = measure(pyramid.resize(start, sizes[-1]))
-    normalized = NORMALIZATIONS[settings.normalize](gradient)
     change = dream.pixels - pyramid.resize(start, dream.pixels.shape[1:3])
-    bands = {"gradient": gradient, f"normalized ({settings.normalize})": normalized,
+    bands = {"gradient": gradient, "normalized gradient": pyramid.normalize_bands(gradient),
              "change of the picture": change}
     bands = {name: band_strengths(images) for name, images in bands.items()}
     draw_spectrum(bands, args.run_dir / "spectrum.png")

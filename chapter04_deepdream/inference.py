@@ -3,6 +3,7 @@
 import argparse
 from typing import NamedTuple
 
+import keras
 import tensorflow as tf
 
 from chapter04_deepdream import data, flags, objectives
@@ -35,6 +36,7 @@ def load_run(args: argparse.Namespace, settings: argparse.Namespace) -> Dream:
     """
     settings.typed = {}
     data.check_graph(settings.network)
+    keras.utils.set_random_seed(settings.seed)  # for --weights none
     network = open_network(settings)
     objective, extractor = objectives.build(settings, network)
     picture = Picture(tf.zeros((1, 1, 1, 3)))

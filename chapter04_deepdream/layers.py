@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 from chapter04_deepdream import channels, data, flags, networks
@@ -97,6 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             cli.refuse_idle(args, ["channels", "size", "iterations", "seed", "output_dir"],
                             "no --atlas")
         data.check_graph(args.network)
+        keras.utils.set_random_seed(args.seed)  # for --weights none
         network = networks.open_network(args)
         if args.atlas:
             print(f"atlas: {draw_atlas(args, network)}")

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -58,7 +59,7 @@ def check_start(step: Step, picture: tf.Tensor, args: argparse.Namespace) -> Non
     height, width = picture.shape[1:3]
     try:
         _, objective, strength = step(picture, key(args.seed, 1), args.step_size)
-    except tf.errors.InvalidArgumentError:
+    except (tf.errors.AbortedError, tf.errors.InvalidArgumentError):  # of pooling, of convolutions
         objective = strength = np.nan
     if not np.isfinite(objective).all():
         raise UserError(f"{args.layer} has no value for a picture of {width} x {height} pixels",
@@ -100,6 +101,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Makes a dream, new or resumed, up to `--max_steps`; returns the objective."""
     settle(args)
     data.check_graph(args.network)
+    keras.utils.set_random_seed(args.seed)  # for --weights none
     network = open_network(args)
     objective, _ = objectives.build(args, network)
     step_up = make_step(objective, rule(args))
