@@ -20,6 +20,7 @@ from chapter04_deepdream import (
     flags,
     inference,
     layers,
+    memory,
     model,
     objectives,
     pyramid,
@@ -29,7 +30,7 @@ from chapter04_deepdream import (
 from chapter04_deepdream import eval as evaluation
 from chapter04_deepdream.ascent import Rule, make_measure, make_step
 from chapter04_deepdream.model import Term
-from common import cli, features, images, rundir
+from common import cli, features, images, results, rundir
 from common.errors import UserError
 from common.monitor import read_curve
 
@@ -513,6 +514,17 @@ def test_the_sheet_of_classes(tmp_path, monkeypatch, capfd):
     out = capfd.readouterr().out
     assert [line.split()[0] for line in out.splitlines()[:3]] == ["cat", "dog", "cow"]
     assert (tmp_path / "net-classes.png").is_file()
+
+
+def test_the_memory_of_a_step_is_published_by_its_settings(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    argv = [*NETWORK, "--layer", "conv_pw_2_bn", "--width", "40", "--height", "30"]
+    (tmp_path / "chapter04_deepdream").mkdir()
+    for tile_size in ("16", "32", "16"):
+        assert memory.main([*argv, "--tile_size", tile_size, "--publish"]) == 0
+    found = json.loads((tmp_path / "chapter04_deepdream" / "memory.json").read_text())
+    assert [row["tile"] for row in found["rows"]] == [32, 16]
+    assert all(row["size"] == "40 x 30" and row["gib"] > 0.1 for row in found["rows"])
 
 
 # Bad input and warnings

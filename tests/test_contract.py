@@ -71,7 +71,7 @@ CHAPTERS = [
             verbs=(("data",), ("layers", *NETWORK),
                    ("layers", *NETWORK, "--atlas", "conv_pw_3_bn", "--channels", "0-2", "--size",
                     "32", "--iterations", "1"),
-                   ("zoom", "--zoom_frames", "2"))),
+                   ("compare", "run", "--start"), ("zoom", "--zoom_frames", "2"))),
     tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
          "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
          idle="--no-use_embedding --embedding_size 4",
