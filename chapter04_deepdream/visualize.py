@@ -1,12 +1,12 @@
 """Draws what channels respond to, by the method of Olah et al. 2017 and by the book's.
 
-    python visualize.py --network MobileNet --alpha 0.75 --channels 112-115
-    python visualize.py --layer conv_pw_8_bn --channels 161 --diversity 4
+    python visualize.py --network MobileNet --alpha 0.75 --channels 113+117
+    python visualize.py --network MobileNet --alpha 0.75 --channels 117 --diversity 4
 
 The method ("Feature Visualization", distill.pub) optimizes the Fourier spectrum of a picture in
 decorrelated colours by Adam, under random transforms; see fourier.py. Below each picture stands the
-book's, by Laplacian normalization. With `--diversity N`, N pictures of one channel are made at
-once, that differ from each other as far as possible.
+book's, by Laplacian normalization. With `--diversity N`, N pictures of one channel are made at once
+instead, which differ from each other as far as possible.
 """
 
 import argparse
@@ -77,9 +77,10 @@ def visualize(args: argparse.Namespace) -> Path:
     wanted = chosen * (args.diversity or 1)
     pictures = draw(extractor, wanted, args)
     titles = [f"{number}, Fourier" for number in wanted]
-    pictures += channels.draw_channels(extractor, chosen, args.size, BOOK_ITERATIONS, 1.0,
-                                       Rule("laplacian"), args.seed)
-    titles += [f"{number}, Laplacian" for number in chosen]
+    if not args.diversity:
+        pictures += channels.draw_channels(extractor, chosen, args.size, BOOK_ITERATIONS, 1.0,
+                                           Rule("laplacian"), args.seed)
+        titles += [f"{number}, Laplacian" for number in chosen]
     png = Path(args.output_dir or rundir.runs_dir() / "chapter04_deepdream" / "fourier")
     png /= f"{network.name}-{layer}-{args.channels}.png".replace(" ", "-")
     channels.draw_sheet(pictures, titles, len(wanted), png)
