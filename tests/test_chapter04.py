@@ -483,6 +483,27 @@ def test_a_guided_run(capfd):
     assert line["objective"] > line["first_objective"]
 
 
+def write_graph(path: Path) -> None:
+    """Writes a frozen graph with the names of the book's network, of one convolution."""
+    with tf.Graph().as_default() as graph:
+        pictures = tf.compat.v1.placeholder(tf.float32, (None, None, None, 3), "input")
+        kernel = tf.constant(RNG.normal(size=(3, 3, 3, 144)), tf.float32)
+        tf.nn.conv2d(pictures, kernel, 2, "SAME", name="mixed4d_3x3_bottleneck_pre_relu")
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+
+
+@pytest.mark.slow
+def test_the_books_preset_dreams_through_a_frozen_graph(tmp_path, capfd):
+    write_graph(graph := tmp_path / "book.pb")
+    assert train.main(["--preset", "book", "--network", str(graph), "--method", "naive", "--size",
+                       "24", "--name", "book"]) == 0
+    line = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert line["step"] == 20 and line["objective"] > line["first_objective"] + 100
+    assert export.main(["--name", "book"]) == 0
+    assert layers.main(["--network", str(graph)]) == 0
+    assert "mixed4d_3x3_bottleneck_pre_relu  112 x 112 x 144" in capfd.readouterr().out
+
+
 def test_noise_is_the_books():
     start = data.load("noise")
     assert start.shape == (1, 224, 224, 3)
