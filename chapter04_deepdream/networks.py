@@ -15,6 +15,7 @@ from common import checkpoint, cli, features, files, pretrained, rundir
 from common.errors import UserError
 from common.features import Network
 
+KEYWORDS = ("imagenet", "hed", "none")  # of --weights
 TEXTURES = "textures"
 TEXTURES_RUN = "textures_network"  # the run of chapter 3 that is trained on first use
 TEXTURES_STEPS = 1000
@@ -33,7 +34,8 @@ def network_name(text: str) -> str:
 
 def weights(text: str) -> str:
     """Returns "imagenet", "hed", "none", the name of a run, or a path (argparse `type`)."""
-    return pretrained.weights(text) if set("/.") & set(text) or Path(text).exists() else text
+    is_file = "/" in text or text.endswith((".h5", ".ckpt")) or Path(text).exists()
+    return text if text in KEYWORDS or not is_file else cli.path(text)
 
 
 def add_flags(
@@ -55,7 +57,7 @@ def add_flags(
                        help="value that a frozen graph wants subtracted from pixels in [0, 255]")
     group.add_argument("--post_activation", action=argparse.BooleanOptionalAction,
                        default=post_activation,
-                       help="read layers behind their ReLU, not before it")
+                       help="read layers after their ReLU, not before it")
 
 
 def open_network(args: argparse.Namespace) -> Network:
@@ -69,13 +71,13 @@ def open_network(args: argparse.Namespace) -> Network:
         cli.refuse_idle(args, ["weights", "alpha"], f"--network {name}")
         return features.open_graph(Path(name), args.graph_mean, args.post_activation)
     cli.refuse_idle(args, ["graph_mean"], f"--network {name}")
+    if chosen not in KEYWORDS and (run := find_run(chosen)):
+        cli.refuse_idle(args, ["network", "alpha"], f"--weights {chosen}")
+        return open_run(run, args.post_activation)
     if name == TEXTURES:
         cli.refuse_idle(args, ["weights", "alpha"], f"--network {name}")
         return open_run(textures_run(), args.post_activation)
-    if run := find_run(chosen):
-        cli.refuse_idle(args, ["network", "alpha"], f"--weights {chosen}")
-        return open_run(run, args.post_activation)
-    if chosen not in ("imagenet", "hed", "none") and not Path(chosen).is_absolute():
+    if chosen not in KEYWORDS and not Path(chosen).is_absolute():
         raise UserError(f"there is no run {chosen} of chapter 2 or 3 in {rundir.runs_dir()}",
                         "give the name of one, a folder, or a file of weights")
     return features.open_application(name, chosen, args.alpha, args.post_activation)

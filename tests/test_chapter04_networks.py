@@ -19,8 +19,9 @@ CHAPTER_3 = ["--image_size", "32", "--batch_size", "4", "--max_steps", "2"]
 
 
 def open_network(*argv: str) -> networks.Network:
+    """Opens what a script with the default --network textures would open."""
     parser = argparse.ArgumentParser()
-    networks.add_flags(parser, "MobileNet")
+    networks.add_flags(parser, "textures")
     args = parser.parse_args(argv)
     args.typed = {word[2:]: vars(args)[word[2:]] for word in argv if word.startswith("--")}
     return networks.open_network(args)
@@ -38,6 +39,8 @@ def test_a_run_of_chapter_3_has_its_classifier():
     (logits,) = network.extractor(["logits"])(IMAGES)
     np.testing.assert_allclose(logits[:, 0, 0], model(IMAGES, training=False), rtol=1e-4, atol=1e-5)
     assert open_network("--weights", str(run)).digest == network.digest
+    with pytest.raises(UserError, match="--network MobileNet has no effect with --weights mine"):
+        open_network("--network", "MobileNet", "--weights", "mine")
 
 
 @pytest.mark.slow
@@ -89,9 +92,9 @@ def test_a_failed_training_of_the_textures_is_told(monkeypatch):
     (["--network", "textures", "--weights", "none"], "--weights none has no effect with --network"),
     (["--network", "VGG16", "--graph_mean", "3"], "--graph_mean 3.0 has no effect with --network"),
     (["--network", "absent.pb"], "cannot read .*absent.pb"),
-    (["--weights", "absent"], "there is no run absent of chapter 2 or 3"),
-    (["--weights", "absent.h5"], "there is no file .*absent.h5"),
-    (["--weights", "hed"], "--weights hed are of VGG16, not of MobileNet"),
+    (["--network", "MobileNet", "--weights", "absent"], "no run absent of chapter 2 or 3"),
+    (["--network", "MobileNet", "--weights", "absent.h5"], "there is no file .*absent.h5"),
+    (["--network", "MobileNet", "--weights", "hed"], "hed are of VGG16, not of MobileNet"),
 ])
 def test_wrong_flags_are_named(argv, says):
     with pytest.raises(UserError, match=says):

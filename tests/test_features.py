@@ -1,4 +1,4 @@
-"""Networks whose inner layers are read: before or behind their ReLU, of Keras or a frozen graph."""
+"""Networks whose inner layers are read: before or after their ReLU, of Keras or a frozen graph."""
 
 from pathlib import Path
 
@@ -30,14 +30,16 @@ def read(network: features.Network, *layers: str) -> list[np.ndarray]:
 
 def test_layers_are_read_before_their_relu_unless_asked():
     model = small_network()
-    before, behind = (features.from_keras(model, "net", post) for post in (False, True))
+    before, after = (features.from_keras(model, "net", post) for post in (False, True))
     assert before.channels == {"block1_conv1": 4, "norm": 4, "relu": 4, "sum": 4}
     fused, own, normalised = read(before, "block1_conv1", "relu", "norm")
     assert fused.shape == (2, 40, 56, 4) and fused.min() < 0
     np.testing.assert_array_equal(own, normalised)
-    np.testing.assert_allclose(read(behind, "block1_conv1")[0], np.maximum(fused, 0), rtol=1e-6)
-    fused, own = read(behind, "block1_conv1", "relu")
-    np.testing.assert_allclose(read(behind, "sum")[0], fused + own, rtol=1e-6)
+    np.testing.assert_allclose(read(after, "block1_conv1")[0], np.maximum(fused, 0), rtol=1e-6)
+    fused, own, of_norm = read(after, "block1_conv1", "relu", "norm")
+    np.testing.assert_array_equal(of_norm, own)
+    assert own.min() == 0
+    np.testing.assert_allclose(read(after, "sum")[0], fused + own, rtol=1e-6)
 
 
 def test_one_layer_is_a_list_too_and_vggs_paper_names_are_known():
@@ -127,8 +129,8 @@ def test_a_frozen_graph_is_read_with_gradients(tmp_path):
     before, same = read(network, "mixed", "mixed_pre_relu")
     np.testing.assert_allclose(before, expected, rtol=1e-4, atol=1e-2)
     np.testing.assert_array_equal(before, same)
-    behind = features.open_graph(tmp_path / "graph.pb", 117.0, post_activation=True)
-    np.testing.assert_allclose(read(behind, "mixed")[0], np.maximum(before, 0))
+    after = features.open_graph(tmp_path / "graph.pb", 117.0, post_activation=True)
+    np.testing.assert_allclose(read(after, "mixed")[0], np.maximum(before, 0))
     # The gradient of a linear network is its kernel: here of channel 2 at one place.
     picture = tf.Variable(IMAGES[:1])
     with tf.GradientTape() as tape:
