@@ -6,10 +6,12 @@ All images have the shape (batch, height, width, 3).
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from chapter04_deepdream.model import Objective, variation_gradient
 from chapter04_deepdream.pyramid import blur, normalize_bands
+from common.errors import UserError
 
 GREY = 127.5
 
@@ -38,20 +40,20 @@ class Rule(NamedTuple):
     blur: float = 0.0
 
 
-def deviation(gradient: tf.Tensor) -> tf.Tensor:
+def standard_deviation(gradient: tf.Tensor) -> tf.Tensor:
     """Returns the standard deviation of each image, of shape (batch, 1, 1, 1)."""
     return tf.math.reduce_std(gradient, axis=(1, 2, 3), keepdims=True)
 
 
-def mean_size(gradient: tf.Tensor) -> tf.Tensor:
+def mean_absolute(gradient: tf.Tensor) -> tf.Tensor:
     """Returns the mean absolute value of each image, of shape (batch, 1, 1, 1)."""
     return tf.reduce_mean(tf.abs(gradient), axis=(1, 2, 3), keepdims=True)
 
 
 # With a normalized gradient, one step size is right for all layers and networks.
 NORMALIZATIONS: dict[str, Callable[[tf.Tensor], tf.Tensor]] = {
-    "deviation": lambda gradient: gradient / (deviation(gradient) + 1e-8),  # section 4.2.2
-    "mean": lambda gradient: gradient / (mean_size(gradient) + 1e-7),  # section 4.2.5
+    "deviation": lambda gradient: gradient / (standard_deviation(gradient) + 1e-8),  # section 4.2.2
+    "mean": lambda gradient: gradient / (mean_absolute(gradient) + 1e-7),  # section 4.2.5
     "laplacian": normalize_bands,  # section 4.2.4
 }
 
@@ -64,7 +66,7 @@ def gradient_of(objective: Objective, images: tf.Tensor) -> tuple[tf.Tensor, tf.
     return tape.gradient(values, images), values
 
 
-def borders(length: tf.Tensor, tile_size: int) -> tf.Tensor:
+def tile_edges(length: tf.Tensor, tile_size: int) -> tf.Tensor:
     """Returns where tiles of nearly equal size begin and end, from 0 to `length`."""
     count = (length + tile_size - 1) // tile_size
     return tf.range(count + 1) * length // count
@@ -82,7 +84,7 @@ def tiled_gradient(
         The gradient, of the shape of the images, and the objective, of shape (batch,).
     """
     shape = tf.shape(images)
-    rows, columns = borders(shape[1], tile_size), borders(shape[2], tile_size)
+    rows, columns = tile_edges(shape[1], tile_size), tile_edges(shape[2], tile_size)
     area = tf.cast(shape[1] * shape[2], tf.float32)
     total = tf.zeros(shape[0])
     bands = tf.TensorArray(tf.float32, tf.size(rows) - 1, infer_shape=False)
@@ -142,6 +144,26 @@ def make_step(objective: Objective, rule: Rule) -> Step:
         return images, values, tf.reduce_mean(tf.abs(gradient))
 
     return step
+
+
+def check_start(step: Step, pictures: tf.Tensor, layer: str) -> None:
+    """Tries a step, the result of which is dropped.
+
+    Raises:
+        UserError: the layer has no feature maps at this size, or no gradient.
+    """
+    height, width = pictures.shape[1:3]
+    try:
+        _, objective, strength = step(pictures, tf.constant([0, 1], tf.int64), 1.0)
+    except (tf.errors.AbortedError, tf.errors.InvalidArgumentError):  # of pooling, of convolutions
+        objective = strength = np.nan
+    if not np.isfinite(objective).all():
+        raise UserError(f"{layer} has no value for a picture of {width} x {height} pixels",
+                        "choose a larger --size, or in train.py fewer --octaves")
+    if not strength:
+        raise UserError(f"the gradient of {layer} is zero everywhere",
+                        "choose another --channel, or read the layer before its ReLU: omit "
+                        "--post_activation")
 
 
 def make_measure(objective: Objective, tile_size: int) -> Measure:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from chapter04_deepdream import pyramid
-from chapter04_deepdream.ascent import Rule, make_step
+from chapter04_deepdream.ascent import Rule, check_start, make_step
 from chapter04_deepdream.data import to_uint8
 from chapter04_deepdream.model import Extractor, channel_by_image
 from common import figures
@@ -33,6 +33,9 @@ def draw_channels(
         step_size: change of a pixel per step, of 255.
         rule: how the pictures follow the gradient.
         seed: of the noise, which is the same for all pictures, and of the shifts.
+
+    Raises:
+        UserError: the layer has no feature maps at this size, or no gradient.
     """
     sizes = pyramid.octave_sizes((size, size), OCTAVES, OCTAVE_SCALE, growing=False)
     noise = np.random.default_rng(seed).uniform(size=(1, *sizes[0], 3)) + 117
@@ -42,6 +45,8 @@ def draw_channels(
         batch = list(channels[first : first + BATCH])
         wanted.assign(batch)
         images = tf.repeat(tf.constant(noise, tf.float32), len(batch), axis=0)
+        if first == 0:
+            check_start(step, images, "the layer")
         for octave, octave_size in enumerate(sizes):
             images = pyramid.resize(images, octave_size)
             for number in range(octave * iterations, (octave + 1) * iterations):

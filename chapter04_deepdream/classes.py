@@ -4,9 +4,9 @@
     python classes.py --network MobileNet --alpha 0.75 --weights mobilenet_0.75_224.weights.h5
     python classes.py --classes wood,water --total_variation 0
 
-A picture that maximizes the logit of a class is noise to the eye unless it is regularized: by
+A picture that maximizes the logit of a class looks like noise unless it is regularized: by
 random shifts, total variation, a decay towards grey and a blur (Simonyan et al. 2014; Yosinski et
-al. 2015), and by octaves. `--no-regularize` shows it without them.
+al. 2015), and by Laplacian normalization. `--no-regularize` leaves only the octaves.
 """
 
 import argparse

@@ -24,9 +24,6 @@ from common import cli, figures, files, results, rundir
 from common.figures import plt
 from common.monitor import read_curve
 
-# Section 4.2.2: the objective that the book's naive method prints first, and the last one shown.
-BOOK = {"naive": {"objective": 278.762970}}
-
 
 def noisy(start: tf.Tensor, dream: tf.Tensor, seed: int) -> tf.Tensor:
     """Returns the start picture plus Gaussian noise with the norm of `dream - start`."""
@@ -97,11 +94,10 @@ def evaluate(args: argparse.Namespace, settings: argparse.Namespace) -> dict[str
     draw_objective(args.run_dir, by_octave, args.run_dir / "objective.png")
     scores = {name: {"objective": value} for name, value in by_octave[-1].items()}
     scores["dream"] |= {"change_rms": float(tf.squeeze(pyramid.rms(change))), "pictures": 1}
-    book = BOOK.get(settings.method, {}) if settings.preset == "book" else {}
     model = f"{Path(settings.network).stem}-{settings.method}"
     details = {"objective_by_octave": by_octave,
                "bands": {name: list(map(float, values)) for name, values in bands.items()}}
-    results.write(args, Path(settings.image).stem, model, scores, book, details)
+    results.write(args, Path(settings.image).stem, model, scores, {}, details)
     print(f"objective.png and spectrum.png written to {args.run_dir}")
     return scores["dream"]
 

@@ -5,8 +5,8 @@
     python layers.py --network VGG16 --weights hed --atlas block4_conv3 --channels 0-63
     python layers.py --network tensorflow_inception_graph.pb
 
-The atlas has a picture of each channel, made from noise. The short list has layers and channels
-that dream well.
+The atlas has a picture of each channel, made from noise. The short list has suggested
+channels.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from chapter04_deepdream import channels, data, flags, networks
 from chapter04_deepdream.ascent import Rule
-from chapter04_deepdream.objectives import SHORT_LISTS
+from chapter04_deepdream.objectives import short_list
 from common import cli, rundir
 from common.errors import UserError, exit_status
 from common.features import Network, find
@@ -28,7 +28,7 @@ SIZE = 224  # pixels, for the shapes in the list
 MAX_CHANNELS = 64  # of an atlas without --channels
 
 
-def list_layers(network: Network, short_list: Sequence[str]) -> None:
+def list_layers(network: Network, suggested: Sequence[str]) -> None:
     """Prints the name, the shape and the number of channels of each layer; then the short list."""
     names = list(network.channels)
     maps = network.extractor(names)(tf.zeros((1, SIZE, SIZE, 3)))
@@ -40,8 +40,8 @@ def list_layers(network: Network, short_list: Sequence[str]) -> None:
     if network.class_names:
         print(f"classes of logits: {', '.join(network.class_names[:8])} "
               f"({len(network.class_names)} in all)")
-    if short_list:
-        print(f"they dream well: {', '.join(short_list)}")
+    if suggested:
+        print(f"suggested channels: {', '.join(suggested)}")
 
 
 def parse_range(text: str | None, count: int) -> range:
@@ -103,7 +103,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.atlas:
             print(f"atlas: {draw_atlas(args, network)}")
         else:
-            list_layers(network, SHORT_LISTS.get(args.network, ()))
+            list_layers(network, short_list(args))
 
     return exit_status(show)
 

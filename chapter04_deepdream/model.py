@@ -33,20 +33,21 @@ class Term(NamedTuple):
     weight: float
 
 
-def activation(extractor: Extractor, terms: Sequence[Term], square: bool) -> Objective:
+def activation(extractor: Extractor, terms: Sequence[Term], square: bool | None) -> Objective:
     """Returns the weighted sum of mean activations.
 
     Args:
         extractor: reads the layer of each term.
         terms: at least one.
         square: whether the squares of activations are averaged, so that channels grow whose
-            activations are far from 0 on either side.
+            activations are far from 0 on either side; None: those of whole layers.
     """
     def objective(images: tf.Tensor) -> tf.Tensor:
         total = tf.zeros(tf.shape(images)[0])
         for maps, term in zip(extractor(images), terms, strict=True):
             read = maps if term.channel is None else maps[..., term.channel, None]
-            read = tf.square(read) if square else read
+            squared = term.channel is None if square is None else square
+            read = tf.square(read) if squared else read
             total += term.weight * tf.reduce_mean(read, axis=(1, 2, 3))
         return total
 

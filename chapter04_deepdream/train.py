@@ -24,7 +24,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from chapter04_deepdream import data, objectives, pyramid
-from chapter04_deepdream.ascent import Step, make_step
+from chapter04_deepdream.ascent import check_start, make_step
 from chapter04_deepdream.flags import add_flags, growing, rule, settle
 from chapter04_deepdream.model import Picture
 from chapter04_deepdream.networks import open_network
@@ -52,35 +52,26 @@ def build_parser() -> cli.Parser:
     return parser
 
 
-def check_start(step: Step, picture: tf.Tensor, args: argparse.Namespace) -> None:
-    """Tries a step, the result of which is dropped.
-
-    Raises:
-        UserError: the layer has no feature maps at this size, or no gradient.
-    """
-    height, width = picture.shape[1:3]
-    try:
-        _, objective, strength = step(picture, key(args.seed, 1), args.step_size)
-    except (tf.errors.AbortedError, tf.errors.InvalidArgumentError):  # of pooling, of convolutions
-        objective = strength = np.nan
-    if not np.isfinite(objective).all():
-        raise UserError(f"{args.layer} has no value for a picture of {width} x {height} pixels",
-                        "choose a larger --size, or fewer --octaves")
-    if not strength:
-        raise UserError(f"the gradient of {args.layer} is zero everywhere",
-                        "choose another --channel, or read the layer before its ReLU: omit "
-                        "--post_activation")
-
-
 def key(seed: int, step: int) -> tf.Tensor:
     """Returns the key of a step's random shift, int64 of shape (2,)."""
     return tf.constant([seed, step], tf.int64)
 
 
-def warn_of(pixels: tf.Tensor) -> None:
-    """Warns on stderr if a finished picture is grey or saturated."""
-    clipped = float(tf.reduce_mean(tf.cast((pixels < 0) | (pixels > 255), tf.float32)))
-    if (deviation := float(tf.math.reduce_std(pixels))) < MIN_DEVIATION:
+def check_size(start: tf.Tensor, args: argparse.Namespace) -> None:
+    """Raises UserError if the largest octave has more pixels than are read from a file."""
+    ratio = args.octave_scale ** (args.octaves - 1) if growing(args) else 1.0
+    height, width = (side * ratio for side in start.shape[1:3])
+    if height * width > (limit := images.max_pixels()):
+        raise UserError(f"the last octave has {width:.4g} x {height:.4g} pixels, more than "
+                        f"{limit:,}", "choose fewer --octaves, or a smaller --octave_scale or "
+                        "--size")
+
+
+def warn_of(pixels: tf.Tensor, stretch: bool = False) -> None:
+    """Warns on stderr if a finished picture is grey or saturated, as it is written."""
+    outside = tf.cast((pixels < 0) | (pixels > 255), tf.float32)
+    clipped = 0.0 if stretch else float(tf.reduce_mean(outside))  # stretched to what is visible
+    if (deviation := float(data.to_uint8(pixels, stretch).std())) < MIN_DEVIATION:
         print(f"warning: the picture is grey, its standard deviation is {deviation:.2g} of 255: "
               "raise --step_size or --iterations, or choose another --layer", file=sys.stderr)
     if clipped > MAX_CLIPPED:
@@ -97,7 +88,7 @@ def introduce(args: argparse.Namespace, sizes: Sequence[tf.Tensor]) -> None:
         aim = f"{layer}:{args.channel}" if args.channel else args.layer
     shown = ", ".join(f"{width} x {height}" for height, width in np.array(sizes))
     print(f"{args.method} on {args.image} at {shown} pixels: maximizing {aim} of {args.network}")
-    if args.preset == "demo":
+    if args.preset == "demo" and args.network == "textures":
         print("the book's run: python train.py --preset book")
 
 
@@ -111,12 +102,13 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     step_up = make_step(objective, rule(args))
     # The start picture, and the sizes of all octaves.
     start = data.load(args.image, args.size, args.seed)
+    check_size(start, args)
     sizes = pyramid.octave_sizes(start.shape[1:3], args.octaves, args.octave_scale, growing(args))
     introduce(args, sizes)
     # The variable that is trained: the picture, at first that of the smallest octave.
     picture = Picture(pyramid.enter_octave(start, start, sizes, 0, growing(args)))
     if not rundir.last_step(args.run_dir):
-        check_start(step_up, picture.pixels.read_value(), args)
+        check_start(step_up, picture.pixels.read_value(), args.layer)
     digest = files.sha256(start.numpy(), network.digest.encode())
     with rundir.open_run(args, dataset_sha256=digest,
                          parameters=3 * int(tf.reduce_prod(sizes[-1]))) as run:
@@ -135,7 +127,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             pixels, value, strength = step_up(picture.pixels, key(args.seed, step), args.step_size)
             picture.pixels.assign(pixels)
             # Print and log the objective, which the pixels had before the step.
-            if step % args.log_every == 0:
+            if step % args.log_every == 0 or step in (1, args.max_steps):
                 height, width = pixels.shape[1:3]
                 tqdm.write(f"step {step}  {width} x {height}  objective {float(value[0]):.6g}",
                            sys.stdout)
@@ -148,7 +140,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         final = picture.pixels.read_value()
         images.write_png(run / "samples" / "dream.png", data.to_uint8(final, noise))
         _, values = read_curve(run, "train", "objective")
-    warn_of(final)
+    warn_of(final, noise)
     print(f"objective {values[0]:.6g} -> {values[-1]:.6g}; the picture: "
           f"{Path(run) / 'samples' / 'dream.png'}")
     return {"step": step, "first_objective": values[0], "objective": values[-1]}

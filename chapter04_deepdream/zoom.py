@@ -1,4 +1,4 @@
-"""Films an endless zoom into a dream: each frame is dreamed on, then enlarged.
+"""Films an endless zoom into a dream: each frame is enlarged, then dreamed on.
 
     python zoom.py
     python zoom.py --name NAME --zoom_frames 200 --zoom 1.03 --rate 25
@@ -56,7 +56,8 @@ def film(args: argparse.Namespace, settings: argparse.Namespace) -> None:
     paths = [folder / "zoom.mp4", folder / "zoom.gif"]
     with ExitStack() as stack:
         writers = [stack.enter_context(video.writer(path, args.rate)) for path in paths]
-        drawn = frames(tf.clip_by_value(pixels, 0, 255), dream.step, settings, args)
+        first = tf.constant(data.to_uint8(pixels, settings.image == "noise")[None], tf.float32)
+        drawn = frames(first, dream.step, settings, args)
         for frame in tqdm(drawn, total=args.zoom_frames, unit="frame", disable=None):
             for write in writers:
                 write(frame)

@@ -179,12 +179,14 @@ def test_tiles_put_together_are_in_their_places():
         picture := noise(19, 26))
     shares = gradient / (2 * picture)  # the area of each pixel's tile
     assert {round(float(share) * 19 * 26) for share in np.unique(shares)} <= {36, 42, 49, 54, 63}
-    np.testing.assert_allclose(np.sign(gradient), np.sign(picture))
+    rows, columns = np.repeat([6, 6, 7], [6, 6, 7]), np.repeat([6, 7, 6, 7], [6, 7, 6, 7])
+    expected = np.outer(rows, columns)[None, ..., None] / (19 * 26)
+    np.testing.assert_allclose(shares, np.broadcast_to(expected, shares.shape), rtol=1e-4)
 
 
 def test_borders_divide_evenly():
-    assert ascent.borders(tf.constant(10), 4).numpy().tolist() == [0, 3, 6, 10]
-    assert ascent.borders(tf.constant(8), 8).numpy().tolist() == [0, 8]
+    assert ascent.tile_edges(tf.constant(10), 4).numpy().tolist() == [0, 3, 6, 10]
+    assert ascent.tile_edges(tf.constant(8), 8).numpy().tolist() == [0, 8]
 
 
 def test_shifts_reach_every_place_and_depend_on_the_key():
@@ -307,6 +309,8 @@ def test_activations_are_weighted_means():
     assert value(Term("a", 0, 1.0), Term("b", 2, 0.5)) == 2 + 0.5 * 2
     assert value(Term("a", None, 3.0)) == pytest.approx(3 * 8 / 6)
     assert value(Term("a", None, 1.0), square=True) == pytest.approx(24 / 6)
+    mixed = value(Term("a", 0, 1.0), Term("b", None, 0.5), square=None)
+    assert mixed == pytest.approx(2 + 0.5 * 4 * 24 / 6)
 
 
 def test_each_image_of_a_batch_has_its_channel():
@@ -643,30 +647,33 @@ def test_bad_input_ends_before_a_run_is_made(capfd, tmp_path):
         (["--guide", str(tmp_path / "no.png")], "there is no file"),
         (["--guide", "flower", "--channel", "3"], "--channel 3 has no effect with --guide"),
         (["--method", "naive", "--octave_scale", "2"], "--octave_scale 2.0 has no effect with"),
+        (["--layer", "conv_pw_3_bn:3", "--guide", "flower"], "conv_pw_3_bn:3 with --guide"),
+        (["--method", "multiscale", "--octaves", "30", "--octave_scale", "10"],
+         "the last octave has"),
         (["--step_size", "0"], "0 is not a number above 0"),
     ):
         layer = [] if "--layer" in argv else ["--layer", "conv_pw_3_bn"]
         fails(capfd, train.main, *NETWORK, *layer, *argv, says=says)
     fails(capfd, train.main, "--network", "ResNet50V2", "--weights", "none",
           says="--layer is missing: there is no short list of ResNet50V2")
+    fails(capfd, train.main, *NETWORK, says="no short list of MobileNet with --alpha 0.25")
+    fails(capfd, layers.main, *NETWORK, "--atlas", "conv_pw_13_bn", "--size", "32",
+          says="the layer has no value for a picture of")
     fails(capfd, train.main, "--network", str(tmp_path / "no.pb"), "--layer", "a",
           says="there is no frozen graph")
     assert not (rundir.runs_dir() / "chapter04_deepdream").exists()
 
 
 def test_a_layer_without_a_gradient_or_without_a_place_is_an_error():
-    def args(**more):
-        return argparse.Namespace(seed=0, step_size=1.0, layer="relu:3", **more)
-
     dead = make_step(lambda x: tf.reduce_mean(tf.nn.relu(x - 1000), axis=(1, 2, 3)), Rule("mean"))
     with pytest.raises(UserError, match="the gradient of relu:3 is zero everywhere") as caught:
-        train.check_start(dead, noise(8, 8), args())
+        ascent.check_start(dead, noise(8, 8), "relu:3")
     assert "--post_activation" in caught.value.hint
     small = make_step(lambda x: tf.reduce_mean(tf.nn.max_pool2d(x, 9, 9, "VALID"), axis=(1, 2, 3)),
                       Rule("mean"))
     with pytest.raises(UserError, match="relu:3 has no value for a picture of 8 x 7 pixels"):
-        train.check_start(small, noise(7, 8), args())
-    train.check_start(small, noise(9, 9), args())
+        ascent.check_start(small, noise(7, 8), "relu:3")
+    ascent.check_start(small, noise(9, 9), "relu:3")
 
 
 @pytest.mark.slow
