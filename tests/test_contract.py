@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import shallow_mobilenet
 
 from common import checkpoint, rundir
 
@@ -118,6 +119,13 @@ def chapter(request) -> Chapter:
 @pytest.fixture(autouse=True, scope="module")
 def deterministic():
     tf.config.experimental.enable_op_determinism()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shallow():
+    """Saves minutes: what chapters promise does not depend on the depth of their network."""
+    with shallow_mobilenet():
+        yield
 
 
 @pytest.fixture(scope="module")
