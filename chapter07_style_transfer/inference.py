@@ -44,7 +44,8 @@ def open_objective(flags: argparse.Namespace) -> tuple[Objective, np.ndarray, st
         UserError: the network or the style image cannot be read.
     """
     style = data.read_style(flags.style_image, flags.style_size, whole=flags.crop == "random")
-    network = networks.open_network(flags)
+    typed = {"typed": {}} | vars(flags)  # a finished run has no command line
+    network = networks.open_network(argparse.Namespace(**typed))
     return make_objective(flags, network, style), style, network.digest
 
 
