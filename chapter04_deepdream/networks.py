@@ -33,7 +33,7 @@ def network_name(text: str) -> str:
 
 def weights(text: str) -> str:
     """Returns "imagenet", "hed", "none", the name of a run, or a path (argparse `type`)."""
-    return text if text.isidentifier() else pretrained.weights(text)
+    return pretrained.weights(text) if set("/.") & set(text) or Path(text).exists() else text
 
 
 def add_flags(
@@ -72,9 +72,12 @@ def open_network(args: argparse.Namespace) -> Network:
     if name == TEXTURES:
         cli.refuse_idle(args, ["weights", "alpha"], f"--network {name}")
         return open_run(textures_run(), args.post_activation)
-    if chosen not in ("imagenet", "hed", "none") and (run := find_run(chosen)):
+    if run := find_run(chosen):
         cli.refuse_idle(args, ["network", "alpha"], f"--weights {chosen}")
         return open_run(run, args.post_activation)
+    if chosen not in ("imagenet", "hed", "none") and not Path(chosen).is_absolute():
+        raise UserError(f"there is no run {chosen} of chapter 2 or 3 in {rundir.runs_dir()}",
+                        "give the name of one, a folder, or a file of weights")
     return features.open_application(name, chosen, args.alpha, args.post_activation)
 
 

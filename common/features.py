@@ -101,14 +101,15 @@ def from_keras(
             return layer.input
         if getattr(layer, "activation", keras.activations.linear) is keras.activations.linear:
             return layer.output
-        linear = type(layer).from_config(layer.get_config() | {"activation": "linear"})
+        linear = type(layer).from_config(
+            layer.get_config() | {"activation": "linear", "name": f"{layer.name}_before_relu"})
         maps = linear(layer.input)
         linear.set_weights(layer.get_weights())
         return maps
 
     def extractor(names: Sequence[str]) -> Extractor:
         outputs = [output(found[find(layer, channels, name)]) for layer in names]
-        reader = keras.Model(model.inputs, outputs)
+        reader = keras.Model(model.inputs[0], outputs)
         return Extractor(lambda images: reader(prepare(images), training=False), reader)
 
     digest = files.sha256(*model.get_weights())
@@ -203,6 +204,6 @@ def open_graph(path: Path, mean: float, post_activation: bool = False) -> Networ
         if not post_activation:
             read = [t.op.inputs[0] if t.op.type in ("Relu", "Relu6") else t for t in read]
         graph = wrapped.prune(wrapped.inputs, read)
-        return Extractor(lambda images: graph(images - mean), graph)
+        return Extractor(lambda images: graph(tf.convert_to_tensor(images) - mean), graph)
 
     return Network(path.name, channels, extractor, files.sha256(data))
