@@ -6,12 +6,11 @@
     python compare.py styles photo.jpg       # table 7-3: all styles that are drawn by code
     python compare.py runs photo.jpg --run_names wave,mosaic   # table 7-3 with trained runs
 
-Every variant is a run of train.py in runs/chapter07_style_transfer/compare/. Finished runs are not
+Every variant is a demo of train.py in runs/chapter07_style_transfer/compare/. Finished runs are not
 repeated, interrupted ones are resumed. Writes the figure into the same folder.
 """
 
 import argparse
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chapter07_style_transfer import data
+from chapter07_style_transfer import data, train
 from chapter07_style_transfer.inference import load_run, make_stylizer
 from chapter07_style_transfer.styles import STYLES
 from common import cli, figures, files, images, rundir
@@ -27,42 +26,35 @@ from common.errors import Interrupted, UserError, exit_status
 from common.figures import plt
 
 CHAPTER = "chapter07_style_transfer"
+BASE = train.PRESETS["demo"]
 FACTOR = 30  # by which a weight is too large in figure 7-9
 VARIANTS = {
-    "upsampling": {"resize": "--upsampling resize", "transposed": "--upsampling transposed"},
-    "norm": {"instance": "--norm instance", "batch": "--norm batch"},
-    "styles": {name: f"--style_image {name}" for name in STYLES},
+    "upsampling": {"resize": "", "transposed": "--upsampling transposed"},
+    "norm": {"instance": "", "batch": "--norm batch"},
+    "styles": {name: f"--style_image {name}" if name != BASE["style_image"] else ""
+               for name in STYLES},
+    "weights": {
+        "style weight too large": f"--style_weight {FACTOR * BASE['style_weight']:g}",
+        "balanced": "",
+        "content weight too large": f"--content_weight {FACTOR * BASE['content_weight']:g}",
+    },
 }
 
 
-def variants(args: argparse.Namespace) -> dict[str, list[str]]:
-    """Returns the flags of train.py by the name of the variant."""
-    if args.what != "weights":
-        return {name: shlex.split(flags) for name, flags in VARIANTS[args.what].items()}
-    style, content = args.style_weight, args.content_weight
-    return {
-        "style weight too large": ["--style_weight", str(FACTOR * style),
-                                   "--content_weight", str(content)],
-        "balanced": ["--style_weight", str(style), "--content_weight", str(content)],
-        "content weight too large": ["--style_weight", str(style),
-                                     "--content_weight", str(FACTOR * content)],
-    }
-
-
-def learn(args: argparse.Namespace, variant: str, flags: Sequence[str]) -> Path:
+def learn(variant: str, flags: str, steps: int) -> Path:
     """Trains a variant in a new process, unless that run is finished; returns its folder.
 
     Raises:
         UserError: the training failed.
         Interrupted: it was stopped.
     """
-    name = f"{args.what}-{variant.replace(' ', '_')}-{args.max_steps}"
+    name = "-".join([*flags.replace("--", "").split(), f"{steps}_steps"])
     folder = rundir.runs_dir() / CHAPTER / "compare" / name
-    if rundir.last_step(folder) >= args.max_steps:
+    if rundir.last_step(folder) >= steps:
         return folder
-    print(f"training {variant}: {args.max_steps} steps", file=sys.stderr)
+    print(f"training {variant}: {steps} steps", file=sys.stderr)
     command = [sys.executable, "-m", f"{CHAPTER}.train", "--run_dir", str(folder),
-               "--max_steps", str(args.max_steps), *flags]
+               "--max_steps", str(steps), *flags.split()]
     done = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 130:
         raise Interrupted("stopped and saved; run the same command again to resume")
@@ -102,7 +94,8 @@ def compare(args: argparse.Namespace) -> None:
     if args.what == "runs":
         runs = {name: rundir.find_run(CHAPTER, name) for name in args.run_names.split(",")}
     else:
-        runs = {name: learn(args, name, flags) for name, flags in variants(args).items()}
+        runs = {name: learn(name, flags, args.max_steps)
+                for name, flags in VARIANTS[args.what].items()}
     columns = {"photograph": photograph}
     columns |= {name: stylize_with(folder, photograph) for name, folder in runs.items()}
     png = rundir.runs_dir() / CHAPTER / "compare" / f"{args.what}.png"
@@ -113,16 +106,12 @@ def compare(args: argparse.Namespace) -> None:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
-    parser.add_argument("what", choices=[*VARIANTS, "weights", "runs"], help="what is compared")
+    parser.add_argument("what", choices=[*VARIANTS, "runs"], help="what is compared")
     parser.add_argument("photograph", type=cli.path, help="image file to stylize")
     parser.add_argument("--size", type=cli.size, default=256,
                         help="pixels of the photograph's shorter side")
     parser.add_argument("--max_steps", type=cli.positive_int, default=600,
                         help="steps of each training")
-    parser.add_argument("--style_weight", type=cli.positive_float, default=5.0,
-                        help="balanced weight, of which `weights` takes a multiple")
-    parser.add_argument("--content_weight", type=cli.positive_float, default=4.0,
-                        help="balanced weight, of which `weights` takes a multiple")
     parser.add_argument("--run_names", help="names or folders of runs, comma-separated")
     return parser
 

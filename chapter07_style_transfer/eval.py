@@ -5,13 +5,13 @@
     python eval.py --name NAME --publish
 
 Each photograph is resized to cover a square and its centre is cropped, for both methods. Writes
-eval.json, and index.html with photograph, slow and fast result, to the run folder. The baseline
-`photograph` is the photograph itself: its content loss is 0.
+eval.json, and methods.png and index.html with photograph, slow and fast result, to the run folder.
+The baseline `photograph` is the photograph itself: its content loss is 0.
 """
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,7 @@ def find_photographs(args: argparse.Namespace, flags: argparse.Namespace) -> lis
     return found
 
 
-def time_of(action: callable, repeats: int = 3) -> tuple[np.ndarray, float]:
+def time_of(action: Callable[[], np.ndarray], repeats: int = 3) -> tuple[np.ndarray, float]:
     """Returns the result of an action, and the shortest of some times in seconds."""
     seconds = []
     for _ in range(repeats):
@@ -108,7 +108,10 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                "losses": scores}
     model = "-".join((flags.generator, flags.preset))
     results.write(args, Path(flags.style_image).stem, model, metrics, details=details)
-    columns = list(rows)
+    columns = sorted(rows, key=["photograph", "slow", "fast"].index)
+    shown = np.uint8([rows[name] for name in columns])  # (methods, count, size, size, 3)
+    images.write_png(args.run_dir / "methods.png",
+                     images.grid(shown.reshape(-1, *shown.shape[2:]), len(paths)))
     sheet = page.write_table(args.run_dir, f"Style transfer: {Path(flags.style_image).stem}",
                              ["file", *columns],
                              ([path.name, *[(np.uint8(rows[name][i].round()),

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter04_deepdream import networks
-from chapter07_style_transfer import data
+from chapter07_style_transfer import data, random_filters
 from chapter07_style_transfer.model import (
     MIN_SIZE,
     REACH,
@@ -19,7 +19,7 @@ from chapter07_style_transfer.model import (
     stylize,
 )
 from chapter07_style_transfer.objective import Objective, make_objective
-from common import checkpoint, tiles
+from common import checkpoint, cli, tiles
 from common.errors import UserError
 
 
@@ -44,8 +44,13 @@ def open_objective(flags: argparse.Namespace) -> tuple[Objective, np.ndarray, st
         UserError: the network or the style image cannot be read.
     """
     style = data.read_style(flags.style_image, flags.style_size, whole=flags.crop == "random")
-    typed = {"typed": {}} | vars(flags)  # a finished run has no command line
-    network = networks.open_network(argparse.Namespace(**typed))
+    flags = argparse.Namespace(**({"typed": {}} | vars(flags)))  # a finished run has none
+    if flags.network == random_filters.NAME:
+        cli.refuse_idle(flags, ["weights", "alpha", "graph_mean", "post_activation"],
+                        f"--network {flags.network}")
+        network = random_filters.open_network()
+    else:
+        network = networks.open_network(flags)
     return make_objective(flags, network, style), style, network.digest
 
 

@@ -2,14 +2,16 @@
 
 Ustyuzhaninov et al. 2017 ("What does it take to generate natural textures?") find that the Gram
 matrices of one layer of random filters of many sizes describe textures well. Here each size is a
-scale: the image is averaged over blocks first.
+scale: the image is averaged over blocks of 1 to 8 pixels first.
 """
 
 import keras
 import numpy as np
 
+from chapter07_style_transfer.model import reflect
 from common import features
 
+NAME = "random"  # of the network in --network
 SCALES = (1, 2, 4, 8)  # pixels of a block
 FILTERS = 64  # at each scale
 KERNEL = 7  # blocks
@@ -24,8 +26,9 @@ def open_network(seed: int = 0) -> features.Network:
     images = keras.Input((None, None, 3))
     maps = []
     for scale in SCALES:
+        # Blocks overlap: those side by side would leave their grid in the images.
         smooth = keras.layers.AveragePooling2D(scale, 1)(images / 127.5 - 1)
-        blocks = keras.layers.AveragePooling2D(scale)(smooth)
+        blocks = reflect(keras.layers.AveragePooling2D(scale)(smooth), KERNEL // 2)
         layer = keras.layers.Conv2D(FILTERS, KERNEL, activation="relu", use_bias=False,
                                     name=f"scale{scale}")
         maps.append(layer(blocks))

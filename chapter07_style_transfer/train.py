@@ -20,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter04_deepdream import networks
-from chapter07_style_transfer import conf, data, objective
+from chapter07_style_transfer import conf, data, objective, random_filters
 from chapter07_style_transfer.inference import (
     build,
     compile_stylize,
@@ -42,16 +42,16 @@ MAX_EXTREMES = 0.95  # share of black and white values at which training stops
 PRESETS = {
     "demo": {
         "style_image": "waves",
-        "network": "textures",
+        "network": random_filters.NAME,
         "weights": None,
-        "content_layers": "conv_pw_3_bn",
-        "style_layers": "pixels,conv1_bn,conv_pw_1_bn,conv_pw_3_bn,conv_pw_5_bn",
+        "content_layers": "scale4",
+        "style_layers": "pixels,scale1,scale2,scale4,scale8",
         "normalization": "relative",
-        "content_weight": 4.0,
+        "content_weight": 1.0,
         "style_weight": 5.0,
         "tv_weight": 20.0,
         "style_size": 256,
-        "max_steps": 500,
+        "max_steps": 1500,
     },
     "book": {  # conf/*.yml, and the constants of the original's code
         "dataset": "folder",
@@ -95,7 +95,7 @@ def build_parser() -> cli.Parser:
                         help="file, or a style drawn by code: waves, mosaic or strokes")
     data.add_flags(parser)
     objective.add_flags(parser)
-    networks.add_flags(parser, "VGG16", "imagenet", post_activation=True)
+    networks.add_flags(parser, "VGG16", "imagenet", True, others=[random_filters.NAME])
     group = parser.add_argument_group("images")
     group.add_argument("--image_size", type=cli.size, default=128,
                        help="height and width of the crops in pixels")
