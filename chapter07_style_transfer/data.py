@@ -232,8 +232,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{len(photographs.train):,} photographs to train on, "
               f"{len(photographs.validation)} held out")
         crops = next(iter(training_batches(photographs.train, 6, 128, 160, "random", 0)))
-        shown = [*np.uint8(crops), *[centre(read_resized(path, 128), 128)
-                                     for path in photographs.validation],
+        held_out = [read_resized(path, 128) for path in photographs.validation]
+        shown = [*np.uint8(crops),
+                 *[centre(image, 128) for image in held_out if image is not None],
                  *[centre(read_style(name, 256), 128) for name in styles.STYLES]]
         png = rundir.runs_dir() / "chapter07_style_transfer" / f"photographs-{args.dataset}.png"
         images.write_png(png, images.grid(shown, 6))

@@ -80,8 +80,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     trained_on = data.load(flags)
     rundir.check_data(args.run_dir, files.sha256(trained_on.digest.encode(), style,
                                                  network_digest.encode()))
-    paths = find_photographs(args, flags)
-    photographs = squares(paths, args.size or flags.scale_size)
+    found = squares(find_photographs(args, flags), args.size or flags.scale_size)
+    paths, photographs = list(found), np.stack(list(found.values()))
     # The fast method: one pass. The first call, which compiles, is not timed.
     run_stylize = compile_stylize(load_run(args, flags))
     run_stylize(photographs[:1])

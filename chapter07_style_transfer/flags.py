@@ -61,7 +61,7 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
 
 def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
     """Returns the parser of train.py; the keys of the original's YAML files keep their names."""
-    parser = cli.training_parser(file, doc, presets, free=["epochs"], neutral=["conf"])
+    parser = cli.training_parser(file, doc, presets, free=["epochs"], neutral=["conf", "style_image"])
     parser.add_argument("-c", "--conf", metavar="FILE",
                         help="YAML file of flags, as the original's; typed flags override it")
     parser.add_argument("--style_image", type=data.image_or_style, default="waves",
@@ -85,8 +85,9 @@ def check(args: argparse.Namespace) -> None:
     if args.scale_size < args.image_size:
         raise UserError(f"--scale_size {args.scale_size} is below --image_size {args.image_size}",
                         "photographs are resized to --scale_size before --image_size is cropped")
-    if args.image_size < MIN_SIZE:
-        raise UserError(f"--image_size {args.image_size} is below {MIN_SIZE}", "raise it")
+    least = random_filters.MIN_SIZE if args.network == random_filters.NAME else MIN_SIZE
+    if args.image_size < least:
+        raise UserError(f"--image_size {args.image_size} is below {least}", "raise it")
 
 
 def set_steps(args: argparse.Namespace, count: int) -> None:

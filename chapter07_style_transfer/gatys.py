@@ -72,7 +72,8 @@ def adam(
 def lbfgs(gradient: Callable, image: np.ndarray, steps: int, report: Report) -> np.ndarray:
     """Minimizes with L-BFGS within [0, 255], as the paper does; see `adam`.
 
-    `steps` is the number of evaluations of the gradient at most, so that both methods cost alike.
+    `steps` counts evaluations of the gradient, so that both methods cost alike; a line search that
+    has begun is finished.
     """
     count = 0
 
@@ -83,9 +84,11 @@ def lbfgs(gradient: Callable, image: np.ndarray, steps: int, report: Report) -> 
         count += 1
         return float(losses["total_loss"]), slope.numpy().astype(np.float64).ravel()
 
+    # Without tolerances: gradients are tiny where values are in [0, 255] and losses near 1.
     found = scipy.optimize.minimize(
         value, image.astype(np.float64).ravel(), jac=True, method="L-BFGS-B",
-        bounds=scipy.optimize.Bounds(0, 255), options={"maxfun": steps, "maxiter": steps})
+        bounds=scipy.optimize.Bounds(0, 255),
+        options={"maxfun": steps, "maxiter": steps, "ftol": 0.0, "gtol": 0.0})
     return found.x.reshape(image.shape).astype(np.float32)
 
 

@@ -54,11 +54,21 @@ def open_objective(flags: argparse.Namespace) -> tuple[Objective, np.ndarray, st
     return make_objective(flags, network, style), style, network.digest
 
 
-def squares(paths: Sequence[Path], size: int) -> np.ndarray:
-    """Reads the central squares of photographs, float32 (count, size, size, 3) in [0, 255]."""
-    read = (data.read_resized(path, size) for path in paths)
-    return np.stack([data.centre(image, size) for image in read
-                     if image is not None]).astype(np.float32)
+def squares(paths: Sequence[Path], size: int) -> dict[Path, np.ndarray]:
+    """Reads the central squares of photographs, float32 (size, size, 3) in [0, 255].
+
+    Those that cannot be decoded are left out, and printed.
+
+    Raises:
+        UserError: none can be decoded.
+    """
+    read = {path: data.read_resized(path, size) for path in paths}
+    found = {path: data.centre(image, size).astype(np.float32)
+             for path, image in read.items() if image is not None}
+    if not found:
+        raise UserError(f"none of the photographs can be decoded: {paths[0]} ...",
+                        "give complete PNG or JPEG files")
+    return found
 
 
 def compile_stylize(generator: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -117,12 +117,12 @@ def stylize_all(args: argparse.Namespace, generator: keras.Model, output: Path) 
     Raises:
         UserError: files that were named cannot be read; all others were stylized.
     """
-    if not args.files and args.camera is None:
+    files = [*args.files, *filter(None, [args.image_file])]
+    if not files and args.camera is None:
         raise UserError("nothing to stylize", "give images, folders or videos, or --camera 0")
-    if args.camera is None:
-        cli_idle = [flag for flag in ("display", "max_frames") if vars(args)[flag] is not None]
-        if cli_idle:
-            raise UserError(f"--{cli_idle[0]} has no effect without --camera", "omit it")
+    for flag in ("display", "max_frames"):
+        if args.camera is None and vars(args)[flag] is not None:
+            raise UserError(f"--{flag} has no effect without --camera", "omit it")
     output.mkdir(parents=True, exist_ok=True)
     stylize = make_stylize(args, generator)
 
@@ -141,7 +141,7 @@ def stylize_all(args: argparse.Namespace, generator: keras.Model, output: Path) 
         if len(errors) == len(listed):
             raise UserError(f"{path} holds no files that can be read", "give a folder of images")
 
-    errors = try_each(named, map(Path, args.files))
+    errors = try_each(named, map(Path, files))
     if args.camera is not None:
         args.max_frames = args.max_frames or sys.maxsize
         stylize_camera(args, stylize, output)
@@ -152,8 +152,7 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("files", nargs="*", metavar="FILE", help="images, folders or videos")
-    parser.add_argument("--image_file", type=cli.path, action="append", dest="files",
-                        help="the book's name of FILE")
+    parser.add_argument("--image_file", type=cli.path, help="the book's name of FILE")
     parser.add_argument("--model_file", type=cli.path, metavar="CHECKPOINT",
                         help="in place of a run: a checkpoint of the book's code, such as "
                              "wave.ckpt-done")

@@ -114,8 +114,8 @@ def make_train_step(
 
 def introduce(args: argparse.Namespace, photographs: data.Photographs) -> None:
     """Prints what is trained on which data and, in the demo, the command of the book's run."""
-    print(f"training the style {Path(args.style_image).stem} on {len(photographs.train):,} "
-          f"photographs of {args.data_dir or args.dataset}, through {args.network}")
+    print(f"training the style {Path(args.style_image).stem} through {args.network}; photographs: "
+          f"{len(photographs.train):,} of {args.data_dir or args.dataset}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book -c conf/wave.yml --data_dir train2014")
         if (folder := files.default_dir("coco")).is_dir():
@@ -137,7 +137,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     flags.set_steps(args, len(photographs.train))
     introduce(args, photographs)
     objective, style, network_digest = open_objective(args)
-    held_out = squares(photographs.validation, args.scale_size)
+    held_out = list(squares(photographs.validation, args.scale_size).values())
     generator = build(args)
     checkpoint.start_from(args, generator=generator)
     rate = args.learning_rate
