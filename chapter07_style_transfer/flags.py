@@ -61,7 +61,8 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
 
 def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
     """Returns the parser of train.py; the keys of the original's YAML files keep their names."""
-    parser = cli.training_parser(file, doc, presets, free=["epochs"], neutral=["conf", "style_image"])
+    parser = cli.training_parser(file, doc, presets, free=["epochs"],
+                                 neutral=["conf", "style_image"])
     parser.add_argument("-c", "--conf", metavar="FILE",
                         help="YAML file of flags, as the original's; typed flags override it")
     parser.add_argument("--style_image", type=data.image_or_style, default="waves",
