@@ -432,7 +432,7 @@ def test_stylize_names_what_it_cannot_do(run, tmp_path, capfd):
     fails(capfd, stylize.main, "--camera", "99", "--run_dir", run, says="no camera 99")
 
 
-def test_eval_compares_both_methods_with_the_same_losses(run, tmp_path):
+def test_eval_compares_both_methods_with_the_same_losses(run, tmp_path, monkeypatch):
     photo = photo_file(tmp_path / "photo.png")
     assert eval.main([str(photo), "--run_dir", str(run), "--slow_steps", "3"]) == 0
     metrics = json.loads((run / "eval.json").read_text())["metrics"]
@@ -440,6 +440,12 @@ def test_eval_compares_both_methods_with_the_same_losses(run, tmp_path):
     assert metrics["ratio"]["total_loss"] == pytest.approx(
         metrics["test"]["total_loss"] / metrics["slow"]["total_loss"])
     assert (run / "index.html").is_file()
+    kept = (run / "slow.npz").read_bytes()
+    monkeypatch.setattr(eval, "optimize", None)  # not called again
+    assert eval.main([str(photo), "--run_dir", str(run), "--slow_steps", "3"]) == 0
+    assert (run / "slow.npz").read_bytes() == kept
+    again = json.loads((run / "eval.json").read_text())["metrics"]
+    assert again["slow"] == metrics["slow"]
 
 
 def test_optimize_draws_layer_by_layer(run, tmp_path):
