@@ -75,16 +75,18 @@ def lbfgs(gradient: Callable, image: np.ndarray, steps: int, report: Report) -> 
     `steps` counts evaluations of the gradient, so that both methods cost alike; a line search that
     has begun is finished.
     """
-    count = 0
+    count, scale = 0, 0.0
 
     def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        nonlocal count
+        nonlocal count, scale
         losses, slope = gradient(tf.constant(flat.reshape(image.shape), tf.float32))
         report(count, {name: float(loss) for name, loss in losses.items()})
+        # Gradients are tiny where values are in [0, 255] and losses near 1. Scaled to norm 1 at the
+        # start, the first step is 1 long; else it would be lost in the rounding of the loss.
+        scale = scale or 1 / max(float(tf.norm(slope)), 1e-30)
         count += 1
-        return float(losses["total_loss"]), slope.numpy().astype(np.float64).ravel()
+        return scale * float(losses["total_loss"]), scale * slope.numpy().astype(float).ravel()
 
-    # Without tolerances: gradients are tiny where values are in [0, 255] and losses near 1.
     found = scipy.optimize.minimize(
         value, image.astype(np.float64).ravel(), jac=True, method="L-BFGS-B",
         bounds=scipy.optimize.Bounds(0, 255),

@@ -197,6 +197,7 @@ def test_fixed_statistics_give_the_same_image_and_tiles_without_seams():
     np.testing.assert_allclose(found, expected, atol=1e-4 * 255)
 
 
+@pytest.mark.slow
 def test_every_weight_is_trained_and_the_loss_falls():
     goal = small_objective()
     generator = model.build_generator(4, 0)
@@ -369,6 +370,7 @@ def photo_file(path, height=40, width=50):
     return path
 
 
+@pytest.mark.slow
 def test_a_run_writes_the_originals_tags_and_its_samples(run):
     first = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
     assert {"total_loss", "losses/content_loss", "losses/style_loss", "losses/regularizer_loss",
@@ -378,6 +380,7 @@ def test_a_run_writes_the_originals_tags_and_its_samples(run):
                                                                   "0000002.png"}
 
 
+@pytest.mark.slow
 def test_stylize_keeps_sizes_and_mixes(run, tmp_path, capfd):
     photo = photo_file(tmp_path / "photo.png")
     command = [str(photo), "--run_dir", str(run), "--output_dir", str(tmp_path / "out")]
@@ -396,6 +399,7 @@ def test_preserved_colours_are_those_of_the_photograph():
         assert np.abs(kept[..., channels] - expected).max() <= 3
 
 
+@pytest.mark.slow
 def test_a_large_image_is_done_in_tiles(run, tmp_path):
     settings = argparse.Namespace(**rundir.read_config(run)["flags"])
     generator = inference.load_run(argparse.Namespace(run_dir=run, checkpoint="latest"), settings)
@@ -409,6 +413,7 @@ def test_a_large_image_is_done_in_tiles(run, tmp_path):
         assert jump < 2 * np.abs(np.diff(tiled, axis=1)).mean() + 1
 
 
+@pytest.mark.slow
 def test_a_video_is_stylized_and_one_without_frames_refused(run, tmp_path, capfd):
     clip = tmp_path / "clip.mp4"
     with video.writer(clip, 5) as write:
@@ -424,6 +429,7 @@ def test_a_video_is_stylized_and_one_without_frames_refused(run, tmp_path, capfd
     assert not (out / "empty.mp4").exists()
 
 
+@pytest.mark.slow
 def test_stylize_names_what_it_cannot_do(run, tmp_path, capfd):
     tiny = photo_file(tmp_path / "tiny.png", 8, 8)
     fails(capfd, stylize.main, tiny, "--run_dir", run, says="8 x 8 pixels is too small")
@@ -432,6 +438,7 @@ def test_stylize_names_what_it_cannot_do(run, tmp_path, capfd):
     fails(capfd, stylize.main, "--camera", "99", "--run_dir", run, says="no camera 99")
 
 
+@pytest.mark.slow
 def test_eval_compares_both_methods_with_the_same_losses(run, tmp_path, monkeypatch):
     photo = photo_file(tmp_path / "photo.png")
     assert eval.main([str(photo), "--run_dir", str(run), "--slow_steps", "3"]) == 0
@@ -448,6 +455,7 @@ def test_eval_compares_both_methods_with_the_same_losses(run, tmp_path, monkeypa
     assert again["slow"] == metrics["slow"]
 
 
+@pytest.mark.slow
 def test_optimize_draws_layer_by_layer(run, tmp_path):
     photo, out = photo_file(tmp_path / "photo.png"), tmp_path / "out.png"
     command = [str(photo), "--run_dir", str(run), "--steps", "2", "--output", str(out)]

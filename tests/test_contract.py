@@ -73,7 +73,7 @@ CHAPTERS = [
                     "32", "--iterations", "1"),
                    ("zoom", "--zoom_frames", "2"))),
     tiny("chapter07_style_transfer", "--width", "4", "--image_size", "32", "--scale_size", "40",
-         "--style_size", "48", "--batch_size", "2", random=False,
+         "--style_size", "48", "--batch_size", "2", "--schedule", "constant", random=False,
          idle="--generator book --norm batch", needs=("chapter02_cifar", "chapter03_finetune",
                                                       "chapter04_deepdream"),
          verbs=(("data",),
