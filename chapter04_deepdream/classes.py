@@ -81,7 +81,7 @@ def build_parser() -> cli.Parser:
     group.add_argument("--blur", type=cli.from_0_to_1, default=0.1,
                        help="share of the picture that is blurred per step")
     group.add_argument("--size", type=cli.size, default=224, help="pixels of each picture")
-    group.add_argument("--iterations", type=cli.positive_int, default=60,
+    group.add_argument("--iterations", type=cli.positive_int, default=20,
                        help="steps in each of three octaves")
     group.add_argument("--step_size", type=cli.positive_float, default=1.0,
                        help="change of a pixel per step, of 255")

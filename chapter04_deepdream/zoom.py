@@ -26,7 +26,8 @@ def enlarge(picture: tf.Tensor, zoom: float) -> tf.Tensor:
     _, height, width, _ = picture.shape
     rows, columns = (max(1, round(side / zoom)) for side in (height, width))
     top, left = (height - rows) // 2, (width - columns) // 2
-    return pyramid.resize(picture[:, top : top + rows, left : left + columns], (height, width))
+    middle = picture[:, top : top + rows, left : left + columns]
+    return tf.image.resize(middle, (height, width), "bicubic")
 
 
 def frames(

@@ -1,5 +1,6 @@
 """Chapter 4: pyramids, tiles, objectives, the step of gradient ascent, and whole dreams."""
 
+import argparse
 import json
 import multiprocessing
 import os
@@ -18,18 +19,21 @@ from chapter04_deepdream import (
     data,
     export,
     flags,
+    fourier,
     inference,
     layers,
+    memory,
     model,
     objectives,
     pyramid,
     train,
+    visualize,
     zoom,
 )
 from chapter04_deepdream import eval as evaluation
 from chapter04_deepdream.ascent import Rule, make_measure, make_step
 from chapter04_deepdream.model import Term
-from common import cli, features, images, rundir
+from common import cli, features, images, results, rundir
 from common.errors import UserError
 from common.monitor import read_curve
 
@@ -385,6 +389,7 @@ def small_network_model(network: features.Network) -> keras.Model:
     return network.extractor(["logits"]).weights
 
 
+@pytest.mark.slow
 def test_a_run_logs_and_draws_each_octave(dreamt, capfd):
     run = dreamt()
     steps, values = read_curve(run, "train", "objective")
@@ -395,28 +400,30 @@ def test_a_run_logs_and_draws_each_octave(dreamt, capfd):
     np.testing.assert_array_equal(finished, images.read_image(run / "samples" / "octave_2.png"))
     config = rundir.read_config(run)
     assert config["parameters"] == 32 * 48 * 3 and config["flags"]["max_steps"] == 6
-    assert config["flags"]["step_size"] == 1.5 and config["flags"]["normalize"] == "mean"
+    assert config["flags"]["step_size"] == 1 and config["flags"]["octave_scale"] == 1.4
 
 
+@pytest.mark.slow
 def test_the_picture_is_restored_at_its_size(dreamt):
     run = dreamt()
-    args = argparse_of(run, "latest")
+    args = at(run, "latest")
     settings = rundir.read_config(run)["flags"]
-    loaded = inference.load_run(args, flags.argparse.Namespace(**settings))
+    loaded = inference.load_run(args, argparse.Namespace(**settings))
     np.testing.assert_array_equal(data.to_uint8(loaded.pixels),
                                   images.read_image(run / "samples" / "dream.png"))
-    loaded = inference.load_run(argparse_of(run, "1"), flags.argparse.Namespace(**settings))
+    loaded = inference.load_run(at(run, "1"), argparse.Namespace(**settings))
     assert loaded.pixels.shape == (1, 22, 34, 3)
 
 
-def argparse_of(run: Path, checkpoint: str):
-    return flags.argparse.Namespace(run_dir=run, checkpoint=checkpoint)
+def at(run: Path, checkpoint: str) -> argparse.Namespace:
+    return argparse.Namespace(run_dir=run, checkpoint=checkpoint)
 
 
+@pytest.mark.slow
 def test_the_exported_loop_makes_the_same_picture(dreamt):
     run = dreamt()
-    settings = flags.argparse.Namespace(**rundir.read_config(run)["flags"])
-    loaded = inference.load_run(argparse_of(run, "latest"), settings)
+    settings = argparse.Namespace(**rundir.read_config(run)["flags"])
+    loaded = inference.load_run(at(run, "latest"), settings)
     dream = tf.function(export.make_dream(loaded.step, settings))
     start = data.load("china", 48)
     again = dream(start, tf.constant(settings.iterations), tf.constant(settings.step_size))
@@ -424,6 +431,7 @@ def test_the_exported_loop_makes_the_same_picture(dreamt):
     np.testing.assert_allclose(dream(start, tf.constant(0), tf.constant(1.0)), start, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_eval_compares_with_noise_of_equal_norm(dreamt, capfd):
     run = dreamt()
     start, dream = noise(8, 9), noise(8, 9)
@@ -439,6 +447,7 @@ def test_eval_compares_with_noise_of_equal_norm(dreamt, capfd):
     assert max(normalized) < 2 * min(normalized)
 
 
+@pytest.mark.slow
 def test_a_zoom_keeps_its_size_and_enlarges_the_middle(dreamt):
     picture = tf.image.pad_to_bounding_box(tf.fill((1, 10, 20, 3), 200.0), 5, 10, 20, 40)
     larger = zoom.enlarge(picture, 2.0)
@@ -466,11 +475,33 @@ def test_every_method_has_the_books_constants(method):
     assert flags.growing(args) == (method != "deepdream")
 
 
+@pytest.mark.slow
 def test_a_guided_run(capfd):
     assert train.main([*NETWORK, "--layer", "conv_pw_2_bn", "--guide", "flower", "--image", "china",
                        "--size", "40", "--octaves", "1", "--iterations", "3", "--jitter", "0"]) == 0
     line = json.loads(capfd.readouterr().out.splitlines()[-1])
     assert line["objective"] > line["first_objective"]
+
+
+def write_graph(path: Path) -> None:
+    """Writes a frozen graph with the names of the book's network, of one convolution."""
+    with tf.Graph().as_default() as graph:
+        pictures = tf.compat.v1.placeholder(tf.float32, (None, None, None, 3), "input")
+        kernel = tf.constant(RNG.normal(size=(3, 3, 3, 144)), tf.float32)
+        tf.nn.conv2d(pictures, kernel, 2, "SAME", name="mixed4d_3x3_bottleneck_pre_relu")
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+
+
+@pytest.mark.slow
+def test_the_books_preset_dreams_through_a_frozen_graph(tmp_path, capfd):
+    write_graph(graph := tmp_path / "book.pb")
+    assert train.main(["--preset", "book", "--network", str(graph), "--method", "naive", "--size",
+                       "24", "--name", "book"]) == 0
+    line = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert line["step"] == 20 and line["objective"] > line["first_objective"] + 100
+    assert export.main(["--name", "book"]) == 0
+    assert layers.main(["--network", str(graph)]) == 0
+    assert "mixed4d_3x3_bottleneck_pre_relu  112 x 112 x 144" in capfd.readouterr().out
 
 
 def test_noise_is_the_books():
@@ -504,6 +535,7 @@ def test_the_channels_of_an_atlas(tmp_path):
             layers.parse_range(text, 9)
 
 
+@pytest.mark.slow
 def test_the_sheet_of_classes(tmp_path, monkeypatch, capfd):
     network = small_network()
     assert classes.choose(None, network) == [0, 1, 2]
@@ -513,6 +545,77 @@ def test_the_sheet_of_classes(tmp_path, monkeypatch, capfd):
     out = capfd.readouterr().out
     assert [line.split()[0] for line in out.splitlines()[:3]] == ["cat", "dog", "cow"]
     assert (tmp_path / "net-classes.png").is_file()
+
+
+@pytest.mark.slow
+def test_the_memory_of_a_step_is_published_by_its_settings(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    argv = [*NETWORK, "--layer", "conv_pw_2_bn", "--width", "40", "--height", "30"]
+    (tmp_path / "chapter04_deepdream").mkdir()
+    for tile_size in ("16", "32", "16"):
+        assert memory.main([*argv, "--tile_size", tile_size, "--publish"]) == 0
+    found = json.loads((tmp_path / "chapter04_deepdream" / "memory.json").read_text())
+    assert [row["tile"] for row in found["rows"]] == [32, 16]
+    assert all(row["size"] == "40 x 30" and row["gib"] > 0.1 for row in found["rows"])
+
+
+# Fourier spectra
+
+
+def test_spectra_are_scaled_as_natural_pictures():
+    spectrum = fourier.Spectrum(2, 16, 0)
+    np.testing.assert_allclose(spectrum.scale[0, :4], [16, 16, 8, 16 / 3])
+    np.testing.assert_allclose(spectrum.scale[:4, 0], [16, 16, 8, 16 / 3])
+    first = spectrum.pictures().numpy()
+    assert first.shape == (2, 16, 16, 3) and 100 < first.min() and first.max() < 155
+    np.testing.assert_array_equal(first, fourier.Spectrum(2, 16, 0).pictures())
+    # A single frequency is a wave along the columns, in all colours by the strongest component.
+    values = np.zeros(spectrum.values.shape, np.float32)
+    values[0, :, 0, 0, 1] = 1
+    spectrum.values.assign(values)
+    wave = np.log(spectrum.pictures() / (255 - spectrum.pictures()))
+    expected = 2 * np.cos(2 * np.pi * np.arange(16) / 16) * 16 / 256 * 16 / 4
+    for colour in range(3):
+        np.testing.assert_allclose(wave[1, 3, :, colour], expected * fourier.COLOURS[colour, 0],
+                                   atol=1e-4)
+    assert np.linalg.norm(fourier.COLOURS, axis=0).max() == pytest.approx(1)
+
+
+def test_transforms_depend_on_the_key_and_keep_what_is_flat(monkeypatch):
+    picture = noise(12, 14)
+    np.testing.assert_array_equal(*(fourier.transform(picture, key(3)) for _ in range(2)))
+    assert not np.allclose(fourier.transform(picture, key(3)), fourier.transform(picture, key(4)))
+    flat = tf.fill((1, 12, 14, 3), 70.0)
+    np.testing.assert_allclose(fourier.transform(flat, key(1)), flat, rtol=1e-5)
+    for name in ("SHIFT", "ZOOM", "DEGREES"):
+        monkeypatch.setattr(fourier, name, 0)
+    np.testing.assert_allclose(fourier.transform(picture, key(3)), picture, atol=0.1)
+
+
+def test_diversity_is_minus_the_similarity_with_the_others():
+    red = np.zeros((1, 4, 4, 3), np.float32)
+    red[..., 0] = 1
+    green, bright = red[..., [1, 0, 2]], 5 * red
+    values = fourier.diversity(lambda x: [x])(tf.concat([red, green, bright], axis=0))
+    np.testing.assert_allclose(values, [-1, 0, -1], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_spectrum_is_trained_and_the_network_is_not(tmp_path, monkeypatch, capfd):
+    network = small_network()
+    extractor = network.extractor(["second"])
+    spectrum = fourier.Spectrum(2, 24, 0)
+    objective = model.channel_by_image(extractor, tf.constant([1, 4]))
+    before = objective(spectrum.pictures()).numpy()
+    visualize.ascend(objective, spectrum, 10, 0.05, 0)
+    assert (objective(spectrum.pictures()).numpy() > before).all()
+    monkeypatch.setattr(visualize.networks, "open_network", lambda args: network)
+    argv = ["--layer", "second", "--size", "24", "--steps", "2", "--output_dir", str(tmp_path)]
+    assert visualize.main([*argv, "--channels", "1", "--diversity", "2"]) == 0
+    assert (tmp_path / "net-second-1.png").is_file()
+    fails(capfd, visualize.main, *argv, "--channels", "1+2", "--diversity", "2",
+          says="--diversity 2 with 2 channels")
+    fails(capfd, visualize.main, *argv, "--channels", "6", says="second of net has no channel '6'")
 
 
 # Bad input and warnings
@@ -528,6 +631,7 @@ def test_grey_and_saturated_pictures_are_warned_of(capfd):
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.slow
 def test_bad_input_ends_before_a_run_is_made(capfd, tmp_path):
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff" + bytes(50))
     for argv, says in (
@@ -552,7 +656,7 @@ def test_bad_input_ends_before_a_run_is_made(capfd, tmp_path):
 
 def test_a_layer_without_a_gradient_or_without_a_place_is_an_error():
     def args(**more):
-        return flags.argparse.Namespace(seed=0, step_size=1.0, layer="relu:3", **more)
+        return argparse.Namespace(seed=0, step_size=1.0, layer="relu:3", **more)
 
     dead = make_step(lambda x: tf.reduce_mean(tf.nn.relu(x - 1000), axis=(1, 2, 3)), Rule("mean"))
     with pytest.raises(UserError, match="the gradient of relu:3 is zero everywhere") as caught:
@@ -565,6 +669,7 @@ def test_a_layer_without_a_gradient_or_without_a_place_is_an_error():
     train.check_start(small, noise(9, 9), args())
 
 
+@pytest.mark.slow
 def test_a_network_without_a_classifier_has_no_classes(capfd):
     fails(capfd, classes.main, *NETWORK, says="MobileNet has no classifier")
     fails(capfd, layers.main, *NETWORK, "--atlas", "conv_pw_3", "--channels", "5-3",
@@ -580,7 +685,7 @@ def test_a_dream_through_imagenets_mobilenet(real_data, capfd):
     weights = real_data("pretrained/mobilenet_v1_0.75_224.weights.h5")
     photo = real_data("book/chapter_4/test.jpg")
     network = ["--network", "MobileNet", "--alpha", "0.75", "--weights", str(weights)]
-    assert train.main([*network, "--image", str(photo), "--size", "160", "--octaves", "2",
+    assert train.main([*network, "--image", str(photo), "--size", "128", "--octaves", "2",
                        "--name", "real"]) == 0
     assert evaluation.main(["--name", "real"]) == 0
     scores = json.loads((dream_dir("real") / "eval.json").read_text())["metrics"]

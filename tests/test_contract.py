@@ -71,7 +71,7 @@ CHAPTERS = [
             verbs=(("data",), ("layers", *NETWORK),
                    ("layers", *NETWORK, "--atlas", "conv_pw_3_bn", "--channels", "0-2", "--size",
                     "32", "--iterations", "1"),
-                   ("zoom", "--zoom_frames", "2"))),
+                   ("compare", "run", "--start"), ("zoom", "--zoom_frames", "2"))),
     tiny("chapter07_style_transfer", "--width", "4", "--image_size", "32", "--scale_size", "40",
          "--style_size", "48", "--batch_size", "2", "--schedule", "constant", random=False,
          idle="--generator book --norm batch", needs=("chapter02_cifar", "chapter03_finetune",
