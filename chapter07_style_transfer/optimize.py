@@ -96,7 +96,8 @@ def stylize_files(args: argparse.Namespace, flags: argparse.Namespace) -> None:
                         "name a .png file in an existing folder")
     if args.layers:
         args.start = "noise"
-        images.write_png(output, images.grid(layer_by_layer(args, flags, photograph), 5))
+        shown = layer_by_layer(args, flags, photograph)
+        images.write_png(output, images.grid(shown, len(shown)))
     else:
         images.write_png(output, paint(args, flags, photograph))
     print(f"wrote {output}")
