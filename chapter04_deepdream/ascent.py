@@ -159,7 +159,7 @@ def check_start(step: Step, pictures: tf.Tensor, layer: str) -> None:
         objective = strength = np.nan
     if not np.isfinite(objective).all():
         raise UserError(f"{layer} has no value for a picture of {width} x {height} pixels",
-                        "choose a larger --size, or in train.py fewer --octaves")
+                        "choose a larger --size or --tile_size, or in train.py fewer --octaves")
     if not strength:
         raise UserError(f"the gradient of {layer} is zero everywhere",
                         "choose another --channel, or read the layer before its ReLU: omit "

@@ -73,7 +73,7 @@ def build_parser() -> cli.Parser:
     group.add_argument("--classes", metavar="NAME,NAME", help="names or numbers of classes "
                        f"(default: {', '.join(FAVOURITES)}, or the first {COUNT})")
     group.add_argument("--regularize", action=argparse.BooleanOptionalAction, default=True,
-                       help="shifts, octaves' bands, and the three regularizers below")
+                       help="random shifts, Laplacian normalization, and the regularizers below")
     group.add_argument("--total_variation", type=cli.non_negative_float, default=0.25,
                        help="weight of total variation")
     group.add_argument("--decay", type=cli.from_0_to_1, default=0.02,

@@ -12,6 +12,7 @@ Names of layers are those that layers.py prints.
 
 import argparse
 import difflib
+import math
 
 from chapter04_deepdream import data, model
 from chapter04_deepdream.model import Objective, Term
@@ -103,14 +104,16 @@ def split_weight(text: str) -> tuple[float, str]:
     """Returns the weight and the rest of `0.5*name`; without a weight it is 1.
 
     Raises:
-        UserError: the weight is not a number.
+        UserError: the weight is not a number other than 0.
     """
     weight, star, rest = text.strip().rpartition("*")
     try:
-        return (float(weight) if star else 1.0), rest
-    except ValueError as error:
-        raise UserError(f"{weight!r} of {text!r} is not a weight", "write a number: 0.5*139"
-                        ) from error
+        value = float(weight) if star else 1.0
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or not value:
+        raise UserError(f"{weight!r} of {text!r} is not a weight", "write a number: 0.5*139")
+    return value, rest
 
 
 def find_channel(text: str, layer: str, network: Network) -> int:
