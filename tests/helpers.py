@@ -123,10 +123,9 @@ def stream(start):
 
 
 def build_shallow(input_tensor, alpha, pooling=None, **options):
-    """Builds three layers in the place of a MobileNet's 27: a tenth of the time to trace."""
+    """Builds three layers of a MobileNet's names in the place of its 27, which trace slowly."""
     x, layers = input_tensor, keras.layers
-    for number, channels in enumerate((32, 64, 128), 1):
-        name = f"conv{number}"
+    for name, channels in (("conv1", 32), ("conv_pw_1", 64), ("conv_pw_3", 128)):
         x = layers.Conv2D(int(channels * alpha), 3, 2, "same", use_bias=False, name=name)(x)
         x = layers.BatchNormalization(name=f"{name}_bn")(x)
         x = layers.ReLU(6.0, name=f"{name}_relu")(x)
