@@ -84,6 +84,8 @@ def expand(argv: Sequence[str] | None) -> list[str]:
     while words:
         word = words.pop(0)
         option, _, value = word.partition("=")
+        if option.startswith("-c") and not option.startswith("-c=") and len(option) > 2:
+            option, value = "-c", word[2:]  # -cFILE
         if option not in ("-c", "--conf"):
             typed.append(word)
         elif value or words:

@@ -205,7 +205,7 @@ def training_batches(
 
 def image_or_style(text: str) -> str:
     """Returns the name of a style drawn by code, or an absolute path (argparse `type`)."""
-    return text if text in styles.STYLES and not Path(text).exists() else cli.path(text)
+    return text if text in styles.STYLES and not Path(text).is_file() else cli.path(text)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

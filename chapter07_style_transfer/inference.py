@@ -92,6 +92,8 @@ def fix_statistics(generator: keras.Model, image: tf.Tensor) -> keras.Model:
     """
     norms = [layer for layer in generator.layers
              if isinstance(layer, keras.layers.GroupNormalization)]
+    if not norms:  # batch normalization, whose statistics are fixed already
+        return generator
     inputs = keras.Model(generator.inputs, [layer.input for layer in norms])
     moments = {layer.name: tf.nn.moments(maps, axes=(0, 1, 2))
                for layer, maps in zip(norms, inputs(image, training=False), strict=True)}
@@ -108,6 +110,11 @@ def fix_statistics(generator: keras.Model, image: tf.Tensor) -> keras.Model:
     return copy
 
 
+def to_uint8(pixels: tf.Tensor) -> np.ndarray:
+    """Rounds pixels in [0, 255] to uint8, as the export does."""
+    return np.uint8(np.rint(pixels))
+
+
 def make_stylizer(
     generator: keras.Model, tile: int
 ) -> Callable[[np.ndarray], np.ndarray]:
@@ -121,12 +128,12 @@ def make_stylizer(
     def run(image: np.ndarray) -> np.ndarray:
         pixels = image.astype(np.float32)
         if max(image.shape[:2]) <= tile:
-            return np.uint8(whole(pixels[None])[0])
+            return to_uint8(whole(pixels[None])[0])
         scale = tile / max(image.shape[:2])
         reduced = [max(MIN_SIZE, STRIDE * round(side * scale / STRIDE)) for side in image.shape[:2]]
         statistics = tf.image.resize(pixels[None], reduced, antialias=True)
         piece = compile_stylize(fix_statistics(generator, statistics))
-        return tiles.apply(lambda part: np.uint8(piece(part[None])[0]), pixels, tile, REACH, STRIDE)
+        return tiles.apply(lambda part: to_uint8(piece(part[None])[0]), pixels, tile, REACH, STRIDE)
 
     return run
 

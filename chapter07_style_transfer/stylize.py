@@ -15,6 +15,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -61,17 +62,17 @@ def make_stylize(args: argparse.Namespace, generator: keras.Model) -> Stylize:
     return stylize
 
 
-def stylize_image(path: Path, stylize: Stylize, output: Path) -> None:
+def stylize_image(path: Path, stylize: Stylize, target: Path) -> None:
     """Stylizes an image file; prints the time."""
     photograph = images.read_image(path)
     began = time.perf_counter()
     stylized = stylize(photograph)
     seconds = time.perf_counter() - began
-    images.write_png(output / f"{path.stem}.png", stylized)
-    print(f"{path} -> {output / f'{path.stem}.png'} ({seconds:.2f} s)")
+    images.write_png(target, stylized)
+    print(f"{path} -> {target} ({seconds:.2f} s)")
 
 
-def stylize_video(path: Path, stylize: Stylize, output: Path) -> None:
+def stylize_video(path: Path, stylize: Stylize, target: Path) -> None:
     """Stylizes a video file frame by frame; prints the frames per second.
 
     Raises:
@@ -80,7 +81,7 @@ def stylize_video(path: Path, stylize: Stylize, output: Path) -> None:
     frames = video.read_frames(path)
     if (first := next(frames, None)) is None:
         raise UserError(f"{path} has no frames that can be read", "give a complete video file")
-    target, count, began = output / f"{path.stem}.mp4", 0, time.perf_counter()
+    count, began = 0, time.perf_counter()
     with video.writer(target, video.frame_rate(path)) as write:
         while first is not None:
             write(stylize(first))
@@ -90,15 +91,12 @@ def stylize_video(path: Path, stylize: Stylize, output: Path) -> None:
 
 
 def stylize_camera(args: argparse.Namespace, stylize: Stylize, output: Path) -> None:
-    """Stylizes what a camera sees until q is pressed or --max_frames are done.
-
-    With --display it shows the frames, else it writes camera.mp4.
-    """
+    """Stylizes what a camera sees, into camera.mp4, until q or Ctrl-C or --max_frames."""
     frames, count, began = video.read_frames(args.camera), 0, time.perf_counter()
     if (frame := next(frames, None)) is None:
         raise UserError(f"there is no camera {args.camera}, or it sends no frames",
                         "give the number of a camera, such as 0")
-    with video.writer(output / "camera.mp4", 10) as write:
+    with video.writer(output / "camera.mp4", 10) as write, suppress(KeyboardInterrupt):
         while frame is not None and count < args.max_frames:
             stylized, count = stylize(frame), count + 1
             write(stylized)
@@ -124,13 +122,16 @@ def stylize_all(args: argparse.Namespace, generator: keras.Model, output: Path) 
         if args.camera is None and vars(args)[flag] is not None:
             raise UserError(f"--{flag} has no effect without --camera", "omit it")
     output.mkdir(parents=True, exist_ok=True)
-    stylize = make_stylize(args, generator)
+    stylize, written = make_stylize(args, generator), set()
 
     def one(path: Path) -> None:
-        if path.suffix.lower() in video.SUFFIXES and path.is_file():
-            stylize_video(path, stylize, output)
-        else:
-            stylize_image(path, stylize, output)
+        is_video = path.suffix.lower() in video.SUFFIXES and path.is_file()
+        target = output / f"{path.stem}.{'mp4' if is_video else 'png'}"
+        if target in written or target.resolve() == path.resolve():
+            raise UserError(f"{path} would overwrite {target}", "give another --output_dir, or "
+                            "files of different names")
+        (stylize_video if is_video else stylize_image)(path, stylize, target)
+        written.add(target)
 
     def named(path: Path) -> None:
         if not path.is_dir():

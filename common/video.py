@@ -97,7 +97,7 @@ def _mp4_encoder(path: Path, rate: float) -> Iterator[Write]:
         code = cv2.VideoWriter.fourcc(*"mp4v")
         if not (encoder.isOpened() or encoder.open(str(path), code, rate, (width, height))):
             raise UserError(f"OpenCV cannot write a video to {path.parent}",
-                            "use a folder with write permission in --record")
+                            "use a folder with write permission")
         encoder.write(frame[:, :, ::-1])  # RGB to BGR
 
     try:

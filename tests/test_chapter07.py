@@ -538,3 +538,22 @@ def test_gatys_on_a_real_photograph_through_hed(real_data):
 def test_a_wrong_style_is_a_user_error():
     with pytest.raises(UserError, match="no file"):
         data.read_style("/nowhere.png", 32)
+
+
+def test_nothing_is_overwritten_by_what_is_stylized(run, tmp_path, capsys):
+    image = data.resize(data.read_style("waves", 64), 32)
+    for name in ("a.png", "a.bmp"):
+        Image.fromarray(image).save(tmp_path / name)
+    files = [str(tmp_path / name) for name in ("a.bmp", "a.png")]
+    argv = ["--run_dir", str(run), "--output_dir"]
+    assert stylize.main([*argv, str(tmp_path), files[1]]) == 2
+    assert "would overwrite" in capsys.readouterr().err
+    assert stylize.main([*argv, str(tmp_path / "out"), *files]) == 2
+    assert "a.png would overwrite" in capsys.readouterr().err
+    np.testing.assert_array_equal(Image.open(tmp_path / "a.png"), image)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_a_file_of_flags_may_follow_its_option_directly(tmp_path):
+    (path := tmp_path / "a.yml").write_text("style_weight: 3\n", encoding="utf-8")
+    assert conf.expand([f"-c{path}"]) == conf.expand(["-c", str(path)]) == ["--style_weight", "3"]
