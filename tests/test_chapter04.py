@@ -704,7 +704,7 @@ def test_a_dream_through_imagenets_mobilenet(real_data, capfd):
 def test_classes_are_recognized_in_their_pictures(real_data, capfd):
     weights = real_data("pretrained/mobilenet_v1_0.75_224.weights.h5")
     assert classes.main(["--network", "MobileNet", "--alpha", "0.75", "--weights", str(weights),
-                         "--classes", "goldfish", "--size", "160", "--iterations", "15",
+                         "--classes", "goldfish", "--size", "160", "--iterations", "10",
                          "--output_dir", os.environ["DL21_RUNS"]]) == 0
     name, probability = capfd.readouterr().out.splitlines()[0].split()
     assert name == "goldfish" and float(probability.rstrip("%")) > 50
