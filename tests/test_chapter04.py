@@ -242,7 +242,8 @@ def test_memory_is_that_of_a_tile():
     there.close()
     tiled, whole = here.recv(), here.recv()
     process.join()
-    assert tiled < 100e6 and whole > 300e6
+    # Less than one feature map, against at least two; how many the peak before hides, varies.
+    assert tiled < 100e6 and whole > 200e6
 
 
 # The step
