@@ -1,7 +1,6 @@
 """Pictures of many channels: each picture of a batch maximizes a channel of its own, from noise."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -11,8 +10,6 @@ from chapter04_deepdream import pyramid
 from chapter04_deepdream.ascent import Rule, check_start, make_step
 from chapter04_deepdream.data import to_uint8
 from chapter04_deepdream.model import Extractor, channel_by_image
-from common import figures
-from common.figures import plt
 
 BATCH = 16  # pictures at a time
 OCTAVES, OCTAVE_SCALE = 3, 1.4
@@ -53,23 +50,3 @@ def draw_channels(
                 images, *_ = step(images, tf.constant([seed, number], tf.int64), step_size)
         pictures += [to_uint8(image[None], stretch=True) for image in images]
     return pictures
-
-
-def draw_sheet(
-    pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int, png: Path,
-    width: float = 12.0,
-) -> None:
-    """Draws pictures and their titles, `columns` per row, on a sheet `width` inches wide."""
-    columns = min(columns, len(pictures))
-    rows, side = -(-len(pictures) // columns), width / columns
-    tallest = max(picture.shape[0] / picture.shape[1] for picture in pictures)
-    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * (side * tallest + 0.2)),
-                                squeeze=False, layout="tight")
-    for axis in axes.flat:
-        axis.axis("off")
-    for axis, picture, title in zip(axes.flat, pictures, titles, strict=False):
-        axis.imshow(picture)
-        axis.set_title(title, fontsize=8, pad=2)
-    figures.save_figure(png, figure)
-
-

@@ -19,7 +19,7 @@ import tensorflow as tf
 from chapter04_deepdream import channels, data, flags, networks
 from chapter04_deepdream.ascent import Rule
 from chapter04_deepdream.objectives import find_channel
-from common import cli, rundir
+from common import cli, figures, rundir
 from common.errors import UserError, exit_status
 from common.features import LOGITS, Network
 
@@ -61,7 +61,7 @@ def draw_classes(args: argparse.Namespace, network: Network) -> Path:
         print(titles[-1])
     png = Path(args.output_dir or rundir.runs_dir() / "chapter04_deepdream" / "classes")
     png /= f"{network.name}-classes.png".replace(" ", "-")
-    channels.draw_sheet(pictures, titles, COLUMNS, png, 10.0)
+    figures.draw_sheet(pictures, titles, COLUMNS, png, 10.0)
     return png
 
 

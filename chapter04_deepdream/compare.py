@@ -10,8 +10,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from chapter04_deepdream.channels import draw_sheet
-from common import cli, images, rundir
+from common import cli, figures, images, rundir
 from common.errors import UserError, exit_status
 from common.monitor import read_curve
 
@@ -40,7 +39,7 @@ def compare(args: argparse.Namespace) -> Path:
         titles.append(f"{run.name}, {width} x {height}\nobjective {values[0]:.3g} -> "
                       f"{values[-1]:.3g}")
     png = Path(args.output_dir or rundir.runs_dir() / CHAPTER) / "compare.png"
-    draw_sheet(pictures, titles, args.columns, png)
+    figures.draw_sheet(pictures, titles, args.columns, png)
     return png
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from chapter04_deepdream import data, networks, objectives
 from chapter04_deepdream.ascent import NORMALIZATIONS, Rule
 from common import cli, rundir
+from common.flags import typed_flags
 
 ratio = cli.number(float, 1, 10, "a number from 1 to 10")
 
@@ -99,8 +100,6 @@ def parse(parser: cli.Parser, argv: Sequence[str] | None) -> argparse.Namespace:
 
     `cli.refuse_idle` needs them.
     """
-    args, unset = parser.parse_args(argv), object()
-    blank = argparse.Namespace(**dict.fromkeys(vars(args), unset))
-    found = vars(parser.parse_args(argv, blank))
-    args.typed = {flag: value for flag, value in found.items() if value is not unset}
+    args = parser.parse_args(argv)
+    args.typed = typed_flags(parser, argv)
     return args

@@ -5,8 +5,7 @@
     python layers.py --network VGG16 --weights hed --atlas block4_conv3 --channels 0-63
     python layers.py --network tensorflow_inception_graph.pb
 
-The atlas has a picture of each channel, made from noise. The short list has suggested
-channels.
+The atlas has a picture of each channel, made from noise. The short list has suggested channels.
 """
 
 import argparse
@@ -20,7 +19,7 @@ import tensorflow as tf
 from chapter04_deepdream import channels, data, flags, networks
 from chapter04_deepdream.ascent import Rule
 from chapter04_deepdream.objectives import short_list
-from common import cli, rundir
+from common import cli, figures, rundir
 from common.errors import UserError, exit_status
 from common.features import Network, find
 
@@ -68,7 +67,7 @@ def draw_atlas(args: argparse.Namespace, network: Network) -> Path:
                                       args.iterations, 1.0, Rule("laplacian"), args.seed)
     png = Path(args.output_dir or rundir.runs_dir() / "chapter04_deepdream" / "atlas")
     png /= f"{network.name}-{layer}-{chosen[0]}-{chosen[-1]}.png".replace(" ", "-")
-    channels.draw_sheet(pictures, [str(number) for number in chosen], channels.COLUMNS, png)
+    figures.draw_sheet(pictures, [str(number) for number in chosen], channels.COLUMNS, png)
     return png
 
 

@@ -21,7 +21,7 @@ from tqdm import trange
 from chapter04_deepdream import channels, data, flags, fourier, networks, objectives
 from chapter04_deepdream.ascent import Rule
 from chapter04_deepdream.model import Extractor, Objective, channel_by_image
-from common import cli, rundir
+from common import cli, figures, rundir
 from common.errors import UserError, exit_status
 from common.features import find
 
@@ -83,7 +83,7 @@ def visualize(args: argparse.Namespace) -> Path:
         titles += [f"{number}, Laplacian" for number in chosen]
     png = Path(args.output_dir or rundir.runs_dir() / "chapter04_deepdream" / "fourier")
     png /= f"{network.name}-{layer}-{args.channels}.png".replace(" ", "-")
-    channels.draw_sheet(pictures, titles, len(wanted), png)
+    figures.draw_sheet(pictures, titles, len(wanted), png)
     return png
 
 

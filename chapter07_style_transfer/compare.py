@@ -23,7 +23,6 @@ from chapter07_style_transfer.inference import load_run, make_stylizer
 from chapter07_style_transfer.styles import STYLES
 from common import cli, figures, files, images, rundir
 from common.errors import Interrupted, UserError, exit_status
-from common.figures import plt
 
 CHAPTER = "chapter07_style_transfer"
 BASE = train.PRESETS["demo"]
@@ -72,19 +71,6 @@ def stylize_with(folder: Path, photograph: np.ndarray) -> np.ndarray:
     return make_stylizer(generator, max(photograph.shape))(photograph)
 
 
-def draw(columns: dict[str, np.ndarray], png: Path) -> None:
-    """Draws images beside each other, with their names."""
-    first = next(iter(columns.values()))
-    height = 3 * first.shape[0] / first.shape[1] + 0.3
-    figure, axes = plt.subplots(1, len(columns), figsize=(3 * len(columns), height),
-                                squeeze=False, layout="tight")
-    for axis, (name, image) in zip(axes[0], columns.items(), strict=True):
-        axis.imshow(image)
-        axis.set_title(name, fontsize=10)
-        axis.axis("off")
-    figures.save_figure(png, figure)
-
-
 def compare(args: argparse.Namespace) -> None:
     """Trains what is missing, and draws the figure."""
     if (args.what == "runs") != bool(args.run_names):
@@ -99,7 +85,7 @@ def compare(args: argparse.Namespace) -> None:
     columns = {"photograph": photograph}
     columns |= {name: stylize_with(folder, photograph) for name, folder in runs.items()}
     png = rundir.runs_dir() / CHAPTER / "compare" / f"{args.what}.png"
-    draw(columns, png)
+    figures.draw_sheet(list(columns.values()), list(columns), len(columns), png, 3 * len(columns))
     print(f"wrote {png}")
 
 

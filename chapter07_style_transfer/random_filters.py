@@ -30,9 +30,10 @@ def check_size(images: tf.Tensor) -> tf.Tensor:
 
 
 def open_network(seed: int = 0) -> features.Network:
-    """Returns the network; its layers are scale1, scale2, scale4 and scale8, read behind a ReLU.
+    """Returns the network; its layers are scale1, scale2, scale4 and scale8, read after their ReLU.
 
-    Each filter has mean 0 and unit norm: it sees no brightness, only contrast.
+    Each filter has mean 0 over places and colours, and unit norm: grey areas without contrast are
+    invisible to it.
     """
     rng = np.random.default_rng(seed)
     images = keras.Input((None, None, 3))
