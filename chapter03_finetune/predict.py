@@ -13,40 +13,22 @@ import argparse
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
 from chapter03_finetune import data
 from chapter03_finetune.inference import load_run
 from chapter03_finetune.model import compile_logits
-from common import cli, images
+from common import cli, images, video
 from common.errors import UserError, raise_together, try_each
 
-VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
 FRAMES = 32  # per batch
 
 Classify = Callable[[Sequence[np.ndarray]], np.ndarray]
-
-
-def read_frames(path: Path) -> Iterator[np.ndarray]:
-    """Yields a video's frames, RGB, uint8 of shape (height, width, 3).
-
-    Warns on stderr if there are fewer frames than its header says.
-    """
-    video, count = cv2.VideoCapture(str(path)), 0
-    try:
-        while (frame := video.read())[0]:
-            count += 1
-            yield cv2.cvtColor(frame[1], cv2.COLOR_BGR2RGB)
-        if 0 < count < (total := int(video.get(cv2.CAP_PROP_FRAME_COUNT))):
-            print(f"{path} is truncated: {count} of {total} frames can be read", file=sys.stderr)
-    finally:
-        video.release()
 
 
 def majority(probabilities: np.ndarray) -> tuple[int, np.ndarray]:
@@ -68,10 +50,10 @@ def look(path: Path, classify: Classify) -> tuple[int, np.ndarray, int]:
     Raises:
         UserError: there is no such file, or nothing in it can be decoded.
     """
-    if path.suffix.lower() not in VIDEOS or not path.is_file():
+    if path.suffix.lower() not in video.SUFFIXES or not path.is_file():
         (probabilities,) = classify([images.read_image(path)])
         return int(probabilities.argmax()), probabilities, 1
-    frames, parts = read_frames(path), []
+    frames, parts = video.read_frames(path), []
     while batch := list(islice(frames, FRAMES)):
         parts.append(classify(batch))
     if not parts:

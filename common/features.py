@@ -1,6 +1,7 @@
 """Networks whose inner layers are read: what chapters 4 and 7 see pictures through.
 
-A layer is read before its ReLU by default. Behind it, a unit that is 0 everywhere has no gradient.
+A layer is read before its ReLU by default. After it, a unit that is 0 everywhere has no gradient. A
+sum or a concatenation, such as mixed4 of Inception, is read as it is.
 """
 
 import difflib
@@ -86,29 +87,32 @@ def from_keras(
     Args:
         model: the network.
         name: what messages call it.
-        post_activation: whether layers are read behind their ReLU.
+        post_activation: whether layers are read after their ReLU.
         class_names: of the model's layer "logits", if it has one.
         prepare: maps images in [0, 255] to what the model takes, if that is not in its graph.
     """
     found = {layer.name: layer for layer in model.layers
              if isinstance(layer, READ + RELU) and len(layer.output.shape) == 4}
     channels = {layer.name: layer.output.shape[-1] for layer in found.values()}
+    after_relu = {id(layer.input): layer.output for layer in found.values()
+                  if isinstance(layer, RELU)}
 
     def output(layer: keras.Layer) -> keras.KerasTensor:
         if post_activation:
-            return layer.output
+            return after_relu.get(id(layer.output), layer.output)
         if isinstance(layer, RELU):
             return layer.input
         if getattr(layer, "activation", keras.activations.linear) is keras.activations.linear:
             return layer.output
-        linear = type(layer).from_config(layer.get_config() | {"activation": "linear"})
+        linear = type(layer).from_config(
+            layer.get_config() | {"activation": "linear", "name": f"{layer.name}_before_relu"})
         maps = linear(layer.input)
         linear.set_weights(layer.get_weights())
         return maps
 
     def extractor(names: Sequence[str]) -> Extractor:
         outputs = [output(found[find(layer, channels, name)]) for layer in names]
-        reader = keras.Model(model.inputs, outputs)
+        reader = keras.Model(model.inputs[0], outputs)
         return Extractor(lambda images: reader(prepare(images), training=False), reader)
 
     digest = files.sha256(*model.get_weights())
@@ -203,6 +207,6 @@ def open_graph(path: Path, mean: float, post_activation: bool = False) -> Networ
         if not post_activation:
             read = [t.op.inputs[0] if t.op.type in ("Relu", "Relu6") else t for t in read]
         graph = wrapped.prune(wrapped.inputs, read)
-        return Extractor(lambda images: graph(images - mean), graph)
+        return Extractor(lambda images: graph(tf.convert_to_tensor(images) - mean), graph)
 
     return Network(path.name, channels, extractor, files.sha256(data))

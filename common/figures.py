@@ -148,3 +148,24 @@ def draw_confusion(
         txt.write_text("\n".join(confused_pairs(labels, predicted, names)) + "\n", "utf-8")
         print(f"the most confused of {len(names)} classes: {txt}")
     save_figure(png, figure)
+
+
+def draw_sheet(
+    pictures: Sequence[np.ndarray], titles: Sequence[str], columns: int, png: Path,
+    width: float = 12.0,
+) -> None:
+    """Draws images, uint8 of shape (height, width, 3), and their titles on one sheet.
+
+    There are `columns` images per row; the sheet is `width` inches wide.
+    """
+    columns = min(columns, len(pictures))
+    rows, side = -(-len(pictures) // columns), width / columns
+    tallest = max(picture.shape[0] / picture.shape[1] for picture in pictures)
+    figure, axes = plt.subplots(rows, columns, figsize=(width, rows * (side * tallest + 0.2)),
+                                squeeze=False, layout="tight")
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, picture, title in zip(axes.flat, pictures, titles, strict=False):
+        axis.imshow(picture)
+        axis.set_title(title, fontsize=8, pad=2)
+    save_figure(png, figure)

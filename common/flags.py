@@ -80,6 +80,13 @@ def flag_words(flags: Mapping[str, Any]) -> list[str]:
     return words
 
 
+def typed_flags(parser: Parser, argv: Sequence[str] | None) -> dict[str, Any]:
+    """Returns the flags that a command line sets, by name."""
+    unset = object()
+    blank = argparse.Namespace(**dict.fromkeys(vars(parser.parse_args(argv)), unset))
+    return {k: v for k, v in vars(parser.parse_args(argv, blank)).items() if v is not unset}
+
+
 def resolve(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
     """Returns the value of every flag of a training run: default < preset < resumed run < typed.
 
@@ -90,10 +97,7 @@ def resolve(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
     Raises:
         UserError: a typed flag contradicts the run to resume.
     """
-    defaults = vars(parser.parse_args([]))
-    unset = object()
-    blank = argparse.Namespace(**dict.fromkeys(defaults, unset))
-    typed = {k: v for k, v in vars(parser.parse_args(argv, blank)).items() if v is not unset}
+    defaults, typed = vars(parser.parse_args([])), typed_flags(parser, argv)
     args = argparse.Namespace(**{**defaults, **typed})
     run_dir, changed = rundir.folder_to_train(parser.chapter, args), {}
     settled = {**vars(args), **parser.presets[args.preset], **typed}

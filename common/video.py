@@ -1,7 +1,8 @@
-"""Videos: MP4 and GIF files written frame by frame, and GIFs in TensorBoard."""
+"""Videos: read and written frame by frame, as MP4 and GIF files, and GIFs in TensorBoard."""
 
 import io
 import struct
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +16,37 @@ from tensorboard.plugins.image import metadata
 
 from common.errors import UserError
 
+SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}  # of video files
 LOOP_FOREVER = b"!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"
 
 Write = Callable[[np.ndarray], None]
+
+
+def read_frames(source: Path | int) -> Iterator[np.ndarray]:
+    """Yields the frames of a video, or of a camera by its number.
+
+    Warns on stderr if a file has fewer frames than its header says.
+
+    Yields:
+        RGB, uint8 of shape (height, width, 3).
+    """
+    video, count = cv2.VideoCapture(source if isinstance(source, int) else str(source)), 0
+    try:
+        while (frame := video.read())[0]:
+            count += 1
+            yield cv2.cvtColor(frame[1], cv2.COLOR_BGR2RGB)
+        if 0 < count < (total := int(video.get(cv2.CAP_PROP_FRAME_COUNT))):
+            print(f"{source} is truncated: {count} of {total} frames can be read", file=sys.stderr)
+    finally:
+        video.release()
+
+
+def frame_rate(path: Path) -> float:
+    """Returns the frames per second that the header of a video file says, or 25."""
+    video = cv2.VideoCapture(str(path))
+    rate = video.get(cv2.CAP_PROP_FPS)
+    video.release()
+    return rate if 1 <= rate <= 240 else 25.0
 
 
 def check(path: Path) -> None:
@@ -68,7 +97,7 @@ def _mp4_encoder(path: Path, rate: float) -> Iterator[Write]:
         code = cv2.VideoWriter.fourcc(*"mp4v")
         if not (encoder.isOpened() or encoder.open(str(path), code, rate, (width, height))):
             raise UserError(f"OpenCV cannot write a video to {path.parent}",
-                            "use a folder with write permission in --record")
+                            "use a folder with write permission")
         encoder.write(frame[:, :, ::-1])  # RGB to BGR
 
     try:

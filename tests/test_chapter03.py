@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import shallow_mobilenet
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
@@ -29,9 +30,10 @@ from chapter03_finetune import (
 from chapter03_finetune.flags import OPTIMIZERS, idle_flags
 from chapter03_finetune.inference import build_classifier, draw_mistakes, load_run
 from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
-from common import checkpoint, checkpoint_files, cli, files, images, inputs, rundir
+from common import checkpoint, checkpoint_files, cli, files, images, inputs, rundir, video
 from common.checkpoint import TrainState
 from common.errors import UserError
+from common.pretrained import NETWORKS
 
 TINY = ("--image_size", "32", "--batch_size", "4", "--max_steps", "2", "--log_every", "1")
 SHARDS = dict.fromkeys(tfrecords.SPLITS, 2)
@@ -49,6 +51,19 @@ def write_pictures(folder: Path, count: int = 4, kinds=("wood", "rock", "water")
             for i in range(number):
                 picture(i, kind).save(folder / split / kind / f"{i}.jpg")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shallow():
+    """Saves minutes: what is tested here rarely depends on the depth of the network."""
+    with shallow_mobilenet() as whole:
+        yield whole
+
+
+@pytest.fixture
+def whole_network(shallow, monkeypatch):
+    """Undoes `shallow` for a test of real layers."""
+    monkeypatch.setitem(NETWORKS, "MobileNet", shallow)
 
 
 @pytest.fixture
@@ -717,7 +732,7 @@ def test_every_optimizer_goes_downhill(name):
     assert variable.numpy()[0] < 1
 
 
-def test_weight_decay_counts_trained_kernels_but_no_depthwise_ones():
+def test_weight_decay_counts_trained_kernels_but_no_depthwise_ones(whole_network):
     model = build_model(3, 32)
     add_weight_decay(model, 0.01)
     kernels = [layer.kernel for layer in model.get_layer("backbone").layers
@@ -731,7 +746,7 @@ def test_weight_decay_counts_trained_kernels_but_no_depthwise_ones():
 
 
 @pytest.mark.parametrize("scopes", ["head", "all", "head,conv_pw_13,conv_dw_13"])
-def test_only_what_is_meant_is_trained(scopes):
+def test_only_what_is_meant_is_trained(scopes, whole_network):
     model = build_model(6, 32)
     pictures, labels = next(iter(data.training_batches(split_of(12), 12, 32, 0)))
     set_batch_norm_decay(model, 0)
@@ -756,7 +771,7 @@ def test_only_what_is_meant_is_trained(scopes):
     assert trained.isdisjoint(frozen) and len(trained & moved) > 0.9 * len(trained)
 
 
-def test_batch_normalization_stays_as_it_came_in_trained_layers_too():
+def test_batch_normalization_stays_as_it_came_in_trained_layers_too(whole_network):
     model = build_model(3, 32)
     pictures, labels = next(iter(data.training_batches(split_of(12), 12, 32, 0)))
     set_batch_norm_decay(model, 0)
@@ -771,14 +786,14 @@ def test_batch_normalization_stays_as_it_came_in_trained_layers_too():
     assert not any("_bn/" in path for path in moved)
 
 
-def test_scopes_that_name_nothing():
+def test_scopes_that_name_nothing(whole_network):
     model = build_model(3, 32)
     for scope in ("Mixed_9", "conv_pw_14", "conv_pw_13_relu", "conv_p", ""):  # relu has no weights
         with pytest.raises(ValueError, match=f"called '{scope}'; the last .*, conv_pw_13_bn$"):
             set_trainable(model, f"head,{scope}")
 
 
-def test_a_scope_is_no_longer_number():
+def test_a_scope_is_no_longer_number(whole_network):
     model = build_model(3, 32)
     set_trainable(model, "conv_pw_1")
     trained = {v.path.split("/")[-2] for v in model.trainable_variables}
@@ -876,10 +891,10 @@ def write_clip(path: Path, frames: list[np.ndarray]) -> Path:
 
 def test_a_truncated_video_is_reported(tmp_path, capsys):
     clip = write_clip(tmp_path / "clip.avi", [np.asarray(picture(i)) for i in range(40)])
-    assert len(list(predict.read_frames(clip))) == 40
+    assert len(list(video.read_frames(clip))) == 40
     assert capsys.readouterr().err == ""
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
-    count = len(list(predict.read_frames(clip)))
+    count = len(list(video.read_frames(clip)))
     assert 0 < count < 40
     assert f"clip.avi is truncated: {count} of 40 frames" in capsys.readouterr().err
 
@@ -900,7 +915,7 @@ def test_pictures_folders_and_videos_are_answered(run, tmp_path, capsys):
     write_odd_pictures(tmp_path)
     frames = [np.asarray(picture(i)) for i in range(40)]
     clip = write_clip(tmp_path / "clip.avi", frames)
-    seen = list(predict.read_frames(clip))
+    seen = list(video.read_frames(clip))
     assert len(seen) == 40 and np.abs(seen[7].astype(float) - frames[7]).mean() < 15
     table = tmp_path / "answers.csv"
     flags = ["--run_dir", str(run), "--csv", str(table)]
@@ -1123,7 +1138,7 @@ def test_flags_of_a_preset_are_not_refused(preset):
         cli.refuse_idle(args, idle, beside)
 
 
-def test_the_shared_weights_see_the_real_pictures(real_data, tmp_path):
+def test_the_shared_weights_see_the_real_pictures(real_data, tmp_path, whole_network):
     """A head on frozen features learns a little of the satellite set in few steps."""
     weights = real_data("pretrained/mobilenet_v1_0.75_224.weights.h5")
     satellite = real_data("satellite")

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import shallow_mobilenet
 
 from common import checkpoint, rundir
 
@@ -62,6 +63,16 @@ CHAPTERS = [
          "--learning_rate_decay_type", "fixed", idle="--optimizer sgd --ftrl_l1 3",
          verbs=(("data",), ("predict", f"{ROOT}/docs/images/chapter03_textures.jpg"),
                 ("grad_cam", f"{ROOT}/docs/images/chapter03_textures.jpg"))),
+    Chapter("chapter04_deepdream",
+            (*(NETWORK := ("--network", "MobileNet", "--alpha", "0.25", "--weights", "none")),
+             "--layer", "conv_pw_3_bn:3+5", "--size", "64", "--tile_size", "48", "--octaves", "3",
+             "--iterations", "4"),
+            ("--octaves", "1", "--octave_scale", "2"),
+            needs=("chapter02_cifar", "chapter03_finetune"), random=False,
+            verbs=(("data",), ("layers", *NETWORK),
+                   ("layers", *NETWORK, "--atlas", "conv_pw_3_bn", "--channels", "0-2", "--size",
+                    "32", "--iterations", "1"),
+                   ("compare", "run", "--start"), ("zoom", "--zoom_frames", "2"))),
     tiny("chapter05_detection", "--batch_size", "2", "--schedule", "constant", random=False,
          idle="--optimizer adamw --momentum 0.5", needs=("chapter03_finetune",),
          verbs=(("data", "--draw"), ("check_anchors",),
@@ -70,6 +81,14 @@ CHAPTERS = [
          script="train_faster_rcnn", idle="--decay_factor 0.5", needs=("chapter03_finetune",),
          verbs=(("eval", "--proposals", "grid"),
                 ("time_stages", "--counts", "2", "--repeats", "1"))),
+    tiny("chapter07_style_transfer", "--width", "4", "--image_size", "32", "--scale_size", "40",
+         "--style_size", "48", "--batch_size", "2", "--schedule", "constant", random=False,
+         idle="--generator book --norm batch", needs=("chapter02_cifar", "chapter03_finetune",
+                                                      "chapter04_deepdream"),
+         verbs=(("data",),
+                ("stylize", f"{ROOT}/docs/images/chapter03_textures.jpg", "--size", "64"),
+                ("optimize", f"{ROOT}/docs/images/chapter03_textures.jpg", "--size", "48",
+                 "--steps", "2"))),
     tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
          "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
          idle="--no-use_embedding --embedding_size 4",
@@ -116,6 +135,13 @@ def chapter(request) -> Chapter:
 @pytest.fixture(autouse=True, scope="module")
 def deterministic():
     tf.config.experimental.enable_op_determinism()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shallow():
+    """Saves minutes: what chapters promise does not depend on the depth of their network."""
+    with shallow_mobilenet():
+        yield
 
 
 @pytest.fixture(scope="module")

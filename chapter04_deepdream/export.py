@@ -1,0 +1,90 @@
+"""Exports a dream as a SavedModel: it dreams the same layer on other pictures.
+
+    python export.py
+
+Two signatures, with the octaves and the loop inside the graph:
+
+serving_default  image: uint8 (height, width, 3); steps: int32, per octave; step_size: float32, in
+                 units of pixel values -> image: uint8
+pictures         encoded: string, a PNG, JPEG, BMP or GIF; steps; step_size -> image
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from chapter04_deepdream import data, flags, pyramid
+from chapter04_deepdream.ascent import Step
+from chapter04_deepdream.inference import load_run
+from common import cli, export, images
+
+EXAMPLE_SIZE = 64
+
+
+def make_dream(step: Step, settings: argparse.Namespace) -> Callable[..., tf.Tensor]:
+    """Returns the whole training as one function, with the octaves and the seed of a run.
+
+    It maps a start picture, float32 of shape (1, height, width, 3), the number of steps per octave
+    and the step size to the finished picture.
+    """
+    growing = flags.growing(settings)
+
+    def dream(start: tf.Tensor, steps: tf.Tensor, step_size: tf.Tensor) -> tf.Tensor:
+        sizes = pyramid.octave_sizes(tf.shape(start)[1:3], settings.octaves,
+                                     settings.octave_scale, growing)
+        picture = start
+        for octave in range(settings.octaves):
+            picture = pyramid.enter_octave(picture, start, sizes, octave, growing)
+            for number in tf.range(octave * steps + 1, (octave + 1) * steps + 1):
+                tf.autograph.experimental.set_loop_options(
+                    shape_invariants=[(picture, tf.TensorShape((None, None, None, 3)))])
+                key = tf.stack([tf.constant(settings.seed, tf.int64), tf.cast(number, tf.int64)])
+                picture, _, _ = step(picture, key, step_size)
+        return picture
+
+    return dream
+
+
+def export_run(args: argparse.Namespace, settings: argparse.Namespace) -> None:
+    """Writes the SavedModel of a run and verifies it in a fresh process."""
+    run = load_run(args, settings)
+    dream = make_dream(run.step, settings)
+
+    def serve(image: tf.Tensor, steps: tf.Tensor, step_size: tf.Tensor) -> dict[str, tf.Tensor]:
+        pixels = dream(tf.cast(image[None], tf.float32), steps, step_size)[0]
+        return {"image": tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)}
+
+    def serve_encoded(
+        encoded: tf.Tensor, steps: tf.Tensor, step_size: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return serve(images.decode_on_white(encoded), steps, step_size)
+
+    numbers = {"steps": tf.TensorSpec((), tf.int32), "step_size": tf.TensorSpec(())}
+    example = tf.constant(data.to_uint8(data.load("flower", EXAMPLE_SIZE)))
+    few = {"steps": tf.constant(2), "step_size": tf.constant(settings.step_size)}
+    export.write(
+        args.run_dir,
+        run.extractor,
+        {"serving_default": (serve, {"image": tf.TensorSpec((None, None, 3), tf.uint8), **numbers}),
+         "pictures": (serve_encoded, {"encoded": tf.TensorSpec((), tf.string), **numbers})},
+        {"serving_default": {"image": example, **few},
+         "pictures": {"encoded": tf.io.encode_png(example), **few}},
+        {"layer": settings.layer, "channel": settings.channel, "octaves": settings.octaves,
+         "octave_scale": settings.octave_scale, "steps": settings.iterations,
+         "step_size": settings.step_size},
+    )
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    return cli.verb_parser(__file__, __doc__, checkpoint="latest", data=flags.FILES)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(export_run, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Chapter 7: image style transfer, fast and slow."""

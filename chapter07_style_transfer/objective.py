@@ -1,0 +1,108 @@
+"""The total loss of style transfer on a network, for both methods: train.py and optimize.py."""
+
+import argparse
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from chapter07_style_transfer.model import (
+    NORMALIZATIONS,
+    content_loss,
+    gram,
+    pixel_features,
+    style_loss,
+    total_variation,
+)
+from common import cli
+from common.errors import UserError
+from common.features import Network
+
+PIXELS = "pixels"  # the style "layer" of the colours themselves
+
+
+class Objective(NamedTuple):
+    """The loss of generated images.
+
+    Attributes:
+        content: maps photographs, float32 of shape (batch, height, width, 3) in [0, 255], to their
+            features in the content layers.
+        losses: maps generated images and the content of their photographs to all losses, by the
+            original's names in TensorBoard; the sum to minimize is "total_loss".
+    """
+
+    content: Callable[[tf.Tensor], list[tf.Tensor]]
+    losses: Callable[[tf.Tensor, list[tf.Tensor]], dict[str, tf.Tensor]]
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of the style image and of the losses; YAML files have the same names."""
+    group = parser.add_argument_group("losses")
+    group.add_argument("--content_weight", type=cli.non_negative_float, default=1.0,
+                       help="weight of the content loss")
+    group.add_argument("--style_weight", type=cli.non_negative_float, default=220.0,
+                       help="weight of the style loss")
+    group.add_argument("--tv_weight", type=cli.non_negative_float, default=0.0,
+                       help="weight of the total variation")
+    group.add_argument("--content_layers", default="conv3_3",
+                       help="layers of the content loss, comma-separated")
+    group.add_argument("--style_layers", default="conv1_2,conv2_2,conv3_3,conv4_3",
+                       help=f"layers of the style loss, comma-separated; {PIXELS}: the colours "
+                            "themselves")
+    group.add_argument("--normalization", choices=NORMALIZATIONS, default="book",
+                       help="of the squared differences. book: of the book's code; johnson, gatys: "
+                            "of the two papers; relative: divided by the target's sum of squares")
+
+
+def make_objective(flags: argparse.Namespace, network: Network, style: np.ndarray) -> Objective:
+    """Returns the objective that the flags of `add_flags` describe.
+
+    Args:
+        flags: with the weights, layers and normalization.
+        network: whose layers are read.
+        style: the style image, uint8 of shape (height, width, 3).
+
+    Raises:
+        UserError: there is no such layer, or no weight above 0.
+    """
+    if not (flags.content_weight or flags.style_weight):
+        raise UserError("--content_weight 0 and --style_weight 0: there is nothing to learn",
+                        "give one of them a weight above 0")
+    content_layers = flags.content_layers.split(",")
+    style_layers = flags.style_layers.split(",")
+    deep = [layer for layer in style_layers if layer != PIXELS]
+    read_content = network.extractor(content_layers)
+    read = network.extractor([*content_layers, *deep])
+
+    def features(images: tf.Tensor) -> tuple[list[tf.Tensor], dict[str, tf.Tensor]]:
+        maps = read(images)
+        styles = dict(zip(deep, maps[len(content_layers) :], strict=True))
+        if PIXELS in style_layers:
+            styles[PIXELS] = pixel_features(images)
+        return maps[: len(content_layers)], styles
+
+    _, of_style = features(tf.constant(style[None], tf.float32))
+    targets = {layer: gram(maps) for layer, maps in of_style.items()}
+
+    def losses(images: tf.Tensor, content: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+        contents, styles = features(images)
+        by_layer = {layer: style_loss(maps, targets[layer], flags.normalization)
+                    for layer, maps in styles.items()}
+        parts = {
+            "content": tf.add_n([content_loss(maps, target, flags.normalization)
+                                 for maps, target in zip(contents, content, strict=True)]),
+            "style": tf.add_n(list(by_layer.values())),
+            "regularizer": total_variation(images, flags.normalization),
+        }
+        weights = {"content": flags.content_weight, "style": flags.style_weight,
+                   "regularizer": flags.tv_weight}
+        weighted = {part: weights[part] * loss for part, loss in parts.items()}
+        return {
+            "total_loss": tf.add_n(list(weighted.values())),
+            **{f"losses/{part}_loss": loss for part, loss in parts.items()},
+            **{f"weighted_losses/weighted_{part}_loss": loss for part, loss in weighted.items()},
+            **{f"style_losses/{layer}": loss for layer, loss in by_layer.items()},
+        }
+
+    return Objective(read_content, losses)
