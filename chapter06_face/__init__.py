@@ -1,0 +1,1 @@
+"""Chapter 6: face detection by MTCNN, face recognition by embeddings."""

@@ -1,0 +1,131 @@
+"""Finds faces and landmarks in images, folders, videos or a camera (book, section 6.1).
+
+    python detect.py photo.jpg FOLDER clip.mp4
+    python detect.py photo.jpg --stages            # what P-, R- and O-Net leave, and the pyramid
+    python detect.py photo.jpg --detector haar     # without weights
+    python detect.py --camera 0 --display
+
+Writes each image with the faces drawn, and faces.json: boxes (ymin, xmin, ymax, xmax) and landmarks
+(y, x) in pixels.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from chapter06_face import cascade, detector
+from chapter06_face.cascade import Faces
+from common import cli, figures, files, images, media, rundir
+from common.errors import UserError, exit_status
+
+BOX, LANDMARK = (40, 220, 60), (255, 60, 60)  # colours, red, green and blue
+
+
+def draw_faces(image: np.ndarray, faces: Faces, scores: bool = True) -> np.ndarray:
+    """Returns an image with boxes, landmarks and scores, uint8 of shape (height, width, 3)."""
+    drawn = image.copy()
+    line = max(1, min(image.shape[:2]) // 250)
+    for box, score, points in zip(*faces, strict=True):
+        top, left, bottom, right = map(int, box)
+        cv2.rectangle(drawn, (left, top), (right, bottom), BOX, line)
+        if scores:
+            cv2.putText(drawn, f"{score:.2f}", (left, max(top - 2 * line, 10)),
+                        cv2.FONT_HERSHEY_SIMPLEX, 0.35 * line + 0.1, BOX, line, cv2.LINE_AA)
+        for y, x in points:
+            cv2.circle(drawn, (int(x), int(y)), line + 1, LANDMARK, -1, cv2.LINE_AA)
+    return drawn
+
+
+def describe(faces: Faces) -> list[dict[str, Any]]:
+    """Returns faces as rows for JSON."""
+    return [{"box": box.round(1).tolist(), "score": round(float(score), 4),
+             "landmarks": points.round(1).tolist()}
+            for box, score, points in zip(*faces, strict=True)]
+
+
+def draw_stages(args: argparse.Namespace, path: Path, output: Path) -> None:
+    """Draws the pyramid of an image and what each network leaves (figures 6-3 to 6-9)."""
+    image, _ = detector.reduced(images.read_image(path), args.max_side)
+    networks = detector.load_networks(args.mtcnn_weights)
+    scales = cascade.pyramid_scales(*image.shape[:2], args.minsize, args.pyramid_factor)
+    canvas = np.full((round(image.shape[0] * scales[0]) + 1, sum(
+        round(image.shape[1] * scale) + 4 for scale in scales), 3), 255, np.uint8)
+    left = 0
+    for scale in scales:
+        size = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
+        canvas[: size[1], left : left + size[0]] = cv2.resize(image, size,
+                                                              interpolation=cv2.INTER_AREA)
+        left += size[0] + 4
+    images.write_png(output / f"{path.stem}-pyramid.png", canvas)
+    pictures, titles = [image], ["image"]
+    for stages, name in enumerate(("P-Net", "R-Net", "O-Net"), 1):
+        run = cascade.make_cascade(networks, args.minsize, args.pyramid_factor,
+                                   [float(x) for x in args.thresholds.split(",")], stages)
+        [faces] = cascade.split_by_image(run(image[None]), 1)
+        pictures.append(draw_faces(image, faces, scores=stages == 3))
+        titles.append(f"{name}: {len(faces.boxes)}")
+    target = output / f"{path.stem}-stages.png"
+    figures.draw_sheet(pictures, titles, 2, target)
+    print(f"{path}: {', '.join(titles[1:])}; see {target} and {path.stem}-pyramid.png")
+
+
+def detect(args: argparse.Namespace) -> None:
+    """Finds the faces in all files."""
+    output = Path(args.output_dir or rundir.runs_dir() / "chapter06_face" / "detected")
+    if args.stages:
+        if args.detector != "mtcnn" or args.camera is not None:
+            raise UserError("--stages shows the networks of MTCNN on image files",
+                            "omit --detector and --camera")
+        output.mkdir(parents=True, exist_ok=True)
+        for file in args.files:
+            draw_stages(args, Path(file), output)
+        return
+    opened = detector.open_detector(args)
+    frames: list[Faces] = []
+    rows = []
+
+    def transform(image: np.ndarray) -> np.ndarray:
+        [faces] = opened.detect([image])
+        frames.append(faces)
+        return draw_faces(image, faces)
+
+    def report(source: str, target: Path, count: int) -> None:
+        found = [describe(faces) for faces in frames]
+        frames.clear()
+        is_video = target.suffix == ".mp4"
+        rows.append({"file": source, "output": target.name,
+                     **({"frames": found} if is_video else {"faces": found[0]})})
+        total = sum(map(len, found))
+        where = f" in {count} frames" if is_video else ""
+        print(f"{source}: {total or 'no'} face{'s' * (total != 1)}{where} -> {target}")
+
+    try:
+        media.transform_all(args, transform, output, report)
+    finally:
+        if rows:
+            files.write_json(output / "faces.json", rows)
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.Parser(__file__, __doc__)
+    media.add_flags(parser)
+    parser.add_argument("--output_dir", type=cli.path,
+                        help="output folder (default: runs/chapter06_face/detected)")
+    parser.add_argument("--stages", action="store_true",
+                        help="draw the image pyramid and what each of the three networks leaves")
+    detector.add_flags(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return exit_status(lambda: detect(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
