@@ -193,8 +193,9 @@ def draw_eyes(canvas: Canvas, person: Person, look: Look) -> None:
         if look.glasses:
             canvas.stroke(ellipse(x, y, 0.27, 0.22), np.array([25, 25, 30]), 0.03, 0.1)
     if look.glasses:
-        canvas.stroke(curve([0.27 - person.eye_gap, person.eye_gap - 0.27], [person.eye_height] * 2),
-                      np.array([25, 25, 30]), 0.03, 0.1)
+        bridge = person.eye_gap - 0.27
+        canvas.stroke(curve([-bridge, bridge], [person.eye_height] * 2), np.array([25, 25, 30]),
+                      0.03, 0.1)
 
 
 def draw_mouth(canvas: Canvas, person: Person, look: Look) -> None:
@@ -352,8 +353,9 @@ def draw_scene(
         person, look = random_person(rng), random_look(rng)
         head = draw_head(person, look, side)
         picture[where] += head[..., 3:] * (head[..., :3] - picture[where])
-        boxes.append(face_box(person, look, side) + [top, left, top, left])
-        points.append(landmarks(person, look, side) + [top, left])
+        corner = np.array([top, left])
+        boxes.append(face_box(person, look, side) + np.tile(corner, 2))
+        points.append(landmarks(person, look, side) + corner)
     return Scene(photograph(picture, rng), np.reshape(boxes, (-1, 4)).astype(np.float32),
                  np.reshape(points, (-1, 5, 2)).astype(np.float32))
 
@@ -371,7 +373,8 @@ def write(args: argparse.Namespace) -> None:
         return
     pictures, people = draw_people(args.people, args.photos, args.image_size, args.seed)
     for number, (picture, person) in enumerate(zip(pictures, people, strict=True)):
-        images.write_png(folder / f"person{person:03d}" / f"{number % args.photos:03d}.png", picture)
+        name = f"{number % args.photos:03d}.png"
+        images.write_png(folder / f"person{person:03d}" / name, picture)
     print(f"{args.people} people, {args.photos} photographs each: {folder}")
 
 

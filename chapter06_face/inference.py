@@ -1,0 +1,259 @@
+"""Embedders: of a run, of a frozen graph of the original, of a SavedModel; and pairs to verify."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from chapter06_face import data, model
+from chapter06_face.alignment import resize
+from chapter06_face.data import Photos
+from chapter06_face.people import Photo
+from chapter06_face.verification import Pairs
+from common import checkpoint, cli, files, images, pretrained, rundir
+from common.errors import UserError
+
+BATCH = 100  # images that are embedded together
+GRAPH_SIZE = 160  # height and width of the inputs of the original's graphs
+
+
+class Embedder(NamedTuple):
+    """A trained network that embeds aligned faces.
+
+    Attributes:
+        name: what messages call it.
+        embed: from aligned faces of any size, uint8 of shape (height, width, 3), to embeddings of
+            length 1, float32 of shape (faces, size).
+        folder: of the run or the model; thresholds.json lies there.
+    """
+
+    name: str
+    embed: Callable[[Sequence[np.ndarray]], np.ndarray]
+    folder: Path
+
+
+def build_embedder(flags: argparse.Namespace) -> keras.Model:
+    """Builds the network that the flags of a training script describe, with random weights.
+
+    Raises:
+        UserError: the flags do not fit the network.
+    """
+    keras.utils.set_random_seed(flags.seed)
+    options = (flags.image_size, flags.embedding_size, flags.keep_prob, flags.seed)
+    try:
+        if flags.model_def in model.FEATURES:
+            return model.build_embedder(flags.model_def, *options)
+        maps = pretrained.build_maps(flags.model_def, None, flags.network_alpha)
+        return model.build_on(maps, flags.layer or maps.layers[-1].name, *options)
+    except ValueError as error:  # of Keras on sizes and names of layers
+        raise UserError(f"{flags.model_def} does not fit: {str(error).splitlines()[0]}",
+                        "see --image_size, --layer and --network_alpha in --help") from error
+
+
+def make_embed(
+    prelogits: Callable[[tf.Tensor], tf.Tensor], size: int, load_size: int
+) -> Callable[[Sequence[np.ndarray]], np.ndarray]:
+    """Returns the function of an `Embedder`.
+
+    Args:
+        prelogits: from images, float32 of shape (batch, size, size, 3), to vectors.
+        size: height and width of its inputs.
+        load_size: to which images are resized before the central part is taken.
+    """
+    @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3))], autograph=False)
+    def run(batch: tf.Tensor) -> tf.Tensor:
+        return model.embed(prelogits(batch))
+
+    def embed(faces: Sequence[np.ndarray]) -> np.ndarray:
+        found = [run(np.stack([data.central(resize(face, load_size), size)
+                               for face in faces[start : start + BATCH]]).astype(np.float32))
+                 for start in range(0, len(faces), BATCH)]
+        return np.concatenate(found) if found else np.zeros((0, 1), np.float32)
+
+    return embed
+
+
+def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> Embedder:
+    """Rebuilds the embedder of a run, with the averaged weights."""
+    network = build_embedder(flags)
+    checkpoint.load(args.run_dir, args.checkpoint, averaged=network)
+    embed = make_embed(lambda batch: network(batch, training=False), flags.image_size,
+                       data.load_size(flags))
+    return Embedder(f"the run {args.run_dir.name}", embed, args.run_dir)
+
+
+def open_graph(path: Path) -> Embedder:
+    """Opens a frozen graph of the original, such as 20170512-110547.pb.
+
+    Raises:
+        UserError: it is not a graph with its tensors.
+    """
+    hint = "give a .pb of facenet, with input:0, phase_train:0 and embeddings:0"
+    definition = tf.compat.v1.GraphDef()
+    try:
+        definition.ParseFromString(path.read_bytes())
+        wrapped = tf.compat.v1.wrap_function(
+            lambda: tf.import_graph_def(definition, name=""), [])
+        names = ["input:0", "phase_train:0"]
+        function = wrapped.prune([wrapped.graph.get_tensor_by_name(name) for name in names],
+                                 wrapped.graph.get_tensor_by_name("embeddings:0"))
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}", hint) from error
+    except (DecodeError, KeyError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{path} is not such a graph ({str(error).splitlines()[0]})",
+                        hint) from error
+
+    def prelogits(batch: tf.Tensor) -> tf.Tensor:
+        return function(model.Prewhiten()(batch), tf.constant(False))
+
+    return Embedder(path.name, make_embed(prelogits, GRAPH_SIZE, GRAPH_SIZE), path.parent)
+
+
+def open_saved_model(folder: Path) -> Embedder:
+    """Opens an export of this chapter.
+
+    Raises:
+        UserError: the folder holds no such SavedModel.
+    """
+    hint = "give a folder that export.py wrote, the one with saved_model.pb"
+    try:
+        loaded = tf.saved_model.load(str(folder))
+        function = loaded.signatures["serving_default"]
+        size = function.structured_input_signature[1]["images"].shape[1]
+        if "embeddings" not in function.structured_outputs:
+            raise KeyError("embeddings")
+    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+        raise UserError(f"{folder} holds no exported embedder ({str(error).splitlines()[0]})",
+                        hint) from error
+
+    def embed(faces: Sequence[np.ndarray]) -> np.ndarray:
+        found = [function(images=tf.constant(np.stack(
+            [resize(face, size) for face in faces[start : start + BATCH]])))["embeddings"].numpy()
+            for start in range(0, len(faces), BATCH)]
+        return np.concatenate(found)
+
+    return Embedder(folder.name, embed, folder)
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds `--model` and `--checkpoint`."""
+    parser.add_argument("--model", type=cli.run_or_name, metavar="RUN|FILE|FOLDER",
+                        help="a run of this chapter by name or folder, a frozen graph of the "
+                             "original (.pb, or the folder of one), or an export (default: the "
+                             "latest run)")
+    parser.add_argument("--checkpoint", type=cli.checkpoint_name, default="best",
+                        metavar="best|latest|STEP", help="which weights of a run")
+
+
+def open_embedder(args: argparse.Namespace) -> Embedder:
+    """Opens the model that the flags of `add_model_flags` choose.
+
+    Raises:
+        UserError: there is none, or it cannot be used.
+    """
+    if args.model:
+        path = Path(args.model)
+        if path.suffix == ".pb" and path.name != "saved_model.pb":
+            return open_graph(path)
+        if (path / "saved_model.pb").is_file():
+            return open_saved_model(path)
+        if path.is_dir() and not rundir.exists(path):
+            graphs = sorted(path.glob("*.pb"))
+            if len(graphs) != 1:
+                raise UserError(f"{path} holds neither a run nor one .pb, but {len(graphs)}",
+                                "give a run, a .pb file or an export")
+            return open_graph(graphs[0])
+    run = (rundir.find_run("chapter06_face", args.model) if args.model else
+           rundir.finished_run("chapter06_face", argparse.Namespace(run_dir=None, name=None)))
+    config = rundir.read_config(run, "chapter06_face")
+    if "embedding_size" not in config["flags"]:
+        raise UserError(f"{run} was made by {config.get('script')}, it has no embeddings",
+                        "give --model RUN of train.py or train_triplet.py")
+    where = argparse.Namespace(run_dir=run, checkpoint=args.checkpoint)
+    return load_run(where, argparse.Namespace(**config["flags"]))
+
+
+def embed_photos(embedder: Embedder, photos: Photos) -> np.ndarray:
+    """Returns the embeddings of all photographs, float32 of shape (images, size)."""
+    found = [embedder.embed([photos.read(i) for i in range(start, min(start + BATCH,
+                                                                      len(photos.people)))])
+             for start in range(0, len(photos.people), BATCH)]
+    return np.concatenate(found)
+
+
+def embed_files(embedder: Embedder, photos: Sequence[Photo]) -> np.ndarray:
+    """Returns the embeddings of image files, float32 of shape (images, size)."""
+    found = [embedder.embed([images.read_image(photo.path)
+                             for photo in photos[start : start + BATCH]])
+             for start in range(0, len(photos), BATCH)]
+    return np.concatenate(found)
+
+
+def read_pairs(path: Path, folder: Path, extension: str | None = None) -> tuple[
+        list[Path], Pairs, int, list[str]]:
+    """Reads LFW's pairs.txt: `name 1 2` of one person, `name 1 other 3` of two.
+
+    Args:
+        path: the file; its first line is `folds pairs`.
+        folder: of the images: FOLDER/name/name_0001.png.
+        extension: of the images without a dot; None accepts any.
+
+    Returns:
+        The files, the pairs of their numbers, the number of folds, and the pairs whose files are
+        missing, as text.
+
+    Raises:
+        UserError: a line has another form, or no pair is complete.
+    """
+    hint = "give pairs.txt of LFW, and the folder of its aligned images"
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"cannot read {path}: {error}", hint) from error
+    number: dict[Path, int] = {}
+    rows, missing = [], []
+
+    def find(name: str, digits: str) -> Path | None:
+        stem = f"{name}_{int(digits):04d}"
+        found = sorted((folder / name).glob(f"{stem}.{extension or '*'}"))
+        return found[0] if found else None
+
+    for position, line in enumerate(lines[1:], 2):
+        parts = line.split("\t") if "\t" in line else line.split()
+        if not line.strip():
+            continue
+        if len(parts) not in (3, 4) or not all(part.isdecimal() for part in parts[1::2]):
+            raise UserError(f"line {position} of {path} is {line!r}", hint)
+        first = find(parts[0], parts[1])
+        second = find(parts[-2] if len(parts) == 4 else parts[0], parts[-1])
+        if first is None or second is None:
+            missing.append(" ".join(parts))
+            continue
+        rows.append((*(number.setdefault(file, len(number)) for file in (first, second)),
+                     len(parts) == 3))
+    if not rows:
+        raise UserError(f"none of the pairs of {path} is in {folder}", hint)
+    header = lines[0].split()
+    num_folds = int(header[0]) if header and header[0].isdecimal() else 10
+    columns = np.array(rows)
+    return list(number), Pairs(columns[:, 0], columns[:, 1], columns[:, 2].astype(bool)), max(
+        num_folds, 1), missing
+
+
+def pixels(photos: Photos, size: int = 32) -> np.ndarray:
+    """Returns the baseline of prewhitened grey pixels as features, (images, size²)."""
+    grey = np.stack([resize(photos.read(i), size).mean(axis=2)
+                     for i in range(len(photos.people))]).reshape(len(photos.people), -1)
+    grey = grey - grey.mean(axis=1, keepdims=True)
+    return grey / np.maximum(grey.std(axis=1, keepdims=True), 1 / size)
+
+
+def read_thresholds(folder: Path) -> dict[str, Any] | None:
+    """Returns the thresholds that eval.py found for a model, None if it was not evaluated."""
+    path = folder / "thresholds.json"
+    return files.read_json(path) if path.is_file() else None

@@ -1,0 +1,120 @@
+"""What both training scripts do around their loop: data, embedder, averages, validation."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from chapter06_face import data, flags, inference
+from chapter06_face import verification as verify
+from chapter06_face.people import Photo
+from common import pretrained, rundir
+from common.checkpoint import TrainState
+from common.monitor import Monitor
+
+
+def prepare(args: argparse.Namespace) -> tuple[data.Data, keras.Model]:
+    """Loads the data and builds the embedder with its initial weights; prints both.
+
+    Raises:
+        UserError: data, flags or weights cannot be used.
+    """
+    flags.refuse_idle(args)
+    dataset = data.load(args)
+    network = inference.build_embedder(args)
+    resumed = rundir.last_step(args.run_dir)
+    if args.model_def in pretrained.NETWORKS:
+        backbone = network.get_layer("network")
+        if not (resumed or args.init_from):
+            whole = pretrained.build_maps(args.model_def, None, args.network_alpha)
+            pretrained.load(whole, args.weights, args.model_def, args.network_alpha)
+            copy_weights(whole, backbone)
+        backbone.trainable = args.trainable_network
+    print(f"training {args.model_def} on {len(dataset.train.people):,} photographs of "
+          f"{len(dataset.train.names):,} people of {args.dataset}, validating on "
+          f"{len(dataset.validation.names):,} others")
+    if args.preset == "demo":
+        print(f"the book's run: python {args.script} --preset book --data_dir FOLDER")
+    return dataset, network
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Copies the weights of the layers that both networks have."""
+    for layer in target.layers:
+        layer.set_weights(source.get_layer(layer.name).get_weights())
+
+
+def make_averages(network: keras.Model) -> keras.Model:
+    """Returns a copy of a network, for the averages of its weights."""
+    averaged = keras.models.clone_model(network)
+    averaged.set_weights(network.get_weights())
+    return averaged
+
+
+def update_averages(
+    network: keras.Model, averaged: keras.Model, step: tf.Tensor, decay: float
+) -> None:
+    """Moves the averages of all trainable weights; copies the others.
+
+    At step n the decay is at most (1 + n) / (10 + n), as TensorFlow 1's, so that the random initial
+    weights are soon forgotten.
+    """
+    step = tf.cast(step, tf.float32)
+    decay = tf.minimum(decay, (1 + step) / (10 + step))
+    trainable = {id(variable) for variable in network.trainable_variables}
+    for variable, average in zip(network.weights, averaged.weights, strict=True):
+        if id(variable) not in trainable:
+            average.assign(variable)
+        else:
+            average.assign(average + (1 - decay) * (variable - average))
+
+
+def weight_penalty(*networks: keras.Model) -> tf.Tensor:
+    """Returns half the sum of squares of all trained kernels."""
+    kernels = [v for network in networks for v in network.trainable_variables if v.ndim > 1]
+    return tf.add_n([tf.nn.l2_loss(kernel) for kernel in kernels])
+
+
+def make_validate(
+    args: argparse.Namespace, averaged: keras.Model, photos: data.Photos, state: TrainState,
+    monitor: Monitor,
+) -> Callable[[int], dict[str, float]]:
+    """Returns a function that verifies the people held out, and keeps the best weights.
+
+    With `--lfw_dir`, TensorBoard gets the original's tags for LFW too.
+    """
+    embed = inference.make_embed(lambda batch: averaged(batch, training=False), args.image_size,
+                                 data.load_size(args))
+    embedder = inference.Embedder("", embed, args.run_dir)
+    pairs = verify.all_pairs(photos.people)
+    lfw = inference.read_pairs(Path(args.lfw_pairs), Path(args.lfw_dir)) if args.lfw_dir else None
+
+    def validate(step: int) -> dict[str, float]:
+        distances = verify.squared_distances(inference.embed_photos(embedder, photos), pairs)
+        scores = verify.roc_scores(distances, pairs.same)
+        monitor.scalars(step, scores, "val")
+        if lfw:
+            found, lfw_pairs, num_folds, _ = lfw
+            embeddings = inference.embed_files(embedder, [Photo(path, "") for path in found])
+            result = verify.evaluate(verify.squared_distances(embeddings, lfw_pairs),
+                                     lfw_pairs.same, num_folds)
+            monitor.scalars(step, {"lfw/accuracy": result["accuracy"],
+                                   "lfw/val_rate": result["val"]}, "val")
+        state.save_if_best(scores["eer"])
+        return scores
+
+    return validate
+
+
+def make_state(
+    run: Path, network: keras.Model, averaged: keras.Model, optimizer: keras.Optimizer,
+    heads: dict[str, keras.Model], **extra: tf.Variable,
+) -> TrainState:
+    """Returns the restored state of a run."""
+    variables = network.trainable_variables + [
+        v for head in heads.values() for v in head.trainable_variables]
+    return TrainState(run, {"network": network, "averaged": averaged, **heads},
+                      {"optimizer": (optimizer, variables)}, **extra)
+
