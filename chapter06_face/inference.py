@@ -3,14 +3,14 @@
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from chapter06_face import data, model
+from chapter06_face import data, model, verification
 from chapter06_face.alignment import resize
 from chapter06_face.data import Photos
 from chapter06_face.people import Photo
@@ -20,6 +20,8 @@ from common.errors import UserError
 
 BATCH = 100  # images that are embedded together
 GRAPH_SIZE = 160  # height and width of the inputs of the original's graphs
+THRESHOLDS = "thresholds.json"  # in the folder of a model
+RATES = (0.01, 0.001)  # of false accepts, for which thresholds.json has a distance
 
 
 class Embedder(NamedTuple):
@@ -146,8 +148,17 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
                         help="a run of this chapter by name or folder, a frozen graph of the "
                              "original (.pb, or the folder of one), or an export (default: the "
                              "latest run)")
-    parser.add_argument("--checkpoint", type=cli.checkpoint_name, default="best",
+    parser.add_argument("--checkpoint", type=cli.checkpoint_name, default="latest",
                         metavar="best|latest|STEP", help="which weights of a run")
+
+
+def add_threshold_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of `threshold_of`."""
+    parser.add_argument("--far", type=float, choices=RATES,
+                        help="rate of false accepts whose threshold is taken (default: the "
+                             "threshold with the best balanced accuracy)")
+    parser.add_argument("--threshold", type=cli.positive_float,
+                        help="distance below which two faces are one person")
 
 
 def open_embedder(args: argparse.Namespace) -> Embedder:
@@ -253,7 +264,43 @@ def pixels(photos: Photos, size: int = 32) -> np.ndarray:
     return grey / np.maximum(grey.std(axis=1, keepdims=True), 1 / size)
 
 
-def read_thresholds(folder: Path) -> dict[str, Any] | None:
-    """Returns the thresholds that eval.py found for a model, None if it was not evaluated."""
-    path = folder / "thresholds.json"
-    return files.read_json(path) if path.is_file() else None
+def threshold_of(embedder: Embedder, far: float | None = None) -> float | None:
+    """Returns the distance below which two faces count as one person.
+
+    Args:
+        embedder: whose thresholds.json, which eval.py and validate_on_lfw.py write, is read.
+        far: rate of false accepts, one of those in the file; None for the best balanced accuracy.
+
+    Returns:
+        A distance of embeddings, in [0, 2]; None if the model was not evaluated.
+
+    Raises:
+        UserError: the file has no such rate.
+    """
+    path = embedder.folder / THRESHOLDS
+    if not path.is_file():
+        return None
+    table = files.read_json(path)
+    key = "best" if far is None else f"far_{far:g}"
+    if key not in table:
+        raise UserError(f"{path} has no threshold for {key}, but {', '.join(table)}",
+                        "evaluate the model again, or give --threshold")
+    return float(table[key])
+
+
+def write_thresholds(folder: Path, distances: np.ndarray, same: np.ndarray) -> dict[str, float]:
+    """Writes thresholds.json; returns its distances of embeddings, in [0, 2].
+
+    Args:
+        folder: of the model.
+        distances: squared, of pairs.
+        same: whether each pair is of one person.
+    """
+    table = {"best": verification.best_threshold(distances, same)}
+    for far in RATES:
+        # With fewer pairs than 1 / far, no threshold has been seen to accept so few.
+        if np.count_nonzero(~same) * far >= 1:
+            table[f"far_{far:g}"] = verification.threshold_at(distances, same, far)
+    table = {name: round(float(np.sqrt(squared)), 4) for name, squared in table.items()}
+    files.write_json(folder / THRESHOLDS, table)
+    return table

@@ -151,7 +151,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                                     centers=centers)
         start = int(state.step)
         monitor, scores = Monitor(run, start), {}
-        validate = training.make_validate(args, averaged, dataset.validation, state, monitor)
+        validate = training.make_validate(args, averaged, dataset.validation, monitor)
         batches = data.training_batches(dataset.train, args.batch_size, args.seed, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, (photographs, labels, number) in state.steps(batches, args.max_steps,

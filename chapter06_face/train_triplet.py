@@ -133,7 +133,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         state = training.make_state(run, network, averaged, optimizer, {})
         start = int(state.step)
         monitor, scores = Monitor(run, start), {}
-        validate = training.make_validate(args, averaged, dataset.validation, state, monitor)
+        validate = training.make_validate(args, averaged, dataset.validation, monitor)
         batches = data.people_batches(dataset.train, args.people_per_batch,
                                       args.images_per_person, args.seed, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.

@@ -78,12 +78,12 @@ def weight_penalty(*networks: keras.Model) -> tf.Tensor:
 
 
 def make_validate(
-    args: argparse.Namespace, averaged: keras.Model, photos: data.Photos, state: TrainState,
-    monitor: Monitor,
+    args: argparse.Namespace, averaged: keras.Model, photos: data.Photos, monitor: Monitor
 ) -> Callable[[int], dict[str, float]]:
-    """Returns a function that verifies the people held out, and keeps the best weights.
+    """Returns a function that verifies the people held out.
 
-    With `--lfw_dir`, TensorBoard gets the original's tags for LFW too.
+    It selects nothing: the last weights are the result, and these people a fair test of them. With
+    `--lfw_dir`, TensorBoard gets the original's tags for LFW too.
     """
     embed = inference.make_embed(lambda batch: averaged(batch, training=False), args.image_size,
                                  data.load_size(args))
@@ -102,7 +102,6 @@ def make_validate(
                                      lfw_pairs.same, num_folds)
             monitor.scalars(step, {"lfw/accuracy": result["accuracy"],
                                    "lfw/val_rate": result["val"]}, "val")
-        state.save_if_best(scores["eer"])
         return scores
 
     return validate

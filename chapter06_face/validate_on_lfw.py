@@ -1,0 +1,97 @@
+"""Scores a model by the protocol of Labeled Faces in the Wild (book, section 6.4.4).
+
+    python validate_on_lfw.py lfw_aligned RUN --lfw_pairs pairs.txt
+    python validate_on_lfw.py lfw_aligned 20170512-110547.pb --lfw_pairs pairs.txt
+
+Thresholds are chosen on nine folds of pairs and scored on the tenth: the accuracy, and the
+validation rate (pairs of one person that are accepted) where one pair of two people in a thousand
+is accepted. Also the area under the ROC curve and the equal error rate. An embedding is the mean of
+those of the image and its mirror image, see --flip. Writes thresholds.json beside the model.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from chapter06_face import inference, verification
+from chapter06_face.people import Photo
+from common import cli, images
+from common.errors import exit_status
+
+
+def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
+    """Returns the Wilson score interval of a share of `count`; z = 1.96: 95 %."""
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    reach = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return middle - reach, middle + reach
+
+
+def embed(args: argparse.Namespace, embedder: inference.Embedder, files: list[Path]) -> np.ndarray:
+    """Returns the embeddings of image files, averaged with those of their mirror images."""
+    vectors = inference.embed_files(embedder, [Photo(path, "") for path in files])
+    if args.flip:
+        mirrored = [images.read_image(path)[:, ::-1] for path in files]
+        vectors = verification.normalize(vectors + embedder.embed(mirrored))
+    return vectors
+
+
+def validate(args: argparse.Namespace) -> dict[str, float]:
+    """Scores the model; returns the scores."""
+    args.model = args.model_path
+    embedder = inference.open_embedder(args)
+    extension = args.lfw_file_ext.lstrip(".") if args.lfw_file_ext else None
+    files, pairs, num_folds, missing = inference.read_pairs(
+        Path(args.lfw_pairs), Path(args.lfw_dir), extension)
+    if missing:
+        print(f"{len(missing)} pairs are left out, their files are missing: "
+              f"{'; '.join(missing[:5])}{' …' if len(missing) > 5 else ''}")
+    num_folds = args.lfw_nrof_folds or num_folds
+    distances = verification.squared_distances(embed(args, embedder, files), pairs)
+    if num_folds == 1:  # a sample of one fold: its pairs are divided in ten
+        order = np.random.default_rng(0).permutation(len(distances))
+        distances, same, num_folds = distances[order], pairs.same[order], 10
+    else:
+        same = pairs.same
+    scores = verification.evaluate(distances, same, num_folds)
+    low, high = wilson_interval(scores["accuracy"], len(same))
+    table = inference.write_thresholds(embedder.folder, distances, same)
+    print(f"{len(same)} pairs, {num_folds} folds, of {embedder.name}\n"
+          f"Accuracy: {scores['accuracy']:.3f} ± {scores['accuracy_std']:.3f} "
+          f"(95 % confidence interval {low:.3f} to {high:.3f}; chance is .5)\n"
+          f"Validation rate: {scores['val']:.5f} ± {scores['val_std']:.5f} @ FAR="
+          f"{scores['far']:.5f}\n"
+          f"Area Under Curve (AUC): {scores['auc']:.3f}\n"
+          f"Equal Error Rate (EER): {scores['eer']:.3f}\n"
+          f"thresholds {table}: {embedder.folder / inference.THRESHOLDS}")
+    return scores | {"accuracy_low": low, "accuracy_high": high}
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.Parser(__file__, __doc__)
+    parser.add_argument("lfw_dir", type=cli.path, help="folder of aligned faces")
+    parser.add_argument("model_path", type=cli.run_or_name, metavar="model",
+                        help="a run, a .pb or its folder, or an export")
+    parser.add_argument("--checkpoint", type=cli.checkpoint_name, default="latest",
+                        metavar="best|latest|STEP", help="which weights of a run")
+    parser.add_argument("--lfw_pairs", type=cli.path, default="pairs.txt",
+                        help="the pairs, in LFW's format")
+    parser.add_argument("--lfw_file_ext", default="", help="of the images, such as png (default: "
+                                                           "any)")
+    parser.add_argument("--lfw_nrof_folds", type=cli.number(int, 2, 1000, "at least 2"),
+                        help="number of folds (default: as the first line of the pairs says)")
+    parser.add_argument("--flip", action=argparse.BooleanOptionalAction, default=True,
+                        help="average with the embedding of the mirror image")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return exit_status(lambda: validate(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
