@@ -61,8 +61,8 @@ def cluster(args: argparse.Namespace) -> dict[str, float]:
         print(f"group {number}: {len(members)} faces: "
               + ", ".join(face.photo.path.name for face in members))
         shown = [resize(face.image, 64) for face in members[:SHOWN]]
-        rows.append(images.grid(shown + [np.full((64, 64, 3), 255, np.uint8)] * (SHOWN - len(shown)),
-                                SHOWN))
+        blank = [np.full((64, 64, 3), 255, np.uint8)] * (SHOWN - len(shown))
+        rows.append(images.grid(shown + blank, SHOWN))
     if alone := [faces[i].photo.path.name for i in np.flatnonzero(groups < 0)]:
         print(f"of no group: {', '.join(alone)}")
     people = [face.photo.person for face in faces]
@@ -70,8 +70,8 @@ def cluster(args: argparse.Namespace) -> dict[str, float]:
     png = Path(args.output_dir or rundir.runs_dir() / "chapter06_face") / "groups.png"
     if rows:
         images.write_png(png, np.concatenate(rows))
-    print(f"{groups.max() + 1} groups of {len(faces)} faces in {len(set(people))} folders; adjusted "
-          f"Rand index {agreement:.3f}; see {png}")
+    print(f"{groups.max() + 1} groups of {len(faces)} faces in {len(set(people))} folders; "
+          f"adjusted Rand index {agreement:.3f}; see {png}")
     return {"groups": int(groups.max() + 1), "adjusted_rand": float(agreement)}
 
 

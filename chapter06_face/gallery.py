@@ -108,7 +108,7 @@ def open_finder(args: argparse.Namespace) -> Detector:
     """
     found = detector.open_detector(args)
     if args.align == "similarity" and not found.has_landmarks:
-        raise UserError(f"--align similarity needs landmarks, --detector {args.detector} finds none",
+        raise UserError(f"--align similarity needs landmarks, {args.detector} finds none",
                         "use --detector mtcnn, or --align box")
     return found
 
