@@ -2,6 +2,7 @@
 
     python eval.py
     python eval.py --name NAME --publish
+    python eval.py --name NAME               # a run of train_mtcnn.py: the faces it finds
 
 Every two photographs of the people held out are a pair. Reports the equal error rate, with an
 interval over draws of people, beside that of grey pixels; the accuracy on balanced pairs. Writes
@@ -16,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import sklearn.metrics
 
-from chapter06_face import data, inference, verification
+from chapter06_face import data, detector, inference, mtcnn, scenes, verification
 from chapter06_face.alignment import resize
 from chapter06_face.verification import Pairs
-from common import cli, images, results, rundir
+from common import checkpoint, cli, images, results, rundir
 from common.figures import plt, save_figure
 
 BALANCED = 3000  # pairs of one person, and as many of two, for the accuracy
@@ -85,8 +86,23 @@ def draw_hardest(photos: data.Photos, pairs: Pairs, distances: np.ndarray, png: 
         for part in sheet]))
 
 
+def evaluate_detector(args: argparse.Namespace) -> dict[str, float]:
+    """Evaluates a run of train_mtcnn.py on other scenes; returns the scores."""
+    networks = mtcnn.build()
+    checkpoint.load(args.run_dir, args.checkpoint, **networks)
+    scores = scenes.validate(networks, args.run_dir / "scenes.png")
+    drawn = scenes.validation_scenes()
+    found = detector.open_haar(argparse.Namespace(minsize=20, max_side=detector.MAX_SIDE))
+    haar = scenes.score(found.detect([scene.image for scene in drawn]), drawn)
+    results.write(args, "scenes", "mtcnn", {"test": scores, "haar": haar}, {}, {})
+    print(f"OpenCV's Haar cascade: precision {haar['precision']:.2%}, recall {haar['recall']:.2%}")
+    return scores
+
+
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Evaluates a run, writes eval.json, thresholds.json and figures; returns the scores."""
+    if "steps_per_network" in vars(flags):
+        return evaluate_detector(args)
     flags.data_dir = args.data_dir or flags.data_dir
     flags.typed = {}
     dataset = data.load(flags)

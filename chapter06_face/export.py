@@ -1,4 +1,4 @@
-"""Exports an embedder as a SavedModel that takes aligned faces.
+"""Exports an embedder as a SavedModel that takes aligned faces, or the cascade of MTCNN.
 
     python export.py
 
@@ -7,7 +7,10 @@ Two signatures:
 serving_default  images: uint8 (count, size, size, 3) at the network's size -> embeddings
 faces            encoded: strings of PNG, JPEG, BMP or GIF bytes, any size -> the same
 
-Embeddings have length 1; signature.json has the distances of thresholds.json.
+Embeddings have length 1; signature.json has the distances of thresholds.json. A run of
+train_mtcnn.py has one signature:
+
+serving_default  images: uint8 (count, height, width, 3) -> boxes, scores, landmarks, image
 """
 
 import argparse
@@ -16,13 +19,30 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from chapter06_face import cartoon, data, inference
+from chapter06_face import cartoon, cascade, data, inference, mtcnn
 from chapter06_face.model import embed
 from common import checkpoint, cli, export, files, images
 
 
+def export_detector(args: argparse.Namespace) -> None:
+    """Writes the cascade of a run of train_mtcnn.py."""
+    networks = mtcnn.build()
+    checkpoint.load(args.run_dir, args.checkpoint, **networks)
+    run = cascade.make_cascade(networks)
+    module = tf.Module()
+    module.networks = list(networks.values())
+    scene = cartoon.draw_scene(np.random.default_rng(3)).image
+    export.write(args.run_dir, module,
+                 {"serving_default": (run, {"images": tf.TensorSpec((None, None, None, 3),
+                                                                    tf.uint8)})},
+                 {"serving_default": {"images": np.stack([scene, scene[:, ::-1]])}},
+                 {"boxes": "ymin, xmin, ymax, xmax in pixels; image: the number of the image"})
+
+
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and verifies it in a fresh process."""
+    if "steps_per_network" in vars(flags):
+        return export_detector(args)
     network = inference.build_embedder(flags)
     checkpoint.load(args.run_dir, args.checkpoint, averaged=network)
     size, load_size = flags.image_size, data.load_size(flags)
@@ -53,6 +73,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         {"images": "uint8 in [0, 255], red, green, blue; aligned faces",
          "thresholds": files.read_json(thresholds) if thresholds.is_file() else {}},
     )
+    return None
 
 
 def build_parser() -> cli.Parser:

@@ -13,15 +13,12 @@ import argparse
 from collections.abc import Callable, Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from chapter05_detection.boxes import iou_numpy
-from chapter06_face import cascade, mtcnn, windows
+from chapter06_face import mtcnn, scenes
 from chapter06_face.cartoon import Scene
-from chapter06_face.detect import draw_faces
-from chapter06_face.windows import FACE, NONE
-from common import cli, files, images, inputs, rundir
+from chapter06_face.scenes import FACE, NONE
+from common import cli, files, inputs, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -30,7 +27,6 @@ STAGES = ("pnet", "rnet", "onet")
 # has landmarks; the book's text gives them to all three.
 LOSS_WEIGHTS = {"pnet": (1.0, 0.5, 0.0), "rnet": (1.0, 0.5, 0.0), "onet": (1.0, 0.5, 1.0)}
 HARD_SHARE = 0.7  # of the classified windows of a batch that count, the hardest
-VALIDATION_SCENES, VALIDATION_SEED = 60, 10**6
 
 PRESETS = {
     "demo": {"num_scenes": 300, "steps_per_network": 1000, "max_steps": 3000},
@@ -108,42 +104,18 @@ def make_train_step(
     return train_step
 
 
-def score(networks: dict[str, keras.Model], scenes: Sequence[Scene]) -> dict[str, float]:
-    """Returns precision and recall of the cascade at IoU .5, and the error of the landmarks.
-
-    The error is the mean distance of a landmark from its place, in distances of the eyes.
-    """
-    run = cascade.make_cascade(networks)
-    hits, detections, faces, errors = 0, 0, 0, []
-    for scene in scenes:
-        [found] = cascade.split_by_image(run(scene.image[None]), 1)
-        detections, faces = detections + len(found.boxes), faces + len(scene.boxes)
-        overlaps = iou_numpy(found.boxes.astype(float), scene.boxes.astype(float))
-        for number, row in enumerate(overlaps):
-            if not len(row) or row.max() < 0.5:
-                continue
-            true = int(row.argmax())
-            overlaps[number + 1 :, true] = 0  # a face is found once
-            hits += 1
-            eyes = np.linalg.norm(scene.landmarks[true, 0] - scene.landmarks[true, 1])
-            offsets = found.landmarks[number] - scene.landmarks[true]
-            errors.append(np.linalg.norm(offsets, axis=1).mean() / max(eyes, 1.0))
-    return {"precision": hits / max(detections, 1), "recall": hits / max(faces, 1),
-            "landmark_error": float(np.mean(errors)) if errors else 1.0, "faces": faces}
-
-
 def batches_of(
-    networks: dict[str, keras.Model], stage: int, scenes: Sequence[Scene],
+    networks: dict[str, keras.Model], stage: int, drawn: Sequence[Scene],
     args: argparse.Namespace, start: int,
-) -> tuple[windows.Windows, tf.data.Dataset]:
+) -> tuple[scenes.Windows, tf.data.Dataset]:
     """Returns the windows of a stage, and the stream of their numbers from a step on.
 
     They are a pure function of the seed and of the networks before, which no longer change.
     """
     size, before = mtcnn.SIZES[STAGES[stage]], None
     if stage:
-        before = windows.left_by(networks, scenes, stage)
-    pool = windows.collect(scenes, size, args.seed + stage, before)
+        before = scenes.left_by(networks, drawn, stage)
+    pool = scenes.collect(drawn, size, args.seed + stage, before)
     return pool, inputs.index_batches(len(pool.kinds), args.batch_size, args.seed, start)
 
 
@@ -155,10 +127,10 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     keras.utils.set_random_seed(args.seed)
     networks = mtcnn.build()
     optimizers = {name: keras.optimizers.Adam(args.learning_rate) for name in STAGES}
-    scenes = windows.draw_scenes(args.num_scenes, args.seed)
-    print(f"training P-, R- and O-Net on {len(scenes)} scenes with "
-          f"{sum(len(scene.boxes) for scene in scenes)} faces")
-    with rundir.open_run(args, dataset_sha256=files.sha256(*(scene.image for scene in scenes)),
+    drawn = scenes.draw_scenes(args.num_scenes, args.seed)
+    print(f"training P-, R- and O-Net on {len(drawn)} scenes with "
+          f"{sum(len(scene.boxes) for scene in drawn)} faces")
+    with rundir.open_run(args, dataset_sha256=files.sha256(*(scene.image for scene in drawn)),
                          parameters=sum(net.count_params() for net in networks.values())) as run:
         state = TrainState(run, networks, {
             name: (optimizers[name], networks[name].trainable_variables) for name in STAGES})
@@ -168,28 +140,14 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             last = min((stage + 1) * steps, args.max_steps)
             if (start := int(state.step)) >= last:
                 continue
-            pool, stream = batches_of(networks, stage, scenes, args, start)
+            pool, stream = batches_of(networks, stage, drawn, args, start)
             train_step = make_train_step(name, networks[name], optimizers[name])
             for step, (_, chosen) in state.steps(stream, last, args.save_every, monitor):
                 terms = train_step(*(column[chosen.numpy()] for column in pool))
                 if step % args.log_every == 0:
                     monitor.scalars(step, terms)
-        others = windows.draw_scenes(VALIDATION_SCENES, VALIDATION_SEED)
-        scores = score(networks, others)
-        save_sheet(networks, others[:8], run)
-    print(f"{scores['faces']} faces in {len(others)} other scenes: precision "
-          f"{scores['precision']:.2%}, recall {scores['recall']:.2%} at an overlap of .5; "
-          f"landmarks off by {scores['landmark_error']:.1%} of the distance of the eyes; see "
-          f"{run / 'samples' / 'scenes.png'}")
+        scores = scenes.validate(networks, run / "samples" / "scenes.png")
     return {"step": int(state.step), **scores}
-
-
-def save_sheet(networks: dict[str, keras.Model], scenes: Sequence[Scene], run: rundir.Path) -> None:
-    """Draws the faces that are found in some scenes."""
-    detect = cascade.make_cascade(networks)
-    drawn = [draw_faces(scene.image, cascade.split_by_image(detect(scene.image[None]), 1)[0])
-             for scene in scenes]
-    images.write_png(run / "samples" / "scenes.png", images.grid(drawn, 4))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

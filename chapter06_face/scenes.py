@@ -1,4 +1,4 @@
-"""Windows of drawn scenes on which P-, R- and O-Net are trained: faces, parts of faces, none.
+"""Drawn scenes: the windows on which P-, R- and O-Net are trained, and scores of the cascade.
 
 A window is square, (ymin, xmin, ymax, xmax) in pixels, edges counted from 0. By its overlap (IoU)
 with the nearest face it is one (at least .65), a part (.4 to .65) or none (below .3), as in the
@@ -6,6 +6,7 @@ paper; others are not used.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import keras
@@ -15,9 +16,13 @@ import tensorflow as tf
 from chapter05_detection.boxes import iou_numpy
 from chapter06_face import cascade
 from chapter06_face.cartoon import Scene, draw_scene
+from chapter06_face.cascade import Faces
+from chapter06_face.drawing import draw_faces
+from common import images
 
 NONE, FACE, PART = 0, 1, 2  # kinds of windows
 PER_FACE, PER_SCENE = 24, 20  # random windows near each face, and anywhere
+VALIDATION_SCENES, VALIDATION_SEED = 60, 10**6
 
 
 class Windows(NamedTuple):
@@ -77,18 +82,18 @@ def label(scene: Scene, windows: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def collect(
-    scenes: Sequence[Scene], size: int, seed: int, found: Sequence[np.ndarray] | None = None
+    drawn: Sequence[Scene], size: int, seed: int, found: Sequence[np.ndarray] | None = None
 ) -> Windows:
     """Cuts the windows of all scenes out.
 
     Args:
-        scenes: the scenes.
+        drawn: the scenes.
         size: height and width of the crops.
         seed: of the random windows.
         found: windows that the network before left, per scene; they are the hard ones.
     """
     parts = []
-    for number, scene in enumerate(scenes):
+    for number, scene in enumerate(drawn):
         windows = random_windows(scene, np.random.default_rng([seed, number]), size)
         if found is not None:
             windows = np.concatenate([windows, found[number]])
@@ -97,14 +102,65 @@ def collect(
         crops = cascade.crop(sums, tf.constant(windows, tf.float32),
                              tf.zeros(len(windows), tf.int32), size)
         parts.append((np.round(crops).astype(np.uint8), *labels))
-    images, kinds, sides, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Windows(images, kinds.astype(np.int64), sides.astype(np.float32),
+    crops, kinds, sides, landmarks = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Windows(crops, kinds.astype(np.int64), sides.astype(np.float32),
                    landmarks.astype(np.float32))
 
 
 def left_by(
-    networks: dict[str, keras.Model], scenes: Sequence[Scene], stages: int
+    networks: dict[str, keras.Model], drawn: Sequence[Scene], stages: int
 ) -> list[np.ndarray]:
     """Returns the windows that the first networks of the cascade leave, per scene."""
     run = cascade.make_cascade(networks, thresholds=(0.5, 0.5, 0.5), stages=stages)
-    return [run(scene.image[None])["boxes"].numpy().astype(np.float64) for scene in scenes]
+    return [run(scene.image[None])["boxes"].numpy().astype(np.float64) for scene in drawn]
+
+
+def score(all_found: Sequence[Faces], drawn: Sequence[Scene]) -> dict[str, float]:
+    """Returns precision and recall at IoU .5 of the faces found, and the error of their landmarks.
+
+    The error is the mean distance of a landmark from its place, in distances of the eyes; it is
+    left out where the detector finds none.
+    """
+    hits, errors = 0, []
+    for found, scene in zip(all_found, drawn, strict=True):
+        overlaps = iou_numpy(found.boxes.astype(float), scene.boxes.astype(float))
+        for number, row in enumerate(overlaps):
+            if not len(row) or row.max() < 0.5:
+                continue
+            true = int(row.argmax())
+            overlaps[number + 1 :, true] = 0  # a face is found once
+            hits += 1
+            if len(found.landmarks[number]):
+                eyes = np.linalg.norm(scene.landmarks[true, 0] - scene.landmarks[true, 1])
+                offsets = found.landmarks[number] - scene.landmarks[true]
+                errors.append(np.linalg.norm(offsets, axis=1).mean() / max(eyes, 1.0))
+    faces = sum(len(scene.boxes) for scene in drawn)
+    detections = sum(len(found.boxes) for found in all_found)
+    return {"precision": hits / max(detections, 1), "recall": hits / max(faces, 1),
+            **({"landmark_error": float(np.mean(errors))} if errors else {}), "faces": faces}
+
+
+def detect_all(networks: dict[str, keras.Model], drawn: Sequence[Scene]) -> list[Faces]:
+    """Returns the faces that the cascade finds in each scene."""
+    run = cascade.make_cascade(networks)
+    return [cascade.split_by_image(run(scene.image[None]), 1)[0] for scene in drawn]
+
+
+def validation_scenes() -> list[Scene]:
+    """Returns scenes that no training sees."""
+    return draw_scenes(VALIDATION_SCENES, VALIDATION_SEED)
+
+
+def validate(networks: dict[str, keras.Model], png: Path) -> dict[str, float]:
+    """Scores the cascade on `validation_scenes`, prints the scores, draws eight scenes."""
+    drawn = validation_scenes()
+    found = detect_all(networks, drawn)
+    sheet = [draw_faces(scene.image, faces)
+             for scene, faces in zip(drawn[:8], found[:8], strict=True)]
+    images.write_png(png, images.grid(sheet, 4))
+    scores = score(found, drawn)
+    off = scores.get("landmark_error", float("nan"))
+    print(f"{scores['faces']} faces in {len(drawn)} other scenes: precision "
+          f"{scores['precision']:.2%}, recall {scores['recall']:.2%} at an overlap of .5; "
+          f"landmarks off by {off:.1%} of the distance of the eyes; see {png}")
+    return scores
