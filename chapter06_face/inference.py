@@ -256,12 +256,10 @@ def read_pairs(path: Path, folder: Path, extension: str | None = None) -> tuple[
         num_folds, 1), missing
 
 
-def pixels(photos: Photos, size: int = 32) -> np.ndarray:
-    """Returns the baseline of prewhitened grey pixels as features, (images, size²)."""
-    grey = np.stack([resize(photos.read(i), size).mean(axis=2)
-                     for i in range(len(photos.people))]).reshape(len(photos.people), -1)
-    grey = grey - grey.mean(axis=1, keepdims=True)
-    return grey / np.maximum(grey.std(axis=1, keepdims=True), 1 / size)
+def pixels(faces: Sequence[np.ndarray], size: int = 32) -> np.ndarray:
+    """Returns the baseline of prewhitened grey pixels as embeddings, (faces, size²)."""
+    grey = np.stack([resize(face, size).mean(axis=2) for face in faces]).reshape(len(faces), -1)
+    return verification.normalize(grey - grey.mean(axis=1, keepdims=True))
 
 
 def threshold_of(embedder: Embedder, far: float | None = None) -> float | None:

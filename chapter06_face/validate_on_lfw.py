@@ -11,15 +11,15 @@ those of the image and its mirror image, see --flip. Writes thresholds.json besi
 
 import argparse
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from chapter06_face import inference, verification
-from chapter06_face.people import Photo
-from common import cli, images
+from common import cli, files, images, results
 from common.errors import exit_status
+from common.provenance import provenance
 
 
 def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -29,13 +29,32 @@ def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, f
     return middle - reach, middle + reach
 
 
-def embed(args: argparse.Namespace, embedder: inference.Embedder, files: list[Path]) -> np.ndarray:
-    """Returns the embeddings of image files, averaged with those of their mirror images."""
-    vectors = inference.embed_files(embedder, [Photo(path, "") for path in files])
-    if args.flip:
-        mirrored = [images.read_image(path)[:, ::-1] for path in files]
-        vectors = verification.normalize(vectors + embedder.embed(mirrored))
+def embed(
+    embed_faces: Callable[[Sequence[np.ndarray]], np.ndarray], faces: Sequence[np.ndarray],
+    flip: bool,
+) -> np.ndarray:
+    """Returns the embeddings of faces, averaged with those of their mirror images if wanted."""
+    vectors = embed_faces(faces)
+    if flip:
+        vectors = verification.normalize(vectors + embed_faces([face[:, ::-1] for face in faces]))
     return vectors
+
+
+def publish(
+    args: argparse.Namespace, embedder: inference.Embedder, scores: dict[str, float],
+    plain: dict[str, float],
+) -> None:
+    """Writes the scores of a model beside those of pixels to results/."""
+    words = ["python", "validate_on_lfw.py", results.portable_path(args.lfw_dir), args.model_path,
+             "--lfw_pairs", results.portable_path(args.lfw_pairs)]
+    rows = [{"model": name, **{key: row[key] for key in ("accuracy", "auc", "eer", "pairs")}}
+            for name, row in ((embedder.folder.name, scores), ("pixels", plain))]
+    rows[0] |= {"low": scores["accuracy_low"], "high": scores["accuracy_high"]}
+    rows[1] |= dict(zip(("low", "high"), wilson_interval(plain["accuracy"], plain["pairs"]),
+                        strict=True))
+    files.write_json(results.RESULTS / "chapter06_face" / "lfw.json",
+                     {"chapter": "chapter06_face", "command": " ".join(words), "rows": rows,
+                      **provenance()})
 
 
 def validate(args: argparse.Namespace) -> dict[str, float]:
@@ -43,30 +62,35 @@ def validate(args: argparse.Namespace) -> dict[str, float]:
     args.model = args.model_path
     embedder = inference.open_embedder(args)
     extension = args.lfw_file_ext.lstrip(".") if args.lfw_file_ext else None
-    files, pairs, num_folds, missing = inference.read_pairs(
+    paths, pairs, num_folds, missing = inference.read_pairs(
         Path(args.lfw_pairs), Path(args.lfw_dir), extension)
     if missing:
         print(f"{len(missing)} pairs are left out, their files are missing: "
               f"{'; '.join(missing[:5])}{' …' if len(missing) > 5 else ''}")
     num_folds = args.lfw_nrof_folds or num_folds
-    distances = verification.squared_distances(embed(args, embedder, files), pairs)
     if num_folds == 1:  # a sample of one fold: its pairs are divided in ten
-        order = np.random.default_rng(0).permutation(len(distances))
-        distances, same, num_folds = distances[order], pairs.same[order], 10
-    else:
-        same = pairs.same
+        order = np.random.default_rng(0).permutation(len(pairs.same))
+        pairs, num_folds = verification.Pairs(*(column[order] for column in pairs)), 10
+    faces, same = [images.read_image(path) for path in paths], pairs.same
+    distances = verification.squared_distances(embed(embedder.embed, faces, args.flip), pairs)
     scores = verification.evaluate(distances, same, num_folds)
+    plain = verification.evaluate(verification.squared_distances(
+        embed(inference.pixels, faces, args.flip), pairs), same, num_folds)
     low, high = wilson_interval(scores["accuracy"], len(same))
     table = inference.write_thresholds(embedder.folder, distances, same)
     print(f"{len(same)} pairs, {num_folds} folds, of {embedder.name}\n"
           f"Accuracy: {scores['accuracy']:.3f} ± {scores['accuracy_std']:.3f} "
-          f"(95 % confidence interval {low:.3f} to {high:.3f}; chance is .5)\n"
+          f"(95 % confidence interval {low:.3f} to {high:.3f}; pixels "
+          f"{plain['accuracy']:.3f}, chance .5)\n"
           f"Validation rate: {scores['val']:.5f} ± {scores['val_std']:.5f} @ FAR="
           f"{scores['far']:.5f}\n"
           f"Area Under Curve (AUC): {scores['auc']:.3f}\n"
           f"Equal Error Rate (EER): {scores['eer']:.3f}\n"
           f"thresholds {table}: {embedder.folder / inference.THRESHOLDS}")
-    return scores | {"accuracy_low": low, "accuracy_high": high}
+    scores |= {"accuracy_low": low, "accuracy_high": high}
+    if args.publish:
+        publish(args, embedder, scores, plain)
+    return scores
 
 
 def build_parser() -> cli.Parser:
@@ -85,6 +109,8 @@ def build_parser() -> cli.Parser:
                         help="number of folds (default: as the first line of the pairs says)")
     parser.add_argument("--flip", action=argparse.BooleanOptionalAction, default=True,
                         help="average with the embedding of the mirror image")
+    parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
+                        help="write the scores to results/")
     return parser
 
 
