@@ -28,7 +28,7 @@ from common.errors import UserError, exit_status
 CROP = 160 / 182  # side of a random or central crop: the book's numbers
 ROTATION = 10  # degrees, of random_rotate
 CACHE_BYTES = 2**31  # of images that are kept in memory
-CARTOON = {"people": 400, "photos": 8, "seed": 0}
+CARTOON_SEED = 0  # all runs see the same people
 
 OFFLINE = {"cartoon": "cartoon people in changing poses, lights and moods, drawn by code",
            "folder": "one folder per person with aligned faces, as align.py writes it, given by "
@@ -150,11 +150,10 @@ def load_folder(folder: Path, size: int, kept: Callable[[Photo], bool]) -> tuple
     return Photos(make_reader(paths, size), people, names, paths), digest
 
 
-def load_cartoon(size: int) -> tuple[Photos, str]:
-    """Draws the cartoon people; returns them, and the sha256 of what determines them."""
-    pictures, people = cartoon.draw_people(CARTOON["people"], CARTOON["photos"], size,
-                                           CARTOON["seed"])
-    names = tuple(f"person {number}" for number in range(CARTOON["people"]))
+def load_cartoon(num_people: int, num_photos: int, size: int) -> tuple[Photos, str]:
+    """Draws cartoon people; returns them, and the sha256 of their pictures."""
+    pictures, people = cartoon.draw_people(num_people, num_photos, size, CARTOON_SEED)
+    names = tuple(f"person {number}" for number in range(num_people))
     return Photos(lambda i: pictures[i], people, names), files.sha256(pictures)
 
 
@@ -196,8 +195,9 @@ def load(args: argparse.Namespace) -> Data:
     """
     if args.dataset == "cartoon":
         cli.refuse_idle(args, ["data_dir", "filter_filename"], "--dataset cartoon")
-        photos, digest = load_cartoon(load_size(args))
+        photos, digest = load_cartoon(args.cartoon_people, args.cartoon_photos, load_size(args))
     else:
+        cli.refuse_idle(args, ["cartoon_people", "cartoon_photos"], "--dataset folder")
         if not args.data_dir:
             raise UserError("--dataset folder without --data_dir", "give a folder of people")
         photos, digest = load_folder(Path(args.data_dir), load_size(args), make_filter(args))
@@ -313,6 +313,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dataset", choices=list(OFFLINE), default="cartoon",
                        help="cartoon: drawn by code, offline; folder: one folder per person")
     group.add_argument("--data_dir", type=cli.path, help="folder of the people, aligned")
+    group.add_argument("--cartoon_people", type=cli.positive_int, default=400,
+                       help="number of cartoon people")
+    group.add_argument("--cartoon_photos", type=cli.positive_int, default=8,
+                       help="photographs of each of them")
     group.add_argument("--image_size", type=cli.number(int, 32, 1024, "a number from 32 to 1024"),
                        default=160, help="height and width of the network's inputs in pixels")
     group.add_argument("--folds", type=cli.number(int, 2, 1000, "a number from 2 to 1000"),

@@ -42,7 +42,7 @@ def build_parser() -> cli.Parser:
     group.add_argument("--steps_per_network", type=cli.positive_int, default=1000,
                        help="updates of each of the three networks")
     group.add_argument("--max_steps", type=cli.positive_int, default=3000,
-                       help="updates in all; fewer than three times --steps_per_network leave "
+                       help="updates in all, at most three times --steps_per_network; fewer leave "
                             "networks untrained")
     group.add_argument("--batch_size", type=cli.size, default=128, help="windows per update")
     group.add_argument("--learning_rate", type=cli.positive_float, default=1e-3,
@@ -122,8 +122,6 @@ def batches_of(
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed; returns the scores on other scenes."""
     steps = args.steps_per_network
-    if "max_steps" not in args.typed:
-        args.max_steps = 3 * steps
     keras.utils.set_random_seed(args.seed)
     networks = mtcnn.build()
     optimizers = {name: keras.optimizers.Adam(args.learning_rate) for name in STAGES}

@@ -49,7 +49,7 @@ from common import images, rundir
 from common.errors import UserError
 
 TINY = ("--image_size", "32", "--embedding_size", "8", "--max_steps", "2", "--log_every", "1",
-        "--eval_every", "2")
+        "--eval_every", "2", "--cartoon_people", "10", "--cartoon_photos", "4")
 
 
 def raises(function, *args, **kwargs) -> str:
@@ -57,12 +57,6 @@ def raises(function, *args, **kwargs) -> str:
         function(*args, **kwargs)
     assert caught.value.hint
     return str(caught.value)
-
-
-@pytest.fixture
-def few_people(monkeypatch):
-    """Cartoon people in a few milliseconds."""
-    monkeypatch.setattr(data, "CARTOON", {"people": 10, "photos": 4, "seed": 0})
 
 
 @pytest.fixture
@@ -353,7 +347,7 @@ def test_averages_follow_the_weights_slowly():
 
 
 @pytest.mark.parametrize("script", [train, train_triplet])
-def test_a_few_faces_are_learnt_and_the_intended_weights_move(script, few_people):
+def test_a_few_faces_are_learnt_and_the_intended_weights_move(script):
     words = () if script is train else ("--people_per_batch", "8")
     parser = script.build_parser()
     args = parser.parse_args([*TINY, *words, "--weight_decay", "0.0001", "--seed", "1",
@@ -629,7 +623,7 @@ def test_faces_of_photographs_are_aligned_and_compared(real_data, tmp_path, caps
 
 
 @pytest.mark.slow
-def test_runs_are_evaluated_validated_and_used(few_people, folder, tmp_path, capsys):
+def test_runs_are_evaluated_validated_and_used(tmp_path, capsys):
     assert train.main([*TINY, "--batch_size", "8", "--name", "run", "--random_crop"]) == 0
     assert eval.main(["--name", "run"]) == 0
     run = rundir.runs_dir() / "chapter06_face" / "run"
