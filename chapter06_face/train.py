@@ -1,14 +1,13 @@
 """Trains an embedder of faces as a classifier (book, section 6.4.6; Wen et al. 2016).
 
     python train.py                                              # cartoon people, minutes
-    python train.py --center_loss_factor 0.01                    # softmax + center loss
-    python train.py --loss arcface
+    python train.py --loss softmax --center_loss_factor 0.01     # softmax + center loss
     python train.py --preset orl --data_dir ORL
     python train.py --preset book --data_dir casia_aligned       # CASIA-WebFace, long
     python train_triplet.py                                      # triplets, see there
 
 The network learns to name the people in the training images. Center loss also draws the features of
-a person together. In the end the classifier is dropped: the features, divided by their length, are
+a person together; ArcFace asks for an angle between people, by a margin. In the end the classifier is dropped: the features, divided by their length, are
 the embeddings, and also tell people apart who were not in training. Validation measures that on
 people who are held out.
 """
@@ -27,7 +26,10 @@ from common.monitor import Monitor
 
 PRESETS = {
     "demo": {
+        "loss": "arcface",
         "image_size": 64,
+        "random_crop": True,
+        "random_flip": True,
         "optimizer": "adam",
         "learning_rate": 0.03,
         "moving_average_decay": 0.99,

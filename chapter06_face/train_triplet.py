@@ -25,6 +25,8 @@ from common.monitor import Monitor
 PRESETS = {
     "demo": {
         "image_size": 64,
+        "random_crop": True,
+        "random_flip": True,
         "optimizer": "adam",
         "learning_rate": 0.03,
         "moving_average_decay": 0.99,
