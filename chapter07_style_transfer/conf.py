@@ -12,9 +12,9 @@ from common.errors import UserError
 
 # Each key of the original: its flag, and the types of its value. Flags that are None belong to
 # machinery of the original that is not needed here.
-TEXT, NUMBER, WHOLE = (str,), (int, float), (int,)
+TEXT, NUMBER, WHOLE, TEXTS = (str,), (int, float), (int,), (list, str)
 KEYS: dict[str, tuple[str | None, tuple[type, ...]]] = {
-    "style_image": ("style_image", TEXT),
+    "style_image": ("style_image", TEXTS),
     "naming": ("name", TEXT),
     "model_path": (None, TEXT),
     "content_weight": ("content_weight", NUMBER),

@@ -1,7 +1,7 @@
 """The total loss of style transfer on a network, for both methods: train.py and optimize.py."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,12 +28,13 @@ class Objective(NamedTuple):
     Attributes:
         content: maps photographs, float32 of shape (batch, height, width, 3) in [0, 255], to their
             features in the content layers.
-        losses: maps generated images and the content of their photographs to all losses, by the
-            original's names in TensorBoard; the sum to minimize is "total_loss".
+        losses: maps generated images, the content of their photographs and, with several styles,
+            the weights of `stylize` to all losses, by the original's names in TensorBoard; the sum
+            to minimize is "total_loss".
     """
 
     content: Callable[[tf.Tensor], list[tf.Tensor]]
-    losses: Callable[[tf.Tensor, list[tf.Tensor]], dict[str, tf.Tensor]]
+    losses: Callable[..., dict[str, tf.Tensor]]
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -55,13 +56,15 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                             "of the two papers; relative: divided by the target's sum of squares")
 
 
-def make_objective(flags: argparse.Namespace, network: Network, style: np.ndarray) -> Objective:
+def make_objective(
+    flags: argparse.Namespace, network: Network, styles: Sequence[np.ndarray]
+) -> Objective:
     """Returns the objective that the flags of `add_flags` describe.
 
     Args:
         flags: with the weights, layers and normalization.
         network: whose layers are read.
-        style: the style image, uint8 of shape (height, width, 3).
+        styles: the style images, uint8 of shape (height, width, 3).
 
     Raises:
         UserError: there is no such layer, or no weight above 0.
@@ -82,12 +85,19 @@ def make_objective(flags: argparse.Namespace, network: Network, style: np.ndarra
             styles[PIXELS] = pixel_features(images)
         return maps[: len(content_layers)], styles
 
-    _, of_style = features(tf.constant(style[None], tf.float32))
-    targets = {layer: gram(maps) for layer, maps in of_style.items()}
+    grams = [{layer: gram(maps) for layer, maps in features(tf.constant(style[None], tf.float32))[1]
+              .items()} for style in styles]
+    targets = {layer: tf.concat([of_style[layer] for of_style in grams], axis=0)
+               for layer in style_layers}  # (styles, channels, channels)
 
-    def losses(images: tf.Tensor, content: list[tf.Tensor]) -> dict[str, tf.Tensor]:
+    def losses(
+        images: tf.Tensor, content: list[tf.Tensor], style_weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         contents, styles = features(images)
-        by_layer = {layer: style_loss(maps, targets[layer], flags.normalization)
+        wanted = targets if style_weights is None else {
+            layer: tf.einsum("bs,sij->bij", style_weights, target)
+            for layer, target in targets.items()}
+        by_layer = {layer: style_loss(maps, wanted[layer], flags.normalization)
                     for layer, maps in styles.items()}
         parts = {
             "content": tf.add_n([content_loss(maps, target, flags.normalization)
@@ -106,3 +116,9 @@ def make_objective(flags: argparse.Namespace, network: Network, style: np.ndarra
         }
 
     return Objective(read_content, losses)
+
+
+def of_one_style(objective: Objective, style: Sequence[tf.Tensor]) -> Objective:
+    """Returns the objective of one style: `style` is an element of `mixture.each`."""
+    return Objective(objective.content,
+                     lambda images, content: objective.losses(images, content, *style))

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from chapter07_style_transfer import data
+from chapter07_style_transfer import data, mixture
 from chapter07_style_transfer.gatys import optimize, sizes
 from chapter07_style_transfer.inference import open_objective
 from chapter07_style_transfer.objective import PIXELS
@@ -37,6 +37,8 @@ def settle(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     for flag in OWN:
         if (value := vars(args)[flag]) is not None:
             setattr(flags, flag, value)
+    number = mixture.choose(flags.style_image, args.style)
+    flags.style_image = mixture.split(flags.style_image)[number]
 
 
 def paint(
@@ -123,8 +125,10 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--layers", choices=["content", "style"],
                         help="reconstruct the content or the style of the run's style layers, one "
                              "after the other")
+    parser.add_argument("--style", metavar="NAME",
+                        help="one of the run's styles, by name or number (default: the first)")
     group = parser.add_argument_group("in place of the flags of the run")
-    group.add_argument("--style_image", type=data.image_or_style, help="style image")
+    group.add_argument("--style_image", type=mixture.style_images, help="style image")
     group.add_argument("--style_size", type=cli.size, help="pixels of its shorter side")
     for name in ("content", "style", "tv"):
         group.add_argument(f"--{name}_weight", type=cli.non_negative_float, help="weight of a loss")
