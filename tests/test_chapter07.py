@@ -16,9 +16,12 @@ from chapter07_style_transfer import (
     conf,
     data,
     eval,
+    export,
     flags,
+    flicker,
     gatys,
     inference,
+    mixture,
     model,
     objective,
     optimize,
@@ -54,7 +57,8 @@ def small_objective(style=None, **changed):
              "content_layers": "second", "style_layers": "pixels,first,second",
              "normalization": "relative"} | changed
     style = styles.draw("waves")[:64, :64] if style is None else style
-    return objective.make_objective(argparse.Namespace(**settings), small_network(), style)
+    images = style if isinstance(style, list) else [style]
+    return objective.make_objective(argparse.Namespace(**settings), small_network(), images)
 
 
 def fails(capfd, main, *argv, says):
@@ -196,6 +200,84 @@ def test_fixed_statistics_give_the_same_image_and_tiles_without_seams():
     np.testing.assert_allclose(found, expected, atol=1e-4 * 255)
 
 
+# ---------------------------------------------------------------- several styles
+
+
+def generator_of_two_styles():
+    generator = model.build_generator(4, 0, num_styles=2)
+    for layer in generator.layers:
+        if isinstance(layer, keras.layers.Dense):
+            values = RNG.normal(0, 0.3, layer.kernel.shape)
+            layer.set_weights([values + layer.name.endswith("_scale")])
+    return generator
+
+
+def test_a_mixture_is_a_network_of_one_style():
+    generator, images = generator_of_two_styles(), noise(2, 24, 28, 3)
+    mixed = model.stylize(generator, images, tf.constant([[1.0, 0.0], [0.25, 0.75]])).numpy()
+    for weights, image, expected in zip(([1, 0], [0.25, 0.75]), images, mixed, strict=True):
+        single = model.build_generator(4, seed=1)
+        model.mix_styles(generator, weights, single)
+        np.testing.assert_allclose(model.stylize(single, image[None])[0], expected, atol=1e-3)
+    other = model.stylize(generator, images, tf.constant([[0.0, 1.0]] * 2)).numpy()
+    assert np.abs(other - mixed).mean(axis=(1, 2, 3)).min() > 1
+
+
+def test_each_image_of_a_batch_is_compared_with_its_own_style():
+    two = [styles.draw(name)[:64, :64] for name in ("waves", "mosaic")]
+    images = noise(2, 32, 32, 3)
+    goal = small_objective(two)
+    found = goal.losses(images, goal.content(images), tf.constant([[0.0, 1.0], [1.0, 0.0]]))
+    singles = [float(one.losses(image[None], one.content(image[None]))["total_loss"])
+               for one, image in zip(map(small_objective, two[::-1]), images, strict=True)]
+    assert float(found["total_loss"]) == pytest.approx(np.mean(singles), rel=1e-4)
+    assert singles[0] != pytest.approx(singles[1], rel=0.01)
+
+
+def test_styles_take_turns_and_train_only_their_own_scales():
+    assert mixture.in_turn(7, 4, 1) == [] and mixture.each(1) == [[]]
+    (weights,) = mixture.in_turn(1, 3, 2)
+    np.testing.assert_array_equal(weights, [[0, 1], [1, 0], [0, 1]])
+    generator = model.build_generator(4, 0, num_styles=2)
+    two = [styles.draw(name)[:64, :64] for name in ("waves", "mosaic")]
+    step = train.make_train_step(generator, keras.optimizers.Adam(0.01), small_objective(two), 10.0)
+    rows = [layer.kernel for layer in generator.layers if isinstance(layer, keras.layers.Dense)]
+    before = [row.numpy() for row in rows]
+    step(noise(1, 32, 32, 3), *mixture.each(2)[1])
+    for old, new in zip(before, rows, strict=True):
+        np.testing.assert_array_equal(old[0], new[0])
+        assert (old[1] != new[1].numpy()).any()
+
+
+def test_styles_are_chosen_by_name_number_or_weights():
+    known = ["wave", "mosaic", "scream"]
+    for text, weights in ((None, [1, 0, 0]), ("mosaic", [0, 1, 0]), ("2", [0, 0, 1]),
+                          ("wave:1,mosaic:3", [0.25, 0.75, 0]), ("wave, 2", [0.5, 0, 0.5])):
+        np.testing.assert_allclose(mixture.parse(text, known), weights)
+    assert mixture.choose("a/wave.jpg,mosaic", "mosaic") == 1
+    for text, says in (("wav", "no style 'wav'; near it: wave"), ("3", "no style '3'"),
+                       ("wave:x", "'x' in --style wave:x is no weight"),
+                       ("wave:0", "is no weight above 0"), ("wave:inf", "is no weight above 0")):
+        with pytest.raises(UserError, match=says):
+            mixture.parse(text, known)
+    with pytest.raises(UserError, match="there is one style, wave"):
+        mixture.parse("wave", known[:1])
+    with pytest.raises(UserError, match="is a mixture"):
+        mixture.choose("wave,mosaic", "wave:1,mosaic:1")
+
+
+def test_flicker_is_the_change_of_frames_relative_to_that_of_the_input():
+    photo = cv2.GaussianBlur(np.uint8(noise(60, 70, 3)), (0, 0), 3)
+    same = flicker.flicker(lambda frames: frames, photo, 40)
+    assert same == pytest.approx({"still": 1.0, "panning": 1.0})
+    halved = flicker.flicker(lambda frames: 128 + (frames - 128) / 2, photo, 40)
+    assert halved == pytest.approx({"still": 0.5, "panning": 0.5})
+    blurred = flicker.flicker(lambda frames: tf.nn.avg_pool2d(frames, 5, 1, "SAME"), photo, 40)
+    assert blurred["still"] < 0.4 < blurred["panning"]  # noise is removed, motion stays
+    still = flicker.clips(photo, 40)["still"]
+    assert still.std(axis=0).mean() == pytest.approx(flicker.CAMERA_NOISE, rel=0.1)
+
+
 @pytest.mark.slow
 def test_every_weight_is_trained_and_the_loss_falls():
     goal = small_objective()
@@ -294,6 +376,12 @@ def test_the_books_yaml_files_are_flags():
         assert (args.batch_size, args.epochs, args.image_size) == (2, 2, 256)
 
 
+def test_a_yaml_file_may_have_several_styles(tmp_path):
+    (path := tmp_path / "a.yml").write_text("style_image: [waves, mosaic]\n", encoding="utf-8")
+    args = train.build_parser().parse_args(conf.expand(["-c", str(path)]))
+    assert mixture.names(args.style_image) == ["waves", "mosaic"]
+
+
 def conf_files():
     return (Path(conf.__file__).parent / "conf").glob("*.yml")
 
@@ -304,6 +392,7 @@ def conf_files():
     ("image_size: 2.5", "image_size is 2.5, not a whole number"),
     ("batch_size: true", "batch_size is True, not a whole number"),
     ("style_layers: conv1_2", "style_layers is 'conv1_2', not a list"),
+    ("style_image: 3", "style_image is 3, not text"),
     ("- 3", "has no keys"),
     ("a: [", "is not YAML"),
 ])
@@ -331,6 +420,9 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path, capfd, runs):
           says="has 0 photographs")
     fails(capfd, train.main, *TINY, "--content_weight", "0", "--style_weight", "0",
           says="nothing to learn")
+    fails(capfd, train.main, *TINY, "--style_image", "waves,waves", says="two styles are called")
+    fails(capfd, train.main, *TINY, "--style_image", "waves,mosaic", "--norm", "batch",
+          says="2 styles with --generator residual and --norm batch")
     assert not (runs / "chapter07_style_transfer").exists()
 
 
@@ -360,7 +452,8 @@ def test_epochs_become_steps():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("style") / "run"
-    assert train.main([*TINY, "--max_steps", "2", "--run_dir", str(folder)]) == 0
+    argv = [*TINY, "--style_image", "waves,mosaic", "--max_steps", "2", "--run_dir", str(folder)]
+    assert train.main(argv) == 0
     return folder
 
 
@@ -375,8 +468,8 @@ def test_a_run_writes_the_originals_tags_and_its_samples(run):
     assert {"total_loss", "losses/content_loss", "losses/style_loss", "losses/regularizer_loss",
             "weighted_losses/weighted_style_loss"} <= first.keys()
     assert any(name.startswith("style_losses/") for name in first)
-    assert {path.name for path in (run / "samples").iterdir()} == {"target_style.png",
-                                                                  "0000002.png"}
+    assert {path.name for path in (run / "samples").iterdir()} == {
+        "target_style_waves.png", "target_style_mosaic.png", "0000002.png"}
 
 
 @pytest.mark.slow
@@ -401,7 +494,7 @@ def test_preserved_colours_are_those_of_the_photograph():
 @pytest.mark.slow
 def test_a_large_image_is_done_in_tiles(run, tmp_path):
     settings = argparse.Namespace(**rundir.read_config(run)["flags"])
-    generator = inference.load_run(argparse.Namespace(run_dir=run, checkpoint="latest"), settings)
+    generator = inference.load_style(argparse.Namespace(run_dir=run, checkpoint="latest"), settings)
     photo = cv2.GaussianBlur(np.uint8(noise(130, 150, 3)), (0, 0), 4)
     whole, tiled = (inference.make_stylizer(generator, tile)(photo).astype(int)
                     for tile in (200, 96))
@@ -445,13 +538,16 @@ def test_eval_compares_both_methods_with_the_same_losses(run, tmp_path, monkeypa
     assert metrics["photograph"]["content_loss"] == 0
     assert metrics["ratio"]["total_loss"] == pytest.approx(
         metrics["test"]["total_loss"] / metrics["slow"]["total_loss"])
+    assert metrics["flicker"].keys() == {"still", "panning"}
     assert (run / "index.html").is_file()
-    kept = (run / "slow.npz").read_bytes()
-    monkeypatch.setattr(eval, "optimize", None)  # not called again
+    monkeypatch.setattr(eval, "optimize", lambda *args, **flags: pytest.fail("called again"))
     assert eval.main([str(photo), "--run_dir", str(run), "--slow_steps", "3"]) == 0
-    assert (run / "slow.npz").read_bytes() == kept
     again = json.loads((run / "eval.json").read_text())["metrics"]
     assert again["slow"] == metrics["slow"]
+    assert eval.main([str(photo), "--run_dir", str(run), "--style", "mosaic"]) == 0
+    other = json.loads((run / "eval.json").read_text())
+    assert other["dataset"] == "mosaic" and other["model"] == "residual-2styles-demo"
+    assert other["metrics"]["test"]["style_loss"] != metrics["test"]["style_loss"]
 
 
 @pytest.mark.slow
@@ -462,6 +558,27 @@ def test_optimize_draws_layer_by_layer(run, tmp_path):
     assert images.read_image(out).shape == (40, 50, 3)
     assert optimize.main([*command, "--layers", "content"]) == 0
     assert images.read_image(out).shape[1] > 100
+
+
+@pytest.mark.slow
+def test_styles_of_a_run_are_mixed_and_exported(run, tmp_path):
+    photo = photo_file(tmp_path / "photo.png")
+    found = {}
+    for style in ("waves", "1", "waves:1,mosaic:1"):
+        assert stylize.main([str(photo), "--run_dir", str(run), "--output_dir", str(tmp_path / "o"),
+                             "--style", style]) == 0
+        found[style] = images.read_image(tmp_path / "o" / "photo.png").astype(int)
+    assert export.main(["--run_dir", str(run)]) == 0
+    serve = tf.saved_model.load(str(run / "export" / "1")).signatures["serving_default"]
+    batch = np.stack([images.read_image(photo)] * 3)
+    weights = tf.constant([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    served = serve(images=tf.constant(batch), styles=weights)["stylized"].numpy().astype(int)
+    for expected, image in zip(found.values(), served, strict=True):
+        assert np.abs(expected - image).max() <= 1
+    columns = compare.of_runs("mixtures", [str(run)])
+    assert [style for _, style in columns.values()] == [
+        "waves", "waves:0.75,mosaic:0.25", "waves:0.5,mosaic:0.5", "waves:0.25,mosaic:0.75",
+        "mosaic"]
 
 
 def test_compare_names_its_mistakes(tmp_path, capfd):
