@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from chapter07_style_transfer import data, mixture, train
+from chapter07_style_transfer.flags import check_sizes
 from chapter07_style_transfer.inference import load_style, make_stylizer
 from chapter07_style_transfer.styles import STYLES
 from common import cli, figures, files, images, rundir
@@ -100,16 +101,19 @@ def of_runs(what: str, run_names: Sequence[str]) -> dict[str, tuple[Path, str | 
     return columns
 
 
-def stylize_with(folder: Path, photograph: np.ndarray, style: str | None = None) -> np.ndarray:
+def stylize_with(
+    folder: Path, photograph: np.ndarray, style: str | None, checkpoint: str
+) -> np.ndarray:
     """Stylizes a photograph, uint8 of shape (height, width, 3), with a style of a run."""
     config = rundir.read_config(folder, CHAPTER)
-    args = argparse.Namespace(run_dir=folder, checkpoint="latest")
+    args = argparse.Namespace(run_dir=folder, checkpoint=checkpoint)
     generator = load_style(args, argparse.Namespace(**config["flags"]), style)
     return make_stylizer(generator, max(photograph.shape))(photograph)
 
 
 def compare(args: argparse.Namespace) -> None:
     """Trains what is missing, and draws the figure."""
+    check_sizes(None, size=args.size)
     if (args.what in OF_RUNS) != bool(args.run_names):
         raise UserError(f"--run_names belongs to {' and '.join(OF_RUNS)}, and to nothing else",
                         "python compare.py runs photo.jpg --run_names wave,mosaic")
@@ -120,7 +124,9 @@ def compare(args: argparse.Namespace) -> None:
         shown = {name: (learn(name, flags, args.max_steps), None)
                  for name, flags in VARIANTS[args.what].items()}
     columns = {"photograph": photograph}
-    columns |= {name: stylize_with(folder, photograph, style)
+    # Variants are compared after equally many steps, runs as all other scripts use them.
+    checkpoint = "best" if args.what in OF_RUNS else "latest"
+    columns |= {name: stylize_with(folder, photograph, style, checkpoint)
                 for name, (folder, style) in shown.items()}
     png = rundir.runs_dir() / CHAPTER / "compare" / f"{args.what}.png"
     figures.draw_sheet(list(columns.values()), list(columns), len(columns), png, 3 * len(columns))

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from chapter07_style_transfer import data, mixture
+from chapter07_style_transfer.flags import check_sizes
 from chapter07_style_transfer.flicker import flicker
 from chapter07_style_transfer.gatys import optimize
 from chapter07_style_transfer.inference import (
@@ -114,6 +115,7 @@ def draw(
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Evaluates a run, writes eval.json and index.html; returns the losses of the network."""
+    check_sizes(flags.network, size=args.size)
     flags.data_dir = args.data_dir or flags.data_dir
     flags.style_image = args.style_image or flags.style_image
     number = mixture.choose(flags.style_image, args.style)

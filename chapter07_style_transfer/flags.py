@@ -95,9 +95,20 @@ def check(args: argparse.Namespace) -> None:
     if args.scale_size < args.image_size:
         raise UserError(f"--scale_size {args.scale_size} is below --image_size {args.image_size}",
                         "photographs are resized to --scale_size before --image_size is cropped")
-    least = random_filters.MIN_SIZE if args.network == random_filters.NAME else MIN_SIZE
-    if args.image_size < least:
-        raise UserError(f"--image_size {args.image_size} is below {least}", "raise it")
+    check_sizes(args.network, image_size=args.image_size, style_size=args.style_size)
+
+
+def check_sizes(network: str | None, **sizes: int | None) -> None:
+    """Raises UserError if images of a size, in pixels, are too small for the networks.
+
+    Args:
+        network: `--network`, or None if images are only stylized, not judged.
+        sizes: by the name of the flag; None is not checked.
+    """
+    least = random_filters.MIN_SIZE if network == random_filters.NAME else MIN_SIZE
+    for flag, size in sizes.items():
+        if size is not None and size < least:
+            raise UserError(f"--{flag} {size} is below {least}", "raise it")
 
 
 def set_steps(args: argparse.Namespace, count: int) -> None:

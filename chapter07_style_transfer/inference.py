@@ -105,34 +105,45 @@ def compile_stylize(generator: keras.Model) -> Callable[..., tf.Tensor]:
     return run
 
 
-def fix_statistics(generator: keras.Model, image: tf.Tensor) -> keras.Model:
-    """Returns a copy of a generator whose instance normalization has the statistics of one image.
+def fix_statistics(
+    generator: keras.Model
+) -> tuple[keras.Model, Callable[[tf.Tensor], None]]:
+    """Returns a copy of a generator whose instance normalization has fixed statistics.
 
     With fixed statistics it is batch normalization in inference mode. A tile of a large image is
     then normalized as the whole image is.
 
     Args:
         generator: from `build`.
-        image: of shape (1, height, width, 3), its sides multiples of 4.
+
+    Returns:
+        The copy, and a function that sets its statistics to those of an image of shape (1, height,
+        width, 3), whose sides are multiples of 4.
     """
-    norms = [layer for layer in generator.layers
-             if isinstance(layer, keras.layers.GroupNormalization)]
+    norms = {layer.name: layer for layer in generator.layers
+             if isinstance(layer, keras.layers.GroupNormalization)}
     if not norms:  # batch normalization, whose statistics are fixed already
-        return generator
-    inputs = keras.Model(generator.inputs, [layer.input for layer in norms])
-    moments = {layer.name: tf.nn.moments(maps, axes=(0, 1, 2))
-               for layer, maps in zip(norms, inputs(image, training=False), strict=True)}
+        return generator, lambda image: None
 
     def fixed(layer: keras.Layer) -> keras.Layer:
-        if layer.name not in moments:
+        if layer.name not in norms:
             return layer
         return keras.layers.BatchNormalization(
             center=layer.center, scale=layer.scale, epsilon=layer.epsilon, name=layer.name)
 
     copy = keras.models.clone_model(generator, clone_function=fixed)
-    for layer in norms:
-        copy.get_layer(layer.name).set_weights([*layer.get_weights(), *moments[layer.name]])
-    return copy
+    inputs = keras.Model(generator.inputs, [layer.input for layer in norms.values()])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3))])
+    def moments(image: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        maps = tf.nest.flatten(inputs(image, training=False))
+        return [tf.nn.moments(found, axes=(0, 1, 2)) for found in maps]
+
+    def set_statistics(image: tf.Tensor) -> None:
+        for layer, found in zip(norms.values(), moments(image), strict=True):
+            copy.get_layer(layer.name).set_weights([*layer.get_weights(), *found])
+
+    return copy, set_statistics
 
 
 def to_uint8(pixels: tf.Tensor) -> np.ndarray:
@@ -149,6 +160,8 @@ def make_stylizer(
     statistics of instance normalization are those of the whole image, reduced to `tile` pixels.
     """
     whole = compile_stylize(generator)
+    of_tiles, set_statistics = fix_statistics(generator)
+    piece = compile_stylize(of_tiles)
 
     def run(image: np.ndarray) -> np.ndarray:
         pixels = image.astype(np.float32)
@@ -156,8 +169,7 @@ def make_stylizer(
             return to_uint8(whole(pixels[None])[0])
         scale = tile / max(image.shape[:2])
         reduced = [max(MIN_SIZE, STRIDE * round(side * scale / STRIDE)) for side in image.shape[:2]]
-        statistics = tf.image.resize(pixels[None], reduced, antialias=True)
-        piece = compile_stylize(fix_statistics(generator, statistics))
+        set_statistics(tf.image.resize(pixels[None], reduced, antialias=True))
         return tiles.apply(lambda part: to_uint8(piece(part[None])[0]), pixels, tile, REACH, STRIDE)
 
     return run

@@ -19,6 +19,7 @@ REACH = 64  # pixels beyond which an image has no effect, but for the statistics
 MEAN_RGB = (123.68, 116.779, 103.939)  # of ImageNet, which the book's network subtracts
 RESIDUAL_BLOCKS = 5
 SCALE = 255.0  # of pixels in the relative losses
+BLANK = 1e-4  # mean square of features, below which they describe nothing
 
 NORMALIZATIONS = ("book", "johnson", "gatys", "relative")
 
@@ -218,7 +219,8 @@ def content_loss(features: tf.Tensor, target: tf.Tensor, normalization: str) -> 
         features: of the generated images, of shape (batch, height, width, channels).
         target: of the photographs, of the same shape.
         normalization: of the sum of squared differences D of an image. book, johnson: D / (height
-            * width * channels); gatys: D / 2; relative: D / sum of squares of the target.
+            * width * channels); gatys: D / 2; relative: D / sum of squares of the target, which
+            counts as at least BLANK a feature: a blank photograph has no content.
 
     Returns:
         The mean over the batch.
@@ -226,9 +228,11 @@ def content_loss(features: tf.Tensor, target: tf.Tensor, normalization: str) -> 
     error = tf.reduce_sum(tf.square(features - target), axis=(1, 2, 3))
     if normalization == "gatys":
         return tf.reduce_mean(error) / 2
+    count = tf.cast(tf.reduce_prod(tf.shape(features)[1:]), tf.float32)
     if normalization == "relative":
-        return tf.reduce_mean(error / tf.reduce_sum(tf.square(target), axis=(1, 2, 3)))
-    return tf.reduce_mean(error) / tf.cast(tf.reduce_prod(tf.shape(features)[1:]), tf.float32)
+        squares = tf.reduce_sum(tf.square(target), axis=(1, 2, 3))
+        return tf.reduce_mean(error / tf.maximum(squares, BLANK * count))
+    return tf.reduce_mean(error) / count
 
 
 def style_loss(features: tf.Tensor, target: tf.Tensor, normalization: str) -> tf.Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter07_style_transfer.model import (
+    BLANK,
     NORMALIZATIONS,
     content_loss,
     gram,
@@ -89,6 +90,10 @@ def make_objective(
               .items()} for style in styles]
     targets = {layer: tf.concat([of_style[layer] for of_style in grams], axis=0)
                for layer in style_layers}  # (styles, channels, channels)
+    for layer, target in targets.items():
+        if flags.style_weight and float(tf.reduce_min(tf.linalg.trace(target))) < BLANK:
+            raise UserError(f"a style image is blank in layer {layer} of {network.name}",
+                            "give one with forms and colours, or other --style_layers")
 
     def losses(
         images: tf.Tensor, content: list[tf.Tensor], style_weights: tf.Tensor | None = None

@@ -191,7 +191,9 @@ def test_instance_norm_has_mean_0_and_deviation_1_and_keeps_images_apart():
 def test_fixed_statistics_give_the_same_image_and_tiles_without_seams():
     generator = model.build_generator(4, 0)
     whole = noise(1, 150, 180, 3)
-    fixed = inference.fix_statistics(generator, whole[:, :148])
+    fixed, set_statistics = inference.fix_statistics(generator)
+    set_statistics(noise(1, 16, 16, 3))  # those of the frame before
+    set_statistics(whole[:, :148])
     once = model.stylize(generator, whole[:, :148])
     np.testing.assert_allclose(model.stylize(fixed, whole[:, :148]), once, atol=1e-3)
     expected = model.stylize(fixed, whole)[0].numpy()
@@ -317,6 +319,7 @@ def test_content_alone_gives_the_photograph_back_from_noise():
 def test_large_images_are_done_coarse_to_fine():
     assert gatys.sizes(400, 500) == [(400, 500)]
     assert gatys.sizes(1200, 900) == [(300, 225), (600, 450), (1200, 900)]
+    assert gatys.sizes(150, 4000) == [(75, 2000), (150, 4000)]  # not 19 pixels high
 
 
 # ---------------------------------------------------------------- data
@@ -376,6 +379,11 @@ def test_the_books_yaml_files_are_flags():
         assert (args.batch_size, args.epochs, args.image_size) == (2, 2, 256)
 
 
+def test_a_yaml_file_may_have_exponents(tmp_path):
+    (path := tmp_path / "a.yml").write_text("tv_weight: 1e-5", encoding="utf-8")
+    assert train.build_parser().parse_args(conf.expand(["-c", str(path)])).tv_weight == 1e-5
+
+
 def test_a_yaml_file_may_have_several_styles(tmp_path):
     (path := tmp_path / "a.yml").write_text("style_image: [waves, mosaic]\n", encoding="utf-8")
     args = train.build_parser().parse_args(conf.expand(["-c", str(path)]))
@@ -414,7 +422,8 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path, capfd, runs):
     fails(capfd, train.main, *TINY, "--style_image", tmp_path / "absent.jpg", says="absent.jpg")
     fails(capfd, train.main, *TINY, "--content_layers", "conv9_9", says="no layer 'conv9_9'")
     fails(capfd, train.main, *TINY, "--image_size", "64", says="--scale_size 40 is below")
-    fails(capfd, train.main, *TINY, "--image_size", "8", says="is below 32")
+    fails(capfd, train.main, *TINY, "--image_size", "8", says="--image_size 8 is below 32")
+    fails(capfd, train.main, *TINY, "--style_size", "4", says="--style_size 4 is below 32")
     fails(capfd, train.main, *TINY, "--dataset", "folder", says="without --data_dir")
     fails(capfd, train.main, *TINY, "--dataset", "folder", "--data_dir", tmp_path / "none",
           says="has 0 photographs")
@@ -438,6 +447,17 @@ def test_a_black_output_stops_training(monkeypatch, capfd):
     monkeypatch.setattr(train, "stylize", lambda generator, batch, training: (
         model.stylize(generator, batch) * 0))
     fails(capfd, train.main, *TINY, "--max_steps", "3", says="of the generated values are 0 or 255")
+
+
+def test_a_blank_photograph_has_finite_losses_and_a_blank_style_is_refused():
+    goal = small_objective(content_layers="first")
+    blank = tf.fill((1, 32, 32, 3), 127.5)
+    assert np.isfinite(goal.losses(noise(1, 32, 32, 3), goal.content(blank))["total_loss"])
+    maps = noise(1, 4, 4, 3)
+    expected = tf.reduce_mean(maps**2) / model.BLANK
+    np.testing.assert_allclose(model.content_loss(maps, 0 * maps, "relative"), expected, rtol=1e-5)
+    with pytest.raises(UserError, match="style image is blank in layer first"):
+        small_objective(np.full((64, 64, 3), 127, np.uint8))
 
 
 def test_epochs_become_steps():
@@ -551,13 +571,19 @@ def test_eval_compares_both_methods_with_the_same_losses(run, tmp_path, monkeypa
 
 
 @pytest.mark.slow
-def test_optimize_draws_layer_by_layer(run, tmp_path):
+def test_optimize_draws_layer_by_layer(run, tmp_path, capfd, monkeypatch):
     photo, out = photo_file(tmp_path / "photo.png"), tmp_path / "out.png"
     command = [str(photo), "--run_dir", str(run), "--steps", "2", "--output", str(out)]
     assert optimize.main(command) == 0
     assert images.read_image(out).shape == (40, 50, 3)
     assert optimize.main([*command, "--layers", "content"]) == 0
     assert images.read_image(out).shape[1] > 100
+    fails(capfd, optimize.main, *command, "--size", "8", says="--size 8 is below 32")
+    fails(capfd, optimize.main, *command, "--style_size", "8", says="--style_size 8 is below 32")
+    fails(capfd, eval.main, photo, "--run_dir", run, "--size", "4", says="--size 4 is below 32")
+    monkeypatch.setattr(optimize, "MAX_SIZE", 36)
+    assert optimize.main(command) == 0
+    assert "reduced to 45 x 36 pixels" in capfd.readouterr().out
 
 
 @pytest.mark.slow
@@ -585,6 +611,7 @@ def test_compare_names_its_mistakes(tmp_path, capfd):
     photo = photo_file(tmp_path / "photo.png")
     fails(capfd, compare.main, "norm", photo, "--run_names", "a", says="--run_names belongs")
     fails(capfd, compare.main, "runs", photo, "--run_names", "absent", says="no run absent")
+    fails(capfd, compare.main, "norm", photo, "--size", "4", says="--size 4 is below 16")
 
 
 # ---------------------------------------------------------------- checkpoints of the book
