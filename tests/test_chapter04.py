@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 from pathlib import Path
 
 import keras
@@ -24,6 +25,7 @@ from chapter04_deepdream import (
     layers,
     memory,
     model,
+    networks,
     objectives,
     pyramid,
     train,
@@ -89,14 +91,34 @@ def test_merging_gives_back_what_was_split(size):
     np.testing.assert_allclose(pyramid.merge(bands), picture, atol=255e-5)
 
 
-def test_normalized_bands_have_rms_1_or_0():
-    picture = tf.concat([noise(64, 48), 0 * noise(64, 48)], axis=0)
-    heard = [band / tf.maximum(pyramid.rms(band), 1e-10) for band in pyramid.split(picture)]
-    for band in heard:
-        np.testing.assert_allclose(np.ravel(pyramid.rms(band)), [1, 0], atol=1e-4)
-    np.testing.assert_array_equal(pyramid.normalize_bands(picture), pyramid.merge(heard))
-    stronger = pyramid.normalize_bands(picture * 7)
-    np.testing.assert_allclose(stronger, pyramid.normalize_bands(picture), rtol=1e-3, atol=1e-4)
+def halving(length: int) -> np.ndarray:
+    """Returns the matrix that blurs a line of pixels and drops every second one."""
+    matrix = np.zeros(((length + 1) // 2, length + 4))
+    first = 1 - length % 2  # of a line of odd length, the outer pixels are kept
+    for row, weights in enumerate(matrix):
+        weights[2 * row + first :][:5] = np.array([1, 4, 6, 4, 1]) / 16
+    return matrix[:, 2:-2]
+
+
+def normalized_by_matrices(image: np.ndarray, levels: int = 4) -> np.ndarray:
+    """Does the same as `normalize_bands` to one channel, (height, width), without convolutions."""
+    down, right = map(halving, image.shape)
+    if levels == 0:
+        return image / np.sqrt(np.mean(image**2))
+    low = down @ image @ right.T
+    band = image - 4 * down.T @ low @ right
+    band_rms = np.sqrt(np.mean(band**2))
+    return 4 * down.T @ normalized_by_matrices(low, levels - 1) @ right + band / band_rms
+
+
+@pytest.mark.parametrize("size", [(64, 48), (37, 50)])
+def test_bands_are_normalized_as_by_matrices(size):
+    grey = np.repeat(noise(*size)[..., :1], 3, axis=-1) - 128  # an rms is that of all colours
+    found = pyramid.normalize_bands(tf.concat([grey, 7 * grey, 0 * grey], axis=0)).numpy()
+    expected = normalized_by_matrices(grey[0, ..., 0].astype(float))
+    for image, factor in zip(found, (1, 1, 0), strict=True):
+        for colour in range(3):
+            np.testing.assert_allclose(image[..., colour], factor * expected, atol=1e-3)
 
 
 def test_octaves_have_the_books_sizes():
@@ -264,14 +286,16 @@ def test_a_step_follows_the_normalized_gradient(normalize, divisor):
 
 
 def test_the_laplacian_step_has_bands_of_equal_strength():
-    kernel = RNG.normal(size=(3, 3, 3)).astype(np.float32)
+    kernel = np.repeat(RNG.normal(size=(3, 3, 1)), 3, axis=-1).astype(np.float32)
     picture = noise(32, 32)
     after, *_ = make_step(one_output_of(kernel, 9, 9), Rule("laplacian"))(picture, key(1), 2.0)
     gradient = np.zeros(picture.shape, np.float32)
     gradient[0, 9:12, 9:12] = kernel
     shift = ascent.random_shift(key(1), tf.constant([32, 32]), None)
-    gradient = tf.roll(gradient, -shift, (1, 2))
-    np.testing.assert_allclose(after - picture, 2 * pyramid.normalize_bands(gradient), atol=1e-3)
+    gradient = tf.roll(gradient, -shift, (1, 2)).numpy()[0, ..., 0].astype(float)
+    for colour in range(3):
+        np.testing.assert_allclose((after - picture)[0, ..., colour],
+                                   2 * normalized_by_matrices(gradient), atol=1e-3)
 
 
 def test_regularizers():
@@ -429,11 +453,39 @@ def test_the_exported_loop_makes_the_same_picture(dreamt):
     run = dreamt()
     settings = argparse.Namespace(**rundir.read_config(run)["flags"])
     loaded = inference.load_run(at(run, "latest"), settings)
-    dream = tf.function(export.make_dream(loaded.step, settings))
+    dream = tf.function(export.make_dream(loaded.step, settings, 20))
     start = data.load("china", 48)
     again = dream(start, tf.constant(settings.iterations), tf.constant(settings.step_size))
     np.testing.assert_allclose(again, loaded.pixels, atol=0.01)
     np.testing.assert_allclose(dream(start, tf.constant(0), tf.constant(1.0)), start, atol=1e-3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="less than 20 pixels, where conv_pw"):
+        dream(start[:, :27], tf.constant(0), tf.constant(1.0))  # 27 / 1.4 = 19
+
+
+def test_the_smallest_side_is_that_of_the_last_pooling():
+    def objective(pictures):
+        pooled = tf.nn.max_pool2d(pictures, 4, 4, "VALID")
+        return tf.reduce_mean(pooled, axis=(1, 2, 3))  # not a number, if there is nothing left
+
+    assert export.smallest_side(make_step(objective, Rule("mean"))) == 4
+
+
+def test_a_seed_without_noise_is_refused(capfd):
+    fails(capfd, data.main, "--image", "china", "--seed", "3", says="--seed 3 has no effect with")
+
+
+def test_sigterm_is_handed_to_the_training_of_the_textures_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(networks.rundir, "runs_dir", lambda: tmp_path)
+    program = ("import os, signal, sys, time; "
+               "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130)); "
+               "os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)")
+    start = networks.subprocess.Popen
+    monkeypatch.setattr(networks.subprocess, "Popen", lambda command, **flags: start(
+        [command[0], "-c", program], **flags))
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        networks.textures_run()
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.slow
@@ -562,6 +614,8 @@ def test_the_memory_of_a_step_is_published_by_its_settings(tmp_path, monkeypatch
     found = json.loads((tmp_path / "chapter04_deepdream" / "memory.json").read_text())
     assert [row["tile"] for row in found["rows"]] == [32, 16]
     assert all(row["size"] == "40 x 30" and row["gib"] > 0.1 for row in found["rows"])
+    assert all({"commit", "dirty", "date"} <= row.keys() for row in found["rows"])
+    assert found["rows"][0]["command"].endswith("--tile_size 32 --publish")
 
 
 # Fourier spectra
