@@ -206,8 +206,8 @@ def gram(features: tf.Tensor) -> tf.Tensor:
 def pixel_features(images: tf.Tensor) -> tf.Tensor:
     """Returns the "layer" `pixels`: RGB in [-1, 1] and a constant channel of ones.
 
-    Its Gram matrix holds the mean colour and the second moments of the colours, to which networks
-    that were trained to recognize things or edges are nearly blind.
+    Its Gram matrix holds the mean colour and the second moments of the colours. Networks that were
+    trained to recognize things or edges hardly notice when all values are shifted alike.
     """
     return tf.concat([images / 127.5 - 1, tf.ones_like(images[..., :1])], axis=-1)
 

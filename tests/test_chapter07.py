@@ -38,6 +38,19 @@ TINY = ["--width", "4", "--image_size", "32", "--scale_size", "40", "--style_siz
         "--log_every", "1", "--eval_every", "2"]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_block():
+    """Builds generators with one residual block of five: they are alike, and tracing takes long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "RESIDUAL_BLOCKS", 1)
+        yield
+
+
+@pytest.fixture
+def all_blocks(monkeypatch):
+    monkeypatch.setattr(model, "RESIDUAL_BLOCKS", 5)
+
+
 def noise(*shape):
     return tf.constant(RNG.uniform(0, 255, shape), tf.float32)
 
@@ -158,7 +171,7 @@ def test_the_style_image_has_no_style_loss():
 # ---------------------------------------------------------------- generators
 
 
-def test_the_books_generator_has_the_weights_of_the_book():
+def test_the_books_generator_has_the_weights_of_the_book(all_blocks):
     book = model.build_book_generator(0)
     assert book.count_params() == 1_674_432
     assert all(weight.path.endswith("kernel") for weight in book.weights)
@@ -638,7 +651,7 @@ def write_published(path, drop=None):
     return values
 
 
-def test_a_published_checkpoint_is_read(tmp_path, capfd):
+def test_a_published_checkpoint_is_read(all_blocks, tmp_path, capfd):
     path = tmp_path / "wave.ckpt-done"
     values = write_published(path)
     generator = inference.load_published(path)
