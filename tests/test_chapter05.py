@@ -979,6 +979,14 @@ def test_a_few_scenes_are_learned(script, steps, tmp_path, monkeypatch, capsys):
 # Scripts that use a run
 
 
+@pytest.fixture
+def eager():
+    """Runs every `tf.function` eagerly: two steps are not worth a graph."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """Returns the folder of a run of two steps on four scenes."""
@@ -1084,7 +1092,8 @@ def test_a_batch_of_images_of_different_sizes_is_refused(tmp_path, capsys, monke
 
 
 @pytest.mark.slow
-def test_a_run_starts_from_another_detector(trained, tmp_path, monkeypatch, capsys):
+@pytest.mark.filterwarnings("ignore:Even though:UserWarning")  # of tf.data
+def test_a_run_starts_from_another_detector(trained, eager, tmp_path, monkeypatch, capsys):
     """With other classes, the layers of classes start afresh; the run keeps its own pipeline."""
     examples = [e._replace(labels=0 * e.labels) for e in shapes_examples()]
     monkeypatch.setattr(data, "load", lambda flags: data.Data(
@@ -1097,7 +1106,8 @@ def test_a_run_starts_from_another_detector(trained, tmp_path, monkeypatch, caps
 
 
 @pytest.mark.slow
-def test_faster_rcnn_keeps_the_aspect_ratio_in_training(tmp_path, monkeypatch, capsys):
+@pytest.mark.filterwarnings("ignore:Even though:UserWarning")  # of tf.data
+def test_faster_rcnn_keeps_the_aspect_ratio_in_training(eager, tmp_path, monkeypatch, capsys):
     examples = shapes_examples(2)
     monkeypatch.setattr(data, "load", lambda flags: data.Data(
         {"train": examples, "val": examples}, THREE))
