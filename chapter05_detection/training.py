@@ -18,9 +18,10 @@ from chapter05_detection.inference import (
     network_name,
     report_anchors,
     truths_of,
+    write_sheet,
 )
 from chapter05_detection.records import Example
-from common import checkpoint, images, pretrained, rundir
+from common import checkpoint, pretrained, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -131,7 +132,6 @@ def save_sheet(
     detector: Detector, detect: Detect, examples: Sequence[Example], run_dir: Path
 ) -> Path:
     """Writes the first validation images with their detections; returns the path."""
-    found = detect(examples[:SHOWN])
     path = run_dir / "samples" / "detections.png"
-    images.write_png(path, images.grid(draw(detector, examples[:SHOWN], found, size=(320, 240)), 4))
+    write_sheet(detector, examples[:SHOWN], detect(examples[:SHOWN]), path)
     return path

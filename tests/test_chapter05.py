@@ -147,6 +147,21 @@ def test_suppression_by_class():
     assert found["classes"].numpy().tolist() == [[0, 0, 1, 0]]
 
 
+@pytest.mark.parametrize("of_classes", [False, True])
+def test_voting_takes_the_mean_of_overlapping_boxes(of_classes):
+    """By hand: 0.6 and 0.2 of two boxes that overlap by 0.8; the third box is elsewhere."""
+    real = np.array([[[0, 0, 0.5, 0.5], [0, 0, 0.4, 0.5], [0.6, 0.6, 1, 1]]], np.float32)
+    scores = np.array([[[0.6, 0], [0.2, 0], [0, 0.5]]], np.float32)
+    settings = {"max_detections_per_class": 3, "max_total_detections": 3, "iou_threshold": 0.5,
+                "score_threshold": 0.1, "box_voting_iou_threshold": 0.7}
+    if of_classes:
+        real = np.stack([real, real], axis=2)
+    found = model.suppress(tf.constant(real), tf.constant(scores), settings)
+    np.testing.assert_allclose(found["boxes"], [[[0, 0, 0.475, 0.5], [0.6, 0.6, 1, 1], [0] * 4]],
+                               atol=1e-6)
+    np.testing.assert_allclose(found["scores"], [[0.6, 0.5, 0]])
+
+
 # Anchors
 
 
