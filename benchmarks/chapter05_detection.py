@@ -19,6 +19,7 @@ from benchmarks import harness
 BATCH_SIZE = 8
 SIDE = 320
 SCENES = 64
+CANDIDATES = 400  # boxes per class before suppression in PyTorch, as in torchvision's SSD
 SETTINGS = {"training, batch 8": {"train": True}, "detection, batch 8": {"train": False}}
 
 
@@ -80,8 +81,9 @@ def make_ssd(num_anchors: Sequence[int], num_classes: int, kernel: int) -> Any:
                              block(nn.Conv2d(inputs, outputs, 1, bias=False), outputs))
 
     def tower(outputs: int) -> nn.Sequential:
-        return nn.Sequential(nn.Conv2d(128, 128, 3, padding=1, groups=128), nn.Conv2d(128, 128, 1),
-                             nn.ReLU6(), nn.Conv2d(128, outputs, kernel, padding=kernel // 2))
+        return nn.Sequential(nn.Conv2d(128, 128, 3, padding=1, groups=128, bias=False),
+                             nn.Conv2d(128, 128, 1), nn.ReLU6(),
+                             nn.Conv2d(128, outputs, kernel, padding=kernel // 2))
 
     class SSD(nn.Module):
         def __init__(self) -> None:
@@ -196,14 +198,15 @@ def torch_detect(logits: Any, codes: Any, anchors: Any, settings: dict[str, Any]
     boxes = torch.cat([centres - sizes / 2, centres + sizes / 2], 1)
     found = []
     for scores in logits.sigmoid()[:, 1:].unbind(1):
-        order = scores.argsort(descending=True)
+        order = scores.argsort(descending=True)[:CANDIDATES]
         order = order[scores[order] > settings["score_threshold"]]
-        kept = []
-        while len(order) and len(kept) < settings["max_detections_per_class"]:
-            kept.append(order[0])
-            overlap = torch_iou(boxes[order[:1]], boxes[order])[0]
-            order = order[overlap <= settings["iou_threshold"]]
-        kept = torch.stack(kept)
+        close = (torch_iou(boxes[order], boxes[order]) > settings["iou_threshold"]).numpy()
+        kept, left = [], np.ones(len(order), bool)
+        for number in range(len(order)):
+            if left[number]:
+                kept.append(number)
+                left &= ~close[number]
+        kept = order[kept[: settings["max_detections_per_class"]]]
         found.append((boxes[kept], scores[kept]))
     return found
 
