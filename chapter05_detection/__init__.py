@@ -1,0 +1,1 @@
+"""Chapter 5: object detection, SSD and Faster R-CNN."""
