@@ -146,8 +146,8 @@ def build_generator(
 def mix_styles(generator: keras.Model, style_weights: Sequence[float], single: keras.Model) -> None:
     """Writes a mixture of the styles of a network into a network of one style.
 
-    Scales and offsets are the weighted sums of those of the styles (Dumoulin et al. 2017, section
-    3.3), the convolutions are the same.
+    Scales and offsets are the weighted sums of those of the styles (Dumoulin et al. 2017), the
+    convolutions are the same.
 
     Args:
         generator: from `build_generator`, of several styles.
