@@ -129,7 +129,8 @@ def compare(args: argparse.Namespace) -> None:
     columns |= {name: stylize_with(folder, photograph, style, checkpoint)
                 for name, (folder, style) in shown.items()}
     png = rundir.runs_dir() / CHAPTER / "compare" / f"{args.what}.png"
-    figures.draw_sheet(list(columns.values()), list(columns), len(columns), png, 3 * len(columns))
+    in_a_row = len(columns) if len(columns) <= 4 else 3
+    figures.draw_sheet(list(columns.values()), list(columns), in_a_row, png, 3 * in_a_row)
     print(f"wrote {png}")
 
 

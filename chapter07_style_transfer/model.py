@@ -80,6 +80,26 @@ def build_book_generator(seed: int) -> keras.Model:
     return keras.Model(images, (x + 1) * 127.5, name="book")
 
 
+def conditional_norm(
+    x: keras.KerasTensor, style_weights: keras.KerasTensor, name: str
+) -> keras.KerasTensor:
+    """Applies instance normalization with a scale and an offset of its own for each style.
+
+    Args:
+        x: of shape (batch, height, width, channels).
+        style_weights: of shape (batch, num_styles).
+        name: of the convolution before it.
+    """
+    def of_style(part: str, first: str) -> keras.KerasTensor:
+        # The kernel has a row per style: a one-hot vector reads one, other weights mix them.
+        rows = keras.layers.Dense(x.shape[-1], use_bias=False, kernel_initializer=first,
+                                  name=f"{name}_{part}")
+        return rows(style_weights)[:, None, None, :]  # (batch, 1, 1, channels)
+
+    normal = instance_norm(f"{name}_norm", affine=False)(x)
+    return normal * of_style("scale", "ones") + of_style("offset", "zeros")
+
+
 def build_generator(
     width: int, seed: int, upsampling: str = "resize", norm: str = "instance", num_styles: int = 1
 ) -> keras.Model:
@@ -103,19 +123,11 @@ def build_generator(
     weights = keras.initializers.HeNormal(seed=keras.random.SeedGenerator(seed))
     images, style_weights = keras.Input((None, None, 3)), keras.Input((num_styles,))
 
-    def of_style(filters: int, name: str, first: str) -> keras.KerasTensor:
-        # The kernel holds a row per style: a one-hot vector reads one, other weights mix them.
-        rows = keras.layers.Dense(filters, use_bias=False, kernel_initializer=first, name=name)
-        return rows(style_weights)[:, None, None, :]  # (batch, 1, 1, filters)
-
     def normalize(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         if norm == "batch":
             return keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
         if num_styles > 1:
-            filters = x.shape[-1]
-            return (instance_norm(f"{name}_norm", affine=False)(x)
-                    * of_style(filters, f"{name}_scale", "ones")
-                    + of_style(filters, f"{name}_offset", "zeros"))
+            return conditional_norm(x, style_weights, name)
         return instance_norm(f"{name}_norm", affine=True)(x)
 
     def block(x: keras.KerasTensor, filters: int, kernel: int, name: str, strides: int = 1):
@@ -146,8 +158,8 @@ def build_generator(
 def mix_styles(generator: keras.Model, style_weights: Sequence[float], single: keras.Model) -> None:
     """Writes a mixture of the styles of a network into a network of one style.
 
-    Scales and offsets are the weighted sums of those of the styles (Dumoulin et al. 2017, section
-    3.3), the convolutions are the same.
+    Scales and offsets are the weighted sums of those of the styles (Dumoulin et al. 2017), the
+    convolutions are the same.
 
     Args:
         generator: from `build_generator`, of several styles.

@@ -86,14 +86,11 @@ def make_objective(
             styles[PIXELS] = pixel_features(images)
         return maps[: len(content_layers)], styles
 
-    grams = [{layer: gram(maps) for layer, maps in features(tf.constant(style[None], tf.float32))[1]
-              .items()} for style in styles]
-    targets = {layer: tf.concat([of_style[layer] for of_style in grams], axis=0)
+    maps_of_styles = [features(tf.constant(style[None], tf.float32))[1] for style in styles]
+    targets = {layer: tf.concat([gram(maps[layer]) for maps in maps_of_styles], axis=0)
                for layer in style_layers}  # (styles, channels, channels)
-    for layer, target in targets.items():
-        if flags.style_weight and float(tf.reduce_min(tf.linalg.trace(target))) < BLANK:
-            raise UserError(f"a style image is blank in layer {layer} of {network.name}",
-                            "give one with forms and colours, or other --style_layers")
+    if flags.style_weight:
+        check_styles(targets, network.name)
 
     def losses(
         images: tf.Tensor, content: list[tf.Tensor], style_weights: tf.Tensor | None = None
@@ -112,15 +109,34 @@ def make_objective(
         }
         weights = {"content": flags.content_weight, "style": flags.style_weight,
                    "regularizer": flags.tv_weight}
-        weighted = {part: weights[part] * loss for part, loss in parts.items()}
-        return {
-            "total_loss": tf.add_n(list(weighted.values())),
-            **{f"losses/{part}_loss": loss for part, loss in parts.items()},
-            **{f"weighted_losses/weighted_{part}_loss": loss for part, loss in weighted.items()},
-            **{f"style_losses/{layer}": loss for layer, loss in by_layer.items()},
-        }
+        return add(parts, weights) | {f"style_losses/{layer}": loss
+                                      for layer, loss in by_layer.items()}
 
     return Objective(read_content, losses)
+
+
+def add(parts: dict[str, tf.Tensor], weights: dict[str, float]) -> dict[str, tf.Tensor]:
+    """Returns the weighted sum of the parts of a loss and the parts, by the original's names."""
+    weighted = {part: weights[part] * loss for part, loss in parts.items()}
+    return {
+        "total_loss": tf.add_n(list(weighted.values())),
+        **{f"losses/{part}_loss": loss for part, loss in parts.items()},
+        **{f"weighted_losses/weighted_{part}_loss": loss for part, loss in weighted.items()},
+    }
+
+
+def check_styles(targets: dict[str, tf.Tensor], network: str) -> None:
+    """Raises UserError if a style image has no style in a layer.
+
+    Args:
+        targets: Gram matrices by layer, of shape (styles, channels, channels). Their traces are the
+            mean squares of the features.
+        network: what the message calls the network.
+    """
+    for layer, target in targets.items():
+        if float(tf.reduce_min(tf.linalg.trace(target))) < BLANK:
+            raise UserError(f"a style image is blank in layer {layer} of {network}",
+                            "give one with forms and colours, or other --style_layers")
 
 
 def of_one_style(objective: Objective, style: Sequence[tf.Tensor]) -> Objective:

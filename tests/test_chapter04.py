@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import shallow_mobilenet
 
 from chapter04_deepdream import (
     ascent,
@@ -38,11 +39,25 @@ from chapter04_deepdream.model import Term
 from common import cli, features, images, results, rundir
 from common.errors import UserError
 from common.monitor import read_curve
+from common.pretrained import NETWORKS
 
 RNG = np.random.default_rng(0)
 NETWORK = ["--network", "MobileNet", "--alpha", "0.25", "--weights", "none"]
-TINY = [*NETWORK, "--layer", "conv_pw_2_bn:3", "--size", "48", "--octaves", "2",
+TINY = [*NETWORK, "--layer", "conv_pw_3_bn:3", "--size", "48", "--octaves", "2",
         "--iterations", "3"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shallow():
+    """Saves minutes: what is tested here rarely depends on the depth of the network."""
+    with shallow_mobilenet() as whole:
+        yield whole
+
+
+@pytest.fixture
+def whole_network(shallow, monkeypatch):
+    """Undoes `shallow` for a test of real layers."""
+    monkeypatch.setitem(NETWORKS, "MobileNet", shallow)
 
 
 def noise(height: int, width: int, batch: int = 1) -> tf.Tensor:
@@ -237,7 +252,7 @@ def measure_peaks(pipe) -> None:
 
     The picture has 5 MB, a feature map of it 105 MB.
     """
-    layers = [keras.layers.Conv2D(64, 3, activation="relu", padding="same") for _ in range(3)]
+    layers = [keras.layers.Conv2D(64, 3, activation="relu", padding="same") for _ in range(2)]
     network = keras.Sequential([keras.Input((None, None, 3)), *layers])
 
     def objective(pictures: tf.Tensor) -> tf.Tensor:
@@ -534,7 +549,7 @@ def test_every_method_has_the_books_constants(method):
 
 @pytest.mark.slow
 def test_a_guided_run(capfd):
-    assert train.main([*NETWORK, "--layer", "conv_pw_2_bn", "--guide", "flower", "--image", "china",
+    assert train.main([*NETWORK, "--layer", "conv_pw_3_bn", "--guide", "flower", "--image", "china",
                        "--size", "40", "--octaves", "1", "--iterations", "3", "--jitter", "0"]) == 0
     line = json.loads(capfd.readouterr().out.splitlines()[-1])
     assert line["objective"] > line["first_objective"]
@@ -607,7 +622,7 @@ def test_the_sheet_of_classes(tmp_path, monkeypatch, capfd):
 @pytest.mark.slow
 def test_the_memory_of_a_step_is_published_by_its_settings(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
-    argv = [*NETWORK, "--layer", "conv_pw_2_bn", "--width", "40", "--height", "30"]
+    argv = [*NETWORK, "--layer", "conv_pw_3_bn", "--width", "40", "--height", "30"]
     (tmp_path / "chapter04_deepdream").mkdir()
     for tile_size in ("16", "32", "16"):
         assert memory.main([*argv, "--tile_size", tile_size, "--publish"]) == 0
@@ -694,7 +709,7 @@ def test_grey_and_saturated_pictures_are_warned_of(capfd):
 def test_bad_input_ends_before_a_run_is_made(capfd, tmp_path):
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff" + bytes(50))
     for argv, says in (
-        (["--layer", "conv_pw_99"], "MobileNet has no layer 'conv_pw_99'; near it: conv_pw_9"),
+        (["--layer", "conv_pw_99"], "MobileNet has no layer 'conv_pw_99'; near it: conv_pw_"),
         (["--layer", "conv_pw_3_bn:999"], "conv_pw_3_bn of MobileNet has no channel '999': it has"),
         (["--layer", "conv_pw_3_bn:3", "--channel", "5"], "--channel 5 has no effect with --layer"),
         (["--image", str(tmp_path / "torn.jpg")], "torn.jpg is not a readable image"),
@@ -712,11 +727,18 @@ def test_bad_input_ends_before_a_run_is_made(capfd, tmp_path):
     fails(capfd, train.main, "--network", "ResNet50V2", "--weights", "none",
           says="--layer is missing: there is no short list of ResNet50V2")
     fails(capfd, train.main, *NETWORK, says="no short list of MobileNet with --alpha 0.25")
-    fails(capfd, layers.main, *NETWORK, "--atlas", "conv_pw_13_bn", "--size", "32",
-          says="the layer has no value for a picture of")
     fails(capfd, train.main, "--network", str(tmp_path / "no.pb"), "--layer", "a",
           says="there is no frozen graph")
     assert not (rundir.runs_dir() / "chapter04_deepdream").exists()
+
+
+def test_an_atlas_of_a_layer_without_a_value_is_refused(monkeypatch, capfd):
+    pictures = keras.Input((None, None, 3))
+    large = keras.layers.Conv2D(4, 33, name="large")(pictures)  # of 33 x 33 pixels
+    network = features.from_keras(keras.Model(pictures, large), "net")
+    monkeypatch.setattr(layers.networks, "open_network", lambda args: network)
+    fails(capfd, layers.main, *NETWORK, "--atlas", "large", "--size", "32",
+          says="the layer has no value for a picture of")
 
 
 def test_a_layer_without_a_gradient_or_without_a_place_is_an_error():
@@ -743,7 +765,7 @@ def test_a_network_without_a_classifier_has_no_classes(capfd):
 
 
 @pytest.mark.slow
-def test_a_dream_through_imagenets_mobilenet(real_data, capfd):
+def test_a_dream_through_imagenets_mobilenet(whole_network, real_data, capfd):
     weights = real_data("pretrained/mobilenet_v1_0.75_224.weights.h5")
     photo = real_data("book/chapter_4/test.jpg")
     network = ["--network", "MobileNet", "--alpha", "0.75", "--weights", str(weights)]
@@ -756,7 +778,7 @@ def test_a_dream_through_imagenets_mobilenet(real_data, capfd):
 
 
 @pytest.mark.slow
-def test_classes_are_recognized_in_their_pictures(real_data, capfd):
+def test_classes_are_recognized_in_their_pictures(whole_network, real_data, capfd):
     weights = real_data("pretrained/mobilenet_v1_0.75_224.weights.h5")
     assert classes.main(["--network", "MobileNet", "--alpha", "0.75", "--weights", str(weights),
                          "--classes", "goldfish", "--size", "160", "--iterations", "10",
