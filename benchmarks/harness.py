@@ -35,6 +35,7 @@ def run(
     contenders: dict[str, Contender],
     settings: dict[str, dict[str, Any]],
     argv: Sequence[str] | None,
+    tolerance: float | None = None,
 ) -> int:
     """Runs a benchmark, or one measurement of it; returns the exit status.
 
@@ -44,6 +45,8 @@ def run(
         contenders: by name, a function from a setting to a step and the items it processes.
         settings: sizes to compare at, by name.
         argv: the command line.
+        tolerance: if given, the first calls of all steps must return the same number, up to this
+            relative difference: all contenders compute the same thing.
     """
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
     parser.add_argument("--contender", choices=list(contenders),
@@ -52,9 +55,10 @@ def run(
                         help="setting of this measurement (default: the first)")
     args = parser.parse_args(argv)
     if args.contender:
-        print(items_per_second(*contenders[args.contender](settings[args.setting])))
+        step, items = contenders[args.contender](settings[args.setting])
+        print(*([] if tolerance is None else [step()]), items_per_second(step, items))
         return 0
-    speeds = {setting: {"medians": _medians(name, list(contenders), setting)}
+    speeds = {setting: {"medians": _medians(name, list(contenders), setting, tolerance)}
               for setting in settings}
     update_result(name, benchmark=name, unit=unit, rounds=ROUNDS, cpus=os.cpu_count(),
                   date=datetime.date.today().isoformat(), settings=speeds)
@@ -75,17 +79,30 @@ def items_per_second(step: Callable[[], Any], items: int) -> float:
     return calls * items / seconds
 
 
-def _medians(module: str, contenders: list[str], setting: str) -> dict[str, int]:
+def _medians(
+    module: str, contenders: list[str], setting: str, tolerance: float | None
+) -> dict[str, float]:
     """Measures the contenders alternately; returns the median speed of each."""
     values: dict[str, list[float]] = {name: [] for name in contenders}
+    firsts: list[float] = []  # what the first steps return
     turns = [name for _ in range(ROUNDS) for name in contenders]
     for name in tqdm(turns, desc=setting, unit="turn"):
         printed = execute([sys.executable, "-m", f"benchmarks.{module}",
                            "--contender", name, "--setting", setting])
-        values[name].append(float(printed.split()[-1]))
-    medians = {name: round(statistics.median(speeds)) for name, speeds in values.items()}
+        *_, first, speed = ["nan", *printed.split()]
+        values[name].append(float(speed))
+        if tolerance is not None:
+            firsts.append(float(first))
+            if not np.allclose(firsts, firsts[0], rtol=tolerance, atol=0):
+                raise SystemExit(f"{setting}: {name} computes {first}, {contenders[0]} {firsts[0]}")
+    medians = {name: rounded(statistics.median(speeds)) for name, speeds in values.items()}
     print(f"{setting}: {medians}")
     return medians
+
+
+def rounded(speed: float) -> float:
+    """Rounds a speed to a whole number, one below 100 to three digits."""
+    return round(speed) if speed >= 100 else float(f"{speed:.3g}")
 
 
 def execute(command: Sequence[str], cwd: Path = ROOT, **environment: str) -> str:

@@ -19,6 +19,7 @@ from chapter04_deepdream import pyramid
 from common import cli, figures, files, images, rundir
 from common.errors import UserError, exit_status
 from common.figures import plt
+from common.flags import typed_flags
 
 NOISE_SIZE = 224  # book, section 4.2.2
 GUIDE_SIZE = 224  # longer side of the picture of a guided dream, as in the published notebook
@@ -155,6 +156,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
+        args.typed = typed_flags(build_parser(), argv)
+        if args.image != "noise":
+            cli.refuse_idle(args, ["seed"], f"--image {args.image}")
         folder = Path(args.output_dir or rundir.runs_dir() / "chapter04_deepdream" / "pictures")
         picture = load(args.image, args.size, args.seed)
         sizes = pyramid.octave_sizes(picture.shape[1:3], args.octaves, args.octave_scale, False)

@@ -10,8 +10,11 @@ pictures         encoded: string, a PNG, JPEG, BMP or GIF; steps; step_size -> i
 """
 
 import argparse
+import itertools
+import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from chapter04_deepdream import data, flags, pyramid
@@ -22,17 +25,38 @@ from common import cli, export, images
 EXAMPLE_SIZE = 64
 
 
-def make_dream(step: Step, settings: argparse.Namespace) -> Callable[..., tf.Tensor]:
+def smallest_side(step: Step) -> int:
+    """Returns the smallest side in pixels of a square picture for which the objective has a value.
+
+    Below it, poolings and convolutions have nothing left to read.
+    """
+    for side in itertools.count(1):
+        try:
+            _, values, _ = step(tf.ones((1, side, side, 3)), tf.constant([0, 1], tf.int64), 1.0)
+        except (tf.errors.AbortedError, tf.errors.InvalidArgumentError):
+            continue
+        if np.isfinite(values).all():
+            return side
+
+
+def make_dream(
+    step: Step, settings: argparse.Namespace, least: int
+) -> Callable[..., tf.Tensor]:
     """Returns the whole training as one function, with the octaves and the seed of a run.
 
     It maps a start picture, float32 of shape (1, height, width, 3), the number of steps per octave
-    and the step size to the finished picture.
+    and the step size to the finished picture. It refuses a picture whose smallest octave has a side
+    of less than `least` pixels.
     """
     growing = flags.growing(settings)
 
     def dream(start: tf.Tensor, steps: tf.Tensor, step_size: tf.Tensor) -> tf.Tensor:
         sizes = pyramid.octave_sizes(tf.shape(start)[1:3], settings.octaves,
                                      settings.octave_scale, growing)
+        tf.debugging.assert_greater_equal(
+            tf.reduce_min(sizes[0]), least,
+            f"the smallest octave of the picture has a side of less than {least} pixels, where "
+            f"{settings.layer} has no value: give a larger picture")
         picture = start
         for octave in range(settings.octaves):
             picture = pyramid.enter_octave(picture, start, sizes, octave, growing)
@@ -49,7 +73,8 @@ def make_dream(step: Step, settings: argparse.Namespace) -> Callable[..., tf.Ten
 def export_run(args: argparse.Namespace, settings: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and verifies it in a fresh process."""
     run = load_run(args, settings)
-    dream = make_dream(run.step, settings)
+    least = smallest_side(run.step)
+    dream = make_dream(run.step, settings, least)
 
     def serve(image: tf.Tensor, steps: tf.Tensor, step_size: tf.Tensor) -> dict[str, tf.Tensor]:
         pixels = dream(tf.cast(image[None], tf.float32), steps, step_size)[0]
@@ -61,7 +86,10 @@ def export_run(args: argparse.Namespace, settings: argparse.Namespace) -> None:
         return serve(images.decode_on_white(encoded), steps, step_size)
 
     numbers = {"steps": tf.TensorSpec((), tf.int32), "step_size": tf.TensorSpec(())}
-    example = tf.constant(data.to_uint8(data.load("flower", EXAMPLE_SIZE)))
+    reduction = 1 if flags.growing(settings) else settings.octave_scale ** (settings.octaves - 1)
+    width = 1.5 * (least + 1) * reduction  # flower is 1.5 times as wide as high
+    size = max(EXAMPLE_SIZE, math.ceil(width))
+    example = tf.constant(data.to_uint8(data.load("flower", size)))
     few = {"steps": tf.constant(2), "step_size": tf.constant(settings.step_size)}
     export.write(
         args.run_dir,
@@ -72,7 +100,7 @@ def export_run(args: argparse.Namespace, settings: argparse.Namespace) -> None:
          "pictures": {"encoded": tf.io.encode_png(example), **few}},
         {"layer": settings.layer, "channel": settings.channel, "octaves": settings.octaves,
          "octave_scale": settings.octave_scale, "steps": settings.iterations,
-         "step_size": settings.step_size},
+         "step_size": settings.step_size, "least_side_of_smallest_octave": least},
     )
 
 

@@ -41,15 +41,15 @@ def measure(args: argparse.Namespace) -> dict[str, float]:
     return {"gib": round(peak / GIB, 2), "cpu_seconds": round(time.process_time() - start, 1)}
 
 
-def publish(row: dict[str, object], command: Sequence[str]) -> None:
+def publish(
+    settings: dict[str, object], figures: dict[str, float], command: Sequence[str]
+) -> None:
     """Adds a row to results/chapter04_deepdream/memory.json, or replaces that of its settings."""
     path = results.RESULTS / "chapter04_deepdream" / "memory.json"
     rows = read_json(path)["rows"] if path.exists() else []
-    measured = {"gib", "cpu_seconds"}
-    settings = {key: value for key, value in row.items() if key not in measured}
     kept = [old for old in rows if not settings.items() <= old.items()]
-    write_json(path, {"command": " ".join(["python memory.py", *command]), "rows": [*kept, row],
-                      **provenance()})
+    row = settings | figures | {"command": " ".join(["python memory.py", *command])} | provenance()
+    write_json(path, {"rows": [*kept, row]})
 
 
 def build_parser() -> cli.Parser:
@@ -80,11 +80,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"one step on {args.width} x {args.height} pixels: peak memory {figures['gib']} GiB, "
               f"{figures['cpu_seconds']} CPU seconds")
         if args.publish:
-            row = {"network": args.network, "layer": args.layer, "normalize": args.normalize,
-                   "size": f"{args.width} x {args.height}", "tile": args.tile_size}
+            settings = {"network": args.network, "layer": args.layer, "normalize": args.normalize,
+                        "size": f"{args.width} x {args.height}", "tile": args.tile_size}
             command = sys.argv[1:] if argv is None else argv
-            publish(row | figures, [results.portable_path(word) if word.startswith("/") else word
-                                    for word in command])
+            publish(settings, figures,
+                    [results.portable_path(word) if word.startswith("/") else word
+                     for word in command])
         return figures
 
     return exit_status(show)

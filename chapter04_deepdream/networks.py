@@ -2,9 +2,12 @@
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -148,6 +151,19 @@ def standardise(images: tf.Tensor) -> tf.Tensor:
     return (images - CIFAR_MEAN) / CIFAR_DEVIATION
 
 
+@contextmanager
+def forward_sigterm(child: subprocess.Popen) -> Iterator[None]:
+    """Hands SIGTERM on to a process, which then saves and ends; Ctrl-C reaches it anyway."""
+    if threading.current_thread() is not threading.main_thread():  # cannot handle signals
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, lambda number, frame: child.terminate())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
 def textures_run() -> Path:
     """Returns the run of chapter 3's textures classifier; trains it on first use.
 
@@ -161,10 +177,13 @@ def textures_run() -> Path:
     command = [sys.executable, "-m", "chapter03_finetune.train", "--name", TEXTURES_RUN,
                "--max_steps", str(TEXTURES_STEPS)]
     path = os.pathsep.join(filter(None, [str(files.ROOT), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, stdout=subprocess.DEVNULL)
-    if done.returncode == 130:
+    child = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path},
+                             stdout=subprocess.DEVNULL)
+    with forward_sigterm(child):
+        status = child.wait()
+    if status == 130:
         raise KeyboardInterrupt
-    if done.returncode:
+    if status:
         raise UserError("chapter 3's classifier of textures could not be trained, see above",
                         "run it by itself: python train.py in chapter03_finetune")
     return run

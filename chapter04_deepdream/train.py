@@ -40,7 +40,8 @@ PRESETS = {
     "demo": {"network": "textures", "normalize": "laplacian", "step_size": 1.0, "iterations": 20},
     "book": {"network": data.find_graph(), "layer": "mixed4d_3x3_bottleneck_pre_relu:139"},
     "best": {"network": "MobileNet", "alpha": 0.75},
-    "hed": {"network": "VGG16", "weights": "hed"},
+    # Tiles for which a step on 4096 x 3072 pixels needs less than 3 GB, see memory.py.
+    "hed": {"network": "VGG16", "weights": "hed", "tile_size": 384},
 }
 
 

@@ -74,13 +74,14 @@ def mark_image(
     order = np.lexsort((-overlap.max(axis=1, initial=0), -scores))
     taken = np.zeros(len(truth.boxes), bool)
     hits, counts = np.zeros(len(boxes), bool), np.ones(len(boxes), bool)
-    for place, i in enumerate(order):
-        candidates = overlap[i].copy()
+    # Detections that overlap no box enough are misses.
+    for place in np.flatnonzero(overlap.max(axis=1, initial=0)[order] >= threshold):
+        candidates = overlap[order[place]].copy()
         if rule == "coco":
             free = ~taken & ~truth.difficult & (candidates >= threshold)
             candidates[~free & (free.any() | taken)] = -1
-        best = int(candidates.argmax()) if len(candidates) else -1
-        if best < 0 or candidates[best] < threshold:
+        best = int(candidates.argmax())
+        if candidates[best] < threshold:
             continue
         if truth.difficult[best]:
             counts[place] = False

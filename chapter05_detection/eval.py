@@ -7,8 +7,9 @@
 Computes average precision by the rules of VOC 2007, VOC 2010 and COCO, with 95 % bootstrap
 intervals over images, per class, beside a baseline: the median training box of each class on every
 image. The threshold for use is the one with the highest F1 on the validation split. Writes
-eval.json, detections.json (every box found), precision_recall.png, confusion.png, and an HTML page
-of images with their boxes. Uses the latest weights: nothing was selected on the validation split.
+eval.json, detections.json (every box found), precision_recall.png, confusion.png, detections.jpg
+(twelve images with their boxes), and an HTML page with more of them. Uses the latest weights:
+nothing was selected on the validation split.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from chapter05_detection.inference import (
     make_detect,
     make_detect_in,
     truths_of,
+    write_sheet,
 )
 from chapter05_detection.records import Example
 from common import cli, figures, files, page, results, rundir
@@ -41,6 +43,7 @@ from common.errors import UserError
 from common.figures import plt
 
 SHOWN = 40  # images on the HTML page
+IN_SHEET = 12  # images of detections.jpg
 CURVES = 8  # classes with a curve of their own
 
 
@@ -169,6 +172,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     matrix = confusion(truths, found, len(names), threshold)
     draw_confusion(matrix, names, args.run_dir / "confusion.png")
     write_detections(examples, found, detector, args.run_dir / "detections.json")
+    write_sheet(detector, examples[:IN_SHEET], found[:IN_SHEET], args.run_dir / "detections.jpg",
+                threshold)
     html = write_page(detector, examples, found, truths, threshold, args.run_dir / "detections")
     results.write(args, data.name_of(flags), f"{detector.pipeline['model']}-{flags.preset}",
                   metrics | by_class, details={"confusion": matrix.tolist()})

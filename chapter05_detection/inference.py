@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -229,3 +230,13 @@ def draw(
                 (whole - part) // 2 for whole, part in zip(size, image.shape[1::-1], strict=True)))
             drawn[-1] = np.asarray(canvas)
     return drawn
+
+
+def write_sheet(
+    detector: Detector, examples: Sequence[Example], found: Sequence[Detections], path: Path,
+    min_score: float = 0.5,
+) -> None:
+    """Writes images with their detections, four in a row; see `draw`."""
+    sheet = images.grid(draw(detector, examples, found, min_score, (320, 240)), 4)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(sheet).save(path, quality=85)

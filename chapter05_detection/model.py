@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from chapter05_detection.boxes import decode
+from chapter05_detection.boxes import clip, decode, iou
 from chapter05_detection.losses import CLASSIFICATION, LOCALIZATION
 from chapter05_detection.sampler import hard_negatives
 from chapter05_detection.targets import Targets, coder_scales
@@ -211,10 +211,39 @@ def suppress(
         (batch, k) float32 from 0, and `counts` (batch,) int32, the number of rows in use.
     """
     boxes = boxes[:, :, None] if boxes.shape.rank == 3 else boxes
-    found = tf.image.combined_non_max_suppression(
+    parts = tf.image.combined_non_max_suppression(
         boxes, scores, settings["max_detections_per_class"], settings["max_total_detections"],
         settings["iou_threshold"], settings["score_threshold"], clip_boxes=True)
-    return dict(zip(("boxes", "scores", "classes", "counts"), found, strict=True))
+    found = dict(zip(("boxes", "scores", "classes", "counts"), parts, strict=True))
+    if min_iou := settings.get("box_voting_iou_threshold"):
+        found["boxes"] = vote(found, clip(boxes), scores, min_iou)
+    return found
+
+
+def vote(
+    found: dict[str, tf.Tensor], boxes: tf.Tensor, scores: tf.Tensor, min_iou: float
+) -> tf.Tensor:
+    """Replaces each detection by the mean of the boxes around it (Gidaris & Komodakis 2015, § 4).
+
+    Args:
+        found: `boxes` (batch, k, 4) and `classes` (batch, k) after suppression.
+        boxes: all boxes, float32 of shape (batch, n, 1 or num_classes, 4).
+        scores: their scores, the weights of the mean, float32 of shape (batch, n, num_classes).
+        min_iou: smallest overlap of a box with the detection.
+
+    Returns:
+        float32 of shape (batch, k, 4).
+    """
+    labels = tf.cast(found["classes"], tf.int32)
+    weights = tf.gather(scores, labels, axis=2, batch_dims=1)  # (batch, n, k)
+    weights = tf.transpose(weights, (0, 2, 1))
+    boxes = tf.transpose(boxes, (0, 2, 1, 3))  # (batch, 1 or num_classes, n, 4)
+    if boxes.shape[1] != 1:
+        boxes = tf.gather(boxes, labels, batch_dims=1)  # (batch, k, n, 4)
+    overlap = iou(found["boxes"][:, :, None], boxes)[:, :, 0]  # (batch, k, n)
+    weights = tf.where(overlap >= min_iou, weights, 0.0)
+    total = tf.matmul(weights[:, :, None], boxes)[:, :, 0]  # (batch, k, 4)
+    return tf.math.divide_no_nan(total, tf.reduce_sum(weights, axis=2, keepdims=True))
 
 
 def ssd_detections(

@@ -72,6 +72,7 @@ SSD = {
     "post_processing": {
         "score_threshold": 1e-8,
         "iou_threshold": 0.6,
+        "box_voting_iou_threshold": 0.0,  # see `model.vote`; 0: none
         "max_detections_per_class": 100,
         "max_total_detections": 100,
         "score_converter": ("SIGMOID", "SOFTMAX", "IDENTITY"),
@@ -121,6 +122,7 @@ FASTER_RCNN = {
     "second_stage_post_processing": {
         "score_threshold": 0.0,
         "iou_threshold": 0.6,
+        "box_voting_iou_threshold": 0.0,  # see `model.vote`; 0: none
         "max_detections_per_class": 100,
         "max_total_detections": 100,
         "score_converter": ("SOFTMAX", "SIGMOID", "IDENTITY"),

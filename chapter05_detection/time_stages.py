@@ -5,11 +5,13 @@
 
 R-CNN runs the whole network on a crop of every proposal. SPPNet and Fast R-CNN run its first
 layers once on the image, and its last ones on the features of each proposal. Faster R-CNN also
-computes the proposals, from the same features. All use MobileNet 0.75 with random weights: times do
-not depend on them. Prints seconds of processor time per image.
+computes the proposals, from the same features. All use MobileNet 0.75, unless another pipeline is
+given, with random weights: times do not depend on them. Prints seconds of processor time per image.
 """
 
 import argparse
+import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -17,9 +19,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter05_detection import faster_rcnn
+from chapter05_detection import data, faster_rcnn
 from chapter05_detection import pipeline as pipelines
-from chapter05_detection.inference import Detector, build_detector, spatial
+from chapter05_detection.inference import Detector, build_detector
 from chapter05_detection.label_map import numbered
 from common import cli, files, results
 from common.errors import exit_status
@@ -75,21 +77,27 @@ def cpu_seconds(function: Callable[[], object], repeats: int) -> float:
     return float(np.median(seconds))
 
 
-def measure(counts: Sequence[int], repeats: int) -> list[dict[str, object]]:
-    """Returns a row for each method and number of proposals."""
-    pipeline = pipelines.read("faster_rcnn_raccoon")
-    rows = []
+def measure(config: str, counts: Sequence[int], repeats: int) -> list[dict[str, object]]:
+    """Returns a row for each method and number of proposals.
+
+    Args:
+        config: name or path of the pipeline of a Faster R-CNN.
+        counts: numbers of proposals.
+        repeats: measurements of each.
+    """
+    pipeline, rows = pipelines.read(config, "faster_rcnn"), []
+    noise = tf.random.stateless_uniform((480, 640, 3), (0, 0), 0, 255)
+    image = data.resized(noise, pipeline["image_resizer"])[None]
     for count in counts:
         proposals = random_proposals(count)
         detector = build_detector(pipeline | {"first_stage_max_proposals": count},
                                   numbered(["object"]), 0)
-        image = tf.random.stateless_uniform((1, *spatial(pipeline), 3), (0, 0), 0, 255)
         r_cnn, fast = make_r_cnn(detector.network), make_fast_r_cnn(detector)
         faster = tf.function(detector.detect)
         methods = {
-            "R-CNN": lambda run=r_cnn, p=proposals, i=image: run(i, p),
-            "SPPNet, Fast R-CNN": lambda run=fast, p=proposals, i=image: run(i, p),
-            "Faster R-CNN": lambda run=faster, i=image: run(i),
+            "R-CNN": lambda run=r_cnn, boxes=proposals: run(image, boxes),
+            "SPPNet, Fast R-CNN": lambda run=fast, boxes=proposals: run(image, boxes),
+            "Faster R-CNN": lambda run=faster: run(image),
         }
         seconds = {name: cpu_seconds(run, repeats) for name, run in methods.items()}
         for name, value in seconds.items():
@@ -102,6 +110,9 @@ def measure(counts: Sequence[int], repeats: int) -> list[dict[str, object]]:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
+    parser.add_argument("--pipeline_config_path", type=pipelines.config_name,
+                        default="faster_rcnn_raccoon",
+                        help="a Faster R-CNN: a name in configs/, or a YAML file")
     parser.add_argument("--counts", type=cli.size, nargs="+", default=[16, 64, 256],
                         help="numbers of proposals per image")
     parser.add_argument("--repeats", type=cli.size, default=5, help="measurements of each")
@@ -114,13 +125,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     def run() -> None:
         args = build_parser().parse_args(argv)
-        rows = measure(args.counts, args.repeats)
+        rows = measure(args.pipeline_config_path, args.counts, args.repeats)
         if args.publish:
             folder = results.RESULTS / "chapter05_detection"
             folder.mkdir(parents=True, exist_ok=True)
             files.write_json(folder / "stages.json", {
-                "command": "python time_stages.py --publish", "rows": rows,
-                "evaluation": provenance()})
+                "command": shlex.join(["python", "time_stages.py", *(argv or sys.argv[1:])]),
+                "rows": rows, "evaluation": provenance()})
 
     return exit_status(run)
 

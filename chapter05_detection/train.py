@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 import tensorflow as tf
 
 from chapter05_detection import data, flags
-from chapter05_detection.inference import Detector
+from chapter05_detection.inference import Detector, make_detect
 from chapter05_detection.model import ssd_losses
 from chapter05_detection.targets import assign
 from chapter05_detection.training import Updates, make_validate, prepare, save_sheet
@@ -120,7 +120,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         state = TrainState(run, detector.models, updates.optimizers)
         start = int(state.step)
         monitor, scores = Monitor(run, start), {}
-        validate = make_validate(detector, validation, state, monitor)
+        detect = make_detect(detector)
+        validate = make_validate(detector, detect, validation, state, monitor)
         batches = data.training_batches(examples, detector.pipeline, args.batch_size, args.seed,
                                         start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
@@ -133,7 +134,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             # Evaluate the validation images.
             if step % args.eval_every == 0 or step == args.max_steps:
                 scores = validate(step)
-        sheet = save_sheet(detector, validation, run)
+        sheet = save_sheet(detector, detect, validation, run)
     print(f"validation mAP {scores['map']:.3f}, AP at IoU .5 {scores['ap_50']:.3f}; {sheet}")
     return {"step": step, **scores}
 

@@ -10,22 +10,24 @@ import tensorflow as tf
 
 from chapter05_detection import data, flags
 from chapter05_detection import pipeline as pipelines
-from chapter05_detection.average_precision import Evaluation
+from chapter05_detection.average_precision import Detections, Evaluation
 from chapter05_detection.inference import (
     Detector,
     build_detector,
     draw,
-    make_detect,
     network_name,
     report_anchors,
     truths_of,
+    write_sheet,
 )
 from chapter05_detection.records import Example
-from common import checkpoint, images, pretrained, rundir
+from common import checkpoint, pretrained, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
 SHOWN = 8  # validation images with boxes in TensorBoard
+
+Detect = Callable[[Sequence[Example]], list[Detections]]  # see `make_detect`
 
 
 def prepare(args: argparse.Namespace, model: str) -> tuple[data.Data, Detector]:
@@ -101,13 +103,14 @@ class Updates:
 
 
 def make_validate(
-    detector: Detector, examples: Sequence[Example], state: TrainState, monitor: Monitor
+    detector: Detector, detect: Detect, examples: Sequence[Example], state: TrainState,
+    monitor: Monitor,
 ) -> Callable[[int], dict[str, float]]:
     """Returns a function that evaluates the validation images, and keeps the best weights.
 
     TensorBoard gets the original's tags, and the first images with the boxes found.
     """
-    detect, truths, names = make_detect(detector), truths_of(examples), detector.labels.names
+    truths, names = truths_of(examples), detector.labels.names
 
     def validate(step: int) -> dict[str, float]:
         found = detect(examples)
@@ -125,9 +128,10 @@ def make_validate(
     return validate
 
 
-def save_sheet(detector: Detector, examples: Sequence[Example], run_dir: Path) -> Path:
+def save_sheet(
+    detector: Detector, detect: Detect, examples: Sequence[Example], run_dir: Path
+) -> Path:
     """Writes the first validation images with their detections; returns the path."""
-    found = make_detect(detector)(examples[:SHOWN])
     path = run_dir / "samples" / "detections.png"
-    images.write_png(path, images.grid(draw(detector, examples[:SHOWN], found, size=(320, 240)), 4))
+    write_sheet(detector, examples[:SHOWN], detect(examples[:SHOWN]), path)
     return path

@@ -5,12 +5,14 @@
     python compare.py weights photo.jpg      # figure 7-9: a style or content weight too large
     python compare.py styles photo.jpg       # table 7-3: all styles that are drawn by code
     python compare.py runs photo.jpg --run_names wave,mosaic   # table 7-3 with trained runs
+    python compare.py mixtures photo.jpg --run_names both      # from style to style in one run
 
 Every variant is a demo of train.py in runs/chapter07_style_transfer/compare/. Finished runs are not
 repeated, interrupted ones are resumed. Writes the figure into the same folder.
 """
 
 import argparse
+import itertools
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -18,14 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from chapter07_style_transfer import data, train
-from chapter07_style_transfer.inference import load_run, make_stylizer
+from chapter07_style_transfer import data, mixture, train
+from chapter07_style_transfer.flags import check_sizes
+from chapter07_style_transfer.inference import load_style, make_stylizer
 from chapter07_style_transfer.styles import STYLES
 from common import cli, figures, files, images, rundir
 from common.errors import Interrupted, UserError, exit_status
 
 CHAPTER = "chapter07_style_transfer"
 BASE = train.PRESETS["demo"]
+OF_RUNS = ("runs", "mixtures")  # are made with finished runs
 FACTOR = 30  # by which a weight is too large in figure 7-9
 VARIANTS = {
     "upsampling": {"resize": "", "transposed": "--upsampling transposed"},
@@ -63,36 +67,77 @@ def learn(variant: str, flags: str, steps: int) -> Path:
     return folder
 
 
-def stylize_with(folder: Path, photograph: np.ndarray) -> np.ndarray:
-    """Stylizes a photograph, uint8 of shape (height, width, 3), with a run."""
+def styles_of(folder: Path) -> list[str]:
+    """Returns the names of the styles of a run."""
+    return mixture.names(rundir.read_config(folder, CHAPTER)["flags"]["style_image"])
+
+
+def mixtures(folder: Path) -> list[str]:
+    """Returns mixtures on the way from each style of a run to the next one, as `--style`.
+
+    Raises:
+        UserError: the run has one style.
+    """
+    known = styles_of(folder)
+    if len(known) == 1:
+        raise UserError(f"{folder} has one style, {known[0]}",
+                        "train one with several: python train.py --style_image waves,mosaic")
+    found = []
+    for first, second in itertools.pairwise(known):
+        found += [first, *[f"{first}:{1 - share},{second}:{share}" for share in (0.25, 0.5, 0.75)]]
+    return [*found, known[-1]]
+
+
+def of_runs(what: str, run_names: Sequence[str]) -> dict[str, tuple[Path, str | None]]:
+    """Returns the columns of `runs` and `mixtures`: for each title a run and its style."""
+    columns = {}
+    for name in run_names:
+        folder = rundir.find_run(CHAPTER, name)
+        chosen = mixtures(folder) if what == "mixtures" else styles_of(folder)
+        if len(chosen) == 1:
+            columns[name] = folder, None
+        else:
+            columns |= {f"{name}: {style}": (folder, style) for style in chosen}
+    return columns
+
+
+def stylize_with(
+    folder: Path, photograph: np.ndarray, style: str | None, checkpoint: str
+) -> np.ndarray:
+    """Stylizes a photograph, uint8 of shape (height, width, 3), with a style of a run."""
     config = rundir.read_config(folder, CHAPTER)
-    args = argparse.Namespace(run_dir=folder, checkpoint="latest")
-    generator = load_run(args, argparse.Namespace(**config["flags"]))
+    args = argparse.Namespace(run_dir=folder, checkpoint=checkpoint)
+    generator = load_style(args, argparse.Namespace(**config["flags"]), style)
     return make_stylizer(generator, max(photograph.shape))(photograph)
 
 
 def compare(args: argparse.Namespace) -> None:
     """Trains what is missing, and draws the figure."""
-    if (args.what == "runs") != bool(args.run_names):
-        raise UserError("--run_names belongs to `runs`, and to nothing else",
+    check_sizes(None, size=args.size)
+    if (args.what in OF_RUNS) != bool(args.run_names):
+        raise UserError(f"--run_names belongs to {' and '.join(OF_RUNS)}, and to nothing else",
                         "python compare.py runs photo.jpg --run_names wave,mosaic")
     photograph = data.resize(images.read_image(Path(args.photograph)), args.size)
-    if args.what == "runs":
-        runs = {name: rundir.find_run(CHAPTER, name) for name in args.run_names.split(",")}
+    if args.what in OF_RUNS:
+        shown = of_runs(args.what, args.run_names.split(","))
     else:
-        runs = {name: learn(name, flags, args.max_steps)
-                for name, flags in VARIANTS[args.what].items()}
+        shown = {name: (learn(name, flags, args.max_steps), None)
+                 for name, flags in VARIANTS[args.what].items()}
     columns = {"photograph": photograph}
-    columns |= {name: stylize_with(folder, photograph) for name, folder in runs.items()}
+    # Variants are compared after equally many steps, runs as all other scripts use them.
+    checkpoint = "best" if args.what in OF_RUNS else "latest"
+    columns |= {name: stylize_with(folder, photograph, style, checkpoint)
+                for name, (folder, style) in shown.items()}
     png = rundir.runs_dir() / CHAPTER / "compare" / f"{args.what}.png"
-    figures.draw_sheet(list(columns.values()), list(columns), len(columns), png, 3 * len(columns))
+    in_a_row = len(columns) if len(columns) <= 4 else 3
+    figures.draw_sheet(list(columns.values()), list(columns), in_a_row, png, 3 * in_a_row)
     print(f"wrote {png}")
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
-    parser.add_argument("what", choices=[*VARIANTS, "runs"], help="what is compared")
+    parser.add_argument("what", choices=[*VARIANTS, *OF_RUNS], help="what is compared")
     parser.add_argument("photograph", type=cli.path, help="image file to stylize")
     parser.add_argument("--size", type=cli.size, default=256,
                         help="pixels of the photograph's shorter side")

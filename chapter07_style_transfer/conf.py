@@ -3,6 +3,7 @@
 import difflib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,9 @@ from common.errors import UserError
 
 # Each key of the original: its flag, and the types of its value. Flags that are None belong to
 # machinery of the original that is not needed here.
-TEXT, NUMBER, WHOLE = (str,), (int, float), (int,)
+TEXT, NUMBER, WHOLE, TEXTS = (str,), (int, float), (int,), (list, str)
 KEYS: dict[str, tuple[str | None, tuple[type, ...]]] = {
-    "style_image": ("style_image", TEXT),
+    "style_image": ("style_image", TEXTS),
     "naming": ("name", TEXT),
     "model_path": (None, TEXT),
     "content_weight": ("content_weight", NUMBER),
@@ -45,6 +46,14 @@ def check(path: Path, key: str, value: Any) -> None:
         raise UserError(f"{path}: {key} is {value!r}, not {NAMES[types[-1]]}", "correct the file")
 
 
+def as_number(key: str, value: Any) -> Any:
+    """Returns the number that a text stands for: YAML takes 1e-5, which has no point, for text."""
+    if isinstance(value, str) and KEYS.get(key, (None, TEXT))[1] == NUMBER:
+        with suppress(ValueError):
+            return float(value)
+    return value
+
+
 def read(path: Path) -> dict[str, str]:
     """Returns the flags that a YAML file sets, as text.
 
@@ -62,6 +71,7 @@ def read(path: Path) -> dict[str, str]:
         raise UserError(f"{path} is not YAML: {reason}", "correct the file") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} has no keys", f"the keys are {', '.join(KEYS)}")
+    values = {key: as_number(key, value) for key, value in values.items()}
     for key, value in values.items():
         check(path, key, value)
     if idle := [key for key in values if KEYS[key][0] is None]:

@@ -203,11 +203,6 @@ def training_batches(
     return inputs.finish(examples.batch(batch_size, drop_remainder=True))
 
 
-def image_or_style(text: str) -> str:
-    """Returns the name of a style drawn by code, or an absolute path (argparse `type`)."""
-    return text if text in styles.STYLES and not Path(text).is_file() else cli.path(text)
-
-
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that choose the photographs."""
     group = parser.add_argument_group("data")

@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from chapter04_deepdream import networks
-from chapter07_style_transfer import data, objective, random_filters
+from chapter07_style_transfer import data, mixture, objective, random_filters
 from chapter07_style_transfer.model import MIN_SIZE
 from common import cli
 from common.errors import UserError
@@ -65,8 +65,9 @@ def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli
                                  neutral=["conf", "style_image"])
     parser.add_argument("-c", "--conf", metavar="FILE",
                         help="YAML file of flags, as the original's; typed flags override it")
-    parser.add_argument("--style_image", type=data.image_or_style, default="waves",
-                        help="file, or a style drawn by code: waves, mosaic or strokes")
+    parser.add_argument("--style_image", type=mixture.style_images, default="waves",
+                        help="file, or a style drawn by code: waves, mosaic or strokes; several, "
+                             "comma-separated, are learnt by one network")
     data.add_flags(parser)
     add_image_flags(parser)
     objective.add_flags(parser)
@@ -78,6 +79,14 @@ def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli
 
 def check(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect, or sizes contradict each other."""
+    known = mixture.names(args.style_image)
+    if len(set(known)) < len(known):
+        raise UserError(f"two styles are called {max(known, key=known.count)}",
+                        "give style images of different names")
+    if len(known) > 1 and (args.generator == "book" or args.norm == "batch"):
+        raise UserError(f"{len(known)} styles with --generator {args.generator} and --norm "
+                        f"{args.norm}", "several styles share a residual generator with instance "
+                        "normalization")
     if args.generator == "book":
         cli.refuse_idle(args, ["width", "upsampling", "norm"], "--generator book")
     if args.crop == "central":
@@ -86,9 +95,20 @@ def check(args: argparse.Namespace) -> None:
     if args.scale_size < args.image_size:
         raise UserError(f"--scale_size {args.scale_size} is below --image_size {args.image_size}",
                         "photographs are resized to --scale_size before --image_size is cropped")
-    least = random_filters.MIN_SIZE if args.network == random_filters.NAME else MIN_SIZE
-    if args.image_size < least:
-        raise UserError(f"--image_size {args.image_size} is below {least}", "raise it")
+    check_sizes(args.network, image_size=args.image_size, style_size=args.style_size)
+
+
+def check_sizes(network: str | None, **sizes: int | None) -> None:
+    """Raises UserError if images of a size, in pixels, are too small for the networks.
+
+    Args:
+        network: `--network`, or None if images are only stylized, not judged.
+        sizes: by the name of the flag; None is not checked.
+    """
+    least = random_filters.MIN_SIZE if network == random_filters.NAME else MIN_SIZE
+    for flag, size in sizes.items():
+        if size is not None and size < least:
+            raise UserError(f"--{flag} {size} is below {least}", "raise it")
 
 
 def set_steps(args: argparse.Namespace, count: int) -> None:

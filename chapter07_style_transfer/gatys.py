@@ -10,6 +10,7 @@ import tensorflow as tf
 from chapter07_style_transfer.objective import Objective
 
 LARGEST = 500  # pixels of the longer side of the coarsest image
+SMALLEST = 64  # pixels of its shorter side, if it is reduced
 
 Report = Callable[[int, dict[str, float]], None]  # takes a step and its losses
 
@@ -18,10 +19,11 @@ def sizes(height: int, width: int) -> list[tuple[int, int]]:
     """Returns the heights and widths of the images from coarse to fine, each twice the one before.
 
     The layers of a network see some hundred pixels. In a larger image the strokes would be small,
-    and a start from noise would keep no large forms.
+    and a start from noise would keep no large forms. In a long strip, the shorter side ends the
+    reduction.
     """
     found = [(height, width)]
-    while max(found[0]) > LARGEST:
+    while max(found[0]) > LARGEST and min(found[0]) >= 2 * SMALLEST:
         found.insert(0, (round(found[0][0] / 2), round(found[0][1] / 2)))
     return found
 
@@ -99,7 +101,7 @@ def optimize(
     start: str = "content", learning_rate: float = 4.0, seed: int = 0,
     report: Report = lambda step, losses: None,
 ) -> np.ndarray:
-    """Stylizes a photograph, coarse to fine if a side has more than LARGEST pixels.
+    """Stylizes a photograph, coarse to fine if a side has more than LARGEST pixels (see `sizes`).
 
     Args:
         objective: see `make_objective`.

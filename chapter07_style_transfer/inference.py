@@ -9,13 +9,14 @@ import numpy as np
 import tensorflow as tf
 
 from chapter04_deepdream import networks
-from chapter07_style_transfer import data, random_filters
+from chapter07_style_transfer import data, mixture, random_filters
 from chapter07_style_transfer.model import (
     MIN_SIZE,
     REACH,
     STRIDE,
     build_book_generator,
     build_generator,
+    mix_styles,
     stylize,
 )
 from chapter07_style_transfer.objective import Objective, make_objective
@@ -27,7 +28,8 @@ def build(flags: argparse.Namespace) -> keras.Model:
     """Builds the generator that the flags of train.py describe, with random weights."""
     if flags.generator == "book":
         return build_book_generator(flags.seed)
-    return build_generator(flags.width, flags.seed, flags.upsampling, flags.norm)
+    return build_generator(flags.width, flags.seed, flags.upsampling, flags.norm,
+                           len(mixture.split(flags.style_image)))
 
 
 def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> keras.Model:
@@ -37,13 +39,36 @@ def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> keras.Model
     return generator
 
 
-def open_objective(flags: argparse.Namespace) -> tuple[Objective, np.ndarray, str]:
-    """Returns the objective of a run, its style image, and the sha256 of its network.
+def load_style(
+    args: argparse.Namespace, flags: argparse.Namespace, text: str | None = None
+) -> keras.Model:
+    """Loads a run as a generator of one style.
+
+    Args:
+        args: arguments of the calling script, with `run_dir` and `checkpoint`.
+        flags: the flags of the run.
+        text: a style of the run or a mixture, see `mixture.parse`.
 
     Raises:
-        UserError: the network or the style image cannot be read.
+        UserError: there is no such style.
     """
-    style = data.read_style(flags.style_image, flags.style_size, whole=flags.crop == "random")
+    known = mixture.names(flags.style_image)
+    weights, generator = mixture.parse(text, known), load_run(args, flags)
+    if len(known) == 1:
+        return generator
+    single = build_generator(flags.width, flags.seed, flags.upsampling)
+    mix_styles(generator, weights, single)
+    return single
+
+
+def open_objective(flags: argparse.Namespace) -> tuple[Objective, list[np.ndarray], str]:
+    """Returns the objective of a run, its style images, and the sha256 of its network.
+
+    Raises:
+        UserError: the network or a style image cannot be read.
+    """
+    styles = [data.read_style(text, flags.style_size, whole=flags.crop == "random")
+              for text in mixture.split(flags.style_image)]
     flags = argparse.Namespace(**({"typed": {}} | vars(flags)))  # a finished run has none
     if flags.network == random_filters.NAME:
         cli.refuse_idle(flags, ["weights", "alpha", "graph_mean", "post_activation"],
@@ -51,7 +76,7 @@ def open_objective(flags: argparse.Namespace) -> tuple[Objective, np.ndarray, st
         network = random_filters.open_network()
     else:
         network = networks.open_network(flags)
-    return make_objective(flags, network, style), style, network.digest
+    return make_objective(flags, network, styles), styles, network.digest
 
 
 def squares(paths: Sequence[Path], size: int) -> dict[Path, np.ndarray]:
@@ -71,43 +96,54 @@ def squares(paths: Sequence[Path], size: int) -> dict[Path, np.ndarray]:
     return found
 
 
-def compile_stylize(generator: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Returns a compiled function from images of any size to stylized ones."""
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3))])
-    def run(images: tf.Tensor) -> tf.Tensor:
-        return stylize(generator, images)
+def compile_stylize(generator: keras.Model) -> Callable[..., tf.Tensor]:
+    """Returns a compiled function from images of any size, and `*style`, to stylized images."""
+    @tf.function(input_signature=[tf.TensorSpec(tensor.shape) for tensor in generator.inputs])
+    def run(images: tf.Tensor, *style: tf.Tensor) -> tf.Tensor:
+        return stylize(generator, images, *style)
 
     return run
 
 
-def fix_statistics(generator: keras.Model, image: tf.Tensor) -> keras.Model:
-    """Returns a copy of a generator whose instance normalization has the statistics of one image.
+def fix_statistics(
+    generator: keras.Model
+) -> tuple[keras.Model, Callable[[tf.Tensor], None]]:
+    """Returns a copy of a generator whose instance normalization has fixed statistics.
 
     With fixed statistics it is batch normalization in inference mode. A tile of a large image is
     then normalized as the whole image is.
 
     Args:
         generator: from `build`.
-        image: of shape (1, height, width, 3), its sides multiples of 4.
+
+    Returns:
+        The copy, and a function that sets its statistics to those of an image of shape (1, height,
+        width, 3), whose sides are multiples of 4.
     """
-    norms = [layer for layer in generator.layers
-             if isinstance(layer, keras.layers.GroupNormalization)]
+    norms = {layer.name: layer for layer in generator.layers
+             if isinstance(layer, keras.layers.GroupNormalization)}
     if not norms:  # batch normalization, whose statistics are fixed already
-        return generator
-    inputs = keras.Model(generator.inputs, [layer.input for layer in norms])
-    moments = {layer.name: tf.nn.moments(maps, axes=(0, 1, 2))
-               for layer, maps in zip(norms, inputs(image, training=False), strict=True)}
+        return generator, lambda image: None
 
     def fixed(layer: keras.Layer) -> keras.Layer:
-        if layer.name not in moments:
+        if layer.name not in norms:
             return layer
         return keras.layers.BatchNormalization(
             center=layer.center, scale=layer.scale, epsilon=layer.epsilon, name=layer.name)
 
     copy = keras.models.clone_model(generator, clone_function=fixed)
-    for layer in norms:
-        copy.get_layer(layer.name).set_weights([*layer.get_weights(), *moments[layer.name]])
-    return copy
+    inputs = keras.Model(generator.inputs, [layer.input for layer in norms.values()])
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3))])
+    def moments(image: tf.Tensor) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        maps = tf.nest.flatten(inputs(image, training=False))
+        return [tf.nn.moments(found, axes=(0, 1, 2)) for found in maps]
+
+    def set_statistics(image: tf.Tensor) -> None:
+        for layer, found in zip(norms.values(), moments(image), strict=True):
+            copy.get_layer(layer.name).set_weights([*layer.get_weights(), *found])
+
+    return copy, set_statistics
 
 
 def to_uint8(pixels: tf.Tensor) -> np.ndarray:
@@ -124,6 +160,8 @@ def make_stylizer(
     statistics of instance normalization are those of the whole image, reduced to `tile` pixels.
     """
     whole = compile_stylize(generator)
+    of_tiles, set_statistics = fix_statistics(generator)
+    piece = compile_stylize(of_tiles)
 
     def run(image: np.ndarray) -> np.ndarray:
         pixels = image.astype(np.float32)
@@ -131,8 +169,7 @@ def make_stylizer(
             return to_uint8(whole(pixels[None])[0])
         scale = tile / max(image.shape[:2])
         reduced = [max(MIN_SIZE, STRIDE * round(side * scale / STRIDE)) for side in image.shape[:2]]
-        statistics = tf.image.resize(pixels[None], reduced, antialias=True)
-        piece = compile_stylize(fix_statistics(generator, statistics))
+        set_statistics(tf.image.resize(pixels[None], reduced, antialias=True))
         return tiles.apply(lambda part: to_uint8(piece(part[None])[0]), pixels, tile, REACH, STRIDE)
 
     return run
@@ -169,17 +206,20 @@ def load_published(path: Path) -> keras.Model:
     return generator
 
 
-def make_score(objective: Objective) -> Callable[[np.ndarray, np.ndarray], dict[str, float]]:
+def make_score(objective: Objective) -> Callable[..., dict[str, float]]:
     """Returns a function that computes the losses of one image for its photograph.
 
-    It takes the photograph and the image, float32 of shape (height, width, 3) in [0, 255].
+    It takes the photograph and the image, float32 of shape (height, width, 3) in [0, 255], and
+    `*style`.
     """
     @tf.function(reduce_retracing=True)
-    def losses(photograph: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return objective.losses(image[None], objective.content(photograph[None]))
+    def losses(
+        photograph: tf.Tensor, image: tf.Tensor, *style: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        return objective.losses(image[None], objective.content(photograph[None]), *style)
 
-    def score(photograph: np.ndarray, image: np.ndarray) -> dict[str, float]:
-        found = losses(tf.constant(photograph), tf.constant(image))
+    def score(photograph: np.ndarray, image: np.ndarray, *style: tf.Tensor) -> dict[str, float]:
+        found = losses(tf.constant(photograph), tf.constant(image), *style)
         return {name: float(value) for name, value in found.items()}
 
     return score

@@ -6,8 +6,10 @@ network that maps a photograph to a stylized image in one pass. The losses are t
 float32 RGB of shape (batch, height, width, 3) in [0, 255].
 """
 
+from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 MARGIN = 10  # pixels that the book's network adds on each side by reflection, and cuts off again
@@ -17,6 +19,7 @@ REACH = 64  # pixels beyond which an image has no effect, but for the statistics
 MEAN_RGB = (123.68, 116.779, 103.939)  # of ImageNet, which the book's network subtracts
 RESIDUAL_BLOCKS = 5
 SCALE = 255.0  # of pixels in the relative losses
+BLANK = 1e-4  # mean square of features, below which they describe nothing
 
 NORMALIZATIONS = ("book", "johnson", "gatys", "relative")
 
@@ -77,10 +80,33 @@ def build_book_generator(seed: int) -> keras.Model:
     return keras.Model(images, (x + 1) * 127.5, name="book")
 
 
+def conditional_norm(
+    x: keras.KerasTensor, style_weights: keras.KerasTensor, name: str
+) -> keras.KerasTensor:
+    """Applies instance normalization with a scale and an offset of its own for each style.
+
+    Args:
+        x: of shape (batch, height, width, channels).
+        style_weights: of shape (batch, num_styles).
+        name: of the convolution before it.
+    """
+    def of_style(part: str, first: str) -> keras.KerasTensor:
+        # The kernel has a row per style: a one-hot vector reads one, other weights mix them.
+        rows = keras.layers.Dense(x.shape[-1], use_bias=False, kernel_initializer=first,
+                                  name=f"{name}_{part}")
+        return rows(style_weights)[:, None, None, :]  # (batch, 1, 1, channels)
+
+    normal = instance_norm(f"{name}_norm", affine=False)(x)
+    return normal * of_style("scale", "ones") + of_style("offset", "zeros")
+
+
 def build_generator(
-    width: int, seed: int, upsampling: str = "resize", norm: str = "instance"
+    width: int, seed: int, upsampling: str = "resize", norm: str = "instance", num_styles: int = 1
 ) -> keras.Model:
     """Builds the default network: a normalization behind every convolution but the last.
+
+    Several styles share all convolutions (Dumoulin et al. 2017, "A learned representation for
+    artistic style"): each has its own scales and offsets of the instance normalizations.
 
     Args:
         width: channels at full size; twice and four times as many at a half and a quarter of it.
@@ -88,21 +114,25 @@ def build_generator(
         upsampling: "resize", nearest neighbour and a convolution, or "transposed", a transposed
             convolution of stride 2, which leaves a checkerboard (Odena et al. 2016).
         norm: "instance" (Ulyanov et al. 2016) or "batch".
+        num_styles: number of styles.
 
     Returns:
-        A model of images whose sides are multiples of 4 (see `stylize`).
+        A model of images whose sides are multiples of 4 (see `stylize`) and, if there are several
+        styles, of their weights, of shape (batch, num_styles).
     """
     weights = keras.initializers.HeNormal(seed=keras.random.SeedGenerator(seed))
+    images, style_weights = keras.Input((None, None, 3)), keras.Input((num_styles,))
 
     def normalize(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
         if norm == "batch":
             return keras.layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
+        if num_styles > 1:
+            return conditional_norm(x, style_weights, name)
         return instance_norm(f"{name}_norm", affine=True)(x)
 
     def block(x: keras.KerasTensor, filters: int, kernel: int, name: str, strides: int = 1):
         return normalize(convolve(x, filters, kernel, name, strides, weights), name)
 
-    images = keras.Input((None, None, 3))
     x = images / 127.5 - 1
     for name, filters, kernel, strides in (
             ("conv1", width, 9, 1), ("conv2", 2 * width, 3, 2), ("conv3", 4 * width, 3, 2)):
@@ -121,20 +151,52 @@ def build_generator(
     # Small weights: the first images are nearly grey, not noise whose style loss is enormous.
     small = keras.initializers.TruncatedNormal(stddev=0.01, seed=seed)
     x = convolve(x, 3, 9, "out", initializer=small, use_bias=True)
-    return keras.Model(images, 127.5 + 64 * x, name="residual")
+    inputs = [images, style_weights] if num_styles > 1 else images
+    return keras.Model(inputs, 127.5 + 64 * x, name="residual")
 
 
-def stylize(generator: keras.Model, images: tf.Tensor, training: bool = False) -> tf.Tensor:
+def mix_styles(generator: keras.Model, style_weights: Sequence[float], single: keras.Model) -> None:
+    """Writes a mixture of the styles of a network into a network of one style.
+
+    Scales and offsets are the weighted sums of those of the styles (Dumoulin et al. 2017), the
+    convolutions are the same.
+
+    Args:
+        generator: from `build_generator`, of several styles.
+        style_weights: one per style; their sum is 1.
+        single: from `build_generator`, of one style, and otherwise alike.
+    """
+    for layer in single.layers:
+        if isinstance(layer, keras.layers.GroupNormalization):
+            name = layer.name.removesuffix("norm")
+            rows = [generator.get_layer(name + part).kernel for part in ("scale", "offset")]
+            layer.set_weights([np.asarray(style_weights, np.float32) @ row for row in rows])
+        elif layer.weights:
+            layer.set_weights(generator.get_layer(layer.name).get_weights())
+
+
+def stylize(
+    generator: keras.Model, images: tf.Tensor, style_weights: tf.Tensor | None = None,
+    training: bool = False,
+) -> tf.Tensor:
     """Applies a network to images of any size of at least MIN_SIZE.
 
     The images are continued by reflection to a multiple of 4, and the result is cut to their size.
+
+    Args:
+        generator: the network.
+        images: float32 of shape (batch, height, width, 3) in [0, 255].
+        style_weights: of shape (batch, num_styles), if the network has several styles.
+        training: whether batch normalization uses the statistics of the batch.
 
     Returns:
         float32 of the shape of `images`; in inference mode clipped to [0, 255].
     """
     height, width = tf.shape(images)[1], tf.shape(images)[2]
     sides = [[0, 0], [0, -height % STRIDE], [0, -width % STRIDE], [0, 0]]
-    stylized = generator(tf.pad(images, sides, "REFLECT"), training=training)[:, :height, :width]
+    padded = tf.pad(images, sides, "REFLECT")
+    inputs = padded if style_weights is None else [padded, style_weights]
+    stylized = generator(inputs, training=training)[:, :height, :width]
     return stylized if training else tf.clip_by_value(stylized, 0.0, 255.0)
 
 
@@ -156,8 +218,8 @@ def gram(features: tf.Tensor) -> tf.Tensor:
 def pixel_features(images: tf.Tensor) -> tf.Tensor:
     """Returns the "layer" `pixels`: RGB in [-1, 1] and a constant channel of ones.
 
-    Its Gram matrix holds the mean colour and the second moments of the colours, to which networks
-    that were trained to recognize things or edges are nearly blind.
+    Its Gram matrix holds the mean colour and the second moments of the colours. Networks that were
+    trained to recognize things or edges hardly notice when all values are shifted alike.
     """
     return tf.concat([images / 127.5 - 1, tf.ones_like(images[..., :1])], axis=-1)
 
@@ -169,7 +231,8 @@ def content_loss(features: tf.Tensor, target: tf.Tensor, normalization: str) -> 
         features: of the generated images, of shape (batch, height, width, channels).
         target: of the photographs, of the same shape.
         normalization: of the sum of squared differences D of an image. book, johnson: D / (height
-            * width * channels); gatys: D / 2; relative: D / sum of squares of the target.
+            * width * channels); gatys: D / 2; relative: D / sum of squares of the target, which
+            counts as at least BLANK a feature: a blank photograph has no content.
 
     Returns:
         The mean over the batch.
@@ -177,9 +240,11 @@ def content_loss(features: tf.Tensor, target: tf.Tensor, normalization: str) -> 
     error = tf.reduce_sum(tf.square(features - target), axis=(1, 2, 3))
     if normalization == "gatys":
         return tf.reduce_mean(error) / 2
+    count = tf.cast(tf.reduce_prod(tf.shape(features)[1:]), tf.float32)
     if normalization == "relative":
-        return tf.reduce_mean(error / tf.reduce_sum(tf.square(target), axis=(1, 2, 3)))
-    return tf.reduce_mean(error) / tf.cast(tf.reduce_prod(tf.shape(features)[1:]), tf.float32)
+        squares = tf.reduce_sum(tf.square(target), axis=(1, 2, 3))
+        return tf.reduce_mean(error / tf.maximum(squares, BLANK * count))
+    return tf.reduce_mean(error) / count
 
 
 def style_loss(features: tf.Tensor, target: tf.Tensor, normalization: str) -> tf.Tensor:
@@ -187,7 +252,8 @@ def style_loss(features: tf.Tensor, target: tf.Tensor, normalization: str) -> tf
 
     Args:
         features: of the generated images, of shape (batch, height, width, channels).
-        target: Gram matrix of the style image, of shape (1, channels, channels).
+        target: Gram matrix of the style image, of shape (1, channels, channels), or of that of
+            each image, of shape (batch, channels, channels).
         normalization: of the sum of squared differences D of an image. johnson: D; gatys: D / 4,
             which is the paper's 1 / (4 N^2 M^2) for matrices that are not divided by N M; book: D /
             (height * width * channels of the features), so that a small image counts more;
@@ -196,14 +262,14 @@ def style_loss(features: tf.Tensor, target: tf.Tensor, normalization: str) -> tf
     Returns:
         The mean over the batch.
     """
-    error = tf.reduce_mean(tf.reduce_sum(tf.square(gram(features) - target), axis=(1, 2)))
+    error = tf.reduce_sum(tf.square(gram(features) - target), axis=(1, 2))
     if normalization == "gatys":
-        return error / 4
+        error /= 4
     if normalization == "relative":
-        return error / tf.reduce_sum(tf.square(target))
+        error /= tf.reduce_sum(tf.square(target), axis=(1, 2))
     if normalization == "book":
-        return error / tf.cast(tf.reduce_prod(tf.shape(features)[1:]), tf.float32)
-    return error
+        error /= tf.cast(tf.reduce_prod(tf.shape(features)[1:]), tf.float32)
+    return tf.reduce_mean(error)
 
 
 def share_of_extremes(images: tf.Tensor) -> tf.Tensor:

@@ -21,13 +21,15 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from chapter07_style_transfer import data
+from chapter07_style_transfer import data, mixture
+from chapter07_style_transfer.flags import check_sizes
 from chapter07_style_transfer.gatys import optimize, sizes
 from chapter07_style_transfer.inference import open_objective
 from chapter07_style_transfer.objective import PIXELS
 from common import cli, images
 from common.errors import UserError
 
+MAX_SIZE = 512  # pixels of the shorter side, unless --size is given
 OWN = ("style_image", "style_size", "content_weight", "style_weight", "tv_weight",
        "content_layers", "style_layers")  # flags of train.py that this script may override
 
@@ -37,6 +39,8 @@ def settle(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     for flag in OWN:
         if (value := vars(args)[flag]) is not None:
             setattr(flags, flag, value)
+    number = mixture.choose(flags.style_image, args.style)
+    flags.style_image = mixture.split(flags.style_image)[number]
 
 
 def paint(
@@ -89,8 +93,14 @@ def stylize_files(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Stylizes one photograph and writes the image or, with --layers, a row of images."""
     settle(args, flags)
     photograph = images.read_image(Path(args.photograph))
-    if args.size:
-        photograph = data.resize(photograph, args.size)
+    size = args.size or min(MAX_SIZE, *photograph.shape[:2])
+    check_sizes(flags.network, size=size, style_size=flags.style_size)
+    if size != min(photograph.shape[:2]):
+        photograph = data.resize(photograph, size)
+        if not args.size:
+            height, width, _ = photograph.shape
+            print(f"reduced to {width} x {height} pixels: larger images take hours, and gigabytes "
+                  "of memory; --size chooses another size")
     output = Path(args.output) if args.output else args.run_dir / "samples" / "optimized.png"
     if output.suffix.lower() != ".png" or (args.output and not output.parent.is_dir()):
         raise UserError(f"cannot write to --output {output}",
@@ -111,7 +121,8 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--output", type=cli.path, metavar="PNG",
                         help="file to write (default: optimized.png in the run folder)")
     parser.add_argument("--size", type=cli.size,
-                        help="pixels of the shorter side (default: as the file)")
+                        help="pixels of the shorter side (default: as the file, at most "
+                             f"{MAX_SIZE})")
     parser.add_argument("--steps", type=cli.positive_int, default=500,
                         help="updates; an image twice as large gets half as many more")
     parser.add_argument("--method", choices=["adam", "lbfgs"], default="adam", help="optimizer")
@@ -123,8 +134,10 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--layers", choices=["content", "style"],
                         help="reconstruct the content or the style of the run's style layers, one "
                              "after the other")
+    parser.add_argument("--style", metavar="NAME",
+                        help="one of the run's styles, by name or number (default: the first)")
     group = parser.add_argument_group("in place of the flags of the run")
-    group.add_argument("--style_image", type=data.image_or_style, help="style image")
+    group.add_argument("--style_image", type=mixture.style_images, help="style image")
     group.add_argument("--style_size", type=cli.size, help="pixels of its shorter side")
     for name in ("content", "style", "tv"):
         group.add_argument(f"--{name}_weight", type=cli.non_negative_float, help="weight of a loss")

@@ -3,6 +3,7 @@
     python stylize.py photo.jpg                              # the latest run
     python stylize.py FOLDER clip.mp4 --name NAME --output_dir stylized
     python stylize.py photo.jpg --preserve_color --strength 0.7
+    python stylize.py photo.jpg --style wave:.7,mosaic:.3    # a run of several styles
     python stylize.py large.jpg --tile 512
     python stylize.py --camera 0 --display
     python stylize.py photo.jpg --model_file wave.ckpt-done  # a model that the book's authors offer
@@ -23,7 +24,7 @@ import keras
 import numpy as np
 
 from chapter07_style_transfer import data
-from chapter07_style_transfer.inference import load_published, load_run, make_stylizer
+from chapter07_style_transfer.inference import load_published, load_style, make_stylizer
 from chapter07_style_transfer.model import MIN_SIZE
 from common import cli, images, video
 from common.errors import UserError, exit_status, raise_together, try_each
@@ -160,6 +161,9 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--output_dir", type=cli.path,
                         help="output folder (default: stylized in the run folder, or beside "
                              "--model_file)")
+    parser.add_argument("--style", metavar="NAME",
+                        help="of a run of several styles: one of them, by name or number, or a "
+                             "mixture, wave:.7,mosaic:.3 (default: the first)")
     parser.add_argument("--size", type=cli.size,
                         help="pixels of the shorter side (default: as the file)")
     parser.add_argument("--tile", type=cli.size, default=800,
@@ -180,14 +184,14 @@ def build_parser() -> cli.Parser:
 def stylize_with_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Stylizes with the generator of a run."""
     output = Path(args.output_dir) if args.output_dir else args.run_dir / "stylized"
-    stylize_all(args, load_run(args, flags), output)
+    stylize_all(args, load_style(args, flags, args.style), output)
 
 
 def stylize_with_file(args: argparse.Namespace) -> None:
     """Stylizes with a checkpoint of the book's code."""
-    if args.name or args.run_dir:
+    if args.name or args.run_dir or args.style:
         raise UserError(f"--model_file {args.model_file} takes the place of a run",
-                        "omit --name and --run_dir")
+                        "omit --name, --run_dir and --style")
     model_file = Path(args.model_file)
     generator = load_published(model_file)
     output = Path(args.output_dir) if args.output_dir else model_file.parent / "stylized"

@@ -2,6 +2,7 @@
 
     python train.py                                        # offline: a style drawn by code
     python train.py --style_image strokes                  # another one, or a file of your own
+    python train.py --style_image waves,mosaic             # two styles in one network
     python train.py --preset book -c conf/wave.yml --dataset folder --data_dir train2014
     python train.py --preset best --style_image wave.jpg --data_dir FOLDER
     python stylize.py photo.jpg
@@ -12,14 +13,14 @@ several layers (style). optimize.py minimizes the same loss for one photograph, 
 """
 
 import argparse
+import itertools
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter07_style_transfer import conf, data, flags, random_filters
+from chapter07_style_transfer import conf, data, flags, mixture, random_filters
 from chapter07_style_transfer.inference import (
     build,
     compile_stylize,
@@ -91,18 +92,23 @@ def build_parser() -> cli.Parser:
 
 def make_train_step(
     generator: keras.Model, optimizer: keras.Optimizer, objective: Objective, clip_norm: float
-) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, tf.Tensor]]]:
-    """Returns the train step: from photographs to the generated images and the losses."""
+) -> Callable[..., tuple[tf.Tensor, dict[str, tf.Tensor]]]:
+    """Returns the train step: from photographs to the generated images and the losses.
+
+    A network of several styles also takes the styles of the photographs, see mixture.py.
+    """
     variables = generator.trainable_variables
 
     @tf.function
-    def train_step(photographs: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    def train_step(
+        photographs: tf.Tensor, *style: tf.Tensor
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         # The content to keep: features of the photographs, without gradients.
         content = objective.content(photographs)
         # Forward pass: stylize in one pass, and look at the result through the fixed network.
         with tf.GradientTape() as tape:
-            generated = stylize(generator, photographs, training=True)
-            losses = objective.losses(generated, content)
+            generated = stylize(generator, photographs, *style, training=True)
+            losses = objective.losses(generated, content, *style)
         # Backward pass through the fixed network into the generator, and a step of Adam.
         gradients = tape.gradient(losses["total_loss"], variables)
         gradients, norm = tf.clip_by_global_norm(gradients, clip_norm)
@@ -114,7 +120,8 @@ def make_train_step(
 
 def introduce(args: argparse.Namespace, photographs: data.Photographs) -> None:
     """Prints what is trained on which data and, in the demo, the command of the book's run."""
-    print(f"training the style {Path(args.style_image).stem} through {args.network}; photographs: "
+    known = ", ".join(mixture.names(args.style_image))
+    print(f"training the style {known} through {args.network}; photographs: "
           f"{len(photographs.train):,} of {args.data_dir or args.dataset}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book -c conf/wave.yml --data_dir train2014")
@@ -136,7 +143,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     photographs = data.load(args)
     flags.set_steps(args, len(photographs.train))
     introduce(args, photographs)
-    objective, style, network_digest = open_objective(args)
+    objective, styles, network_digest = open_objective(args)
     held_out = list(squares(photographs.validation, args.scale_size).values())
     generator = build(args)
     checkpoint.start_from(args, generator=generator)
@@ -146,10 +153,11 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     optimizer = keras.optimizers.Adam(rate)
     train_step = make_train_step(generator, optimizer, objective, args.clip_norm)
     run_stylize, score = compile_stylize(generator), make_score(objective)
-    digest = files.sha256(photographs.digest.encode(), style, network_digest.encode())
+    digest = files.sha256(photographs.digest.encode(), *styles, network_digest.encode())
     with rundir.open_run(args, dataset_sha256=digest,
                          parameters=generator.count_params()) as run:
-        images.write_png(run / "samples" / "target_style.png", style)
+        for name, style in zip(mixture.names(args.style_image), styles, strict=True):
+            images.write_png(run / "samples" / f"target_style_{name}.png", style)
         # Restore the latest checkpoint, if there is one, and start the stream at its step.
         state = TrainState(run, {"generator": generator},
                            {"adam": (optimizer, generator.trainable_variables)})
@@ -159,22 +167,26 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                                         args.scale_size, args.crop, args.seed, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
-            generated, losses = train_step(batch)
+            # Several styles take turns.
+            style = mixture.in_turn(step, args.batch_size, len(styles))
+            generated, losses = train_step(batch, *style)
             # Log the losses under the original's names.
             if step % args.log_every == 0:
                 check_range(generated, step)
                 monitor.scalars(step, losses | {"learning_rate": optimizer.learning_rate})
             # Stylize the held-out photographs, compute their losses, and keep the best weights.
             if step % args.eval_every == 0 or step == args.max_steps:
-                stylized = [run_stylize(image[None])[0].numpy() for image in held_out]
-                scores = mean_losses(list(map(score, held_out, stylized)))
+                pairs = list(itertools.product(mixture.each(len(styles)), held_out))
+                stylized = [run_stylize(image[None], *style)[0].numpy() for style, image in pairs]
+                scores = mean_losses([score(image, generated, *style) for (style, image), generated
+                                      in zip(pairs, stylized, strict=True)])
                 monitor.scalars(step, scores, "val")
                 state.save_if_best(scores["total_loss"])
-                pairs = np.uint8([held_out, stylized])  # (2, count, size, size, 3)
+                shown = np.uint8([*held_out, *stylized])  # a row of photographs, a row per style
                 images.write_png(run / "samples" / f"{step:07d}.png",
-                                 images.grid(pairs.reshape(-1, *pairs.shape[2:]), len(held_out)))
-                monitor.images(step, "origin", pairs[0], "val")
-                monitor.images(step, "generated", pairs[1], "val")
+                                 images.grid(shown, len(held_out)))
+                monitor.images(step, "origin", shown[: len(held_out)], "val")
+                monitor.images(step, "generated", shown[len(held_out) :], "val")
     print(f"held-out photographs: total loss {scores['total_loss']:.3f} after {step} steps; "
           f"they are in {run / 'samples'}")
     return {"step": step, **scores}

@@ -120,7 +120,8 @@ def portable_command(config: dict[str, Any]) -> str:
     words = shlex.split(first["command"])
     for entry in later:
         words += flags.flag_words(entry["changed"])
-    return " ".join(_quote(portable_path(word, config["chapter"]) if word.startswith("/") else word)
+    return " ".join(",".join(_quote(portable_path(part, config["chapter"]) if part.startswith("/")
+                                    else part) for part in word.split(","))
                     for word in words)
 
 

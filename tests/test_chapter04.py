@@ -6,12 +6,14 @@ import multiprocessing
 import os
 import resource
 import shutil
+import signal
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import shallow_mobilenet
 
 from chapter04_deepdream import (
     ascent,
@@ -24,6 +26,7 @@ from chapter04_deepdream import (
     layers,
     memory,
     model,
+    networks,
     objectives,
     pyramid,
     train,
@@ -36,11 +39,25 @@ from chapter04_deepdream.model import Term
 from common import cli, features, images, results, rundir
 from common.errors import UserError
 from common.monitor import read_curve
+from common.pretrained import NETWORKS
 
 RNG = np.random.default_rng(0)
 NETWORK = ["--network", "MobileNet", "--alpha", "0.25", "--weights", "none"]
-TINY = [*NETWORK, "--layer", "conv_pw_2_bn:3", "--size", "48", "--octaves", "2",
+TINY = [*NETWORK, "--layer", "conv_pw_3_bn:3", "--size", "48", "--octaves", "2",
         "--iterations", "3"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def shallow():
+    """Saves minutes: what is tested here rarely depends on the depth of the network."""
+    with shallow_mobilenet() as whole:
+        yield whole
+
+
+@pytest.fixture
+def whole_network(shallow, monkeypatch):
+    """Undoes `shallow` for a test of real layers."""
+    monkeypatch.setitem(NETWORKS, "MobileNet", shallow)
 
 
 def noise(height: int, width: int, batch: int = 1) -> tf.Tensor:
@@ -89,14 +106,34 @@ def test_merging_gives_back_what_was_split(size):
     np.testing.assert_allclose(pyramid.merge(bands), picture, atol=255e-5)
 
 
-def test_normalized_bands_have_rms_1_or_0():
-    picture = tf.concat([noise(64, 48), 0 * noise(64, 48)], axis=0)
-    heard = [band / tf.maximum(pyramid.rms(band), 1e-10) for band in pyramid.split(picture)]
-    for band in heard:
-        np.testing.assert_allclose(np.ravel(pyramid.rms(band)), [1, 0], atol=1e-4)
-    np.testing.assert_array_equal(pyramid.normalize_bands(picture), pyramid.merge(heard))
-    stronger = pyramid.normalize_bands(picture * 7)
-    np.testing.assert_allclose(stronger, pyramid.normalize_bands(picture), rtol=1e-3, atol=1e-4)
+def halving(length: int) -> np.ndarray:
+    """Returns the matrix that blurs a line of pixels and drops every second one."""
+    matrix = np.zeros(((length + 1) // 2, length + 4))
+    first = 1 - length % 2  # of a line of odd length, the outer pixels are kept
+    for row, weights in enumerate(matrix):
+        weights[2 * row + first :][:5] = np.array([1, 4, 6, 4, 1]) / 16
+    return matrix[:, 2:-2]
+
+
+def normalized_by_matrices(image: np.ndarray, levels: int = 4) -> np.ndarray:
+    """Does the same as `normalize_bands` to one channel, (height, width), without convolutions."""
+    down, right = map(halving, image.shape)
+    if levels == 0:
+        return image / np.sqrt(np.mean(image**2))
+    low = down @ image @ right.T
+    band = image - 4 * down.T @ low @ right
+    band_rms = np.sqrt(np.mean(band**2))
+    return 4 * down.T @ normalized_by_matrices(low, levels - 1) @ right + band / band_rms
+
+
+@pytest.mark.parametrize("size", [(64, 48), (37, 50)])
+def test_bands_are_normalized_as_by_matrices(size):
+    grey = np.repeat(noise(*size)[..., :1], 3, axis=-1) - 128  # an rms is that of all colours
+    found = pyramid.normalize_bands(tf.concat([grey, 7 * grey, 0 * grey], axis=0)).numpy()
+    expected = normalized_by_matrices(grey[0, ..., 0].astype(float))
+    for image, factor in zip(found, (1, 1, 0), strict=True):
+        for colour in range(3):
+            np.testing.assert_allclose(image[..., colour], factor * expected, atol=1e-3)
 
 
 def test_octaves_have_the_books_sizes():
@@ -215,7 +252,7 @@ def measure_peaks(pipe) -> None:
 
     The picture has 5 MB, a feature map of it 105 MB.
     """
-    layers = [keras.layers.Conv2D(64, 3, activation="relu", padding="same") for _ in range(3)]
+    layers = [keras.layers.Conv2D(64, 3, activation="relu", padding="same") for _ in range(2)]
     network = keras.Sequential([keras.Input((None, None, 3)), *layers])
 
     def objective(pictures: tf.Tensor) -> tf.Tensor:
@@ -264,14 +301,16 @@ def test_a_step_follows_the_normalized_gradient(normalize, divisor):
 
 
 def test_the_laplacian_step_has_bands_of_equal_strength():
-    kernel = RNG.normal(size=(3, 3, 3)).astype(np.float32)
+    kernel = np.repeat(RNG.normal(size=(3, 3, 1)), 3, axis=-1).astype(np.float32)
     picture = noise(32, 32)
     after, *_ = make_step(one_output_of(kernel, 9, 9), Rule("laplacian"))(picture, key(1), 2.0)
     gradient = np.zeros(picture.shape, np.float32)
     gradient[0, 9:12, 9:12] = kernel
     shift = ascent.random_shift(key(1), tf.constant([32, 32]), None)
-    gradient = tf.roll(gradient, -shift, (1, 2))
-    np.testing.assert_allclose(after - picture, 2 * pyramid.normalize_bands(gradient), atol=1e-3)
+    gradient = tf.roll(gradient, -shift, (1, 2)).numpy()[0, ..., 0].astype(float)
+    for colour in range(3):
+        np.testing.assert_allclose((after - picture)[0, ..., colour],
+                                   2 * normalized_by_matrices(gradient), atol=1e-3)
 
 
 def test_regularizers():
@@ -429,11 +468,39 @@ def test_the_exported_loop_makes_the_same_picture(dreamt):
     run = dreamt()
     settings = argparse.Namespace(**rundir.read_config(run)["flags"])
     loaded = inference.load_run(at(run, "latest"), settings)
-    dream = tf.function(export.make_dream(loaded.step, settings))
+    dream = tf.function(export.make_dream(loaded.step, settings, 20))
     start = data.load("china", 48)
     again = dream(start, tf.constant(settings.iterations), tf.constant(settings.step_size))
     np.testing.assert_allclose(again, loaded.pixels, atol=0.01)
     np.testing.assert_allclose(dream(start, tf.constant(0), tf.constant(1.0)), start, atol=1e-3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="less than 20 pixels, where conv_pw"):
+        dream(start[:, :27], tf.constant(0), tf.constant(1.0))  # 27 / 1.4 = 19
+
+
+def test_the_smallest_side_is_that_of_the_last_pooling():
+    def objective(pictures):
+        pooled = tf.nn.max_pool2d(pictures, 4, 4, "VALID")
+        return tf.reduce_mean(pooled, axis=(1, 2, 3))  # not a number, if there is nothing left
+
+    assert export.smallest_side(make_step(objective, Rule("mean"))) == 4
+
+
+def test_a_seed_without_noise_is_refused(capfd):
+    fails(capfd, data.main, "--image", "china", "--seed", "3", says="--seed 3 has no effect with")
+
+
+def test_sigterm_is_handed_to_the_training_of_the_textures_network(tmp_path, monkeypatch):
+    monkeypatch.setattr(networks.rundir, "runs_dir", lambda: tmp_path)
+    program = ("import os, signal, sys, time; "
+               "signal.signal(signal.SIGTERM, lambda *_: sys.exit(130)); "
+               "os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)")
+    start = networks.subprocess.Popen
+    monkeypatch.setattr(networks.subprocess, "Popen", lambda command, **flags: start(
+        [command[0], "-c", program], **flags))
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt):
+        networks.textures_run()
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.slow
@@ -482,7 +549,7 @@ def test_every_method_has_the_books_constants(method):
 
 @pytest.mark.slow
 def test_a_guided_run(capfd):
-    assert train.main([*NETWORK, "--layer", "conv_pw_2_bn", "--guide", "flower", "--image", "china",
+    assert train.main([*NETWORK, "--layer", "conv_pw_3_bn", "--guide", "flower", "--image", "china",
                        "--size", "40", "--octaves", "1", "--iterations", "3", "--jitter", "0"]) == 0
     line = json.loads(capfd.readouterr().out.splitlines()[-1])
     assert line["objective"] > line["first_objective"]
@@ -555,13 +622,15 @@ def test_the_sheet_of_classes(tmp_path, monkeypatch, capfd):
 @pytest.mark.slow
 def test_the_memory_of_a_step_is_published_by_its_settings(tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(results, "RESULTS", tmp_path)
-    argv = [*NETWORK, "--layer", "conv_pw_2_bn", "--width", "40", "--height", "30"]
+    argv = [*NETWORK, "--layer", "conv_pw_3_bn", "--width", "40", "--height", "30"]
     (tmp_path / "chapter04_deepdream").mkdir()
     for tile_size in ("16", "32", "16"):
         assert memory.main([*argv, "--tile_size", tile_size, "--publish"]) == 0
     found = json.loads((tmp_path / "chapter04_deepdream" / "memory.json").read_text())
     assert [row["tile"] for row in found["rows"]] == [32, 16]
     assert all(row["size"] == "40 x 30" and row["gib"] > 0.1 for row in found["rows"])
+    assert all({"commit", "dirty", "date"} <= row.keys() for row in found["rows"])
+    assert found["rows"][0]["command"].endswith("--tile_size 32 --publish")
 
 
 # Fourier spectra
@@ -640,7 +709,7 @@ def test_grey_and_saturated_pictures_are_warned_of(capfd):
 def test_bad_input_ends_before_a_run_is_made(capfd, tmp_path):
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff" + bytes(50))
     for argv, says in (
-        (["--layer", "conv_pw_99"], "MobileNet has no layer 'conv_pw_99'; near it: conv_pw_9"),
+        (["--layer", "conv_pw_99"], "MobileNet has no layer 'conv_pw_99'; near it: conv_pw_"),
         (["--layer", "conv_pw_3_bn:999"], "conv_pw_3_bn of MobileNet has no channel '999': it has"),
         (["--layer", "conv_pw_3_bn:3", "--channel", "5"], "--channel 5 has no effect with --layer"),
         (["--image", str(tmp_path / "torn.jpg")], "torn.jpg is not a readable image"),
@@ -658,11 +727,18 @@ def test_bad_input_ends_before_a_run_is_made(capfd, tmp_path):
     fails(capfd, train.main, "--network", "ResNet50V2", "--weights", "none",
           says="--layer is missing: there is no short list of ResNet50V2")
     fails(capfd, train.main, *NETWORK, says="no short list of MobileNet with --alpha 0.25")
-    fails(capfd, layers.main, *NETWORK, "--atlas", "conv_pw_13_bn", "--size", "32",
-          says="the layer has no value for a picture of")
     fails(capfd, train.main, "--network", str(tmp_path / "no.pb"), "--layer", "a",
           says="there is no frozen graph")
     assert not (rundir.runs_dir() / "chapter04_deepdream").exists()
+
+
+def test_an_atlas_of_a_layer_without_a_value_is_refused(monkeypatch, capfd):
+    pictures = keras.Input((None, None, 3))
+    large = keras.layers.Conv2D(4, 33, name="large")(pictures)  # of 33 x 33 pixels
+    network = features.from_keras(keras.Model(pictures, large), "net")
+    monkeypatch.setattr(layers.networks, "open_network", lambda args: network)
+    fails(capfd, layers.main, *NETWORK, "--atlas", "large", "--size", "32",
+          says="the layer has no value for a picture of")
 
 
 def test_a_layer_without_a_gradient_or_without_a_place_is_an_error():
@@ -689,7 +765,7 @@ def test_a_network_without_a_classifier_has_no_classes(capfd):
 
 
 @pytest.mark.slow
-def test_a_dream_through_imagenets_mobilenet(real_data, capfd):
+def test_a_dream_through_imagenets_mobilenet(whole_network, real_data, capfd):
     weights = real_data("pretrained/mobilenet_v1_0.75_224.weights.h5")
     photo = real_data("book/chapter_4/test.jpg")
     network = ["--network", "MobileNet", "--alpha", "0.75", "--weights", str(weights)]
@@ -702,7 +778,7 @@ def test_a_dream_through_imagenets_mobilenet(real_data, capfd):
 
 
 @pytest.mark.slow
-def test_classes_are_recognized_in_their_pictures(real_data, capfd):
+def test_classes_are_recognized_in_their_pictures(whole_network, real_data, capfd):
     weights = real_data("pretrained/mobilenet_v1_0.75_224.weights.h5")
     assert classes.main(["--network", "MobileNet", "--alpha", "0.75", "--weights", str(weights),
                          "--classes", "goldfish", "--size", "160", "--iterations", "10",

@@ -147,6 +147,21 @@ def test_suppression_by_class():
     assert found["classes"].numpy().tolist() == [[0, 0, 1, 0]]
 
 
+@pytest.mark.parametrize("of_classes", [False, True])
+def test_voting_takes_the_mean_of_overlapping_boxes(of_classes):
+    """By hand: 0.6 and 0.2 of two boxes that overlap by 0.8; the third box is elsewhere."""
+    real = np.array([[[0, 0, 0.5, 0.5], [0, 0, 0.4, 0.5], [0.6, 0.6, 1, 1]]], np.float32)
+    scores = np.array([[[0.6, 0], [0.2, 0], [0, 0.5]]], np.float32)
+    settings = {"max_detections_per_class": 3, "max_total_detections": 3, "iou_threshold": 0.5,
+                "score_threshold": 0.1, "box_voting_iou_threshold": 0.7}
+    if of_classes:
+        real = np.stack([real, real], axis=2)
+    found = model.suppress(tf.constant(real), tf.constant(scores), settings)
+    np.testing.assert_allclose(found["boxes"], [[[0, 0, 0.475, 0.5], [0.6, 0.6, 1, 1], [0] * 4]],
+                               atol=1e-6)
+    np.testing.assert_allclose(found["scores"], [[0.6, 0.5, 0]])
+
+
 # Anchors
 
 
@@ -948,9 +963,9 @@ def test_every_variable_gets_a_gradient():
         detector = build_detector(pipeline.read(name), THREE, 0)
         updates = Updates(flags, detector)
         before = [variable.numpy() for variable in updates.variables]
-        step = script.make_train_step(detector, updates)
-        step(*batch[: 3 if script is train else 4])
-        step(*batch[: 3 if script is train else 4])
+        step = script.make_train_step(detector, updates).python_function  # not worth a graph
+        for _ in range(2):
+            step(*batch[: 3 if script is train else 4])
         still = [variable.path for variable, old in zip(updates.variables, before, strict=True)
                  if (variable.numpy() == old).all()]
         assert still == []
@@ -979,6 +994,14 @@ def test_a_few_scenes_are_learned(script, steps, tmp_path, monkeypatch, capsys):
 # Scripts that use a run
 
 
+@pytest.fixture
+def eager():
+    """Runs every `tf.function` eagerly: two steps are not worth a graph."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     """Returns the folder of a run of two steps on four scenes."""
@@ -997,6 +1020,7 @@ def write_scene(path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_predict_writes_images_json_and_says_what_the_highest_score_was(trained, tmp_path, capsys):
     folder = tmp_path / "pictures"
     folder.mkdir()
@@ -1020,6 +1044,7 @@ def test_predict_writes_images_json_and_says_what_the_highest_score_was(trained,
     assert "absent.png" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_predict_writes_a_video(trained, tmp_path, capsys):
     path, out = tmp_path / "clip.mp4", tmp_path / "out"
     clip = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 5, (160, 120))
@@ -1033,6 +1058,7 @@ def test_predict_writes_a_video(trained, tmp_path, capsys):
     assert len(row["frames"]) == 3
 
 
+@pytest.mark.slow
 def test_an_export_detects_like_its_run(trained, tmp_path, capsys):
     run = shutil.copytree(trained, tmp_path / "run")
     assert export.main(["--run_dir", str(run)]) == 0
@@ -1080,7 +1106,9 @@ def test_a_batch_of_images_of_different_sizes_is_refused(tmp_path, capsys, monke
     assert "--batch_size 2 with a keep_aspect_ratio_resizer" in capsys.readouterr().err
 
 
-def test_a_run_starts_from_another_detector(trained, tmp_path, monkeypatch, capsys):
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Even though:UserWarning")  # of tf.data
+def test_a_run_starts_from_another_detector(trained, eager, tmp_path, monkeypatch, capsys):
     """With other classes, the layers of classes start afresh; the run keeps its own pipeline."""
     examples = [e._replace(labels=0 * e.labels) for e in shapes_examples()]
     monkeypatch.setattr(data, "load", lambda flags: data.Data(
@@ -1092,7 +1120,9 @@ def test_a_run_starts_from_another_detector(trained, tmp_path, monkeypatch, caps
     assert config["pipeline"] == pipeline.read("ssd_shapes")
 
 
-def test_faster_rcnn_keeps_the_aspect_ratio_in_training(tmp_path, monkeypatch, capsys):
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Even though:UserWarning")  # of tf.data
+def test_faster_rcnn_keeps_the_aspect_ratio_in_training(eager, tmp_path, monkeypatch, capsys):
     examples = shapes_examples(2)
     monkeypatch.setattr(data, "load", lambda flags: data.Data(
         {"train": examples, "val": examples}, THREE))

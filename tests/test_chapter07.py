@@ -16,9 +16,12 @@ from chapter07_style_transfer import (
     conf,
     data,
     eval,
+    export,
     flags,
+    flicker,
     gatys,
     inference,
+    mixture,
     model,
     objective,
     optimize,
@@ -33,6 +36,19 @@ from common.errors import UserError
 RNG = np.random.default_rng(0)
 TINY = ["--width", "4", "--image_size", "32", "--scale_size", "40", "--style_size", "48",
         "--log_every", "1", "--eval_every", "2"]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_block():
+    """Builds generators with one residual block of five: they are alike, and tracing takes long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model, "RESIDUAL_BLOCKS", 1)
+        yield
+
+
+@pytest.fixture
+def all_blocks(monkeypatch):
+    monkeypatch.setattr(model, "RESIDUAL_BLOCKS", 5)
 
 
 def noise(*shape):
@@ -54,7 +70,8 @@ def small_objective(style=None, **changed):
              "content_layers": "second", "style_layers": "pixels,first,second",
              "normalization": "relative"} | changed
     style = styles.draw("waves")[:64, :64] if style is None else style
-    return objective.make_objective(argparse.Namespace(**settings), small_network(), style)
+    images = style if isinstance(style, list) else [style]
+    return objective.make_objective(argparse.Namespace(**settings), small_network(), images)
 
 
 def fails(capfd, main, *argv, says):
@@ -154,7 +171,7 @@ def test_the_style_image_has_no_style_loss():
 # ---------------------------------------------------------------- generators
 
 
-def test_the_books_generator_has_the_weights_of_the_book():
+def test_the_books_generator_has_the_weights_of_the_book(all_blocks):
     book = model.build_book_generator(0)
     assert book.count_params() == 1_674_432
     assert all(weight.path.endswith("kernel") for weight in book.weights)
@@ -187,13 +204,93 @@ def test_instance_norm_has_mean_0_and_deviation_1_and_keeps_images_apart():
 def test_fixed_statistics_give_the_same_image_and_tiles_without_seams():
     generator = model.build_generator(4, 0)
     whole = noise(1, 150, 180, 3)
-    fixed = inference.fix_statistics(generator, whole[:, :148])
+    fixed, set_statistics = inference.fix_statistics(generator)
+    set_statistics(noise(1, 16, 16, 3))  # those of the frame before
+    set_statistics(whole[:, :148])
     once = model.stylize(generator, whole[:, :148])
     np.testing.assert_allclose(model.stylize(fixed, whole[:, :148]), once, atol=1e-3)
     expected = model.stylize(fixed, whole)[0].numpy()
     found = tiles.apply(lambda part: model.stylize(fixed, part[None])[0].numpy(),
                         whole[0].numpy(), 60, model.REACH, model.STRIDE)
     np.testing.assert_allclose(found, expected, atol=1e-4 * 255)
+
+
+# ---------------------------------------------------------------- several styles
+
+
+def generator_of_two_styles():
+    generator = model.build_generator(4, 0, num_styles=2)
+    for layer in generator.layers:
+        if isinstance(layer, keras.layers.Dense):
+            values = RNG.normal(0, 0.3, layer.kernel.shape)
+            layer.set_weights([values + layer.name.endswith("_scale")])
+    return generator
+
+
+def test_a_mixture_is_a_network_of_one_style():
+    generator, images = generator_of_two_styles(), noise(2, 24, 28, 3)
+    mixed = model.stylize(generator, images, tf.constant([[1.0, 0.0], [0.25, 0.75]])).numpy()
+    for weights, image, expected in zip(([1, 0], [0.25, 0.75]), images, mixed, strict=True):
+        single = model.build_generator(4, seed=1)
+        model.mix_styles(generator, weights, single)
+        np.testing.assert_allclose(model.stylize(single, image[None])[0], expected, atol=1e-3)
+    other = model.stylize(generator, images, tf.constant([[0.0, 1.0]] * 2)).numpy()
+    assert np.abs(other - mixed).mean(axis=(1, 2, 3)).min() > 1
+
+
+def test_each_image_of_a_batch_is_compared_with_its_own_style():
+    two = [styles.draw(name)[:64, :64] for name in ("waves", "mosaic")]
+    images = noise(2, 32, 32, 3)
+    goal = small_objective(two)
+    found = goal.losses(images, goal.content(images), tf.constant([[0.0, 1.0], [1.0, 0.0]]))
+    singles = [float(one.losses(image[None], one.content(image[None]))["total_loss"])
+               for one, image in zip(map(small_objective, two[::-1]), images, strict=True)]
+    assert float(found["total_loss"]) == pytest.approx(np.mean(singles), rel=1e-4)
+    assert singles[0] != pytest.approx(singles[1], rel=0.01)
+
+
+def test_styles_take_turns_and_train_only_their_own_scales():
+    assert mixture.in_turn(7, 4, 1) == [] and mixture.each(1) == [[]]
+    (weights,) = mixture.in_turn(1, 3, 2)
+    np.testing.assert_array_equal(weights, [[0, 1], [1, 0], [0, 1]])
+    generator = model.build_generator(4, 0, num_styles=2)
+    two = [styles.draw(name)[:64, :64] for name in ("waves", "mosaic")]
+    step = train.make_train_step(generator, keras.optimizers.Adam(0.01), small_objective(two), 10.0)
+    rows = [layer.kernel for layer in generator.layers if isinstance(layer, keras.layers.Dense)]
+    before = [row.numpy() for row in rows]
+    step(noise(1, 32, 32, 3), *mixture.each(2)[1])
+    for old, new in zip(before, rows, strict=True):
+        np.testing.assert_array_equal(old[0], new[0])
+        assert (old[1] != new[1].numpy()).any()
+
+
+def test_styles_are_chosen_by_name_number_or_weights():
+    known = ["wave", "mosaic", "scream"]
+    for text, weights in ((None, [1, 0, 0]), ("mosaic", [0, 1, 0]), ("2", [0, 0, 1]),
+                          ("wave:1,mosaic:3", [0.25, 0.75, 0]), ("wave, 2", [0.5, 0, 0.5])):
+        np.testing.assert_allclose(mixture.parse(text, known), weights)
+    assert mixture.choose("a/wave.jpg,mosaic", "mosaic") == 1
+    for text, says in (("wav", "no style 'wav'; near it: wave"), ("3", "no style '3'"),
+                       ("wave:x", "'x' in --style wave:x is no weight"),
+                       ("wave:0", "is no weight above 0"), ("wave:inf", "is no weight above 0")):
+        with pytest.raises(UserError, match=says):
+            mixture.parse(text, known)
+    with pytest.raises(UserError, match="there is one style, wave"):
+        mixture.parse("wave", known[:1])
+    with pytest.raises(UserError, match="is a mixture"):
+        mixture.choose("wave,mosaic", "wave:1,mosaic:1")
+
+
+def test_flicker_is_the_change_of_frames_relative_to_that_of_the_input():
+    photo = cv2.GaussianBlur(np.uint8(noise(60, 70, 3)), (0, 0), 3)
+    same = flicker.flicker(lambda frames: frames, photo, 40)
+    assert same == pytest.approx({"still": 1.0, "panning": 1.0})
+    halved = flicker.flicker(lambda frames: 128 + (frames - 128) / 2, photo, 40)
+    assert halved == pytest.approx({"still": 0.5, "panning": 0.5})
+    blurred = flicker.flicker(lambda frames: tf.nn.avg_pool2d(frames, 5, 1, "SAME"), photo, 40)
+    assert blurred["still"] < 0.4 < blurred["panning"]  # noise is removed, motion stays
+    still = flicker.clips(photo, 40)["still"]
+    assert still.std(axis=0).mean() == pytest.approx(flicker.CAMERA_NOISE, rel=0.1)
 
 
 @pytest.mark.slow
@@ -235,6 +332,7 @@ def test_content_alone_gives_the_photograph_back_from_noise():
 def test_large_images_are_done_coarse_to_fine():
     assert gatys.sizes(400, 500) == [(400, 500)]
     assert gatys.sizes(1200, 900) == [(300, 225), (600, 450), (1200, 900)]
+    assert gatys.sizes(150, 4000) == [(75, 2000), (150, 4000)]  # not 19 pixels high
 
 
 # ---------------------------------------------------------------- data
@@ -294,6 +392,17 @@ def test_the_books_yaml_files_are_flags():
         assert (args.batch_size, args.epochs, args.image_size) == (2, 2, 256)
 
 
+def test_a_yaml_file_may_have_exponents(tmp_path):
+    (path := tmp_path / "a.yml").write_text("tv_weight: 1e-5", encoding="utf-8")
+    assert train.build_parser().parse_args(conf.expand(["-c", str(path)])).tv_weight == 1e-5
+
+
+def test_a_yaml_file_may_have_several_styles(tmp_path):
+    (path := tmp_path / "a.yml").write_text("style_image: [waves, mosaic]\n", encoding="utf-8")
+    args = train.build_parser().parse_args(conf.expand(["-c", str(path)]))
+    assert mixture.names(args.style_image) == ["waves", "mosaic"]
+
+
 def conf_files():
     return (Path(conf.__file__).parent / "conf").glob("*.yml")
 
@@ -304,6 +413,7 @@ def conf_files():
     ("image_size: 2.5", "image_size is 2.5, not a whole number"),
     ("batch_size: true", "batch_size is True, not a whole number"),
     ("style_layers: conv1_2", "style_layers is 'conv1_2', not a list"),
+    ("style_image: 3", "style_image is 3, not text"),
     ("- 3", "has no keys"),
     ("a: [", "is not YAML"),
 ])
@@ -325,12 +435,16 @@ def test_bad_input_is_refused_before_anything_is_written(tmp_path, capfd, runs):
     fails(capfd, train.main, *TINY, "--style_image", tmp_path / "absent.jpg", says="absent.jpg")
     fails(capfd, train.main, *TINY, "--content_layers", "conv9_9", says="no layer 'conv9_9'")
     fails(capfd, train.main, *TINY, "--image_size", "64", says="--scale_size 40 is below")
-    fails(capfd, train.main, *TINY, "--image_size", "8", says="is below 32")
+    fails(capfd, train.main, *TINY, "--image_size", "8", says="--image_size 8 is below 32")
+    fails(capfd, train.main, *TINY, "--style_size", "4", says="--style_size 4 is below 32")
     fails(capfd, train.main, *TINY, "--dataset", "folder", says="without --data_dir")
     fails(capfd, train.main, *TINY, "--dataset", "folder", "--data_dir", tmp_path / "none",
           says="has 0 photographs")
     fails(capfd, train.main, *TINY, "--content_weight", "0", "--style_weight", "0",
           says="nothing to learn")
+    fails(capfd, train.main, *TINY, "--style_image", "waves,waves", says="two styles are called")
+    fails(capfd, train.main, *TINY, "--style_image", "waves,mosaic", "--norm", "batch",
+          says="2 styles with --generator residual and --norm batch")
     assert not (runs / "chapter07_style_transfer").exists()
 
 
@@ -348,6 +462,17 @@ def test_a_black_output_stops_training(monkeypatch, capfd):
     fails(capfd, train.main, *TINY, "--max_steps", "3", says="of the generated values are 0 or 255")
 
 
+def test_a_blank_photograph_has_finite_losses_and_a_blank_style_is_refused():
+    goal = small_objective(content_layers="first")
+    blank = tf.fill((1, 32, 32, 3), 127.5)
+    assert np.isfinite(goal.losses(noise(1, 32, 32, 3), goal.content(blank))["total_loss"])
+    maps = noise(1, 4, 4, 3)
+    expected = tf.reduce_mean(maps**2) / model.BLANK
+    np.testing.assert_allclose(model.content_loss(maps, 0 * maps, "relative"), expected, rtol=1e-5)
+    with pytest.raises(UserError, match="style image is blank in layer first"):
+        small_objective(np.full((64, 64, 3), 127, np.uint8))
+
+
 def test_epochs_become_steps():
     args = argparse.Namespace(typed={}, epochs=2, batch_size=4, max_steps=7)
     flags.set_steps(args, 82783)
@@ -360,7 +485,8 @@ def test_epochs_become_steps():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("style") / "run"
-    assert train.main([*TINY, "--max_steps", "2", "--run_dir", str(folder)]) == 0
+    argv = [*TINY, "--style_image", "waves,mosaic", "--max_steps", "2", "--run_dir", str(folder)]
+    assert train.main(argv) == 0
     return folder
 
 
@@ -375,8 +501,8 @@ def test_a_run_writes_the_originals_tags_and_its_samples(run):
     assert {"total_loss", "losses/content_loss", "losses/style_loss", "losses/regularizer_loss",
             "weighted_losses/weighted_style_loss"} <= first.keys()
     assert any(name.startswith("style_losses/") for name in first)
-    assert {path.name for path in (run / "samples").iterdir()} == {"target_style.png",
-                                                                  "0000002.png"}
+    assert {path.name for path in (run / "samples").iterdir()} == {
+        "target_style_waves.png", "target_style_mosaic.png", "0000002.png"}
 
 
 @pytest.mark.slow
@@ -401,7 +527,7 @@ def test_preserved_colours_are_those_of_the_photograph():
 @pytest.mark.slow
 def test_a_large_image_is_done_in_tiles(run, tmp_path):
     settings = argparse.Namespace(**rundir.read_config(run)["flags"])
-    generator = inference.load_run(argparse.Namespace(run_dir=run, checkpoint="latest"), settings)
+    generator = inference.load_style(argparse.Namespace(run_dir=run, checkpoint="latest"), settings)
     photo = cv2.GaussianBlur(np.uint8(noise(130, 150, 3)), (0, 0), 4)
     whole, tiled = (inference.make_stylizer(generator, tile)(photo).astype(int)
                     for tile in (200, 96))
@@ -445,29 +571,60 @@ def test_eval_compares_both_methods_with_the_same_losses(run, tmp_path, monkeypa
     assert metrics["photograph"]["content_loss"] == 0
     assert metrics["ratio"]["total_loss"] == pytest.approx(
         metrics["test"]["total_loss"] / metrics["slow"]["total_loss"])
+    assert metrics["flicker"].keys() == {"still", "panning"}
     assert (run / "index.html").is_file()
-    kept = (run / "slow.npz").read_bytes()
-    monkeypatch.setattr(eval, "optimize", None)  # not called again
+    monkeypatch.setattr(eval, "optimize", lambda *args, **flags: pytest.fail("called again"))
     assert eval.main([str(photo), "--run_dir", str(run), "--slow_steps", "3"]) == 0
-    assert (run / "slow.npz").read_bytes() == kept
     again = json.loads((run / "eval.json").read_text())["metrics"]
     assert again["slow"] == metrics["slow"]
+    assert eval.main([str(photo), "--run_dir", str(run), "--style", "mosaic"]) == 0
+    other = json.loads((run / "eval.json").read_text())
+    assert other["dataset"] == "mosaic" and other["model"] == "residual-2styles-demo"
+    assert other["metrics"]["test"]["style_loss"] != metrics["test"]["style_loss"]
 
 
 @pytest.mark.slow
-def test_optimize_draws_layer_by_layer(run, tmp_path):
+def test_optimize_draws_layer_by_layer(run, tmp_path, capfd, monkeypatch):
     photo, out = photo_file(tmp_path / "photo.png"), tmp_path / "out.png"
     command = [str(photo), "--run_dir", str(run), "--steps", "2", "--output", str(out)]
     assert optimize.main(command) == 0
     assert images.read_image(out).shape == (40, 50, 3)
     assert optimize.main([*command, "--layers", "content"]) == 0
     assert images.read_image(out).shape[1] > 100
+    fails(capfd, optimize.main, *command, "--size", "8", says="--size 8 is below 32")
+    fails(capfd, optimize.main, *command, "--style_size", "8", says="--style_size 8 is below 32")
+    fails(capfd, eval.main, photo, "--run_dir", run, "--size", "4", says="--size 4 is below 32")
+    monkeypatch.setattr(optimize, "MAX_SIZE", 36)
+    assert optimize.main(command) == 0
+    assert "reduced to 45 x 36 pixels" in capfd.readouterr().out
+
+
+@pytest.mark.slow
+def test_styles_of_a_run_are_mixed_and_exported(run, tmp_path):
+    photo = photo_file(tmp_path / "photo.png")
+    found = {}
+    for style in ("waves", "1", "waves:1,mosaic:1"):
+        assert stylize.main([str(photo), "--run_dir", str(run), "--output_dir", str(tmp_path / "o"),
+                             "--style", style]) == 0
+        found[style] = images.read_image(tmp_path / "o" / "photo.png").astype(int)
+    assert export.main(["--run_dir", str(run)]) == 0
+    serve = tf.saved_model.load(str(run / "export" / "1")).signatures["serving_default"]
+    batch = np.stack([images.read_image(photo)] * 3)
+    weights = tf.constant([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]])
+    served = serve(images=tf.constant(batch), styles=weights)["stylized"].numpy().astype(int)
+    for expected, image in zip(found.values(), served, strict=True):
+        assert np.abs(expected - image).max() <= 1
+    columns = compare.of_runs("mixtures", [str(run)])
+    assert [style for _, style in columns.values()] == [
+        "waves", "waves:0.75,mosaic:0.25", "waves:0.5,mosaic:0.5", "waves:0.25,mosaic:0.75",
+        "mosaic"]
 
 
 def test_compare_names_its_mistakes(tmp_path, capfd):
     photo = photo_file(tmp_path / "photo.png")
     fails(capfd, compare.main, "norm", photo, "--run_names", "a", says="--run_names belongs")
     fails(capfd, compare.main, "runs", photo, "--run_names", "absent", says="no run absent")
+    fails(capfd, compare.main, "norm", photo, "--size", "4", says="--size 4 is below 16")
 
 
 # ---------------------------------------------------------------- checkpoints of the book
@@ -494,7 +651,7 @@ def write_published(path, drop=None):
     return values
 
 
-def test_a_published_checkpoint_is_read(tmp_path, capfd):
+def test_a_published_checkpoint_is_read(all_blocks, tmp_path, capfd):
     path = tmp_path / "wave.ckpt-done"
     values = write_published(path)
     generator = inference.load_published(path)

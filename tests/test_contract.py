@@ -18,7 +18,8 @@ import pytest
 import tensorflow as tf
 from helpers import shallow_mobilenet
 
-from common import checkpoint, rundir
+from chapter05_detection import shapes
+from common import checkpoint, files, rundir
 
 ROOT = Path(__file__).resolve().parent.parent
 FURNITURE = frozenset({"README.md", "README.zh-CN.md", "data.py", "model.py", "inference.py",
@@ -73,14 +74,17 @@ CHAPTERS = [
                    ("layers", *NETWORK, "--atlas", "conv_pw_3_bn", "--channels", "0-2", "--size",
                     "32", "--iterations", "1"),
                    ("compare", "run", "--start"), ("zoom", "--zoom_frames", "2"))),
-    tiny("chapter05_detection", "--batch_size", "2", "--schedule", "constant", random=False,
+    tiny("chapter05_detection", "--batch_size", "2", "--optimizer", "momentum", "--schedule",
+         "constant", random=False,
          idle="--optimizer adamw --momentum 0.5", needs=("chapter03_finetune",),
          verbs=(("data", "--draw"), ("check_anchors",),
                 ("predict", f"{ROOT}/docs/images/chapter05_raccoon.jpg"))),
-    tiny("chapter05_detection", "--batch_size", "2", "--schedule", "constant", random=False,
-         script="train_faster_rcnn", idle="--decay_factor 0.5", needs=("chapter03_finetune",),
+    tiny("chapter05_detection", "--batch_size", "2", "--optimizer", "momentum", "--schedule",
+         "constant", random=False, script="train_faster_rcnn", idle="--decay_factor 0.5",
+         needs=("chapter03_finetune",),
          verbs=(("eval", "--proposals", "grid"),
-                ("time_stages", "--counts", "2", "--repeats", "1"))),
+                ("time_stages", "--pipeline_config_path", "faster_rcnn_shapes", "--counts", "2",
+                 "--repeats", "1"))),
     tiny("chapter06_face", *(FACES := ("--cartoon_people", "10", "--cartoon_photos", "3",
                                        "--image_size", "32", "--embedding_size", "8")),
          "--batch_size", "8", idle="--loss softmax --arcface_margin 0.5", random=False,
@@ -151,6 +155,18 @@ def deterministic():
 def shallow():
     """Saves minutes: what chapters promise does not depend on the depth of their network."""
     with shallow_mobilenet():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_scenes(tmp_path_factory):
+    """Gives chapter 5 sixteen scenes in the place of 560."""
+    folder, default_dir = tmp_path_factory.mktemp("data") / "shapes", files.default_dir
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shapes, "COUNTS", {"train": 8, "val": 4, "test": 4})
+        patch.setattr(files, "default_dir",
+                      lambda name: folder if name == folder.name else default_dir(name))
+        shapes.write(folder)
         yield
 
 

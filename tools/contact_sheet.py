@@ -1,6 +1,6 @@
 """Draws the contact sheet of the root README from figures that the chapters' commands drew.
 
-    python -m tools.contact_sheet    # writes docs/images/contact_sheet.png
+    python -m tools.contact_sheet    # writes docs/images/contact_sheet.jpg
 
 The READMEs of the chapters show each figure and its command; the couplets are those that
 chapter 12's README shows. It needs a font with Chinese characters, such as Noto Sans CJK.
@@ -19,7 +19,7 @@ from common.files import ROOT
 
 FIGURES = ROOT / "docs" / "images"
 POEMS = ROOT / "chapter12_char_rnn" / "README.md"
-WIDTH, HEIGHT, CAPTION, GAP, COLUMNS = 400, 270, 30, 8, 3  # pixels of a panel and its caption
+WIDTH, HEIGHT, CAPTION, GAP, COLUMNS = 400, 270, 30, 8, 4  # pixels of a panel and its caption
 INK, GREY = "#222222", "#555555"
 CHINESE_FONTS = ("Noto Sans CJK", "Noto Sans SC", "Source Han Sans", "WenQuanYi")
 COUPLETS = {  # and what they say
@@ -86,6 +86,10 @@ def main() -> int:
         panels = {
             "3  Grad-CAM: where a classifier looks":
                 crop("chapter03_grad_cam.jpg", 0, 0.345, 0.67, 0.665),
+            "4  Deep Dream: what a channel looks for":
+                crop("chapter04_dreams.jpg", 0.511, 0.046, 0.992, 0.497),
+            "7  A photograph in the style of a painting":
+                crop("chapter07_runs.jpg", 0.343, 0.126, 0.657, 0.956),
             "12  A character RNN writes couplets": draw_couplets(POEMS),
             "14  A map of word vectors": crop("chapter14_tsne.png", 0.2, 0.25, 0.75, 0.64),
             "15  A forecast with its 90 % band": crop("chapter15_airline.png", 0.42, 0.1, 1, 1),
@@ -93,7 +97,9 @@ def main() -> int:
             "20  Breakout: return by step": crop("chapter20_breakout.png", 0, 0, 0.5, 1),
         }
         sheet = images.grid([draw_panel(*panel) for panel in panels.items()], COLUMNS, GAP)
-        images.write_png(FIGURES / "contact_sheet.png", sheet)
+        # Without subsampling of colours, letters and lines stay sharp.
+        Image.fromarray(sheet).save(FIGURES / "contact_sheet.jpg", quality=88, subsampling=0,
+                                    optimize=True)
 
     return exit_status(write)
 
