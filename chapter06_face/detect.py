@@ -77,14 +77,14 @@ def detect(args: argparse.Namespace) -> None:
         frames.append(faces)
         return draw_faces(image, faces)
 
-    def report(source: str, target: Path, count: int) -> None:
+    def report(source: str, target: Path, count: int, seconds: float) -> None:
         found = [describe(faces) for faces in frames]
         frames.clear()
         is_video = target.suffix == ".mp4"
-        rows.append({"file": source, "output": target.name,
+        rows.append({"file": source, "output": str(target.relative_to(output)),
                      **({"frames": found} if is_video else {"faces": found[0]})})
         total = sum(map(len, found))
-        where = f" in {count} frames" if is_video else ""
+        where = f" in {count} frames, {count / seconds:.1f} frames/s" if is_video else ""
         print(f"{source}: {total or 'no'} face{'s' * (total != 1)}{where} -> {target}")
 
     try:

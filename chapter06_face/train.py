@@ -7,9 +7,9 @@
     python train_triplet.py                                      # triplets, see there
 
 The network learns to name the people in the training images. Center loss also draws the features of
-a person together; ArcFace asks for an angle between people, by a margin. In the end the classifier is dropped: the features, divided by their length, are
-the embeddings, and also tell people apart who were not in training. Validation measures that on
-people who are held out.
+a person together; ArcFace asks for an angle between people, by a margin. In the end the classifier
+is dropped: the features, divided by their length, are the embeddings, and also tell people apart
+who were not in training. Validation measures that on people who are held out.
 """
 
 import argparse

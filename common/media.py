@@ -1,12 +1,15 @@
 """Applies a function of one image to image files, folders, videos and a camera.
 
-An image becomes a PNG file, a video or a camera an MP4 file, all in one output folder.
+An image becomes a PNG file, a video or a camera an MP4 file, all in one output folder. What lies in
+subfolders of a folder lies in the same subfolders of the output.
 """
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from itertools import chain, islice
 from pathlib import Path
 
 import cv2
@@ -16,7 +19,7 @@ from common import cli, images, video
 from common.errors import UserError, raise_together, try_each
 
 Transform = Callable[[np.ndarray], np.ndarray]  # from and to uint8 of shape (height, width, 3)
-Report = Callable[[str, Path, int], None]  # source, output file and the number of its frames
+Report = Callable[[str, Path, int, float], None]  # source, output file, frames and seconds of it
 
 CAMERA_RATE = 10.0  # frames per second of the video that is written
 
@@ -32,36 +35,64 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                         help="end after this many frames of the camera (default: q, or Ctrl-C)")
 
 
-def transform_image(path: Path, transform: Transform, target: Path) -> int:
-    """Writes the transformed image; returns 1, the number of frames."""
-    images.write_png(target, transform(images.read_image(path)))
-    return 1
+def transform_frames(
+    frames: Iterator[np.ndarray], transform: Transform, target: Path, rate: float,
+    until: type[BaseException] | None = None,
+) -> tuple[int, float]:
+    """Writes transformed frames as a video; returns their number and the seconds that took.
+
+    Args:
+        frames: at least one, uint8 of shape (height, width, 3).
+        transform: applied to each.
+        target: the video, see `video.writer`.
+        rate: its frames per second.
+        until: an exception that ends the video; others leave none.
+    """
+    count, began = 0, time.perf_counter()
+    with video.writer(target, rate) as write, suppress(*filter(None, [until])):
+        for frame in frames:
+            write(transform(frame))
+            count += 1
+    return count, time.perf_counter() - began
 
 
-def transform_video(path: Path, transform: Transform, target: Path) -> int:
-    """Writes the transformed video; returns its number of frames.
+def at_least_one(frames: Iterator[np.ndarray], message: str, hint: str) -> Iterator[np.ndarray]:
+    """Returns the frames after a look at the first.
 
     Raises:
-        UserError: it has no frames that can be read.
+        UserError: there is none.
     """
-    frames = video.read_frames(path)
-    return _write(frames, transform, target, video.frame_rate(path),
-                  f"{path} has no frames that can be read", "give a complete video file")
+    if (first := next(frames, None)) is None:
+        raise UserError(message, hint)
+    return chain([first], frames)
 
 
-def transform_camera(args: argparse.Namespace, transform: Transform, target: Path) -> int:
-    """Writes what a camera sees until q, Ctrl-C or `--max_frames`; returns the number of frames.
+def transform_file(path: Path, transform: Transform, target: Path) -> tuple[int, float]:
+    """Writes a transformed image, or video if `target` is one; see `transform_frames`.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    if target.suffix == ".mp4":
+        frames = at_least_one(video.read_frames(path), f"{path} has no frames that can be read",
+                              "give a complete video file")
+        return transform_frames(frames, transform, target, video.frame_rate(path))
+    image = images.read_image(path)
+    began = time.perf_counter()
+    transformed = transform(image)
+    seconds = time.perf_counter() - began
+    images.write_png(target, transformed)
+    return 1, seconds
+
+
+def transform_camera(
+    args: argparse.Namespace, transform: Transform, target: Path
+) -> tuple[int, float]:
+    """Writes what a camera sees until q, Ctrl-C or `--max_frames`; see `transform_frames`.
 
     Raises:
         UserError: the camera sends no frames.
     """
-    def frames() -> Iterator[np.ndarray]:
-        left = args.max_frames or sys.maxsize
-        for frame in video.read_frames(args.camera):
-            yield frame
-            if (left := left - 1) == 0:
-                return
-
     def shown(frame: np.ndarray) -> np.ndarray:
         result = transform(frame)
         if args.display:
@@ -70,23 +101,10 @@ def transform_camera(args: argparse.Namespace, transform: Transform, target: Pat
                 raise KeyboardInterrupt
         return result
 
-    return _write(frames(), shown, target, CAMERA_RATE,
-                  f"there is no camera {args.camera}, or it sends no frames",
-                  "give the number of a camera, such as 0")
-
-
-def _write(
-    frames: Iterator[np.ndarray], transform: Transform, target: Path, rate: float, *nothing: str
-) -> int:
-    """Writes transformed frames until they end or Ctrl-C, of which none is an error."""
-    if (frame := next(frames, None)) is None:
-        raise UserError(*nothing)
-    count = 0
-    with video.writer(target, rate) as write, suppress(KeyboardInterrupt):
-        while frame is not None:
-            write(transform(frame))
-            count, frame = count + 1, next(frames, None)
-    return count
+    frames = at_least_one(islice(video.read_frames(args.camera), args.max_frames),
+                          f"there is no camera {args.camera}, or it sends no frames",
+                          "give the number of a camera, such as 0")
+    return transform_frames(frames, shown, target, CAMERA_RATE, KeyboardInterrupt)
 
 
 def transform_all(
@@ -112,20 +130,22 @@ def transform_all(
     output.mkdir(parents=True, exist_ok=True)
     written: set[Path] = set()
 
-    def one(path: Path) -> None:
+    def one(path: Path, root: Path) -> None:
         is_video = path.suffix.lower() in video.SUFFIXES and path.is_file()
-        target = output / f"{path.stem}.{'mp4' if is_video else 'png'}"
+        target = output / path.relative_to(root).with_suffix(".mp4" if is_video else ".png")
         if target in written or target.resolve() == path.resolve():
             raise UserError(f"{path} would overwrite {target}", "give another --output_dir, or "
                             "files of different names")
-        count = (transform_video if is_video else transform_image)(path, transform, target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        result = transform_file(path, transform, target)
         written.add(target)
-        report(str(path), target, count)
+        report(str(path), target, *result)
 
     def named(path: Path) -> None:
         if not path.is_dir():
-            return one(path)
-        errors = try_each(one, listed := images.list_folder(path))
+            return one(path, path.parent)
+        listed = images.list_folder(path, recursive=True)
+        errors = try_each(lambda file: one(file, path), listed)
         for error in errors:
             print(f"skipped: {error}", file=sys.stderr)
         if len(errors) == len(listed):
@@ -135,6 +155,5 @@ def transform_all(
     errors = try_each(named, map(Path, args.files))
     if args.camera is not None:
         target = output / "camera.mp4"
-        report(f"camera {args.camera}", target, transform_camera(args, transform, target))
+        report(f"camera {args.camera}", target, *transform_camera(args, transform, target))
     raise_together(errors)
-

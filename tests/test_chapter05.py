@@ -1053,7 +1053,7 @@ def test_predict_writes_a_video(trained, tmp_path, capsys):
     clip.release()
     assert predict.main([str(path), "--run_dir", str(trained), "--output_dir", str(out)]) == 0
     assert "of 3 frames" in capsys.readouterr().out
-    assert cv2.VideoCapture(str(out / "clip-boxes.mp4")).read()[1].shape == (120, 160, 3)
+    assert cv2.VideoCapture(str(out / "clip.mp4")).read()[1].shape == (120, 160, 3)
     (row,) = json.loads((out / "detections.json").read_text("utf-8"))
     assert len(row["frames"]) == 3
 
