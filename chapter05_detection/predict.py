@@ -3,6 +3,7 @@
     python predict.py photo.jpg scan.png
     python predict.py FOLDER --output_dir found --threshold 0.3
     python predict.py clip.mp4                     # writes a video with boxes
+    python predict.py --camera 0 --display
     python predict.py photo.jpg --saved_model EXPORT --label_map_path mscoco.pbtxt
 
 Writes each image with its boxes to --output_dir, and detections.json with all boxes above the
@@ -12,11 +13,10 @@ run. An image without a box above the threshold is reported with the highest sco
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -25,10 +25,11 @@ from chapter05_detection.average_precision import Detections
 from chapter05_detection.drawing import draw_boxes
 from chapter05_detection.inference import compile_detect, load_run, unpack
 from chapter05_detection.label_map import LabelMap
-from common import cli, files, images, rundir, video
-from common.errors import UserError, exit_status, raise_together, try_each
+from common import cli, files, media, rundir
+from common.errors import UserError, exit_status
+from common.flags import typed_flags
 
-VIDEOS = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}
+DEFAULT_THRESHOLD = 0.5
 
 Detect = Callable[[np.ndarray], Detections]  # from uint8 (height, width, 3) to detections
 
@@ -80,24 +81,6 @@ def detector_of_export(folder: Path, label_map_path: str | None) -> tuple[Detect
     return answer, LabelMap(tuple(of_id.get(i, f"class {i}") for i in numbers), tuple(numbers))
 
 
-def frames_of(path: Path) -> tuple[Iterator[np.ndarray], float]:
-    """Returns the frames of a video, uint8 (height, width, 3), and their number per second.
-
-    Raises:
-        UserError: the file is no video.
-    """
-    source = cv2.VideoCapture(str(path))
-    if not source.isOpened():
-        raise UserError(f"{path} is not a video that can be read", "give a complete video file")
-
-    def read() -> Iterator[np.ndarray]:
-        while (frame := source.read())[0]:
-            yield cv2.cvtColor(frame[1], cv2.COLOR_BGR2RGB)
-        source.release()
-
-    return read(), source.get(cv2.CAP_PROP_FPS) or 25.0
-
-
 def select(found: Detections, threshold: float, max_boxes: int) -> Detections:
     """Returns the detections above the threshold, at most `max_boxes`, the highest first."""
     chosen = np.flatnonzero(found.scores >= threshold)
@@ -112,48 +95,20 @@ def describe(found: Detections, labels: LabelMap) -> list[dict[str, Any]]:
             for box, score, label in zip(*found, strict=True)]
 
 
-def summary(found: Detections, shown: Detections, labels: LabelMap, threshold: float) -> str:
-    """Returns what was found in one image, as a line of text."""
-    if len(shown.scores):
-        return ", ".join(f"{labels.names[label]} {score:.0%}"
-                         for score, label in zip(shown.scores, shown.classes, strict=True))
-    highest = f"the highest was {found.scores.max():.2f}" if len(found.scores) else "there was none"
-    return f"no box above {threshold:g}; {highest}"
-
-
-def look_at_image(path: Path, detect: Detect, labels: LabelMap, args: argparse.Namespace,
-                  rows: list) -> None:
-    """Detects objects in one image, writes it with its boxes and prints a line."""
-    image = images.read_image(path)
-    found = detect(image)
-    shown = select(found, args.threshold, args.max_boxes)
-    drawn = draw_boxes(image, shown.boxes, shown.classes, labels.names, shown.scores)
-    number = sum(row["output"].startswith(path.stem) for row in rows)
-    output = f"{path.stem}{f'-{number}' if number else ''}.png"
-    images.write_png(args.output_dir / output, drawn)
-    rows.append({"file": str(path), "output": output, "detections": describe(shown, labels)})
-    print(f"{path}: {summary(found, shown, labels, args.threshold)}")
-
-
-def look_at_video(path: Path, detect: Detect, labels: LabelMap, args: argparse.Namespace,
-                  rows: list) -> None:
-    """Detects objects in all frames of a video, writes it with boxes and prints a line."""
-    frames, rate = frames_of(path)
-    output = args.output_dir / f"{path.stem}-boxes.mp4"
-    of_frames, highest = [], 0.0
-    with video.writer(output, rate) as write:
-        for image in frames:
-            found = detect(image)
-            shown = select(found, args.threshold, args.max_boxes)
-            write(draw_boxes(image, shown.boxes, shown.classes, labels.names, shown.scores))
-            of_frames.append(describe(shown, labels))
-            highest = max(highest, float(found.scores.max(initial=0)))
-        if not of_frames:
-            raise UserError(f"{path} has no frame that can be read", "give a complete video file")
-    rows.append({"file": str(path), "output": output.name, "frames": of_frames})
-    with_boxes = sum(bool(frame) for frame in of_frames)
-    print(f"{path}: boxes in {with_boxes} of {len(of_frames)} frames; the highest score was "
-          f"{highest:.2f}")
+def summary(
+    all_found: Sequence[Detections], all_shown: Sequence[Detections], labels: LabelMap,
+    threshold: float,
+) -> str:
+    """Returns what was found in one image, or in the frames of a video, as a line of text."""
+    if len(all_shown) == 1 and len(all_shown[0].scores):
+        return ", ".join(f"{labels.names[label]} {score:.0%}" for score, label in
+                         zip(all_shown[0].scores, all_shown[0].classes, strict=True))
+    scores = np.concatenate([found.scores for found in all_found])
+    highest = f"the highest was {scores.max():.2f}" if len(scores) else "there was none"
+    if len(all_shown) == 1:
+        return f"no box above {threshold:g}; {highest}"
+    with_boxes = sum(bool(len(shown.scores)) for shown in all_shown)
+    return f"boxes in {with_boxes} of {len(all_shown)} frames; {highest}"
 
 
 def predict(args: argparse.Namespace, detect: Detect, labels: LabelMap) -> None:
@@ -162,48 +117,67 @@ def predict(args: argparse.Namespace, detect: Detect, labels: LabelMap) -> None:
     Raises:
         UserError: files that were named cannot be read; all others were looked at.
     """
-    args.output_dir.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
+    seen: list[tuple[Detections, Detections]] = []  # of each frame: all boxes, and those shown
 
-    def look(path: Path) -> None:
-        is_video = path.suffix.lower() in VIDEOS and path.is_file()
-        (look_at_video if is_video else look_at_image)(path, detect, labels, args, rows)
+    def transform(image: np.ndarray) -> np.ndarray:
+        found = detect(image)
+        shown = select(found, args.threshold, args.max_boxes)
+        seen.append((found, shown))
+        return draw_boxes(image, shown.boxes, shown.classes, labels.names, shown.scores)
 
-    def look_named(path: Path) -> None:
-        if not path.is_dir():
-            return look(path)
-        before = len(rows)
-        for error in try_each(look, images.list_folder(path, recursive=True)):
-            print(f"skipped: {error}", file=sys.stderr)
-        if len(rows) == before:
-            raise UserError(f"{path} holds no files that can be read", "give a folder of images")
-        return None
+    def report(source: str, target: Path, count: int, seconds: float) -> None:
+        all_found, all_shown = zip(*seen[-count:], strict=True)
+        described = [describe(shown, labels) for shown in all_shown]
+        of_video = target.suffix == ".mp4"
+        rows.append({"file": source, "output": str(target.relative_to(args.output_dir)),
+                     **({"frames": described} if of_video else {"detections": described[0]})})
+        print(f"{source}: {summary(all_found, all_shown, labels, args.threshold)}")
+        seen.clear()
 
-    errors = try_each(look_named, map(Path, args.files))
-    files.write_json(args.output_dir / "detections.json", rows)
-    print(f"images with boxes and detections.json: {args.output_dir}")
-    raise_together(errors)
+    try:
+        media.transform_all(args, transform, args.output_dir, report)
+    finally:
+        if rows:
+            files.write_json(args.output_dir / "detections.json", rows)
+            print(f"images with boxes and detections.json: {args.output_dir}")
+
+
+def best_threshold(run_dir: Path) -> float:
+    """Returns the threshold with the highest F1, if eval.py has evaluated the run, else 0.5."""
+    path = run_dir / "eval.json"
+    scores = files.read_json(path)["metrics"]["validation"] if path.is_file() else {}
+    return scores.get("threshold", DEFAULT_THRESHOLD)
 
 
 def predict_by_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Detects objects by a run."""
+    if args.label_map_path:
+        raise UserError("--label_map_path has no effect without --saved_model", "omit it")
     args.output_dir = Path(args.output_dir or args.run_dir / "predictions")
+    if args.threshold is None:
+        args.threshold = best_threshold(args.run_dir)
     predict(args, *detector_of_run(args, flags))
 
 
-def predict_by_export(args: argparse.Namespace) -> None:
-    """Detects objects by a SavedModel."""
+def predict_by_export(args: argparse.Namespace, typed: Collection[str]) -> None:
+    """Detects objects by a SavedModel; `typed` are the flags of the command line."""
+    if of_run := [f"--{flag}" for flag in ("name", "run_dir", "checkpoint") if flag in typed]:
+        raise UserError(f"{' '.join(of_run)} has no effect with --saved_model", "omit it")
     folder = rundir.runs_dir() / "chapter05_detection" / "predictions"
     args.output_dir = Path(args.output_dir or folder)
+    if args.threshold is None:
+        args.threshold = DEFAULT_THRESHOLD
     predict(args, *detector_of_export(Path(args.saved_model), args.label_map_path))
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="images, folders or videos")
-    parser.add_argument("--threshold", type=cli.from_0_to_1, default=0.5,
-                        help="lowest score of a box that is shown")
+    media.add_flags(parser)
+    parser.add_argument("--threshold", type=cli.from_0_to_1,
+                        help="lowest score of a box that is shown (default: the best one by "
+                             f"eval.py, {DEFAULT_THRESHOLD} before it has run)")
     parser.add_argument("--max_boxes", type=cli.size, default=20, help="boxes per image at most")
     parser.add_argument("--output_dir", type=cli.path,
                         help="output folder (default: predictions in the run folder)")
@@ -216,22 +190,12 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
+    words = sys.argv[1:] if argv is None else list(argv)
     parser = build_parser()
-
-    def by_export() -> None:
-        args = parser.parse_args(argv)
-        if args.name or args.run_dir:
-            raise UserError("both a run and --saved_model", "give one of them")
-        predict_by_export(args)
-
-    chosen: list[str] = []
-
-    def find() -> None:
-        chosen.append(parser.parse_args(argv).saved_model)
-
-    if status := exit_status(find):
-        return status
-    return exit_status(by_export) if chosen[0] else cli.run_verb(predict_by_run, parser, argv)
+    if any(word.partition("=")[0] == "--saved_model" for word in words):
+        return exit_status(lambda: predict_by_export(parser.parse_args(words),
+                                                     typed_flags(parser, words)))
+    return cli.run_verb(predict_by_run, parser, words)
 
 
 if __name__ == "__main__":

@@ -14,9 +14,7 @@ image, so that memory does not grow with it and no seams appear.
 
 import argparse
 import sys
-import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -26,10 +24,8 @@ import numpy as np
 from chapter07_style_transfer import data
 from chapter07_style_transfer.inference import load_published, load_style, make_stylizer
 from chapter07_style_transfer.model import MIN_SIZE
-from common import cli, images, video
-from common.errors import UserError, exit_status, raise_together, try_each
-
-Stylize = Callable[[np.ndarray], np.ndarray]  # from and to uint8 of shape (height, width, 3)
+from common import cli, media
+from common.errors import UserError, exit_status
 
 
 def keep_colour(photograph: np.ndarray, stylized: np.ndarray) -> np.ndarray:
@@ -43,7 +39,7 @@ def keep_colour(photograph: np.ndarray, stylized: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(mixed, cv2.COLOR_YCrCb2RGB)
 
 
-def make_stylize(args: argparse.Namespace, generator: keras.Model) -> Stylize:
+def make_stylize(args: argparse.Namespace, generator: keras.Model) -> media.Transform:
     """Returns the function that the flags describe."""
     run = make_stylizer(generator, args.tile)
 
@@ -63,97 +59,25 @@ def make_stylize(args: argparse.Namespace, generator: keras.Model) -> Stylize:
     return stylize
 
 
-def stylize_image(path: Path, stylize: Stylize, target: Path) -> None:
-    """Stylizes an image file; prints the time."""
-    photograph = images.read_image(path)
-    began = time.perf_counter()
-    stylized = stylize(photograph)
-    seconds = time.perf_counter() - began
-    images.write_png(target, stylized)
-    print(f"{path} -> {target} ({seconds:.2f} s)")
-
-
-def stylize_video(path: Path, stylize: Stylize, target: Path) -> None:
-    """Stylizes a video file frame by frame; prints the frames per second.
-
-    Raises:
-        UserError: it has no frames that can be read.
-    """
-    frames = video.read_frames(path)
-    if (first := next(frames, None)) is None:
-        raise UserError(f"{path} has no frames that can be read", "give a complete video file")
-    count, began = 0, time.perf_counter()
-    with video.writer(target, video.frame_rate(path)) as write:
-        while first is not None:
-            write(stylize(first))
-            count, first = count + 1, next(frames, None)
-    seconds = time.perf_counter() - began
-    print(f"{path} -> {target} ({count} frames, {count / seconds:.1f} frames/s)")
-
-
-def stylize_camera(args: argparse.Namespace, stylize: Stylize, output: Path) -> None:
-    """Stylizes what a camera sees, into camera.mp4, until q or Ctrl-C or --max_frames."""
-    frames, count, began = video.read_frames(args.camera), 0, time.perf_counter()
-    if (frame := next(frames, None)) is None:
-        raise UserError(f"there is no camera {args.camera}, or it sends no frames",
-                        "give the number of a camera, such as 0")
-    with video.writer(output / "camera.mp4", 10) as write, suppress(KeyboardInterrupt):
-        while frame is not None and count < args.max_frames:
-            stylized, count = stylize(frame), count + 1
-            write(stylized)
-            if args.display:
-                cv2.imshow("stylize.py: q quits", stylized[..., ::-1])
-                if cv2.waitKey(1) == ord("q"):
-                    break
-            frame = next(frames, None)
-    seconds = time.perf_counter() - began
-    print(f"{output / 'camera.mp4'} ({count} frames, {count / seconds:.1f} frames/s)")
-
-
 def stylize_all(args: argparse.Namespace, generator: keras.Model, output: Path) -> None:
-    """Stylizes all files and folders, then the camera.
+    """Stylizes all files and folders, then the camera; prints the times.
 
     Raises:
         UserError: files that were named cannot be read; all others were stylized.
     """
-    files = [*args.files, *filter(None, [args.image_file])]
-    if not files and args.camera is None:
-        raise UserError("nothing to stylize", "give images, folders or videos, or --camera 0")
-    for flag in ("display", "max_frames"):
-        if args.camera is None and vars(args)[flag] is not None:
-            raise UserError(f"--{flag} has no effect without --camera", "omit it")
-    output.mkdir(parents=True, exist_ok=True)
-    stylize, written = make_stylize(args, generator), set()
+    def report(source: str, target: Path, count: int, seconds: float) -> None:
+        speed = (f"{count} frames, {count / seconds:.1f} frames/s" if target.suffix == ".mp4"
+                 else f"{seconds:.2f} s")
+        print(f"{source} -> {target} ({speed})")
 
-    def one(path: Path) -> None:
-        is_video = path.suffix.lower() in video.SUFFIXES and path.is_file()
-        target = output / f"{path.stem}.{'mp4' if is_video else 'png'}"
-        if target in written or target.resolve() == path.resolve():
-            raise UserError(f"{path} would overwrite {target}", "give another --output_dir, or "
-                            "files of different names")
-        (stylize_video if is_video else stylize_image)(path, stylize, target)
-        written.add(target)
-
-    def named(path: Path) -> None:
-        if not path.is_dir():
-            return one(path)
-        errors = try_each(one, listed := images.list_folder(path))
-        for error in errors:
-            print(f"skipped: {error}", file=sys.stderr)
-        if len(errors) == len(listed):
-            raise UserError(f"{path} holds no files that can be read", "give a folder of images")
-
-    errors = try_each(named, map(Path, files))
-    if args.camera is not None:
-        args.max_frames = args.max_frames or sys.maxsize
-        stylize_camera(args, stylize, output)
-    raise_together(errors)
+    args.files += filter(None, [args.image_file])
+    media.transform_all(args, make_stylize(args, generator), output, report)
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
-    parser.add_argument("files", nargs="*", metavar="FILE", help="images, folders or videos")
+    media.add_flags(parser)
     parser.add_argument("--image_file", type=cli.path, help="the book's name of FILE")
     parser.add_argument("--model_file", type=cli.path, metavar="CHECKPOINT",
                         help="in place of a run: a checkpoint of the book's code, such as "
@@ -172,12 +96,6 @@ def build_parser() -> cli.Parser:
                         help="keep the colours of the photograph")
     parser.add_argument("--strength", type=cli.from_0_to_1, default=1.0,
                         help="1: the stylized image; less: mixed with the photograph")
-    parser.add_argument("--camera", type=cli.non_negative_int, metavar="NUMBER",
-                        help="stylize a camera; written to camera.mp4")
-    parser.add_argument("--display", action="store_true", default=None,
-                        help="show the camera's frames in a window")
-    parser.add_argument("--max_frames", type=cli.positive_int,
-                        help="end after this many frames of the camera (default: q, or Ctrl-C)")
     return parser
 
 

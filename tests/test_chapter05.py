@@ -1042,6 +1042,18 @@ def test_predict_writes_images_json_and_says_what_the_highest_score_was(trained,
     assert {*row["detections"][0]} == {"class", "id", "score", "box"}
     assert predict.main([str(tmp_path / "absent.png"), str(folder / "a.png"), *run]) == 2
     assert "absent.png" in capsys.readouterr().err
+    before = (folder / "a.png").read_bytes()
+    assert predict.main([str(folder / "a.png"), *run[:2], "--output_dir", str(folder)]) == 2
+    assert "would overwrite" in capsys.readouterr().err
+    assert (folder / "a.png").read_bytes() == before
+    assert predict.main([str(folder), *run, "--label_map_path", "x.pbtxt"]) == 2
+    assert "no effect without --saved_model" in capsys.readouterr().err
+
+
+def test_predict_takes_the_best_threshold_of_the_evaluation(tmp_path):
+    assert predict.best_threshold(tmp_path) == 0.5
+    (tmp_path / "eval.json").write_text('{"metrics": {"validation": {"threshold": 0.42}}}')
+    assert predict.best_threshold(tmp_path) == 0.42
 
 
 @pytest.mark.slow
@@ -1053,7 +1065,7 @@ def test_predict_writes_a_video(trained, tmp_path, capsys):
     clip.release()
     assert predict.main([str(path), "--run_dir", str(trained), "--output_dir", str(out)]) == 0
     assert "of 3 frames" in capsys.readouterr().out
-    assert cv2.VideoCapture(str(out / "clip-boxes.mp4")).read()[1].shape == (120, 160, 3)
+    assert cv2.VideoCapture(str(out / "clip.mp4")).read()[1].shape == (120, 160, 3)
     (row,) = json.loads((out / "detections.json").read_text("utf-8"))
     assert len(row["frames"]) == 3
 

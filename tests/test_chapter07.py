@@ -558,7 +558,7 @@ def test_a_video_is_stylized_and_one_without_frames_refused(run, tmp_path, capfd
 def test_stylize_names_what_it_cannot_do(run, tmp_path, capfd):
     tiny = photo_file(tmp_path / "tiny.png", 8, 8)
     fails(capfd, stylize.main, tiny, "--run_dir", run, says="8 x 8 pixels is too small")
-    fails(capfd, stylize.main, "--run_dir", run, says="nothing to stylize")
+    fails(capfd, stylize.main, "--run_dir", run, says="no files")
     fails(capfd, stylize.main, tiny, "--run_dir", run, "--display", says="--display has no effect")
     fails(capfd, stylize.main, "--camera", "99", "--run_dir", run, says="no camera 99")
 
