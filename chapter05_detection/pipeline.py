@@ -137,6 +137,19 @@ def config_name(text: str) -> str:
     return text if (FOLDER / f"{text}.yaml").is_file() else cli.path(text)
 
 
+def chosen(name: str | None, dataset: str) -> str:
+    """Returns the pipeline that a flag names; by default that of the demo's shapes.
+
+    Raises:
+        UserError: none is named, and the data are no shapes.
+    """
+    if name is None and dataset != "shapes":
+        names = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+        raise UserError(f"--dataset {dataset} without --pipeline_config_path",
+                        f"give the pipeline of your training, a YAML file or one of {names}")
+    return name or "ssd_shapes"
+
+
 def read(text: str, model: str | None = None) -> dict[str, Any]:
     """Reads a pipeline and fills in the defaults.
 

@@ -30,7 +30,7 @@ PRESETS = {
         "max_steps": 1000,
     },
     "book": {  # the original's configs for 200,000 steps; only the first rate is ever used
-        "pipeline_config_path": "faster_rcnn_voc",
+        "pipeline_config_path": "faster_rcnn_inception_resnet_v2",
         "dataset": "records",
         "optimizer": "momentum",
         "learning_rate": 3e-4,
