@@ -23,6 +23,7 @@ from chapter05_detection import (
     eval,
     export,
     faster_rcnn,
+    flags,
     label_map,
     losses,
     matcher,
@@ -585,7 +586,18 @@ def test_label_maps_survive_a_round_trip(tmp_path):
     assert label_map.parse(path) == LabelMap(("x", "a # b"), (1, 2))
 
 
+def test_the_escapes_of_a_label_map(tmp_path):
+    path = tmp_path / "map.pbtxt"
+    path.write_text(r"""item { id: 1 name: "\347\213\227" } item { id: 2 name: '\xe7\x8b\x97 \7' }
+                    item { id: 3 name: 'a\nb\t\\n\"狗\狗' }""", "utf-8")
+    found = label_map.parse(path)
+    assert found.names == ("狗", "狗 \a", 'a\nb\t\\n"狗狗')
+    path.write_text(label_map.render(found), "utf-8")
+    assert label_map.parse(path) == found
+
+
 @pytest.mark.parametrize(("text", "says"), [
+    (r"item { id: 1 name: '\377' }", "not UTF-8"),
     ("item { id: 1 name: 'a' } item { id: 1 name: 'b' }", "id 1 more than once"),
     ("item { id: 1 name: 'a' } item { id: 2 name: 'a' }", "name a more than once"),
     ("item { id: 0 name: 'a' }", "id 0"),
@@ -727,6 +739,44 @@ def test_csv_without_a_header_and_images_without_boxes(tmp_path):
     assert "line 1" in raises(annotations.read_csv, path, tmp_path)
 
 
+def test_blank_lines_of_a_csv_are_skipped(tmp_path):
+    path = tmp_path / "boxes.csv"
+    path.write_text("filename,xmin,ymin,xmax,ymax,class\n\na.jpg,1,2,3,4,cat\n  \n,,,,,\n"
+                    "b.jpg,1,2,three,4,cat\n", "utf-8")
+    assert "line 6" in raises(annotations.read_csv, path, tmp_path)
+    path.write_text("\na.jpg,1,2,3,4,cat\n\n", "utf-8")
+    (row,) = annotations.read_csv(path, tmp_path).rows
+    assert row.objects == [annotations.Object("cat", (2, 1, 4, 3))]
+
+
+@pytest.mark.parametrize("layout", ["images/{}|labels/{}", "{}/images|{}/labels"])
+def test_yolo_folders_with_sets_polygons_and_names_in_yaml(tmp_path, layout):
+    (tmp_path / "data.yaml").write_text("names:\n  0: cat\n  1: no\n", "utf-8")
+    lines = {"train": "1 0.2 0.1 0.6 0.3 0.4 0.9\n", "val": "0 0.5 0.5 0.2 0.4 0.99\n"}
+    for name, line in lines.items():
+        of_images, of_labels = (tmp_path / part for part in layout.format(name, name).split("|"))
+        for folder in (of_images, of_labels):
+            folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(of_images / f"{name}.png")
+        (of_labels / f"{name}.txt").write_text(line, "utf-8")
+    found = annotations.read_yolo(tmp_path)
+    assert found.names == ("cat", "no")
+    (row,) = found.rows
+    assert row.path.name == "train.png"
+    assert row.objects == [annotations.Object("no", (0.1, 0.2, 0.9, 0.6))]
+    (row,) = annotations.read_yolo(tmp_path, "val").rows
+    np.testing.assert_allclose(row.objects[0].box, (0.3, 0.4, 0.7, 0.6))
+    assert "no folder test; it has train, val" in raises(annotations.read_yolo, tmp_path, "test")
+    for text in ("nc: 2", "names: cat", "[", "names: {1: cat}"):
+        (tmp_path / "data.yaml").write_text(text, "utf-8")
+        assert "no list of names" in raises(annotations.read_yolo, tmp_path)
+
+
+@pytest.mark.parametrize("line", ["0 0.5 0.5 0.1", "0 1 1 2 2 3 3 4", "cat 1 1 1 1", "0 a b c d"])
+def test_a_yolo_line_of_another_form(line):
+    assert "line 3" in raises(annotations.yolo_object, line, ("cat",), "a.txt, line 3")
+
+
 def test_a_yolo_class_equal_to_the_number_of_classes(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "classes.txt").write_text("cat\ndog\n", "utf-8")
@@ -739,6 +789,30 @@ def test_an_empty_list_of_ids(tmp_path):
     folder = write_voc(tmp_path / "voc", GOOD, {"train": [], "val": ["a"]})
     assert "train.txt is empty" in raises(annotations.read_voc, folder, "train")
     assert "has no test.txt; it has train, val" in raises(annotations.read_voc, folder, "test")
+
+
+def test_ids_with_spaces_and_lists_of_a_class(tmp_path):
+    folder = write_voc(tmp_path / "voc", {"a b": GOOD["a"], "c 1": []}, {"train": ["a b", "c 1 "]})
+    assert annotations.ids_of_set(folder, "train") == ["a b", "c 1"]
+    (folder / "ImageSets" / "Main" / "cat_val.txt").write_text("a b  1\nc 1 -1\n", "utf-8")
+    assert annotations.ids_of_set(folder, "val") == ["a b", "c 1"]
+
+
+def test_the_encodings_of_xml(tmp_path):
+    text = ("<?xml version='1.0' encoding='{}'?><annotation><object><name>狗熊镕</name>"
+            "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>"
+            "</annotation>")
+    for declared, real in (("GB2312", "gb18030"), ("gbk", "gbk"), ("GB18030", "gb18030"),
+                           ("UTF-8", "utf-8"), ("utf-8", "utf-8-sig"), ("UTF-16", "utf-16")):
+        path = tmp_path / "a.xml"
+        path.write_bytes(text.format(declared).encode(real))
+        assert annotations.read_xml(path, tmp_path).objects[0].name == "狗熊镕", declared
+    for declared, says in (("klingon", "encoding klingon is unknown"), ("utf-8", "is not in utf-8")):
+        path.write_bytes(text.format(declared).encode("gbk"))
+        with pytest.raises(ValueError, match=says):
+            annotations.read_xml(path, tmp_path)
+        found = annotations.read_voc(tmp_path, "train", ".")
+        assert len(found.problems) == 1 and says in found.problems[0]
 
 
 def test_a_class_that_training_lacks(tmp_path):
@@ -765,6 +839,25 @@ def test_records_with_ids_that_have_gaps(tmp_path):
     shutil.copy(tmp_path / "records" / "pets_val.record", tmp_path / "records" / "x_val.record")
     assert "x_val.record" in raises(data.load, data_flags(
         "--dataset", "records", "--data_dir", str(tmp_path / "records")))
+
+
+def test_which_files_are_the_records_and_their_label_map(tmp_path):
+    folder = write_voc(tmp_path / "voc", GOOD, {"train": ["a", "b"]})
+    assert prepare.main(["--data_dir", str(folder), "--output_path",
+                         str(tmp_path / "my_train.record")]) == 0
+    flags = data_flags("--dataset", "records", "--data_dir", str(tmp_path))
+    shutil.copy(tmp_path / "my_train.record", tmp_path / "my_trainval.record")
+    assert "no *_val.record" in raises(data.load, flags)
+    shutil.copy(tmp_path / "my_train.record", tmp_path / "val.record")
+    (tmp_path / "other.pbtxt").write_text("no label map", "utf-8")
+    found = data.load(flags)
+    assert set(found.splits) == {"train", "val"} and found.labels.names == ("cat", "dog")
+    (tmp_path / "label_map.pbtxt").rename(tmp_path / "mine.pbtxt")
+    with pytest.raises(UserError, match=r"mine\.pbtxt and other\.pbtxt") as caught:
+        data.load(flags)
+    assert "--label_map_path" in caught.value.hint
+    flags.label_map_path = str(tmp_path / "mine.pbtxt")
+    assert data.load(flags).labels == found.labels
 
 
 @pytest.mark.slow
@@ -797,7 +890,12 @@ def test_odd_images(tmp_path):
 def test_prepare_refuses_what_contradicts(tmp_path, capsys):
     out = ["--output_path", str(tmp_path / "x.record")]
     for argv, says in ((["--coco", "a", "--csv", "b"], "both --coco and --csv"), ([], "neither"),
-                       (["--data_dir", str(tmp_path)], "no folder Annotations")):
+                       (["--data_dir", str(tmp_path)], "no folder Annotations"),
+                       (["--csv", "b", "--set", "val"], "--set has no effect with --csv"),
+                       (["--coco", "a", "--year", "VOC2012"], "--year has no effect with --coco"),
+                       (["--yolo", "a", "--data_dir", "b", "--annotations_dir", "c"],
+                        "--data_dir --annotations_dir has no effect with --yolo"),
+                       (["--data_dir", str(tmp_path), "--set", "val"], "no ImageSets/Main")):
         assert prepare.main([*argv, *out]) == 2
         assert says in capsys.readouterr().err
     folder = write_voc(tmp_path / "voc", GOOD, {"train": ["a"], "val": ["b"]})
@@ -825,6 +923,13 @@ def test_all_shipped_pipelines_are_valid_and_have_the_originals_defaults():
     assert voc["first_stage_max_proposals"] == 300 and voc["second_stage_batch_size"] == 64
     generator = voc["first_stage_anchor_generator"]
     assert len(generator["scales"]) * len(generator["aspect_ratios"]) == 12
+    assert voc["second_stage_post_processing"]["max_total_detections"] == 300
+
+
+def test_the_books_faster_rcnn_is_an_inception_resnet_v2():
+    found = pipeline.read(train_faster_rcnn.PRESETS["book"]["pipeline_config_path"])
+    assert found["feature_extractor"]["type"] == "faster_rcnn_inception_resnet_v2"
+    assert (found["initial_crop_size"], found["maxpool_kernel_size"]) == (17, 1)
 
 
 @pytest.mark.parametrize(("text", "says"), [
@@ -991,6 +1096,37 @@ def test_a_few_scenes_are_learned(script, steps, tmp_path, monkeypatch, capsys):
     assert last["ap_50"] > 0.9
 
 
+# Flags
+
+
+@pytest.mark.parametrize(("script", "argv", "says"), [
+    (train, "--backbone_rate 0", "would freeze a network of random weights"),
+    (train, "--schedule exponential", "--schedule exponential without --decay_steps"),
+    (train_faster_rcnn, "--schedule steps", "--schedule steps without --decay_steps"),
+    (train, "--schedule exponential --decay_steps 8,9", "exponential with --decay_steps 8,9"),
+    (data, "--seed 1", "--seed 1 has no effect without --draw"),
+    (data, "--pipeline_config_path ssd_bccd", "ssd_bccd has no effect without --draw"),
+    (data, "--draw --dataset voc --data_dir .", "voc without --pipeline_config_path"),
+    (check_anchors, "--dataset records --data_dir .", "records without --pipeline_config_path"),
+    (check_anchors, "--figure --dataset voc", "--dataset voc has no effect with --figure"),
+])
+def test_flags_without_effect_or_without_others_are_refused(script, argv, says, capsys):
+    assert script.main(argv.split()) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_schedules():
+    def rates(argv: str, *steps: int) -> list[float]:
+        args = train.build_parser().parse_args(argv.split())
+        return [float(flags.learning_rate(args, 0.5)(step)) for step in steps]
+
+    assert rates("--learning_rate 2 --schedule exponential --decay_steps 5 --decay_factor 0.5",
+                 4, 5, 10) == [1, 0.5, 0.25]
+    assert rates("--learning_rate 2 --schedule steps --decay_steps 5,9 --decay_factor 0.5",
+                 5, 6, 10) == [1, 0.5, 0.25]
+    assert rates("--learning_rate 2 --max_steps 8", 0, 4, 8) == pytest.approx([1, 0.5, 0])
+
+
 # Scripts that use a run
 
 
@@ -1092,8 +1228,10 @@ def test_proposals_of_a_file(tmp_path):
     table = proposals.read(path)
     assert proposals.of_image(table, "a.jpg").tolist() == [[0, 0, 0.5, 0.5]]
     assert "no boxes for b.jpg" in raises(proposals.of_image, table, "b.jpg")
-    path.write_text('{"a.jpg": [[0, 0, 1.5, 0.5]]}', "utf-8")
-    assert "holds no proposals" in raises(proposals.read, path)
+    for wrong in ("[[0, 0, 1.5, 0.5]]", "[0, 0, 0.5, 0.5]", "[[0, 0, 0.5]]", "[[[0, 0, 1, 1]]]",
+                  "[[0, 0.5, 1, 0.5]]", "[[0, 0, 1, 1], [0.6, 0, 0.4, 1]]", "[[0, 0, 1, NaN]]"):
+        path.write_text(f'{{"a.jpg": {wrong}}}', "utf-8")
+        assert "holds no proposals" in raises(proposals.read, path)
 
 
 def test_a_batch_of_images_of_different_sizes_is_refused(tmp_path, capsys, monkeypatch):
