@@ -194,6 +194,22 @@ def name_of(flags: argparse.Namespace) -> str:
     return Path(flags.data_dir).name.removesuffix("_voc") if flags.data_dir else flags.dataset
 
 
+def size_in_network(size: tf.Tensor, resizer: dict[str, Any]) -> tf.Tensor:
+    """Returns height and width that the network gets an image of a size in, int32 (2,).
+
+    Args:
+        size: height and width of the image.
+        resizer: the pipeline's `image_resizer`.
+    """
+    if resizer["type"] == "fixed_shape_resizer":
+        return tf.constant([resizer["height"], resizer["width"]])
+    sides = tf.cast(size, tf.float32)
+    # The shorter side gets min_dimension, unless the longer one would exceed max_dimension.
+    scale = tf.minimum(resizer["min_dimension"] / tf.reduce_min(sides),
+                       resizer["max_dimension"] / tf.reduce_max(sides))
+    return tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), 1)
+
+
 def resized(image: tf.Tensor, resizer: dict[str, Any]) -> tf.Tensor:
     """Returns an image in the size that the network gets it in, float32 in [0, 255].
 
@@ -201,16 +217,11 @@ def resized(image: tf.Tensor, resizer: dict[str, Any]) -> tf.Tensor:
         image: of shape (height, width, 3).
         resizer: the pipeline's `image_resizer`.
     """
-    image = tf.cast(image, tf.float32)
-    if resizer["type"] == "fixed_shape_resizer":
-        size = (resizer["height"], resizer["width"])
-        return tf.ensure_shape(tf.image.resize(image, size, antialias=True), (*size, 3))
-    sides = tf.cast(tf.shape(image)[:2], tf.float32)
-    # The shorter side gets min_dimension, unless the longer one would exceed max_dimension.
-    scale = tf.minimum(resizer["min_dimension"] / tf.reduce_min(sides),
-                       resizer["max_dimension"] / tf.reduce_max(sides))
-    size = tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), 1)
-    return tf.ensure_shape(tf.image.resize(image, size, antialias=True), (None, None, 3))
+    size = size_in_network(tf.shape(image)[:2], resizer)
+    image = tf.image.resize(tf.cast(image, tf.float32), size, antialias=True)
+    fixed = resizer["type"] == "fixed_shape_resizer"
+    sides = (resizer["height"], resizer["width"]) if fixed else (None, None)
+    return tf.ensure_shape(image, (*sides, 3))
 
 
 def training_batches(
