@@ -295,7 +295,7 @@ def yolo_object(line: str, names: Sequence[str], where: str) -> Object:
     """Returns the object of a line of a YOLO file, in fractions of the image.
 
     Its form is `class x_centre y_centre width height`, perhaps with a score behind; or, as for
-    segmentation, `class x y x y x y …`, the corners of a polygon, of which the hull is taken.
+    segmentation, `class x y x y x y …`, the corners of a polygon, whose bounding box is taken.
 
     Raises:
         UserError: the line has another form, or the number of its class is too high.
