@@ -6,7 +6,8 @@
 
 The first stage says where objects may be, whatever their class; the second one looks at the shared
 features within each of these boxes. Both are trained together. FOLDER has VOC's layout for the
-preset raccoon, and holds the records of prepare.py for book.
+preset raccoon, and holds the records of prepare.py for book. The book's network, and that of the
+preset, is Inception-ResNet-v2; --pipeline_config_path faster_rcnn_voc has ResNet-101.
 """
 
 import argparse
@@ -30,7 +31,7 @@ PRESETS = {
         "max_steps": 1000,
     },
     "book": {  # the original's configs for 200,000 steps; only the first rate is ever used
-        "pipeline_config_path": "faster_rcnn_voc",
+        "pipeline_config_path": "faster_rcnn_inception_resnet_v2",
         "dataset": "records",
         "optimizer": "momentum",
         "learning_rate": 3e-4,

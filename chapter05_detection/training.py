@@ -21,7 +21,7 @@ from chapter05_detection.inference import (
     write_sheet,
 )
 from chapter05_detection.records import Example
-from common import checkpoint, pretrained, rundir
+from common import checkpoint, cli, pretrained, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -72,7 +72,7 @@ def load_weights(args: argparse.Namespace, detector: Detector) -> None:
     if args.weights != "none":
         name = network_name(detector.pipeline)
         if name == "small":
-            flags.cli.refuse_idle(args, ["weights"], "the small network")
+            cli.refuse_idle(args, ["weights"], "the small network")
             return
         pretrained.load(detector.network, args.weights, name,
                         detector.pipeline["feature_extractor"]["depth_multiplier"])
