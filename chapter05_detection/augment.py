@@ -135,6 +135,37 @@ def random_pad_image(
     return padded, (pixels + offset) / tf.cast(tf.tile(canvas, [2]), tf.float32), labels
 
 
+def mosaic(
+    samples: Sequence[Sample], key: tf.Tensor, min_extent: float = 1.0, max_extent: float = 2.0
+) -> Sample:
+    """Shows parts of four images in one (YOLOv4, Bochkovskiy et al. 2020, § 3.3).
+
+    The images are laid around a point. A random window is cut out, so that boxes keep the rule of
+    `crop`, and resized to the first image's size, which all of them get.
+
+    Args:
+        samples: four images with their boxes and labels.
+        key: int64 of shape (2,).
+        min_extent: smallest height and width of the window, as a multiple of one image's; from 1
+            on, the window reaches into all four.
+        max_extent: the largest; at 2 the window shows four whole images.
+    """
+    keys = tf.random.split(key, 3)
+    size = tf.shape(samples[0][0])[:2]
+    tiles = [samples[0][0], *(tf.image.resize(image, size) for image, _, _ in samples[1:])]
+    canvas = tf.concat([tf.concat(tiles[:2], axis=1), tf.concat(tiles[2:], axis=1)], axis=0)
+    corners = [(0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5)]
+    boxes = tf.concat([boxes / 2 + (2 * corner) for corner, (_, boxes, _)
+                       in zip(corners, samples, strict=True)], axis=0)
+    labels = tf.concat([labels for _, _, labels in samples], axis=0)
+    extent = tf.cast(tf.cast(size, tf.float32) * uniform(keys[0], min_extent, max_extent), tf.int32)
+    room = tf.cast(2 * size - extent, tf.float32)
+    low = tf.cast(room * tf.stack([uniform(keys[1]), uniform(keys[2])]), tf.int32)
+    image, boxes, labels = crop(canvas, boxes, labels, tf.concat([low, low + extent], axis=0))
+    shown = tf.image.resize(image, size, antialias=True)
+    return tf.ensure_shape(shown, samples[0][0].shape), boxes, labels
+
+
 def colour_step(function: Callable[..., tf.Tensor]) -> Callable[..., Sample]:
     """Returns a step that changes colours alone: `function(image in [0, 1], key, **settings)`."""
     def step(

@@ -419,6 +419,36 @@ def test_padding_moves_boxes_with_their_pixels():
     np.testing.assert_allclose(image[top:top + 10, left:left + 10], IMAGE[4:14, 12:22], atol=1e-3)
 
 
+def test_a_mosaic_of_four_whole_images_has_their_boxes_in_its_quarters():
+    samples = [(tf.fill((40, 60, 3), 50.0 * number), TWO, LABELS + number) for number in range(4)]
+    image, real, labels = augment.mosaic(samples, KEY, min_extent=2.0)
+    assert image.shape == (40, 60, 3) and labels.numpy().tolist() == [1, 4, 2, 5, 3, 6, 4, 7]
+    np.testing.assert_allclose(image[::39, ::59, 0], [[0, 50], [100, 150]], atol=1e-3)
+    for number, (top, left) in enumerate([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)]):
+        np.testing.assert_allclose(real[2 * number:2 * number + 2],
+                                   TWO / 2 + [top, left, top, left], atol=1e-6)
+    empty = [(image, TWO[:0], LABELS[:0]) for image, _, _ in samples]
+    image, real, labels = augment.mosaic(empty, KEY)
+    assert image.shape == (40, 60, 3) and real.shape == (0, 4) and labels.shape == (0,)
+
+
+def test_the_window_of_a_mosaic_keeps_boxes_on_their_pixels():
+    """A white object in black images of different sizes: each box holds white alone."""
+    samples = []
+    for height, width in ((80, 80), (40, 80), (80, 120), (160, 40)):
+        image = np.zeros((height, width, 3), np.float32)
+        image[height // 4:height // 2, width // 4:width // 2] = 255
+        samples.append((tf.constant(image), tf.constant([[0.25, 0.25, 0.5, 0.5]]), LABELS[:1]))
+    counts = set()
+    for number in range(8):
+        image, real, labels = augment.mosaic(samples, KEY + number)
+        counts.add(len(labels))
+        for top, left, bottom, right in np.round(real.numpy() * 80).astype(int):
+            inside = image[top + 2:bottom - 2, left + 2:right - 2].numpy()
+            assert inside.size and inside.min() > 200
+    assert len(counts) > 1  # some windows cut off some centres
+
+
 @pytest.mark.parametrize("name", augment.STEPS)
 def test_every_step_keeps_its_promises(name):
     for real, labels in ((TWO, LABELS), (TWO[:0], LABELS[:0])):
@@ -881,8 +911,11 @@ def test_resizers():
         assert tuple(data.resized(tf.zeros((*size, 3)), keep).shape) == (*expected, 3)
 
 
-def test_the_stream_is_a_pure_function_of_seed_and_step():
-    examples, options = shapes_examples(5), pipeline.read("ssd_shapes")
+@pytest.mark.parametrize("mosaic", [0.0, 0.5])
+def test_the_stream_is_a_pure_function_of_seed_and_step(mosaic):
+    examples = shapes_examples(5)
+    options = pipeline.read("ssd_shapes") | {"mosaic_probability": mosaic}
+
     def batches(start: int, count: int) -> list:
         stream = data.training_batches(examples, options, 3, 7, start)
         return [[part.numpy() for part in batch] for batch in stream.take(count)]
@@ -894,6 +927,26 @@ def test_the_stream_is_a_pure_function_of_seed_and_step():
     images, real, labels, _ = whole[0]
     assert images.shape == (3, 96, 128, 3) and images.min() >= 0 and images.max() <= 255
     assert real.shape[:2] == labels.shape and labels.min() >= data.PADDING
+    assert ((labels == data.PADDING) == (real == 0).all(axis=2)).all()
+
+
+@pytest.mark.parametrize("name", ["ssd_shapes", "faster_rcnn_voc"])
+def test_mosaics_without_boxes_are_padded(name):
+    """One image with a box and one without: a mosaic has up to four boxes, or none."""
+    first = shapes_examples(1)[0]
+    one = first._replace(boxes=first.boxes[:1], labels=first.labels[:1])
+    none = one._replace(boxes=first.boxes[:0], labels=first.labels[:0])
+    options = pipeline.read(name) | {"mosaic_probability": 1.0, "data_augmentation_options": []}
+    options["image_resizer"] |= {"min_dimension": 60, "max_dimension": 100}
+    for examples, most in (([none, none], 0), ([one, none], 4)):
+        counts = set()
+        for images, real, labels, _ in data.training_batches(examples, options, 1, 0).take(8):
+            assert images.shape == (1, *((96, 128) if name == "ssd_shapes" else (60, 80)), 3)
+            assert real.shape == (*labels.shape, 4)
+            counts.add(int((labels.numpy() != data.PADDING).sum()))
+        assert max(counts) <= most and len(counts) > min(most, 1)
+    batch = next(iter(data.training_batches([none, one], options, 8, 0)))
+    assert batch[2].numpy().min() == data.PADDING and (batch[1].numpy() <= 1).all()
 
 
 def test_ssd_has_an_output_for_each_anchor():
