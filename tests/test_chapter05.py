@@ -419,6 +419,24 @@ def test_padding_moves_boxes_with_their_pixels():
     np.testing.assert_allclose(image[top:top + 10, left:left + 10], IMAGE[4:14, 12:22], atol=1e-3)
 
 
+def test_scale_jitter_enlarges_or_shrinks_in_a_frame_of_the_same_shape():
+    small, real, labels = augment.random_scale_jitter(IMAGE, TWO, LABELS, KEY, 0.5, 0.5)
+    assert small.shape == (80, 120, 3) and labels.numpy().tolist() == [1, 4]
+    top, left = np.round(real[0].numpy()[:2] * (80, 120)).astype(int)
+    np.testing.assert_allclose(real[0, 2:] - real[0, :2], [0.2, 0.2], atol=1e-6)
+    np.testing.assert_allclose(small[top:top + 16, left:left + 24], IMAGE[4:20, 12:36], atol=1e-3)
+    whole = augment.random_scale_jitter(IMAGE, TWO, LABELS, KEY, 1.0, 1.0)
+    np.testing.assert_allclose(whole[0], IMAGE, atol=1e-3)
+    np.testing.assert_allclose(whole[1], TWO, atol=1e-6)
+    seen = set()
+    for number in range(8):
+        large, real, labels = augment.random_scale_jitter(IMAGE, TWO, LABELS, KEY + number, 2.0,
+                                                          2.0)
+        assert large.shape == (20, 30, 3)
+        seen.add(tuple(labels.numpy()))
+    assert len(seen) > 1  # some windows cut off some centres
+
+
 def test_a_mosaic_of_four_whole_images_has_their_boxes_in_its_quarters():
     samples = [(tf.fill((40, 60, 3), 50.0 * number), TWO, LABELS + number) for number in range(4)]
     image, real, labels = augment.mosaic(samples, KEY, min_extent=2.0)
