@@ -1085,6 +1085,33 @@ def trained(tmp_path_factory) -> Path:
     return folder / CHAPTER / "tiny"
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Even though:UserWarning")  # of tf.data
+@pytest.mark.parametrize("script", [train, train_faster_rcnn])
+def test_patience_counts_evaluations_across_a_resume(script, eager, tmp_path, monkeypatch, capsys):
+    """The best mAP is that of step 2; an equal one does not count as better."""
+    examples, found = shapes_examples(1), iter([0.1, 0.3, 0.3, 0.2, 0.1])
+    monkeypatch.setattr(data, "load", lambda flags: data.Data(
+        {"train": examples, "val": examples}, THREE))
+    monkeypatch.setattr(average_precision.Evaluation, "scores",
+                        lambda self: dict.fromkeys(("map", "ap_50"), next(found)))
+    flags = ["--name", "patient", "--max_steps"]
+    few = ["--batch_size", "1", "--eval_every", "1"]
+
+    def ended(*argv: str) -> int:
+        assert script.main([*flags, *argv]) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])["step"]
+
+    assert ended("3", "--patience", "2", *few) == 3
+    assert ended("9") == 4
+    assert script.main([*flags, "9"]) == 2
+    assert "early stopping ended this run at step 4" in capsys.readouterr().err
+    assert ended("9", "--patience", "3") == 5
+    assert rundir.last_step(tmp_path / CHAPTER / "patient") == 5
+    assert [path.name for path in (tmp_path / CHAPTER / "patient/checkpoints/best").glob("*.index")
+            ] == ["ckpt-2.index"]
+
+
 def write_scene(path: Path) -> Path:
     picture, _ = shapes.draw(np.random.default_rng(1))
     Image.fromarray(picture).save(path)
