@@ -11,7 +11,7 @@ Prints the splits, and the number of boxes of each class.
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -224,6 +224,39 @@ def resized(image: tf.Tensor, resizer: dict[str, Any]) -> tf.Tensor:
     return tf.ensure_shape(image, (*sides, 3))
 
 
+def make_sample(
+    examples: Sequence[Example], pipeline: dict[str, Any]
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]:
+    """Returns the function from an index and its key to image, boxes, labels and that key.
+
+    The key determines the augmentation, the other three images of a mosaic included.
+    """
+    encoded = tf.constant([example.encoded for example in examples])
+    ends = tf.constant(np.cumsum([0, *(len(example.labels) for example in examples)]))
+    all_boxes = tf.constant(np.concatenate([example.boxes for example in examples]))
+    all_labels = tf.constant(np.concatenate([example.labels for example in examples]))
+
+    def one(index: tf.Tensor, key: tf.Tensor) -> augment.Sample:
+        of_image = slice(ends[index], ends[index + 1])
+        image = tf.cast(images.decode_jpeg(encoded[index]), tf.float32)
+        image, boxes, labels = augment.apply(
+            pipeline["data_augmentation_options"], image, all_boxes[of_image],
+            all_labels[of_image], key)
+        return resized(image, pipeline["image_resizer"]), boxes, labels
+
+    def sample(index: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        first = one(index, key)
+        if not pipeline["mosaic_probability"]:
+            return *first, key
+        keys = tf.random.split(tf.random.fold_in(key, -1), 6)  # the steps have the keys from 0
+        others = tf.random.stateless_uniform((3,), keys[0], 0, len(examples), tf.int64)
+        chosen = augment.uniform(keys[1]) < pipeline["mosaic_probability"]
+        return *tf.cond(chosen, lambda: augment.mosaic(
+            [first, *(one(others[i], keys[2 + i]) for i in range(3))], keys[5]), lambda: first), key
+
+    return tf.autograph.experimental.do_not_convert(sample)  # no Python branches to convert
+
+
 def training_batches(
     examples: Sequence[Example], pipeline: dict[str, Any], batch_size: int, seed: int,
     start_step: int = 0,
@@ -237,22 +270,8 @@ def training_batches(
         float32 (batch, n, 4); int64 (batch, n) from 0, PADDING in rows without a box; a random key
         of the step, int64 (2,).
     """
-    encoded = tf.constant([example.encoded for example in examples])
-    ends = tf.constant(np.cumsum([0, *(len(example.labels) for example in examples)]))
-    all_boxes = tf.constant(np.concatenate([example.boxes for example in examples]))
-    all_labels = tf.constant(np.concatenate([example.labels for example in examples]))
-
-    def sample(index: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        of_image = slice(ends[index], ends[index + 1])
-        image = tf.cast(images.decode_jpeg(encoded[index]), tf.float32)
-        image, boxes, labels = augment.apply(
-            pipeline["data_augmentation_options"], image, all_boxes[of_image],
-            all_labels[of_image], key)
-        return resized(image, pipeline["image_resizer"]), boxes, labels, key
-
     indices = inputs.example_indices(len(examples), batch_size, seed, start_step)
-    sample = tf.autograph.experimental.do_not_convert(sample)  # no Python branches to convert
-    samples = indices.map(sample, num_parallel_calls=tf.data.AUTOTUNE)
+    samples = indices.map(make_sample(examples, pipeline), num_parallel_calls=tf.data.AUTOTUNE)
     zero = tf.constant(0, tf.int64)
     batches = samples.padded_batch(
         batch_size, drop_remainder=True,

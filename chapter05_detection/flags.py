@@ -21,7 +21,8 @@ SCHEDULES = {"constant": (), "cosine": (), "exponential": ("decay_steps", "decay
 
 def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
     """Returns the parser of a training script."""
-    parser = cli.training_parser(file, doc, presets, free=["decay_steps", "decay_factor"])
+    parser = cli.training_parser(file, doc, presets,
+                                 free=["decay_steps", "decay_factor", "patience"])
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--pipeline_config_path", type=pipelines.config_name,
@@ -61,6 +62,9 @@ def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli
                        help="steps between two log lines")
     group.add_argument("--eval_every", type=cli.positive_int, default=200,
                        help="steps between two evaluations of the validation images")
+    group.add_argument("--patience", type=cli.positive_int,
+                       help="early stopping: evaluations without a higher validation mAP that end "
+                            "the run")
     group.add_argument("--save_every", type=cli.positive_int, default=200,
                        help="steps between two checkpoints")
     return parser

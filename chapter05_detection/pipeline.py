@@ -78,6 +78,7 @@ SSD = {
         "score_converter": ("SIGMOID", "SOFTMAX", "IDENTITY"),
     },
     "data_augmentation_options": [],
+    "mosaic_probability": 0.0,  # see `augment.mosaic`; 0: none
 }
 FASTER_RCNN = {
     "model": ("faster_rcnn",),
@@ -128,6 +129,7 @@ FASTER_RCNN = {
         "score_converter": ("SOFTMAX", "SIGMOID", "IDENTITY"),
     },
     "data_augmentation_options": ["random_horizontal_flip"],
+    "mosaic_probability": 0.0,  # see `augment.mosaic`; 0: none
 }
 MODELS = {"ssd": SSD, "faster_rcnn": FASTER_RCNN}
 

@@ -430,6 +430,54 @@ def test_padding_moves_boxes_with_their_pixels():
     np.testing.assert_allclose(image[top:top + 10, left:left + 10], IMAGE[4:14, 12:22], atol=1e-3)
 
 
+def test_scale_jitter_enlarges_or_shrinks_in_a_frame_of_the_same_shape():
+    small, real, labels = augment.random_scale_jitter(IMAGE, TWO, LABELS, KEY, 0.5, 0.5)
+    assert small.shape == (80, 120, 3) and labels.numpy().tolist() == [1, 4]
+    top, left = np.round(real[0].numpy()[:2] * (80, 120)).astype(int)
+    np.testing.assert_allclose(real[0, 2:] - real[0, :2], [0.2, 0.2], atol=1e-6)
+    np.testing.assert_allclose(small[top:top + 16, left:left + 24], IMAGE[4:20, 12:36], atol=1e-3)
+    whole = augment.random_scale_jitter(IMAGE, TWO, LABELS, KEY, 1.0, 1.0)
+    np.testing.assert_allclose(whole[0], IMAGE, atol=1e-3)
+    np.testing.assert_allclose(whole[1], TWO, atol=1e-6)
+    seen = set()
+    for number in range(8):
+        large, real, labels = augment.random_scale_jitter(IMAGE, TWO, LABELS, KEY + number, 2.0,
+                                                          2.0)
+        assert large.shape == (20, 30, 3)
+        seen.add(tuple(labels.numpy()))
+    assert len(seen) > 1  # some windows cut off some centres
+
+
+def test_a_mosaic_of_four_whole_images_has_their_boxes_in_its_quarters():
+    samples = [(tf.fill((40, 60, 3), 50.0 * number), TWO, LABELS + number) for number in range(4)]
+    image, real, labels = augment.mosaic(samples, KEY, min_extent=2.0)
+    assert image.shape == (40, 60, 3) and labels.numpy().tolist() == [1, 4, 2, 5, 3, 6, 4, 7]
+    np.testing.assert_allclose(image[::39, ::59, 0], [[0, 50], [100, 150]], atol=1e-3)
+    for number, (top, left) in enumerate([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)]):
+        np.testing.assert_allclose(real[2 * number:2 * number + 2],
+                                   TWO / 2 + [top, left, top, left], atol=1e-6)
+    empty = [(image, TWO[:0], LABELS[:0]) for image, _, _ in samples]
+    image, real, labels = augment.mosaic(empty, KEY)
+    assert image.shape == (40, 60, 3) and real.shape == (0, 4) and labels.shape == (0,)
+
+
+def test_the_window_of_a_mosaic_keeps_boxes_on_their_pixels():
+    """A white object in black images of different sizes: each box holds white alone."""
+    samples = []
+    for height, width in ((80, 80), (40, 80), (80, 120), (160, 40)):
+        image = np.zeros((height, width, 3), np.float32)
+        image[height // 4:height // 2, width // 4:width // 2] = 255
+        samples.append((tf.constant(image), tf.constant([[0.25, 0.25, 0.5, 0.5]]), LABELS[:1]))
+    counts = set()
+    for number in range(8):
+        image, real, labels = augment.mosaic(samples, KEY + number)
+        counts.add(len(labels))
+        for top, left, bottom, right in np.round(real.numpy() * 80).astype(int):
+            inside = image[top + 2:bottom - 2, left + 2:right - 2].numpy()
+            assert inside.size and inside.min() > 200
+    assert len(counts) > 1  # some windows cut off some centres
+
+
 @pytest.mark.parametrize("name", augment.STEPS)
 def test_every_step_keeps_its_promises(name):
     for real, labels in ((TWO, LABELS), (TWO[:0], LABELS[:0])):
@@ -1076,8 +1124,11 @@ def test_resizers():
         assert tuple(data.resized(tf.zeros((*size, 3)), keep).shape) == (*expected, 3)
 
 
-def test_the_stream_is_a_pure_function_of_seed_and_step():
-    examples, options = shapes_examples(5), pipeline.read("ssd_shapes")
+@pytest.mark.parametrize("mosaic", [0.0, 0.5])
+def test_the_stream_is_a_pure_function_of_seed_and_step(mosaic):
+    examples = shapes_examples(5)
+    options = pipeline.read("ssd_shapes") | {"mosaic_probability": mosaic}
+
     def batches(start: int, count: int) -> list:
         stream = data.training_batches(examples, options, 3, 7, start)
         return [[part.numpy() for part in batch] for batch in stream.take(count)]
@@ -1089,6 +1140,22 @@ def test_the_stream_is_a_pure_function_of_seed_and_step():
     images, real, labels, _ = whole[0]
     assert images.shape == (3, 96, 128, 3) and images.min() >= 0 and images.max() <= 255
     assert real.shape[:2] == labels.shape and labels.min() >= data.PADDING
+    assert ((labels == data.PADDING) == (real == 0).all(axis=2)).all()
+
+
+@pytest.mark.parametrize("name", ["ssd_shapes", "faster_rcnn_voc"])
+def test_mosaics_without_boxes_are_padded(name):
+    """One image has a box and one has none: a mosaic has at most four boxes."""
+    first = shapes_examples(1)[0]
+    one = first._replace(boxes=first.boxes[:1], labels=first.labels[:1])
+    none = one._replace(boxes=first.boxes[:0], labels=first.labels[:0])
+    options = pipeline.read(name) | {"mosaic_probability": 1.0, "data_augmentation_options": []}
+    options["image_resizer"] |= {"min_dimension": 60, "max_dimension": 100}
+    images, real, labels, _ = next(iter(data.training_batches([none, one], options, 16, 0)))
+    assert images.shape == (16, *((96, 128) if name == "ssd_shapes" else (60, 80)), 3)
+    counts = (labels.numpy() != data.PADDING).sum(axis=1)
+    assert real.shape == (16, counts.max(), 4) and 0 == counts.min() < counts.max() <= 4
+    assert not real[counts.argmin()].numpy().any()
 
 
 def test_ssd_has_an_output_for_each_anchor():
@@ -1266,6 +1333,33 @@ def trained(tmp_path_factory) -> Path:
             {"train": examples, "val": examples}, THREE))
         assert train.main([*TINY, "--name", "tiny"]) == 0
     return folder / CHAPTER / "tiny"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Even though:UserWarning")  # of tf.data
+@pytest.mark.parametrize("script", [train, train_faster_rcnn])
+def test_patience_counts_evaluations_across_a_resume(script, eager, tmp_path, monkeypatch, capsys):
+    """The best mAP is that of step 2; an equal one does not count as better."""
+    examples, found = shapes_examples(1), iter([0.1, 0.3, 0.3, 0.2, 0.1])
+    monkeypatch.setattr(data, "load", lambda flags: data.Data(
+        {"train": examples, "val": examples}, THREE))
+    monkeypatch.setattr(average_precision.Evaluation, "scores",
+                        lambda self: dict.fromkeys(("map", "ap_50"), next(found)))
+    flags = ["--name", "patient", "--max_steps"]
+    few = ["--batch_size", "1", "--eval_every", "1"]
+
+    def ended(*argv: str) -> int:
+        assert script.main([*flags, *argv]) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])["step"]
+
+    assert ended("3", "--patience", "2", *few) == 3
+    assert ended("9") == 4
+    assert script.main([*flags, "9"]) == 2
+    assert "early stopping ended this run at step 4" in capsys.readouterr().err
+    assert ended("9", "--patience", "3") == 5
+    assert rundir.last_step(tmp_path / CHAPTER / "patient") == 5
+    assert [path.name for path in (tmp_path / CHAPTER / "patient/checkpoints/best").glob("*.index")
+            ] == ["ckpt-2.index"]
 
 
 def write_scene(path: Path) -> Path:
