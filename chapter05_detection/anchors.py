@@ -5,7 +5,7 @@ fractions of the image; their order is that of the network's outputs: by row, co
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -165,7 +165,7 @@ def propose(boxes: np.ndarray, num_scales: int, num_ratios: int) -> tuple[list, 
 
 
 def report(
-    boxes: Sequence[np.ndarray], anchors: Sequence[np.ndarray], threshold: float
+    boxes: Sequence[np.ndarray], anchors: Iterable[np.ndarray], threshold: float
 ) -> tuple[float, str]:
     """Returns the best possible recall, and a text on it with a proposal if it is too low.
 

@@ -6,10 +6,13 @@ size of the image is known.
 
 import csv
 import json
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import yaml
 
 from common import images
 from common.errors import UserError
@@ -18,6 +21,7 @@ from common.text import read_text
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 YEARS = ("VOC2007", "VOC2012", "merged")
 SETS = ("train", "val", "trainval", "test")
+DECLARED = re.compile(rb"""<\?xml[^>]*\sencoding\s*=\s*["']([\w.-]+)""")  # encoding of an XML file
 
 
 class Object(NamedTuple):
@@ -76,15 +80,16 @@ def ids_of_set(folder: Path, name: str) -> list[str] | None:
     main = folder / "ImageSets" / "Main"
     if not main.is_dir():
         return None
-    path = main / f"{name}.txt"
+    path, mark = main / f"{name}.txt", ""
     if not path.is_file():
         # VOC also has a list for each class, which names the same images, with 1 or -1 behind.
-        path = next(iter(sorted(main.glob(f"*_{name}.txt"))), path)
+        path, mark = next(iter(sorted(main.glob(f"*_{name}.txt"))), path), r"\s+-?[01]$"
     if not path.is_file():
         there = ", ".join(sorted(found.stem for found in main.glob("*.txt"))[:8])
         raise UserError(f"{main} has no {name}.txt; it has {there or 'nothing'}",
                         "write the ids of the images into it, one a line, or choose another --set")
-    ids = [line.split()[0] for line in read_text(path).splitlines() if line.strip()]
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    ids = [re.sub(mark, "", line) for line in lines]  # an id may contain spaces
     if not ids:
         raise UserError(f"{path} is empty", "write the ids of the images into it, one a line")
     return ids
@@ -104,17 +109,35 @@ def number(element: ElementTree.Element, name: str, default: float | None = None
     return float(text)
 
 
+def parse_xml(raw: bytes) -> ElementTree.Element:
+    """Parses an XML file; unlike the parser alone, also in Chinese and other encodings.
+
+    Raises:
+        ValueError: it is not XML, or in an unknown encoding or another than it declares.
+    """
+    if match := DECLARED.match(raw):
+        declared = match[1].decode()
+        # Files that declare GB2312 often have characters of its extensions.
+        encoding = "gb18030" if declared.lower() in ("gb2312", "gbk") else declared
+        try:
+            raw = raw.decode(encoding)
+        except LookupError as error:
+            raise ValueError(f"its encoding {declared} is unknown") from error
+        except UnicodeError as error:
+            raise ValueError(f"it is not in {declared}, which it declares") from error
+    try:
+        return ElementTree.fromstring(raw)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"it is not XML ({error})") from error
+
+
 def read_xml(path: Path, image_folder: Path) -> Annotation:
     """Reads the XML file of one image.
 
     Raises:
         ValueError: the file has another form.
     """
-    try:
-        root = ElementTree.fromstring(path.read_bytes())
-    except ElementTree.ParseError as error:
-        raise ValueError(f"it is not XML ({error})") from error
-    objects = []
+    root, objects = parse_xml(path.read_bytes()), []
     for item in root.iter("object"):
         if (corners := item.find("bndbox")) is None:
             raise ValueError("an object has no bndbox")
@@ -203,36 +226,64 @@ def read_coco(path: Path, image_folder: Path) -> Annotations:
 
 
 def yolo_names(folder: Path) -> tuple[str, ...]:
-    """Returns the class names of a YOLO folder: classes.txt or obj.names, one a line.
+    """Returns the class names of a YOLO folder: classes.txt or obj.names, one a line; or data.yaml.
 
     Raises:
-        UserError: there is no such file.
+        UserError: there is no such file, or data.yaml has no names.
     """
     for name in ("classes.txt", "obj.names", "labels/classes.txt"):
         if (folder / name).is_file():
             return tuple(filter(None, map(str.strip, read_text(folder / name).splitlines())))
-    raise UserError(f"{folder} has no classes.txt", "write the names of the classes into it, one a "
-                    "line, in order of their numbers")
+    if not (path := folder / "data.yaml").is_file():
+        raise UserError(f"{folder} has neither classes.txt nor data.yaml", "write the names of the "
+                        "classes into classes.txt, one a line, in order of their numbers")
+    try:
+        names = yaml.load(read_text(path), yaml.BaseLoader)["names"]  # all values are texts
+        if isinstance(names, dict):  # from numbers to names
+            names = [names[str(number)] for number in range(len(names))]
+    except (yaml.YAMLError, KeyError, TypeError, RecursionError):
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{path} has no list of names", "write a line such as: names: [cat, dog]")
+    return tuple(names)
 
 
-def read_yolo(folder: Path) -> Annotations:
-    """Reads YOLO's text files: `class x_centre y_centre width height` a line, in fractions.
+def yolo_images(folder: Path, name: str | None) -> list[Path]:
+    """Returns the images of a YOLO folder: those of a set if images/ has a folder for each.
 
-    The text files lie beside the images, or in labels/ beside images/.
+    Raises:
+        UserError: images/ has folders of other sets alone, or none and a set is given.
+    """
+    inner = folder / "images" if (folder / "images").is_dir() else folder
+    sets = [one for one in SETS if (inner / one).is_dir()]
+    if name and not sets:
+        raise UserError(f"--set {name} has no effect: {inner} has no folder of that name",
+                        "omit it to convert all images")
+    if sets and (name or "train") not in sets:
+        raise UserError(f"{inner} has no folder {name or 'train'}; it has {', '.join(sets)}",
+                        "choose one of them with --set")
+    return images.list_folder(inner / (name or "train") if sets else inner, recursive=True)
+
+
+def read_yolo(folder: Path, name: str | None = None) -> Annotations:
+    """Reads YOLO's text files, see `yolo_object`, which lie beside the images or in labels/.
+
+    Args:
+        folder: the images, or the folders images/ and labels/; these may hold train/, val/ and so
+            on, or lie in such folders.
+        name: of such a set, by default "train".
 
     Raises:
         UserError: a line has another form, or the number of a class is too high.
     """
-    names = yolo_names(folder)
-    apart = (folder / "images").is_dir()
-    image_folder = folder / "images" if apart else folder
-    rows = []
-    for image in images.list_folder(image_folder, recursive=True):
+    names, rows = yolo_names(folder), []
+    for image in yolo_images(folder, name):
         if image.suffix.lower() not in IMAGE_SUFFIXES:
             continue
-        path = image.with_suffix(".txt")
-        if apart:
-            path = folder / "labels" / path.relative_to(image_folder)
+        parts = list(image.relative_to(folder).with_suffix(".txt").parts)
+        if "images" in parts[:-1]:
+            parts[parts.index("images")] = "labels"
+        path = folder.joinpath(*parts)
         lines = read_text(path).splitlines() if path.is_file() else []
         rows.append(Annotation(image, [yolo_object(line, names, f"{path}, line {i}")
                                        for i, line in enumerate(lines, 1) if line.strip()],
@@ -241,21 +292,31 @@ def read_yolo(folder: Path) -> Annotations:
 
 
 def yolo_object(line: str, names: Sequence[str], where: str) -> Object:
-    """Returns the object of a line of a YOLO file.
+    """Returns the object of a line of a YOLO file, in fractions of the image.
+
+    Its form is `class x_centre y_centre width height`, perhaps with a score behind; or, as for
+    segmentation, `class x y x y x y …`, the corners of a polygon, whose bounding box is taken.
 
     Raises:
         UserError: the line has another form, or the number of its class is too high.
     """
     try:
-        label, x, y, width, height = line.split()[:5]
-        label, (x, y, width, height) = int(label), map(float, (x, y, width, height))
+        label, values = int(line.split()[0]), list(map(float, line.split()[1:]))
+        if len(values) in (4, 5):
+            x, y, width, height = values[:4]
+            box = (y - height / 2, x - width / 2, y + height / 2, x + width / 2)
+        elif len(values) >= 6 and len(values) % 2 == 0:
+            across, down = values[::2], values[1::2]
+            box = (min(down), min(across), max(down), max(across))
+        else:
+            raise ValueError(f"{len(values)} numbers")
     except ValueError as error:
-        raise UserError(f"{where}: {line.strip()[:60]!r} is not `class x y width height`",
-                        "correct the line") from error
+        raise UserError(f"{where}: {line.strip()[:60]!r} is neither `class x y width height` nor "
+                        "`class x y x y x y …`", "correct the line") from error
     if not 0 <= label < len(names):
         raise UserError(f"{where}: class {label}, but there are {len(names)} classes, 0 to "
                         f"{len(names) - 1}", "complete classes.txt; YOLO numbers classes from 0")
-    return Object(names[label], (y - height / 2, x - width / 2, y + height / 2, x + width / 2))
+    return Object(names[label], box)
 
 
 CSV_COLUMNS = ("filename", "xmin", "ymin", "xmax", "ymax", "class")
@@ -266,19 +327,20 @@ def read_csv(path: Path, image_folder: Path) -> Annotations:
 
     With a header its columns are found by name: filename, xmin, ymin, xmax, ymax, class, and
     others, which are ignored. Without one they are in this order; an image without boxes then has a
-    line of its name alone.
+    line of its name alone. Blank lines are skipped.
 
     Raises:
         UserError: a line has another form.
     """
-    lines = list(csv.reader(read_text(path).splitlines()))
-    has_header = bool(lines) and {"filename", "class"} <= set(lines[0])
-    columns = lines.pop(0) if has_header else list(CSV_COLUMNS)
+    reader = csv.reader(read_text(path).splitlines())
+    lines = [(reader.line_num, line) for line in reader if any(map(str.strip, line))]
+    has_header = bool(lines) and {"filename", "class"} <= set(lines[0][1])
+    columns = lines.pop(0)[1] if has_header else list(CSV_COLUMNS)
     if missing := set(CSV_COLUMNS) - set(columns):
         raise UserError(f"{path} has no column {sorted(missing)[0]}; it has {', '.join(columns)}",
                         f"name the columns {', '.join(CSV_COLUMNS)}")
     objects: dict[str, list[Object]] = {}
-    for place, line in enumerate(lines, 1 + has_header):
+    for place, line in lines:
         row = dict(zip(columns, line, strict=False))
         try:
             of_image = objects.setdefault(row["filename"], [])

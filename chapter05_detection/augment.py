@@ -116,6 +116,26 @@ def ssd_random_crop(
     return crop(image, boxes, labels, tf.where(unchanged, whole, window))
 
 
+def corner(room: tf.Tensor, keys: tf.Tensor) -> tf.Tensor:
+    """Draws where a window begins that leaves `room`, (height, width) in pixels, by two keys."""
+    drawn = tf.stack([uniform(keys[0]), uniform(keys[1])])
+    return tf.cast(tf.cast(room, tf.float32) * drawn, tf.int32)
+
+
+def place(
+    image: tf.Tensor, boxes: tf.Tensor, canvas: tf.Tensor, keys: tf.Tensor,
+    colour: Sequence[float],
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the image at a random place of a canvas, (height, width), and its boxes there."""
+    size = tf.shape(image)[:2]
+    low = corner(canvas - size, keys)
+    high = canvas - size - low
+    padded = tf.pad(image - tf.constant(colour, tf.float32),
+                    [[low[0], high[0]], [low[1], high[1]], [0, 0]]) + colour
+    size, low, canvas = (tf.cast(tf.tile(ends, [2]), tf.float32) for ends in (size, low, canvas))
+    return padded, (boxes * size + low) / canvas
+
+
 def random_pad_image(
     image: tf.Tensor, boxes: tf.Tensor, labels: tf.Tensor, key: tf.Tensor,
     max_ratio: float = 2.0, pad_color: Sequence[float] = MEAN_COLOUR, probability: float = 0.5,
@@ -125,14 +145,56 @@ def random_pad_image(
     size = tf.shape(image)[:2]
     ratio = tf.where(uniform(keys[0]) < probability, uniform(keys[1], 1.0, max_ratio), 1.0)
     canvas = tf.cast(tf.cast(size, tf.float32) * ratio, tf.int32)
-    room = tf.cast(canvas - size, tf.float32)
-    low = tf.cast(room * tf.stack([uniform(keys[2]), uniform(keys[3])]), tf.int32)
-    high = canvas - size - low
-    colour = tf.constant(pad_color, tf.float32)
-    padded = tf.pad(image - colour, [[low[0], high[0]], [low[1], high[1]], [0, 0]]) + colour
-    offset = tf.cast(tf.tile(low, [2]), tf.float32)
-    pixels = boxes * tf.cast(tf.tile(size, [2]), tf.float32)
-    return padded, (pixels + offset) / tf.cast(tf.tile(canvas, [2]), tf.float32), labels
+    return *place(image, boxes, canvas, keys[2:], pad_color), labels
+
+
+def random_scale_jitter(
+    image: tf.Tensor, boxes: tf.Tensor, labels: tf.Tensor, key: tf.Tensor,
+    min_scale: float = 0.5, max_scale: float = 2.0, pad_color: Sequence[float] = MEAN_COLOUR,
+) -> Sample:
+    """Shows the image at a random scale in a frame of its shape (Ghiasi et al. 2021, § 3).
+
+    The frame has 1 / scale times the image's size: it is a random window of a larger image, and a
+    smaller one has a random place in it. See `crop` for the boxes.
+    """
+    keys = tf.random.split(key, 5)
+    size = tf.shape(image)[:2]
+    scale = uniform(keys[0], min_scale, max_scale)
+    frame = tf.maximum(tf.cast(tf.cast(size, tf.float32) / scale, tf.int32), 1)
+    canvas = tf.maximum(size, frame)
+    image, boxes = place(image, boxes, canvas, keys[1:3], pad_color)
+    low = corner(canvas - frame, keys[3:])
+    return crop(image, boxes, labels, tf.concat([low, low + frame], axis=0))
+
+
+def mosaic(
+    samples: Sequence[Sample], key: tf.Tensor, min_extent: float = 1.0, max_extent: float = 2.0
+) -> Sample:
+    """Shows parts of four images in one (YOLOv4, Bochkovskiy et al. 2020, § 3.3).
+
+    The images are laid around a point. A random window is cut out, so that boxes keep the rule of
+    `crop`, and resized to the first image's size, which all of them get.
+
+    Args:
+        samples: four images with their boxes and labels.
+        key: int64 of shape (2,).
+        min_extent: smallest height and width of the window, as a multiple of one image's; from 1
+            on, the window reaches into all four.
+        max_extent: the largest; at 2 the window shows four whole images.
+    """
+    keys = tf.random.split(key, 3)
+    size = tf.shape(samples[0][0])[:2]
+    tiles = [samples[0][0], *(tf.image.resize(image, size) for image, _, _ in samples[1:])]
+    canvas = tf.concat([tf.concat(tiles[:2], axis=1), tf.concat(tiles[2:], axis=1)], axis=0)
+    corners = [(0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5)]
+    boxes = tf.concat([boxes / 2 + (2 * corner) for corner, (_, boxes, _)
+                       in zip(corners, samples, strict=True)], axis=0)
+    labels = tf.concat([labels for _, _, labels in samples], axis=0)
+    extent = tf.cast(tf.cast(size, tf.float32) * uniform(keys[0], min_extent, max_extent), tf.int32)
+    low = corner(2 * size - extent, keys[1:])
+    image, boxes, labels = crop(canvas, boxes, labels, tf.concat([low, low + extent], axis=0))
+    shown = tf.image.resize(image, size, antialias=True)
+    return tf.ensure_shape(shown, samples[0][0].shape), boxes, labels
 
 
 def colour_step(function: Callable[..., tf.Tensor]) -> Callable[..., Sample]:
@@ -236,6 +298,7 @@ STEPS: dict[str, Callable[..., Sample]] = {
     "random_crop_image": random_crop_image,
     "ssd_random_crop": ssd_random_crop,
     "random_pad_image": random_pad_image,
+    "random_scale_jitter": random_scale_jitter,
     "random_jitter_boxes": random_jitter_boxes,
     "random_black_patches": random_black_patches,
     "random_adjust_brightness": colour_step(brightness),

@@ -19,7 +19,7 @@ from chapter05_detection import anchors, data
 from chapter05_detection import pipeline as pipelines
 from chapter05_detection.inference import build_detector, report_anchors
 from common import cli, figures, rundir
-from common.errors import exit_status
+from common.errors import UserError, exit_status
 from common.figures import plt
 
 MAP, STRIDE = (39, 51), 16  # of figure 5-7: rows and columns, pixels
@@ -57,11 +57,21 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     data.add_flags(parser)
-    parser.add_argument("--pipeline_config_path", type=pipelines.config_name, default="ssd_shapes",
-                        help="the pipeline: a name in configs/, or a YAML file")
+    parser.add_argument("--pipeline_config_path", type=pipelines.config_name,
+                        help="the pipeline: a name in configs/, or a YAML file (default for "
+                             "shapes: ssd_shapes)")
     parser.add_argument("--figure", action=argparse.BooleanOptionalAction, default=False,
                         help="draw the anchors of figure 5-7, and read no data")
     return parser
+
+
+def refuse_data(args: argparse.Namespace) -> None:
+    """Raises UserError if flags choose data or a pipeline, which `--figure` does not read."""
+    chosen = {"dataset": args.dataset != "shapes", "data_dir": args.data_dir,
+              "label_map_path": args.label_map_path,
+              "pipeline_config_path": args.pipeline_config_path}
+    if idle := [f"--{flag} {vars(args)[flag]}" for flag, given in chosen.items() if given]:
+        raise UserError(f"{' '.join(idle)} has no effect with --figure", "omit one of them")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -69,12 +79,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     def check() -> dict[str, float]:
         args = build_parser().parse_args(argv)
         if args.figure:
+            refuse_data(args)
             png = rundir.runs_dir() / "chapter05_detection" / "anchors.png"
             count = draw_anchors(png)
             print(f"{count:,} anchors, those of one point drawn: {png}")
             return {"anchors": count}
+        pipeline = pipelines.read(pipelines.chosen(args.pipeline_config_path, args.dataset))
         dataset = data.load(args)
-        detector = build_detector(pipelines.read(args.pipeline_config_path), dataset.labels, 0)
+        detector = build_detector(pipeline, dataset.labels, 0)
         recall, text = report_anchors(detector, dataset.splits["train"])
         print(text)
         return {"best_possible_recall": recall}

@@ -11,7 +11,7 @@ Prints the splits, and the number of boxes of each class.
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -105,26 +105,39 @@ def load_voc(folder: Path, flags: argparse.Namespace) -> Data:
 
 
 def load_records(folder: Path, flags: argparse.Namespace) -> Data:
-    """Loads the records `…train.record`, `…val.record` and `…test.record`, if there are any.
+    """Loads `train.record` or `…_train.record`; the same for val and, if there is one, test.
 
     Raises:
         UserError: records or the label map are missing, or there is more than one of a kind.
     """
-    hint = "write the records: python prepare.py --output_path .../NAME_train.record"
+    paths = {}
+    for name in ("train", "val", "test"):
+        # Not every *val.record: a trainval.record is no validation set.
+        found = sorted([*folder.glob(f"{name}.record"), *folder.glob(f"*_{name}.record")])
+        if len(found) > 1 or not (found or name == "test"):
+            there = " and ".join(path.name for path in found) or f"no *_{name}.record"
+            raise UserError(f"{folder} has {there}", "keep one for each set: python prepare.py "
+                            f"--output_path {folder}/NAME_{name}.record")
+        if found:
+            paths[name] = found[0]
+    labels = label_map.parse(Path(flags.label_map_path or label_map_in(folder)))
+    return Data({name: records.read_records(path, labels) for name, path in paths.items()}, labels)
 
-    def only(pattern: str, needed: bool = True) -> Path | None:
-        found = sorted(folder.glob(pattern))
-        if len(found) > 1 or (needed and not found):
-            what = ", ".join(path.name for path in found) or "no file"
-            raise UserError(f"{folder} has {what} that ends in {pattern[1:]}", hint)
-        return found[0] if found else None
 
-    paths = {"train": only("*train.record"), "val": only("*val.record"),
-             "test": only("*test.record", False)}
-    label_path = Path(flags.label_map_path) if flags.label_map_path else only("*.pbtxt")
-    labels = label_map.parse(label_path)
-    return Data({name: records.read_records(path, labels) for name, path in paths.items() if path},
-                labels)
+def label_map_in(folder: Path) -> Path:
+    """Returns the label map in a folder: label_map.pbtxt, or else the only .pbtxt.
+
+    Raises:
+        UserError: there is none, or more than one.
+    """
+    if (path := folder / "label_map.pbtxt").is_file():
+        return path
+    found = sorted(folder.glob("*.pbtxt"))
+    if len(found) != 1:
+        there = " and ".join(path.name for path in found) or "no label map"
+        raise UserError(f"{folder} has {there}",
+                        "name the one of these records with --label_map_path")
+    return found[0]
 
 
 def make_shapes(folder: Path) -> None:
@@ -181,6 +194,22 @@ def name_of(flags: argparse.Namespace) -> str:
     return Path(flags.data_dir).name.removesuffix("_voc") if flags.data_dir else flags.dataset
 
 
+def size_in_network(size: tf.Tensor, resizer: dict[str, Any]) -> tf.Tensor:
+    """Returns height and width that the network gets an image of a size in, int32 (2,).
+
+    Args:
+        size: height and width of the image.
+        resizer: the pipeline's `image_resizer`.
+    """
+    if resizer["type"] == "fixed_shape_resizer":
+        return tf.constant([resizer["height"], resizer["width"]])
+    sides = tf.cast(size, tf.float32)
+    # The shorter side gets min_dimension, unless the longer one would exceed max_dimension.
+    scale = tf.minimum(resizer["min_dimension"] / tf.reduce_min(sides),
+                       resizer["max_dimension"] / tf.reduce_max(sides))
+    return tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), 1)
+
+
 def resized(image: tf.Tensor, resizer: dict[str, Any]) -> tf.Tensor:
     """Returns an image in the size that the network gets it in, float32 in [0, 255].
 
@@ -188,16 +217,44 @@ def resized(image: tf.Tensor, resizer: dict[str, Any]) -> tf.Tensor:
         image: of shape (height, width, 3).
         resizer: the pipeline's `image_resizer`.
     """
-    image = tf.cast(image, tf.float32)
-    if resizer["type"] == "fixed_shape_resizer":
-        size = (resizer["height"], resizer["width"])
-        return tf.ensure_shape(tf.image.resize(image, size, antialias=True), (*size, 3))
-    sides = tf.cast(tf.shape(image)[:2], tf.float32)
-    # The shorter side gets min_dimension, unless the longer one would exceed max_dimension.
-    scale = tf.minimum(resizer["min_dimension"] / tf.reduce_min(sides),
-                       resizer["max_dimension"] / tf.reduce_max(sides))
-    size = tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), 1)
-    return tf.ensure_shape(tf.image.resize(image, size, antialias=True), (None, None, 3))
+    size = size_in_network(tf.shape(image)[:2], resizer)
+    image = tf.image.resize(tf.cast(image, tf.float32), size, antialias=True)
+    fixed = resizer["type"] == "fixed_shape_resizer"
+    sides = (resizer["height"], resizer["width"]) if fixed else (None, None)
+    return tf.ensure_shape(image, (*sides, 3))
+
+
+def make_sample(
+    examples: Sequence[Example], pipeline: dict[str, Any]
+) -> Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, ...]]:
+    """Returns the function from an index and its key to image, boxes, labels and that key.
+
+    The key determines the augmentation, the other three images of a mosaic included.
+    """
+    encoded = tf.constant([example.encoded for example in examples])
+    ends = tf.constant(np.cumsum([0, *(len(example.labels) for example in examples)]))
+    all_boxes = tf.constant(np.concatenate([example.boxes for example in examples]))
+    all_labels = tf.constant(np.concatenate([example.labels for example in examples]))
+
+    def one(index: tf.Tensor, key: tf.Tensor) -> augment.Sample:
+        of_image = slice(ends[index], ends[index + 1])
+        image = tf.cast(images.decode_jpeg(encoded[index]), tf.float32)
+        image, boxes, labels = augment.apply(
+            pipeline["data_augmentation_options"], image, all_boxes[of_image],
+            all_labels[of_image], key)
+        return resized(image, pipeline["image_resizer"]), boxes, labels
+
+    def sample(index: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        first = one(index, key)
+        if not pipeline["mosaic_probability"]:
+            return *first, key
+        keys = tf.random.split(tf.random.fold_in(key, -1), 6)  # the steps have the keys from 0
+        others = tf.random.stateless_uniform((3,), keys[0], 0, len(examples), tf.int64)
+        chosen = augment.uniform(keys[1]) < pipeline["mosaic_probability"]
+        return *tf.cond(chosen, lambda: augment.mosaic(
+            [first, *(one(others[i], keys[2 + i]) for i in range(3))], keys[5]), lambda: first), key
+
+    return tf.autograph.experimental.do_not_convert(sample)  # no Python branches to convert
 
 
 def training_batches(
@@ -213,22 +270,8 @@ def training_batches(
         float32 (batch, n, 4); int64 (batch, n) from 0, PADDING in rows without a box; a random key
         of the step, int64 (2,).
     """
-    encoded = tf.constant([example.encoded for example in examples])
-    ends = tf.constant(np.cumsum([0, *(len(example.labels) for example in examples)]))
-    all_boxes = tf.constant(np.concatenate([example.boxes for example in examples]))
-    all_labels = tf.constant(np.concatenate([example.labels for example in examples]))
-
-    def sample(index: tf.Tensor, key: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        of_image = slice(ends[index], ends[index + 1])
-        image = tf.cast(images.decode_jpeg(encoded[index]), tf.float32)
-        image, boxes, labels = augment.apply(
-            pipeline["data_augmentation_options"], image, all_boxes[of_image],
-            all_labels[of_image], key)
-        return resized(image, pipeline["image_resizer"]), boxes, labels, key
-
     indices = inputs.example_indices(len(examples), batch_size, seed, start_step)
-    sample = tf.autograph.experimental.do_not_convert(sample)  # no Python branches to convert
-    samples = indices.map(sample, num_parallel_calls=tf.data.AUTOTUNE)
+    samples = indices.map(make_sample(examples, pipeline), num_parallel_calls=tf.data.AUTOTUNE)
     zero = tf.constant(0, tf.int64)
     batches = samples.padded_batch(
         batch_size, drop_remainder=True,
@@ -292,10 +335,25 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--draw", action=argparse.BooleanOptionalAction, default=False,
                         help="draw training images with boxes, augmented by the pipeline")
     parser.add_argument("--pipeline_config_path", type=pipelines.config_name,
-                        default="ssd_shapes", help="pipeline of --draw: a name in configs/, or a "
-                                                   "file")
-    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of --draw")
+                        help="pipeline of --draw: a name in configs/, or a YAML file (default for "
+                             "shapes: ssd_shapes)")
+    parser.add_argument("--seed", type=cli.seed, help="seed of --draw (default: 0)")
     return parser
+
+
+def pipeline_to_draw(args: argparse.Namespace) -> dict[str, Any] | None:
+    """Returns the pipeline of `--draw`, None without it.
+
+    Raises:
+        UserError: the pipeline cannot be read; or its flags are given without `--draw`.
+    """
+    if args.draw:
+        return pipelines.read(pipelines.chosen(args.pipeline_config_path, args.dataset))
+    for flag in ("pipeline_config_path", "seed"):
+        if vars(args)[flag] is not None:
+            raise UserError(f"--{flag} {vars(args)[flag]} has no effect without --draw",
+                            "add --draw, or omit it")
+    return None
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -303,6 +361,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
+        pipeline = pipeline_to_draw(args)
         data = load(args)
         for name, examples in data.splits.items():
             labels = np.concatenate([example.labels for example in examples])
@@ -311,9 +370,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{name}: {len(examples):,} images ({empty} without boxes), "
                   + ", ".join(f"{count} {kind}" for kind, count in
                               zip(data.labels.names, counts, strict=True)))
-        if args.draw:
+        if pipeline:
             jpg = rundir.runs_dir() / "chapter05_detection" / f"boxes-{name_of(args)}.jpg"
-            draw_sheet(data, pipelines.read(args.pipeline_config_path), args.seed, jpg)
+            draw_sheet(data, pipeline, args.seed or 0, jpg)
             print(f"{jpg}: training images as the network gets them")
 
     return exit_status(show)

@@ -5,7 +5,8 @@
 Three signatures, each with one argument called `inputs`:
 
 serving_default              image_tensor: uint8 (count, height, width, 3), any size
-encoded_image_string_tensor  strings of PNG, JPEG, BMP or GIF bytes, of any size each
+encoded_image_string_tensor  strings of PNG, JPEG, BMP or GIF bytes; of any size each, or with a
+                             keep_aspect_ratio_resizer all of one size
 tf_example                   serialized tf.train.Example with image/encoded
 
 All return detection_boxes: float32 (count, k, 4), (ymin, xmin, ymax, xmax) in fractions of the

@@ -62,6 +62,16 @@ def build_rpn(network: keras.Model, pipeline: dict[str, Any]) -> keras.Model:
                                         keras.layers.Reshape((-1, 4))(codes)], name="rpn")
 
 
+def check_stride(rpn: keras.Model, pipeline: dict[str, Any]) -> None:
+    """Raises ValueError unless the anchors have the stride of the shared features."""
+    rows = [rpn.compute_output_shape((1, side, side, 3))[0][1] for side in (1024, 2048)]
+    stride, generator = 1024 // (rows[1] - rows[0]), pipeline["first_stage_anchor_generator"]
+    for key in ("height_stride", "width_stride"):
+        if generator[key] != stride:
+            raise ValueError(f"first_stage_anchor_generator.{key} is {generator[key]}, the shared "
+                             f"features have a stride of {stride} pixels")
+
+
 def build_box_head(
     network: keras.Model, pipeline: dict[str, Any], num_classes: int
 ) -> keras.Model:

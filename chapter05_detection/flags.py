@@ -8,6 +8,7 @@ import keras
 from chapter05_detection import data
 from chapter05_detection import pipeline as pipelines
 from common import cli, pretrained
+from common.errors import UserError
 
 Rate = float | keras.optimizers.schedules.LearningRateSchedule
 
@@ -20,7 +21,8 @@ SCHEDULES = {"constant": (), "cosine": (), "exponential": ("decay_steps", "decay
 
 def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
     """Returns the parser of a training script."""
-    parser = cli.training_parser(file, doc, presets, free=["decay_steps", "decay_factor"])
+    parser = cli.training_parser(file, doc, presets,
+                                 free=["decay_steps", "decay_factor", "patience"])
     data.add_flags(parser)
     group = parser.add_argument_group("model")
     group.add_argument("--pipeline_config_path", type=pipelines.config_name,
@@ -41,8 +43,8 @@ def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli
     group.add_argument("--schedule", choices=list(SCHEDULES), default="cosine",
                        help="cosine: to 0 at --max_steps; exponential: times --decay_factor every "
                             "--decay_steps; steps: times --decay_factor at each of --decay_steps")
-    group.add_argument("--decay_steps", type=step_list, default="900000,1200000",
-                       help="steps of the schedule, comma-separated")
+    group.add_argument("--decay_steps", type=step_list,
+                       help="steps of the schedule exponential (one) or steps (comma-separated)")
     group.add_argument("--decay_factor", type=cli.from_0_to_1, default=0.1,
                        help="factor of the schedule")
     group.add_argument("--weight_decay", type=cli.from_0_to_1, default=1e-3,
@@ -60,6 +62,9 @@ def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli
                        help="steps between two log lines")
     group.add_argument("--eval_every", type=cli.positive_int, default=200,
                        help="steps between two evaluations of the validation images")
+    group.add_argument("--patience", type=cli.positive_int,
+                       help="early stopping: evaluations without a higher validation mAP that end "
+                            "the run")
     group.add_argument("--save_every", type=cli.positive_int, default=200,
                        help="steps between two checkpoints")
     return parser
@@ -85,12 +90,26 @@ def refuse_idle(args: argparse.Namespace) -> None:
     cli.refuse_idle(args, of_others(SCHEDULES, args.schedule), f"--schedule {args.schedule}")
     if args.init_from:
         cli.refuse_idle(args, ["weights"], f"--init_from {args.init_from}")
+    elif not args.backbone_rate and args.weights == "none":
+        raise UserError("--backbone_rate 0 would freeze a network of random weights",
+                        "add --weights imagenet, or --init_from RUN")
+    check_decay_steps(args)
+
+
+def check_decay_steps(args: argparse.Namespace) -> None:
+    """Raises UserError if the schedule needs other `--decay_steps`."""
+    if "decay_steps" in SCHEDULES[args.schedule] and not args.decay_steps:
+        raise UserError(f"--schedule {args.schedule} without --decay_steps",
+                        "say after how many steps the learning rate falls: --decay_steps 800")
+    if args.schedule == "exponential" and "," in args.decay_steps:
+        raise UserError(f"--schedule exponential with --decay_steps {args.decay_steps}",
+                        "give one number: the steps between two falls of the learning rate")
 
 
 def learning_rate(args: argparse.Namespace, factor: float) -> Rate:
     """Returns the learning rate or its schedule, times a factor."""
     schedules, rate = keras.optimizers.schedules, factor * args.learning_rate
-    steps = [int(part) for part in args.decay_steps.split(",")]
+    steps = [int(part) for part in (args.decay_steps or "").split(",") if part]
     match args.schedule:
         case "cosine":
             return schedules.CosineDecay(rate, args.max_steps)

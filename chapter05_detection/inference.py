@@ -1,6 +1,8 @@
 """Builds the detectors of a pipeline, loads those of finished runs, and runs them on images."""
 
 import argparse
+import functools
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -83,6 +85,7 @@ def build_faster_rcnn(
 ) -> Detector:
     """Builds both stages of a Faster R-CNN."""
     rpn = faster_rcnn.build_rpn(network, pipeline)
+    faster_rcnn.check_stride(rpn, pipeline)
     box_head = faster_rcnn.build_box_head(network, pipeline, len(labels.names))
 
     def detect(images: tf.Tensor, proposals: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -180,16 +183,28 @@ def truths_of(examples: Sequence[Example]) -> list[Truth]:
     return [Truth(example.boxes, example.labels, example.difficult) for example in examples]
 
 
-def anchors_of_example(detector: Detector, example: Example) -> np.ndarray:
-    """Returns the anchors of the image of an example, float32 of shape (anchors, 4)."""
-    if detector.anchors is not None:
-        return detector.anchors.numpy()
-    image = data.resized(images.decode_jpeg(example.encoded),
-                         detector.pipeline["image_resizer"])[None]
-    rpn = detector.models["rpn"]
-    stride = rpn.compute_output_shape((1, *image.shape[1:]))[0]
-    return anchors.grid_anchors(tf.constant(stride[1:3]), tf.shape(image)[1:3],
-                                detector.pipeline["first_stage_anchor_generator"]).numpy()
+def make_anchors_of(detector: Detector) -> Callable[[Example], np.ndarray]:
+    """Returns a function from an example to the anchors of its image, float32 (anchors, 4).
+
+    It reads the size of the image alone, and remembers the anchors of the latest sizes.
+    """
+    pipeline = detector.pipeline
+
+    @functools.lru_cache(maxsize=256)
+    def of_size(height: int, width: int) -> np.ndarray:
+        if detector.anchors is not None:
+            return detector.anchors.numpy()
+        shape = detector.models["rpn"].compute_output_shape((1, height, width, 3))[0]
+        return anchors.grid_anchors(tf.constant(shape[1:3]), tf.constant([height, width]),
+                                    pipeline["first_stage_anchor_generator"]).numpy()
+
+    def of_example(example: Example) -> np.ndarray:
+        with Image.open(io.BytesIO(example.encoded)) as header:
+            width, height = header.size
+        size = data.size_in_network(tf.constant([height, width]), pipeline["image_resizer"])
+        return of_size(*size.numpy().tolist())
+
+    return of_example
 
 
 def report_anchors(detector: Detector, examples: Sequence[Example]) -> tuple[float, str]:
@@ -198,8 +213,7 @@ def report_anchors(detector: Detector, examples: Sequence[Example]) -> tuple[flo
     threshold = (pipeline["matcher"]["matched_threshold"] if pipeline["model"] == "ssd"
                  else pipeline["first_stage_matched_threshold"])
     return anchors.report([example.boxes for example in examples],
-                          [anchors_of_example(detector, example) for example in examples],
-                          threshold)
+                          map(make_anchors_of(detector), examples), threshold)
 
 
 def draw(

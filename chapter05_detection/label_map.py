@@ -10,6 +10,10 @@ from common.text import read_text
 
 ITEM = re.compile(r"item\s*\{([^{}]*)\}")
 FIELD = re.compile(r"""(\w+)\s*:\s*(?:'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([^\s'"]+))""")
+# Escapes in the strings of protobuf: octal and hexadecimal bytes, and letters.
+ESCAPE = re.compile(rb"\\(?:([0-7]{1,3})|[xX]([0-9a-fA-F]{1,2})|(.))", re.DOTALL)
+LETTERS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"f": b"\f",
+           b"v": b"\v"}
 COMMENT = re.compile(r"""("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|#[^\n]*""")
 
 
@@ -40,6 +44,21 @@ def check(ids: Sequence[int], names: Sequence[str], path: Path) -> None:
             raise UserError(f"{path} has the {what} {twice[0]} more than once", hint)
 
 
+def unescape(text: str) -> str:
+    """Returns the value of a string of protobuf, whose escaped bytes are UTF-8.
+
+    Raises:
+        UnicodeDecodeError: they are not.
+    """
+    def replace(match: re.Match[bytes]) -> bytes:
+        octal, hexadecimal, letter = match.groups()
+        if letter:
+            return LETTERS.get(letter, letter)
+        return bytes([int(octal, 8) & 255 if octal else int(hexadecimal, 16)])
+
+    return ESCAPE.sub(replace, text.encode()).decode()
+
+
 def parse(path: Path) -> LabelMap:
     """Reads a label map; a `display_name` replaces a name that is only a number of a data base.
 
@@ -52,8 +71,11 @@ def parse(path: Path) -> LabelMap:
         raise UserError(f"{path} is no label map: {rest.splitlines()[0][:60]!r} stands outside its "
                         "items", hint)
     for match in ITEM.finditer(text):
-        fields = {key: re.sub(r"\\(.)", r"\1", single or double or bare)
-                  for key, single, double, bare in FIELD.findall(match[1])}
+        try:
+            fields = {key: unescape(single or double or bare)
+                      for key, single, double, bare in FIELD.findall(match[1])}
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} has a name that is not UTF-8: {match[0]!r}", hint) from error
         if not fields.get("id", "").isdecimal() or not fields.get("name"):
             raise UserError(f"{path} has an item without id or name: {match[0]!r}", hint)
         mid = fields["name"].startswith("/")  # of Freebase, as in COCO's label map
@@ -68,7 +90,7 @@ def parse(path: Path) -> LabelMap:
 def render(labels: LabelMap) -> str:
     """Returns a label map as .pbtxt."""
     def quote(name: str) -> str:
-        return name.replace("\\", r"\\").replace("'", r"\'")
+        return name.replace("\\", r"\\").replace("'", r"\'").replace("\n", r"\n")
 
     return "\n".join(f"item {{\n  id: {number}\n  name: '{quote(name)}'\n}}\n"
                      for name, number in zip(labels.names, labels.ids, strict=True))

@@ -71,7 +71,10 @@ def extra_maps(maps: list, depths: Sequence[int], normalized: bool) -> list:
 
 
 def top_down(maps: list, depth: int) -> list:
-    """Returns the feature pyramid: each map plus the enlarged coarser one (Lin et al. 2016)."""
+    """Returns the feature pyramid: each map plus the enlarged coarser one (Lin et al. 2016).
+
+    The paper's 3 x 3 convolution of each sum is left out: the predictor has layers of its own.
+    """
     found = [keras.layers.Conv2D(depth, 1)(maps[-1])]
     for finer in reversed(maps[:-1]):
         enlarged = keras.layers.Resizing(*finer.shape[1:3], interpolation="nearest")(found[0])

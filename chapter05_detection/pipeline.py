@@ -78,6 +78,7 @@ SSD = {
         "score_converter": ("SIGMOID", "SOFTMAX", "IDENTITY"),
     },
     "data_augmentation_options": [],
+    "mosaic_probability": 0.0,  # see `augment.mosaic`; 0: none
 }
 FASTER_RCNN = {
     "model": ("faster_rcnn",),
@@ -128,13 +129,56 @@ FASTER_RCNN = {
         "score_converter": ("SOFTMAX", "SIGMOID", "IDENTITY"),
     },
     "data_augmentation_options": ["random_horizontal_flip"],
+    "mosaic_probability": 0.0,  # see `augment.mosaic`; 0: none
 }
 MODELS = {"ssd": SSD, "faster_rcnn": FASTER_RCNN}
+
+# The lowest and the highest value of numbers, also of those in lists, where not NON_NEGATIVE.
+NON_NEGATIVE, FRACTION, POSITIVE, COUNT = (0, 10**6), (0, 1), (0.001, 10**6), (1, 10**6)
+FRACTIONS = ("threshold", "fraction", "probability")  # endings of names
+LIMITS = {
+    **dict.fromkeys(("min_object_covered", "random_coef", "size_to_image_ratio"), FRACTION),
+    **dict.fromkeys(("depth_multiplier", "min_scale", "max_scale", "scales", "aspect_ratios",
+                     *CODER), POSITIVE),
+    **dict.fromkeys(("height", "width", "min_dimension", "max_dimension", "height_stride",
+                     "width_stride", "kernel_size", "depth", "max_detections_per_class",
+                     "max_total_detections", "first_stage_box_predictor_kernel_size",
+                     "first_stage_box_predictor_depth", "first_stage_atrous_rate",
+                     "first_stage_minibatch_size", "first_stage_max_proposals",
+                     "initial_crop_size", "maxpool_kernel_size", "second_stage_batch_size"), COUNT),
+    "extra_depths": (2, 10**6),
+    "area_range": (0.001, 1),
+    "aspect_ratio_range": (0.01, 100),
+    "ratio": (0, 0.5),
+    "max_ratio": (1, 100),
+    "pad_color": (0, 255),
+    "max_black_patches": (0, 1000),
+    "random_adjust_hue.max_delta": (0, 0.5),
+}
+# Of these pairs the first value is at most the second one; in augmentation it is below.
+ORDERED = (("unmatched_threshold", "matched_threshold"),
+           ("first_stage_unmatched_threshold", "first_stage_matched_threshold"),
+           ("min_dimension", "max_dimension"), ("min_scale", "max_scale"),
+           ("maxpool_kernel_size", "initial_crop_size"))
+RANGES = (("min_delta", "max_delta"), ("minval", "maxval"))
 
 
 def config_name(text: str) -> str:
     """Returns the name of a pipeline in configs/, or an absolute path (an argparse `type`)."""
     return text if (FOLDER / f"{text}.yaml").is_file() else cli.path(text)
+
+
+def chosen(name: str | None, dataset: str) -> str:
+    """Returns the pipeline that a flag names; by default that of the demo's shapes.
+
+    Raises:
+        UserError: none is named, and the data are no shapes.
+    """
+    if name is None and dataset != "shapes":
+        names = ", ".join(sorted(path.stem for path in FOLDER.glob("*.yaml")))
+        raise UserError(f"--dataset {dataset} without --pipeline_config_path",
+                        f"give the pipeline of your training, a YAML file or one of {names}")
+    return name or "ssd_shapes"
 
 
 def read(text: str, model: str | None = None) -> dict[str, Any]:
@@ -168,6 +212,7 @@ def read(text: str, model: str | None = None) -> dict[str, Any]:
         pipeline = merge(found, MODELS[found["model"]])
         pipeline["data_augmentation_options"] = [
             step_of(option) for option in pipeline["data_augmentation_options"]]
+        check_converter(pipeline)
     except ValueError as error:
         raise UserError(f"{path}: {error}", "configs/ and pipeline.py have all keys") from error
     return pipeline
@@ -197,14 +242,27 @@ def merge(found: Any, defaults: dict[str, Any], where: str = "") -> dict[str, An
                 raise ValueError(f"{name} is {merged[key]!r}, not one of {', '.join(default)}")
         else:
             merged[key] = value_of(found.get(key, default), default, name)
+    for low, high in ORDERED:
+        if low in merged and merged[low] > merged[high]:
+            raise ValueError(f"{where}{low} is {merged[low]}, above {high}, {merged[high]}")
     return merged
 
 
+def check_converter(pipeline: dict[str, Any]) -> None:
+    """Raises ValueError if scores are made of the logits in another way than the loss does it."""
+    loss, post = "weighted_softmax", "second_stage_post_processing"
+    if pipeline["model"] == "ssd":
+        loss, post = pipeline["loss"]["classification_loss"], "post_processing"
+    fitting = "SOFTMAX" if loss == "weighted_softmax" else "SIGMOID"
+    if (given := pipeline[post]["score_converter"]) not in (fitting, "IDENTITY"):
+        raise ValueError(f"{post}.score_converter is {given}; the loss {loss} needs {fitting}")
+
+
 def value_of(value: Any, default: Any, name: str) -> Any:
-    """Returns a value as the kind of its default; numbers are not negative.
+    """Returns a value as the kind of its default; its numbers are within LIMITS.
 
     Raises:
-        ValueError: it is of another kind.
+        ValueError: it is of another kind, or out of its limits.
     """
     if isinstance(default, float) and type(value) is int:
         value = float(value)
@@ -212,9 +270,36 @@ def value_of(value: Any, default: Any, name: str) -> Any:
         kind = {bool: "true or false", int: "a whole number", float: "a number", str: "a name",
                 list: "a list"}[type(default)]
         raise ValueError(f"{name} is {value!r}, not {kind}")
-    if type(value) in (int, float) and not 0 <= value < 1e6:
-        raise ValueError(f"{name} is {value!r}, not a number from 0 to 1,000,000")
+    if type(value) in (int, float):
+        check_number(value, name)
+    if type(value) is list:
+        check_list(value, default, name)
     return value
+
+
+def check_number(value: Any, name: str, kinds: tuple[type, ...] = (int, float)) -> None:
+    """Raises ValueError unless a value is a number within the limits of its key."""
+    key = name.rpartition(".")[2]
+    low, high = FRACTION if key.endswith(FRACTIONS) else LIMITS.get(key, NON_NEGATIVE)
+    low, high = LIMITS.get(".".join(name.split(".")[-2:]), (low, high))
+    if type(value) not in kinds or not low <= value <= high:
+        raise ValueError(f"{name} is {value!r}, not a number from {low:,} to {high:,}")
+
+
+def check_list(values: list, default: list, name: str) -> None:
+    """Raises ValueError unless all values of a list are of the kind of its default."""
+    key = name.rpartition(".")[2]
+    if key == "data_augmentation_options":  # `step_of` reads them
+        return
+    if not values and default and key != "extra_depths":
+        raise ValueError(f"{name} is empty")
+    for value in values:
+        if key == "feature_maps":
+            value_of(value, "", name)
+        elif key == "scales" and not default:  # SSD's: a list for each map
+            value_of(value, [0.0], name)
+        else:
+            check_number(value, name, (int,) if type(default[0]) is int else (int, float))
 
 
 def step_of(option: Any) -> list:
@@ -237,12 +322,27 @@ def check_settings(name: str, settings: Any, signature: inspect.Signature) -> di
     """Returns the settings of a step.
 
     Raises:
-        ValueError: a key is unknown.
+        ValueError: a key is unknown, or a value of another kind or out of its limits.
     """
-    known = [key for key, value in signature.parameters.items()
-             if value.default is not inspect.Parameter.empty]
-    for key in settings:
+    where = f"data_augmentation_options.{name}."
+    if not isinstance(settings, dict):
+        raise ValueError(f"{where[:-1]} is {settings!r}, not a mapping of keys")
+    known = {key: value.default for key, value in signature.parameters.items()
+             if value.default is not inspect.Parameter.empty}
+    checked = {}
+    for key, value in settings.items():
         if key not in known:
-            raise ValueError(f"unknown key data_augmentation_options.{name}.{key}; it has "
-                             f"{', '.join(known) or 'none'}")
-    return dict(settings)
+            raise ValueError(f"unknown key {where}{key}; it has {', '.join(known) or 'none'}")
+        default = known[key]
+        if not isinstance(default, tuple):
+            checked[key] = value_of(value, default, where + key)
+            continue
+        checked[key] = value_of(value, list(map(float, default)), where + key)
+        if len(value) != len(default) or (key.endswith("_range") and value[0] > value[1]):
+            raise ValueError(f"{where}{key} is {value}, not {len(default)} numbers such as "
+                             f"{list(default)}")
+    every = known | checked
+    for low, high in RANGES:
+        if low in every and every[low] >= every[high]:
+            raise ValueError(f"{where}{low} is {every[low]}, not below {high}, {every[high]}")
+    return checked

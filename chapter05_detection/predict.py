@@ -12,7 +12,8 @@ run. An image without a box above the threshold is reported with the highest sco
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from chapter05_detection.inference import compile_detect, load_run, unpack
 from chapter05_detection.label_map import LabelMap
 from common import cli, files, media, rundir
 from common.errors import UserError, exit_status
+from common.flags import typed_flags
+
+DEFAULT_THRESHOLD = 0.5
 
 Detect = Callable[[np.ndarray], Detections]  # from uint8 (height, width, 3) to detections
 
@@ -139,16 +143,31 @@ def predict(args: argparse.Namespace, detect: Detect, labels: LabelMap) -> None:
             print(f"images with boxes and detections.json: {args.output_dir}")
 
 
+def best_threshold(run_dir: Path) -> float:
+    """Returns the threshold with the highest F1, if eval.py has evaluated the run, else 0.5."""
+    path = run_dir / "eval.json"
+    scores = files.read_json(path)["metrics"]["validation"] if path.is_file() else {}
+    return scores.get("threshold", DEFAULT_THRESHOLD)
+
+
 def predict_by_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Detects objects by a run."""
+    if args.label_map_path:
+        raise UserError("--label_map_path has no effect without --saved_model", "omit it")
     args.output_dir = Path(args.output_dir or args.run_dir / "predictions")
+    if args.threshold is None:
+        args.threshold = best_threshold(args.run_dir)
     predict(args, *detector_of_run(args, flags))
 
 
-def predict_by_export(args: argparse.Namespace) -> None:
-    """Detects objects by a SavedModel."""
+def predict_by_export(args: argparse.Namespace, typed: Collection[str]) -> None:
+    """Detects objects by a SavedModel; `typed` are the flags of the command line."""
+    if of_run := [f"--{flag}" for flag in ("name", "run_dir", "checkpoint") if flag in typed]:
+        raise UserError(f"{' '.join(of_run)} has no effect with --saved_model", "omit it")
     folder = rundir.runs_dir() / "chapter05_detection" / "predictions"
     args.output_dir = Path(args.output_dir or folder)
+    if args.threshold is None:
+        args.threshold = DEFAULT_THRESHOLD
     predict(args, *detector_of_export(Path(args.saved_model), args.label_map_path))
 
 
@@ -156,8 +175,9 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     media.add_flags(parser)
-    parser.add_argument("--threshold", type=cli.from_0_to_1, default=0.5,
-                        help="lowest score of a box that is shown")
+    parser.add_argument("--threshold", type=cli.from_0_to_1,
+                        help="lowest score of a box that is shown (default: the best one by "
+                             f"eval.py, {DEFAULT_THRESHOLD} before it has run)")
     parser.add_argument("--max_boxes", type=cli.size, default=20, help="boxes per image at most")
     parser.add_argument("--output_dir", type=cli.path,
                         help="output folder (default: predictions in the run folder)")
@@ -170,22 +190,12 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
+    words = sys.argv[1:] if argv is None else list(argv)
     parser = build_parser()
-
-    def by_export() -> None:
-        args = parser.parse_args(argv)
-        if args.name or args.run_dir:
-            raise UserError("both a run and --saved_model", "give one of them")
-        predict_by_export(args)
-
-    chosen: list[str] = []
-
-    def find() -> None:
-        chosen.append(parser.parse_args(argv).saved_model)
-
-    if status := exit_status(find):
-        return status
-    return exit_status(by_export) if chosen[0] else cli.run_verb(predict_by_run, parser, argv)
+    if any(word.partition("=")[0] == "--saved_model" for word in words):
+        return exit_status(lambda: predict_by_export(parser.parse_args(words),
+                                                     typed_flags(parser, words)))
+    return cli.run_verb(predict_by_run, parser, words)
 
 
 if __name__ == "__main__":

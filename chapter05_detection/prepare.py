@@ -3,12 +3,13 @@
     python prepare.py --data_dir VOCdevkit --year VOC2012 --set train --output_path voc/train.record
     python prepare.py --data_dir raccoon_voc --set val --output_path records/raccoon_val.record
     python prepare.py --coco instances_val.json --data_dir images --output_path records/val.record
-    python prepare.py --yolo FOLDER --output_path records/train.record
+    python prepare.py --yolo FOLDER --set train --output_path records/train.record
     python prepare.py --csv boxes.csv --data_dir images --output_path records/train.record
 
 Writes the records with the keys of the original, and the label map beside them as label_map.pbtxt
 unless --label_map_path names one. For the other sets of the same data give that label map. In VOC's
 layout the ids come from ImageSets/Main/<set>.txt; without ImageSets all XML files are converted.
+A YOLO folder has images/<set> and labels/<set>, or no sets.
 RGB JPEGs of at most 2,048 pixels a side are stored unchanged, all other images as JPEGs. Images and
 boxes that cannot be used are listed and left out; the input files are never changed.
 """
@@ -24,6 +25,10 @@ from chapter05_detection.label_map import LabelMap
 from common import cli
 from common.errors import UserError, exit_status
 
+# The flags below that each format reads; VOC's layout reads all but the other formats'.
+SELECT = ("data_dir", "year", "set", "annotations_dir")
+READS = {"coco": ("data_dir",), "yolo": ("set",), "csv": ("data_dir",)}
+
 
 def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book has keep its names."""
@@ -33,12 +38,13 @@ def build_parser() -> cli.Parser:
                              "--csv")
     parser.add_argument("--year", choices=annotations.YEARS,
                         help="folder in VOCdevkit; merged: both (default: --data_dir itself)")
-    parser.add_argument("--set", choices=annotations.SETS, default="train",
-                        help="the set of VOC's layout")
-    parser.add_argument("--annotations_dir", default="Annotations", help="folder of the XML files")
+    parser.add_argument("--set", choices=annotations.SETS,
+                        help="the set of VOC's layout, or of a YOLO folder with images/<set> "
+                             "(default: train)")
+    parser.add_argument("--annotations_dir", help="folder of the XML files (default: Annotations)")
     parser.add_argument("--coco", type=cli.path, metavar="JSON", help="COCO file of instances")
     parser.add_argument("--yolo", type=cli.path, metavar="FOLDER",
-                        help="folder of YOLO text files with classes.txt")
+                        help="folder of YOLO text files with classes.txt or data.yaml")
     parser.add_argument("--csv", type=cli.path, metavar="TABLE", help="CSV file, one box a line")
     parser.add_argument("--label_map_path", type=cli.path,
                         help="names and ids of the classes (default: made of the annotations)")
@@ -55,12 +61,15 @@ def read(args: argparse.Namespace) -> Annotations:
     Raises:
         UserError: the flags contradict each other, or the annotations cannot be read.
     """
-    sources = [name for name in ("coco", "yolo", "csv") if vars(args)[name]]
-    if len(sources) > 1 or (sources and args.year):
-        flags = [*sources, *(["year"] if args.year else [])]
-        raise UserError(f"both --{' and --'.join(flags)}", "give one of them")
+    sources = [name for name in READS if vars(args)[name]]
+    if len(sources) > 1:
+        raise UserError(f"both --{' and --'.join(sources)}", "give one of them")
+    for source in sources:
+        if idle := [f"--{flag}" for flag in SELECT
+                    if vars(args)[flag] and flag not in READS[source]]:
+            raise UserError(f"{' '.join(idle)} has no effect with --{source}", "omit it")
     if args.yolo:
-        return annotations.read_yolo(Path(args.yolo))
+        return annotations.read_yolo(Path(args.yolo), args.set)
     if args.coco or args.csv:
         source = Path(args.coco or args.csv)
         folder = Path(args.data_dir) if args.data_dir else source.parent
@@ -68,10 +77,14 @@ def read(args: argparse.Namespace) -> Annotations:
         return reader(source, folder)
     if not args.data_dir:
         raise UserError("neither --data_dir nor --coco, --yolo or --csv", "give one of them")
-    folder = Path(args.data_dir)
+    folder, name = Path(args.data_dir), args.set or "train"
+    of_xml = args.annotations_dir or "Annotations"
     if args.year:
-        return annotations.read_devkit(folder, args.year, args.set, args.annotations_dir)
-    return annotations.read_voc(folder, args.set, args.annotations_dir)
+        return annotations.read_devkit(folder, args.year, name, of_xml)
+    if args.set and not (folder / "ImageSets" / "Main").is_dir():
+        raise UserError(f"--set {args.set} has no effect: {folder} has no ImageSets/Main",
+                        "omit it to convert all annotations, or write the lists of ids")
+    return annotations.read_voc(folder, name, of_xml)
 
 
 def labels_for(args: argparse.Namespace, found: Annotations) -> tuple[LabelMap, bool]:

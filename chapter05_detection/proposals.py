@@ -39,6 +39,15 @@ def source(text: str) -> str:
     return text if text in ("rpn", "grid") else cli.path(text)
 
 
+def check(boxes: np.ndarray, name: str) -> None:
+    """Raises ValueError unless boxes have shape (n, 4), an area, and lie within the image."""
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"those of {name} have the shape {boxes.shape}, not (n, 4)")
+    usable = ((boxes >= 0) & (boxes <= 1)).all(axis=1) & (boxes[:, :2] < boxes[:, 2:]).all(axis=1)
+    if not usable.all():
+        raise ValueError(f"{boxes[~usable][0].tolist()} of {name} is not a box within [0, 1]")
+
+
 def read(path: Path) -> dict[str, np.ndarray]:
     """Reads a JSON object from names of images to lists of boxes in fractions.
 
@@ -46,12 +55,11 @@ def read(path: Path) -> dict[str, np.ndarray]:
         UserError: the file cannot be read, or has another form.
     """
     try:
-        table = {name: np.array(boxes, np.float32).reshape(-1, 4)
+        table = {name: np.array(boxes or np.empty((0, 4)), np.float32)
                  for name, boxes in json.loads(read_text(path)).items()}
-        if any(not np.isfinite(boxes).all() or boxes.min(initial=0) < 0
-               or boxes.max(initial=0) > 1 for boxes in table.values()):
-            raise ValueError("a box is not within [0, 1]")
-    except (AttributeError, TypeError, ValueError) as error:
+        for name, boxes in table.items():
+            check(boxes, name)
+    except (AttributeError, TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} holds no proposals ({error})",
                         'write {"image.jpg": [[ymin, xmin, ymax, xmax], …], …} in fractions'
                         ) from error

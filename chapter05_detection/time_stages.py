@@ -3,10 +3,11 @@
     python time_stages.py
     python time_stages.py --publish        # also into results/, for the README
 
-R-CNN runs the whole network on a crop of every proposal. SPPNet and Fast R-CNN run its first
-layers once on the image, and its last ones on the features of each proposal. Faster R-CNN also
-computes the proposals, from the same features. All use MobileNet 0.75, unless another pipeline is
-given, with random weights: times do not depend on them. Prints seconds of processor time per image.
+R-CNN runs the whole network on a crop of every proposal. With shared features, as in SPPNet and
+Fast R-CNN, its first layers run once on the image, and its last ones on the features of each
+proposal, here cropped as in Faster R-CNN. Faster R-CNN also computes the proposals, from the same
+features. All use MobileNet 0.75, unless another pipeline is given, with random weights: times do
+not depend on them. Prints seconds of processor time per image.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from common.provenance import provenance
 
 CROP = 224  # pixels: the size in which the network gets the crops of R-CNN
 CHUNK = 32  # crops per batch
+SHARED = "shared features, proposals given"  # the layout of SPPNet and Fast R-CNN
 
 
 def random_proposals(count: int, seed: int = 0) -> tf.Tensor:
@@ -53,8 +55,8 @@ def make_r_cnn(network: keras.Model) -> Callable[[tf.Tensor, tf.Tensor], tf.Tens
     return run
 
 
-def make_fast_r_cnn(detector: Detector) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Returns Fast R-CNN: shared features of the image, then the box head on each proposal."""
+def make_shared(detector: Detector) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """Returns shared features of the image, then the box head on each proposal given."""
     rpn, box_head = detector.models["rpn"], detector.models["box_head"]
     shared = keras.Model(rpn.inputs, rpn.outputs[0])
 
@@ -92,18 +94,18 @@ def measure(config: str, counts: Sequence[int], repeats: int) -> list[dict[str, 
         proposals = random_proposals(count)
         detector = build_detector(pipeline | {"first_stage_max_proposals": count},
                                   numbered(["object"]), 0)
-        r_cnn, fast = make_r_cnn(detector.network), make_fast_r_cnn(detector)
+        r_cnn, shared = make_r_cnn(detector.network), make_shared(detector)
         faster = tf.function(detector.detect)
         methods = {
             "R-CNN": lambda run=r_cnn, boxes=proposals: run(image, boxes),
-            "SPPNet, Fast R-CNN": lambda run=fast, boxes=proposals: run(image, boxes),
+            SHARED: lambda run=shared, boxes=proposals: run(image, boxes),
             "Faster R-CNN": lambda run=faster: run(image),
         }
         seconds = {name: cpu_seconds(run, repeats) for name, run in methods.items()}
         for name, value in seconds.items():
             rows.append({"method": name, "proposals": count, "seconds": f"{value:.3f}",
                          "speedup": f"{seconds['R-CNN'] / value:.1f} ×"})
-            print(f"{name:>20}  {count:4} proposals  {value:.3f} s of processor time per image")
+            print(f"{name:>33}  {count:4} proposals  {value:.3f} s of processor time per image")
     return rows
 
 

@@ -22,9 +22,15 @@ from chapter05_detection import data, flags
 from chapter05_detection.inference import Detector, make_detect
 from chapter05_detection.model import ssd_losses
 from chapter05_detection.targets import assign
-from chapter05_detection.training import Updates, make_validate, prepare, save_sheet
+from chapter05_detection.training import (
+    Updates,
+    make_validate,
+    patience_ended,
+    prepare,
+    restore,
+    save_sheet,
+)
 from common import cli, rundir
-from common.checkpoint import TrainState
 from common.monitor import Monitor
 
 # A few hundred steps on little data: the pretrained layers learn more slowly than the new ones.
@@ -117,11 +123,11 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                          parameters=detector.models["ssd"].count_params(),
                          class_names=dataset.labels.names, class_ids=dataset.labels.ids,
                          pipeline=detector.pipeline) as run:
-        state = TrainState(run, detector.models, updates.optimizers)
+        state, since_best = restore(args, run, detector, updates)
         start = int(state.step)
         monitor, scores = Monitor(run, start), {}
         detect = make_detect(detector)
-        validate = make_validate(detector, detect, validation, state, monitor)
+        validate = make_validate(detector, detect, validation, state, since_best, monitor)
         batches = data.training_batches(examples, detector.pipeline, args.batch_size, args.seed,
                                         start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
@@ -134,6 +140,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             # Evaluate the validation images.
             if step % args.eval_every == 0 or step == args.max_steps:
                 scores = validate(step)
+                if patience_ended(args, since_best):  # early stopping, of --patience
+                    state.save()
+                    break
         sheet = save_sheet(detector, detect, validation, run)
     print(f"validation mAP {scores['map']:.3f}, AP at IoU .5 {scores['ap_50']:.3f}; {sheet}")
     return {"step": step, **scores}

@@ -6,7 +6,8 @@
 
 The first stage says where objects may be, whatever their class; the second one looks at the shared
 features within each of these boxes. Both are trained together. FOLDER has VOC's layout for the
-preset raccoon, and holds the records of prepare.py for book.
+preset raccoon, and holds the records of prepare.py for book. The book's network, and that of the
+preset, is Inception-ResNet-v2; --pipeline_config_path faster_rcnn_voc has ResNet-101.
 """
 
 import argparse
@@ -16,9 +17,15 @@ import tensorflow as tf
 
 from chapter05_detection import data, faster_rcnn, flags
 from chapter05_detection.inference import Detector, make_detect, spatial
-from chapter05_detection.training import Updates, make_validate, prepare, save_sheet
+from chapter05_detection.training import (
+    Updates,
+    make_validate,
+    patience_ended,
+    prepare,
+    restore,
+    save_sheet,
+)
 from common import cli, rundir
-from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
 
@@ -30,7 +37,7 @@ PRESETS = {
         "max_steps": 1000,
     },
     "book": {  # the original's configs for 200,000 steps; only the first rate is ever used
-        "pipeline_config_path": "faster_rcnn_voc",
+        "pipeline_config_path": "faster_rcnn_inception_resnet_v2",
         "dataset": "records",
         "optimizer": "momentum",
         "learning_rate": 3e-4,
@@ -118,11 +125,11 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     with rundir.open_run(args, dataset_sha256=dataset.digest, parameters=parameters,
                          class_names=dataset.labels.names, class_ids=dataset.labels.ids,
                          pipeline=detector.pipeline) as run:
-        state = TrainState(run, detector.models, updates.optimizers)
+        state, since_best = restore(args, run, detector, updates)
         start = int(state.step)
         monitor, scores = Monitor(run, start), {}
         detect = make_detect(detector)
-        validate = make_validate(detector, detect, validation, state, monitor)
+        validate = make_validate(detector, detect, validation, state, since_best, monitor)
         batches = data.training_batches(examples, detector.pipeline, args.batch_size, args.seed,
                                         start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
@@ -135,6 +142,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             # Evaluate the validation images.
             if step % args.eval_every == 0 or step == args.max_steps:
                 scores = validate(step)
+                if patience_ended(args, since_best):  # early stopping, of --patience
+                    state.save()
+                    break
         sheet = save_sheet(detector, detect, validation, run)
     print(f"validation mAP {scores['map']:.3f}, AP at IoU .5 {scores['ap_50']:.3f}; {sheet}")
     return {"step": step, **scores}

@@ -21,8 +21,9 @@ from chapter05_detection.inference import (
     write_sheet,
 )
 from chapter05_detection.records import Example
-from common import checkpoint, pretrained, rundir
+from common import checkpoint, cli, pretrained, rundir
 from common.checkpoint import TrainState
+from common.errors import UserError
 from common.monitor import Monitor
 
 SHOWN = 8  # validation images with boxes in TensorBoard
@@ -72,7 +73,7 @@ def load_weights(args: argparse.Namespace, detector: Detector) -> None:
     if args.weights != "none":
         name = network_name(detector.pipeline)
         if name == "small":
-            flags.cli.refuse_idle(args, ["weights"], "the small network")
+            cli.refuse_idle(args, ["weights"], "the small network")
             return
         pretrained.load(detector.network, args.weights, name,
                         detector.pipeline["feature_extractor"]["depth_multiplier"])
@@ -102,13 +103,35 @@ class Updates:
             gradients = gradients[len(variables):]
 
 
+def restore(
+    args: argparse.Namespace, run: Path, detector: Detector, updates: Updates
+) -> tuple[TrainState, tf.Variable]:
+    """Returns the state of a run, and the number of evaluations since the one with the best mAP.
+
+    Raises:
+        UserError: early stopping has ended the run.
+    """
+    since_best = tf.Variable(0, dtype=tf.int64)
+    state = TrainState(run, detector.models, updates.optimizers, since_best=since_best)
+    if patience_ended(args, since_best):
+        raise UserError(f"nothing to do: early stopping ended this run at step {int(state.step)}",
+                        f"raise --patience, it is {args.patience}")
+    return state, since_best
+
+
+def patience_ended(args: argparse.Namespace, since_best: tf.Variable) -> bool:
+    """Returns whether a run is to stop early, see `--patience`."""
+    return args.patience is not None and int(since_best) >= args.patience
+
+
 def make_validate(
     detector: Detector, detect: Detect, examples: Sequence[Example], state: TrainState,
-    monitor: Monitor,
+    since_best: tf.Variable, monitor: Monitor,
 ) -> Callable[[int], dict[str, float]]:
     """Returns a function that evaluates the validation images, and keeps the best weights.
 
-    TensorBoard gets the original's tags, and the first images with the boxes found.
+    It updates `since_best`. TensorBoard gets the original's tags, and the first images with the
+    boxes found.
     """
     truths, names = truths_of(examples), detector.labels.names
 
@@ -122,7 +145,8 @@ def make_validate(
                                **(by_class if len(names) > 1 else {})}, "val")
         for number, image in enumerate(draw(detector, examples[:SHOWN], found[:SHOWN])):
             monitor.images(step, f"image-{number}", image[None], "val")
-        state.save_if_best(scores["map"], highest=True)
+        improved = state.save_if_best(scores["map"], highest=True)
+        since_best.assign(0 if improved else since_best + 1)
         return {"map": scores["map"], "ap_50": scores["ap_50"]}
 
     return validate

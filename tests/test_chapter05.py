@@ -23,6 +23,7 @@ from chapter05_detection import (
     eval,
     export,
     faster_rcnn,
+    flags,
     label_map,
     losses,
     matcher,
@@ -40,7 +41,7 @@ from chapter05_detection import (
     train_faster_rcnn,
 )
 from chapter05_detection.average_precision import Detections, Evaluation, Truth
-from chapter05_detection.inference import build_detector
+from chapter05_detection.inference import build_detector, make_anchors_of, report_anchors
 from chapter05_detection.label_map import LabelMap
 from chapter05_detection.training import Updates
 from common import rundir
@@ -368,18 +369,28 @@ def test_a_spatial_pyramid_has_21_cells_at_any_size(size):
     pyramid = roi.spatial_pyramid(tf.constant(features)).numpy()
     assert pyramid.shape == (21 * 6,)
     np.testing.assert_allclose(pyramid[-6:], features.max(axis=(0, 1)))
+    # The ends of both cells of the level of 2 x 2; the middle of an odd length is in both.
+    ends = {13: ((0, 7), (6, 13)), 5: ((0, 3), (2, 5)), 9: ((0, 5), (4, 9)), 3: ((0, 2), (1, 3)),
+            1: ((0, 1), (0, 1))}
+    cells = [features[top:bottom, left:right].max(axis=(0, 1))
+             for top, bottom in ends[size[0]] for left, right in ends[size[1]]]
+    np.testing.assert_array_equal(pyramid[16 * 6:20 * 6], np.concatenate(cells))
 
 
 def test_position_sensitive_scores_read_each_cell_from_its_own_channels():
-    features = np.zeros((1, 9, 9, 9 * 2), np.float32)
-    for cell in range(9):  # each group of channels has its number, but only in its own cell
-        row, column = divmod(cell, 3)
-        features[0, 3 * row:3 * row + 3, 3 * column:3 * column + 3, 2 * cell:2 * cell + 2] = cell
-    inner = tf.constant([[0.0, 0.0, 1.0, 1.0]])
-    found = roi.position_sensitive_crop(tf.constant(features), inner, 3, 18).numpy()
-    assert found.shape == (1, 2) and 3 < found[0, 0] <= 4 and found[0, 0] == found[0, 1]
-    ones = roi.position_sensitive_crop(tf.ones((1, 9, 9, 18)), inner, 3, 18)
-    np.testing.assert_allclose(ones, 1, atol=1e-6)
+    """Channels that are linear in row and column: the mean of a cell is the value at its centre."""
+    factors = np.random.default_rng(0).normal(size=(3, 9, 2)).astype(np.float32)
+    row, column = np.mgrid[:9, :9].astype(np.float32)
+    one, of_row, of_column = factors
+    features = one + np.multiply.outer(row, of_row) + np.multiply.outer(column, of_column)
+    box = np.array([0.1, 0.25, 0.7, 1.0], np.float32)
+    found = roi.position_sensitive_crop(features.reshape(1, 9, 9, 18), box[None], 3, 18)
+    expected = np.zeros(2)
+    for cell in range(9):
+        place = (np.array(divmod(cell, 3)) + 0.5) / 3  # of the centre within the box
+        y, x = 8 * (box[:2] + place * (box[2:] - box[:2]))  # on the grid of 9 points
+        expected += (one[cell] + y * of_row[cell] + x * of_column[cell]) / 9
+    np.testing.assert_allclose(found, expected[None], atol=1e-5)
 
 
 # Augmentation
@@ -419,6 +430,54 @@ def test_padding_moves_boxes_with_their_pixels():
     np.testing.assert_allclose(image[top:top + 10, left:left + 10], IMAGE[4:14, 12:22], atol=1e-3)
 
 
+def test_scale_jitter_enlarges_or_shrinks_in_a_frame_of_the_same_shape():
+    small, real, labels = augment.random_scale_jitter(IMAGE, TWO, LABELS, KEY, 0.5, 0.5)
+    assert small.shape == (80, 120, 3) and labels.numpy().tolist() == [1, 4]
+    top, left = np.round(real[0].numpy()[:2] * (80, 120)).astype(int)
+    np.testing.assert_allclose(real[0, 2:] - real[0, :2], [0.2, 0.2], atol=1e-6)
+    np.testing.assert_allclose(small[top:top + 16, left:left + 24], IMAGE[4:20, 12:36], atol=1e-3)
+    whole = augment.random_scale_jitter(IMAGE, TWO, LABELS, KEY, 1.0, 1.0)
+    np.testing.assert_allclose(whole[0], IMAGE, atol=1e-3)
+    np.testing.assert_allclose(whole[1], TWO, atol=1e-6)
+    seen = set()
+    for number in range(8):
+        large, real, labels = augment.random_scale_jitter(IMAGE, TWO, LABELS, KEY + number, 2.0,
+                                                          2.0)
+        assert large.shape == (20, 30, 3)
+        seen.add(tuple(labels.numpy()))
+    assert len(seen) > 1  # some windows cut off some centres
+
+
+def test_a_mosaic_of_four_whole_images_has_their_boxes_in_its_quarters():
+    samples = [(tf.fill((40, 60, 3), 50.0 * number), TWO, LABELS + number) for number in range(4)]
+    image, real, labels = augment.mosaic(samples, KEY, min_extent=2.0)
+    assert image.shape == (40, 60, 3) and labels.numpy().tolist() == [1, 4, 2, 5, 3, 6, 4, 7]
+    np.testing.assert_allclose(image[::39, ::59, 0], [[0, 50], [100, 150]], atol=1e-3)
+    for number, (top, left) in enumerate([(0, 0), (0, 0.5), (0.5, 0), (0.5, 0.5)]):
+        np.testing.assert_allclose(real[2 * number:2 * number + 2],
+                                   TWO / 2 + [top, left, top, left], atol=1e-6)
+    empty = [(image, TWO[:0], LABELS[:0]) for image, _, _ in samples]
+    image, real, labels = augment.mosaic(empty, KEY)
+    assert image.shape == (40, 60, 3) and real.shape == (0, 4) and labels.shape == (0,)
+
+
+def test_the_window_of_a_mosaic_keeps_boxes_on_their_pixels():
+    """A white object in black images of different sizes: each box holds white alone."""
+    samples = []
+    for height, width in ((80, 80), (40, 80), (80, 120), (160, 40)):
+        image = np.zeros((height, width, 3), np.float32)
+        image[height // 4:height // 2, width // 4:width // 2] = 255
+        samples.append((tf.constant(image), tf.constant([[0.25, 0.25, 0.5, 0.5]]), LABELS[:1]))
+    counts = set()
+    for number in range(8):
+        image, real, labels = augment.mosaic(samples, KEY + number)
+        counts.add(len(labels))
+        for top, left, bottom, right in np.round(real.numpy() * 80).astype(int):
+            inside = image[top + 2:bottom - 2, left + 2:right - 2].numpy()
+            assert inside.size and inside.min() > 200
+    assert len(counts) > 1  # some windows cut off some centres
+
+
 @pytest.mark.parametrize("name", augment.STEPS)
 def test_every_step_keeps_its_promises(name):
     for real, labels in ((TWO, LABELS), (TWO[:0], LABELS[:0])):
@@ -430,6 +489,51 @@ def test_every_step_keeps_its_promises(name):
             assert (moved.numpy() >= -1e-6).all() and (moved.numpy() <= 1 + 1e-6).all()
             again, _, _ = augment.apply([(name, {})], IMAGE, real, labels, key)
             np.testing.assert_array_equal(image, again)
+
+
+def test_what_the_colour_steps_compute():
+    """Each step has one random number, which the first pixel tells; all others follow from it."""
+    image = tf.random.stateless_uniform((6, 7, 3), (1, 2), 100, 150)
+    x = image.numpy()
+
+    def apply(name: str, **settings) -> np.ndarray:
+        return augment.apply([(name, settings)], image, TWO, LABELS, KEY)[0].numpy()
+
+    def at_once(values: np.ndarray, low: float, high: float) -> None:
+        np.testing.assert_allclose(values, values.flat[0], rtol=2e-3)
+        assert low <= values.flat[0] <= high and abs(values.flat[0] - 1) > 1e-3
+
+    def extremes(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return values.max(axis=2), values.min(axis=2)
+
+    at_once(1 + (apply("random_adjust_brightness") - x) / 255, 0.8, 1.2)
+    mean = x.mean(axis=(0, 1))
+    at_once(((apply("random_adjust_contrast") - mean) / (x - mean))[abs(x - mean) > 2], 0.8, 1.25)
+    (high, low), changed = extremes(x), extremes(apply("random_adjust_saturation"))
+    np.testing.assert_allclose(changed[0], high, atol=1e-3)
+    at_once((high - changed[1]) / (high - low), 0.8, 1.25)
+    turned = apply("random_adjust_hue", max_delta=0.5)
+    np.testing.assert_allclose(extremes(turned), (high, low), atol=1e-3)
+    assert abs(turned - x).max() > 1
+    scaled = apply("random_pixel_value_scale") / x
+    assert 0.9 <= scaled.min() < 0.92 and 1.08 < scaled.max() <= 1.1
+    grey = apply("random_rgb_to_gray", probability=1.0)
+    np.testing.assert_allclose(grey, np.repeat(x @ [[0.2989], [0.587], [0.114]], 3, 2), rtol=1e-4)
+    np.testing.assert_array_equal(apply("random_rgb_to_gray", probability=0.0), x)
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_distorted_colours_are_the_four_steps_in_one_of_two_orders(number):
+    key, image = KEY + number, IMAGE / 255
+    keys, clip = tf.random.split(key, 5), lambda x: tf.clip_by_value(x, 0.0, 1.0)
+    first = float(augment.uniform(keys[4])) < 0.5
+    x = clip(augment.brightness(image, keys[0], 32 / 255))
+    if not first:
+        x = clip(augment.contrast(x, keys[3], 0.5, 1.5))
+    x = clip(augment.hue(clip(augment.saturation(x, keys[1], 0.5, 1.5)), keys[2], 0.2))
+    if first:
+        x = clip(augment.contrast(x, keys[3], 0.5, 1.5))
+    np.testing.assert_allclose(augment.distort_color(image, key), x, atol=1e-6)
 
 
 # Average precision
@@ -585,7 +689,18 @@ def test_label_maps_survive_a_round_trip(tmp_path):
     assert label_map.parse(path) == LabelMap(("x", "a # b"), (1, 2))
 
 
+def test_the_escapes_of_a_label_map(tmp_path):
+    path = tmp_path / "map.pbtxt"
+    path.write_text(r"""item { id: 1 name: "\347\213\227" } item { id: 2 name: '\xe7\x8b\x97 \7' }
+                    item { id: 3 name: 'a\nb\t\\n\"狗\狗' }""", "utf-8")
+    found = label_map.parse(path)
+    assert found.names == ("狗", "狗 \a", 'a\nb\t\\n"狗狗')
+    path.write_text(label_map.render(found), "utf-8")
+    assert label_map.parse(path) == found
+
+
 @pytest.mark.parametrize(("text", "says"), [
+    (r"item { id: 1 name: '\377' }", "not UTF-8"),
     ("item { id: 1 name: 'a' } item { id: 1 name: 'b' }", "id 1 more than once"),
     ("item { id: 1 name: 'a' } item { id: 2 name: 'a' }", "name a more than once"),
     ("item { id: 0 name: 'a' }", "id 0"),
@@ -727,6 +842,44 @@ def test_csv_without_a_header_and_images_without_boxes(tmp_path):
     assert "line 1" in raises(annotations.read_csv, path, tmp_path)
 
 
+def test_blank_lines_of_a_csv_are_skipped(tmp_path):
+    path = tmp_path / "boxes.csv"
+    path.write_text("filename,xmin,ymin,xmax,ymax,class\n\na.jpg,1,2,3,4,cat\n  \n,,,,,\n"
+                    "b.jpg,1,2,three,4,cat\n", "utf-8")
+    assert "line 6" in raises(annotations.read_csv, path, tmp_path)
+    path.write_text("\na.jpg,1,2,3,4,cat\n\n", "utf-8")
+    (row,) = annotations.read_csv(path, tmp_path).rows
+    assert row.objects == [annotations.Object("cat", (2, 1, 4, 3))]
+
+
+@pytest.mark.parametrize("layout", ["images/{}|labels/{}", "{}/images|{}/labels"])
+def test_yolo_folders_with_sets_polygons_and_names_in_yaml(tmp_path, layout):
+    (tmp_path / "data.yaml").write_text("names:\n  0: cat\n  1: no\n", "utf-8")
+    lines = {"train": "1 0.2 0.1 0.6 0.3 0.4 0.9\n", "val": "0 0.5 0.5 0.2 0.4 0.99\n"}
+    for name, line in lines.items():
+        of_images, of_labels = (tmp_path / part for part in layout.format(name, name).split("|"))
+        for folder in (of_images, of_labels):
+            folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(of_images / f"{name}.png")
+        (of_labels / f"{name}.txt").write_text(line, "utf-8")
+    found = annotations.read_yolo(tmp_path)
+    assert found.names == ("cat", "no")
+    (row,) = found.rows
+    assert row.path.name == "train.png"
+    assert row.objects == [annotations.Object("no", (0.1, 0.2, 0.9, 0.6))]
+    (row,) = annotations.read_yolo(tmp_path, "val").rows
+    np.testing.assert_allclose(row.objects[0].box, (0.3, 0.4, 0.7, 0.6))
+    assert "no folder test; it has train, val" in raises(annotations.read_yolo, tmp_path, "test")
+    for text in ("nc: 2", "names: cat", "[", "names: {1: cat}"):
+        (tmp_path / "data.yaml").write_text(text, "utf-8")
+        assert "no list of names" in raises(annotations.read_yolo, tmp_path)
+
+
+@pytest.mark.parametrize("line", ["0 0.5 0.5 0.1", "0 1 1 2 2 3 3 4", "cat 1 1 1 1", "0 a b c d"])
+def test_a_yolo_line_of_another_form(line):
+    assert "line 3" in raises(annotations.yolo_object, line, ("cat",), "a.txt, line 3")
+
+
 def test_a_yolo_class_equal_to_the_number_of_classes(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "classes.txt").write_text("cat\ndog\n", "utf-8")
@@ -739,6 +892,30 @@ def test_an_empty_list_of_ids(tmp_path):
     folder = write_voc(tmp_path / "voc", GOOD, {"train": [], "val": ["a"]})
     assert "train.txt is empty" in raises(annotations.read_voc, folder, "train")
     assert "has no test.txt; it has train, val" in raises(annotations.read_voc, folder, "test")
+
+
+def test_ids_with_spaces_and_lists_of_a_class(tmp_path):
+    folder = write_voc(tmp_path / "voc", {"a b": GOOD["a"], "c 1": []}, {"train": ["a b", "c 1 "]})
+    assert annotations.ids_of_set(folder, "train") == ["a b", "c 1"]
+    (folder / "ImageSets" / "Main" / "cat_val.txt").write_text("a b  1\nc 1 -1\n", "utf-8")
+    assert annotations.ids_of_set(folder, "val") == ["a b", "c 1"]
+
+
+def test_the_encodings_of_xml(tmp_path):
+    text = ("<?xml version='1.0' encoding='{}'?><annotation><object><name>狗熊镕</name>"
+            "<bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3</xmax><ymax>4</ymax></bndbox></object>"
+            "</annotation>")
+    for declared, real in (("GB2312", "gb18030"), ("gbk", "gbk"), ("GB18030", "gb18030"),
+                           ("UTF-8", "utf-8"), ("utf-8", "utf-8-sig"), ("UTF-16", "utf-16")):
+        path = tmp_path / "a.xml"
+        path.write_bytes(text.format(declared).encode(real))
+        assert annotations.read_xml(path, tmp_path).objects[0].name == "狗熊镕", declared
+    for declared, says in (("klingon", "encoding klingon is unknown"), ("utf-8", "not in utf-8")):
+        path.write_bytes(text.format(declared).encode("gbk"))
+        with pytest.raises(ValueError, match=says):
+            annotations.read_xml(path, tmp_path)
+        found = annotations.read_voc(tmp_path, "train", ".")
+        assert len(found.problems) == 1 and says in found.problems[0]
 
 
 def test_a_class_that_training_lacks(tmp_path):
@@ -765,6 +942,25 @@ def test_records_with_ids_that_have_gaps(tmp_path):
     shutil.copy(tmp_path / "records" / "pets_val.record", tmp_path / "records" / "x_val.record")
     assert "x_val.record" in raises(data.load, data_flags(
         "--dataset", "records", "--data_dir", str(tmp_path / "records")))
+
+
+def test_which_files_are_the_records_and_their_label_map(tmp_path):
+    folder = write_voc(tmp_path / "voc", GOOD, {"train": ["a", "b"]})
+    assert prepare.main(["--data_dir", str(folder), "--output_path",
+                         str(tmp_path / "my_train.record")]) == 0
+    flags = data_flags("--dataset", "records", "--data_dir", str(tmp_path))
+    shutil.copy(tmp_path / "my_train.record", tmp_path / "my_trainval.record")
+    assert "no *_val.record" in raises(data.load, flags)
+    shutil.copy(tmp_path / "my_train.record", tmp_path / "val.record")
+    (tmp_path / "other.pbtxt").write_text("no label map", "utf-8")
+    found = data.load(flags)
+    assert set(found.splits) == {"train", "val"} and found.labels.names == ("cat", "dog")
+    (tmp_path / "label_map.pbtxt").rename(tmp_path / "mine.pbtxt")
+    with pytest.raises(UserError, match=r"mine\.pbtxt and other\.pbtxt") as caught:
+        data.load(flags)
+    assert "--label_map_path" in caught.value.hint
+    flags.label_map_path = str(tmp_path / "mine.pbtxt")
+    assert data.load(flags).labels == found.labels
 
 
 @pytest.mark.slow
@@ -797,7 +993,12 @@ def test_odd_images(tmp_path):
 def test_prepare_refuses_what_contradicts(tmp_path, capsys):
     out = ["--output_path", str(tmp_path / "x.record")]
     for argv, says in ((["--coco", "a", "--csv", "b"], "both --coco and --csv"), ([], "neither"),
-                       (["--data_dir", str(tmp_path)], "no folder Annotations")):
+                       (["--data_dir", str(tmp_path)], "no folder Annotations"),
+                       (["--csv", "b", "--set", "val"], "--set has no effect with --csv"),
+                       (["--coco", "a", "--year", "VOC2012"], "--year has no effect with --coco"),
+                       (["--yolo", "a", "--data_dir", "b", "--annotations_dir", "c"],
+                        "--data_dir --annotations_dir has no effect with --yolo"),
+                       (["--data_dir", str(tmp_path), "--set", "val"], "no ImageSets/Main")):
         assert prepare.main([*argv, *out]) == 2
         assert says in capsys.readouterr().err
     folder = write_voc(tmp_path / "voc", GOOD, {"train": ["a"], "val": ["b"]})
@@ -825,6 +1026,13 @@ def test_all_shipped_pipelines_are_valid_and_have_the_originals_defaults():
     assert voc["first_stage_max_proposals"] == 300 and voc["second_stage_batch_size"] == 64
     generator = voc["first_stage_anchor_generator"]
     assert len(generator["scales"]) * len(generator["aspect_ratios"]) == 12
+    assert voc["second_stage_post_processing"]["max_total_detections"] == 300
+
+
+def test_the_books_faster_rcnn_is_an_inception_resnet_v2():
+    found = pipeline.read(train_faster_rcnn.PRESETS["book"]["pipeline_config_path"])
+    assert found["feature_extractor"]["type"] == "faster_rcnn_inception_resnet_v2"
+    assert (found["initial_crop_size"], found["maxpool_kernel_size"]) == (17, 1)
 
 
 @pytest.mark.parametrize(("text", "says"), [
@@ -836,6 +1044,31 @@ def test_all_shipped_pipelines_are_valid_and_have_the_originals_defaults():
     ("model: ssd\ndata_augmentation_options: [random_flip]", "'random_flip'; there are"),
     ("model: ssd\ndata_augmentation_options: [{random_adjust_hue: {delta: 1}}]",
      "random_adjust_hue.delta; it has max_delta"),
+    *((f"model: ssd\ndata_augmentation_options: [{{{step}: {{{setting}}}}}]", says)
+      for step, setting, says in (
+          ("random_horizontal_flip", "probability: often", "flip.probability is 'often'"),
+          ("random_horizontal_flip", "probability: 1.5", "1.5, not a number from 0 to 1"),
+          ("random_adjust_hue", "max_delta: 0.6", "0.6, not a number from 0 to 0.5"),
+          ("random_adjust_contrast", "min_delta: 1.5", "min_delta is 1.5, not below max_delta"),
+          ("random_black_patches", "max_black_patches: 2.5", "2.5, not a whole number"),
+          ("random_crop_image", "area_range: 0.5", "area_range is 0.5, not a list"),
+          ("random_crop_image", "area_range: [0.5]", "area_range is [0.5], not 2 numbers"),
+          ("random_crop_image", "area_range: [0.9, 0.5]", "[0.9, 0.5], not 2 numbers"),
+          ("random_crop_image", "area_range: [0, 0.5]", "is 0, not a number from 0.001 to 1"),
+          ("random_pad_image", "max_ratio: 0.5", "0.5, not a number from 1 to 100"))),
+    ("model: ssd\ndata_augmentation_options: [{random_crop_image: 5}]", "is 5, not a mapping"),
+    ("model: ssd\nanchor_generator: {aspect_ratios: [1, -2]}", "aspect_ratios is -2"),
+    ("model: ssd\nanchor_generator: {aspect_ratios: []}", "aspect_ratios is empty"),
+    ("model: ssd\nanchor_generator: {scales: [0.5]}", "scales is 0.5, not a list"),
+    ("model: ssd\nanchor_generator: {scales: [[0.5, 0]]}", "scales is 0, not a number from 0.001"),
+    ("model: ssd\nfeature_extractor: {extra_depths: [0.5]}", "extra_depths is 0.5"),
+    ("model: ssd\nfeature_extractor: {feature_maps: [5]}", "feature_maps is 5, not a name"),
+    ("model: ssd\nimage_resizer: {height: 0}", "height is 0, not a number from 1 to"),
+    ("model: ssd\npost_processing: {iou_threshold: 1.5}", "1.5, not a number from 0 to 1"),
+    ("model: ssd\nmatcher: {matched_threshold: 0.4}", "unmatched_threshold is 0.5, above"),
+    ("model: ssd\nloss: {classification_loss: weighted_softmax}", "SIGMOID; the loss weighted_so"),
+    ("model: ssd\nloss: {classification_loss: focal}\npost_processing: {score_converter: SOFTMAX}",
+     "SOFTMAX; the loss focal needs SIGMOID"),
     ("model: yolo", "does not say which model"),
     ("model: [", "is not YAML"),
     ("model: faster_rcnn", "describes the model faster_rcnn, not ssd"),
@@ -853,6 +1086,16 @@ def test_a_bad_pipeline_is_explained(tmp_path, text, says, capsys, monkeypatch):
     assert train.main(["--pipeline_config_path", path, *TINY]) == 2
     assert says in capsys.readouterr().err
     assert not (tmp_path / CHAPTER).exists()
+
+
+def test_settings_of_augmentation_are_checked_and_kept(tmp_path):
+    path = write_yaml(tmp_path, "model: ssd\npost_processing: {score_converter: SOFTMAX}\n"
+                      "loss: {classification_loss: weighted_softmax}\n"
+                      "data_augmentation_options:\n  - random_crop_image: {area_range: [0.5, 1]}\n"
+                      "  - random_adjust_contrast: {max_delta: 2}\n  - random_vertical_flip\n")
+    assert pipeline.read(path)["data_augmentation_options"] == [
+        ["random_crop_image", {"area_range": [0.5, 1]}],
+        ["random_adjust_contrast", {"max_delta": 2.0}], ["random_vertical_flip", {}]]
 
 
 # Detectors
@@ -881,8 +1124,11 @@ def test_resizers():
         assert tuple(data.resized(tf.zeros((*size, 3)), keep).shape) == (*expected, 3)
 
 
-def test_the_stream_is_a_pure_function_of_seed_and_step():
-    examples, options = shapes_examples(5), pipeline.read("ssd_shapes")
+@pytest.mark.parametrize("mosaic", [0.0, 0.5])
+def test_the_stream_is_a_pure_function_of_seed_and_step(mosaic):
+    examples = shapes_examples(5)
+    options = pipeline.read("ssd_shapes") | {"mosaic_probability": mosaic}
+
     def batches(start: int, count: int) -> list:
         stream = data.training_batches(examples, options, 3, 7, start)
         return [[part.numpy() for part in batch] for batch in stream.take(count)]
@@ -894,6 +1140,22 @@ def test_the_stream_is_a_pure_function_of_seed_and_step():
     images, real, labels, _ = whole[0]
     assert images.shape == (3, 96, 128, 3) and images.min() >= 0 and images.max() <= 255
     assert real.shape[:2] == labels.shape and labels.min() >= data.PADDING
+    assert ((labels == data.PADDING) == (real == 0).all(axis=2)).all()
+
+
+@pytest.mark.parametrize("name", ["ssd_shapes", "faster_rcnn_voc"])
+def test_mosaics_without_boxes_are_padded(name):
+    """One image has a box and one has none: a mosaic has at most four boxes."""
+    first = shapes_examples(1)[0]
+    one = first._replace(boxes=first.boxes[:1], labels=first.labels[:1])
+    none = one._replace(boxes=first.boxes[:0], labels=first.labels[:0])
+    options = pipeline.read(name) | {"mosaic_probability": 1.0, "data_augmentation_options": []}
+    options["image_resizer"] |= {"min_dimension": 60, "max_dimension": 100}
+    images, real, labels, _ = next(iter(data.training_batches([none, one], options, 16, 0)))
+    assert images.shape == (16, *((96, 128) if name == "ssd_shapes" else (60, 80)), 3)
+    counts = (labels.numpy() != data.PADDING).sum(axis=1)
+    assert real.shape == (16, counts.max(), 4) and 0 == counts.min() < counts.max() <= 4
+    assert not real[counts.argmin()].numpy().any()
 
 
 def test_ssd_has_an_output_for_each_anchor():
@@ -956,6 +1218,26 @@ def test_faster_rcnn_of_a_keras_network_shares_all_weights_of_its_network():
     assert int(given["counts"][0]) > 0
 
 
+def test_the_anchors_of_images_of_different_sizes():
+    """Rows and columns of the map of stride 8, rounded up, times 12 anchors."""
+    settings = {"model": "faster_rcnn",
+                "image_resizer": {"min_dimension": 64, "max_dimension": 100},
+                "feature_extractor": {"type": "faster_rcnn_small"},
+                "first_stage_anchor_generator": {"height_stride": 8, "width_stride": 8}}
+    detector = build_detector(pipeline.merge(settings, pipeline.FASTER_RCNN), THREE, 0)
+    anchors_of, example = make_anchors_of(detector), shapes_examples(1)[0]
+
+    def of_image(height: int, width: int) -> np.ndarray:
+        jpeg = tf.io.encode_jpeg(tf.zeros((height, width, 3), tf.uint8)).numpy()
+        return anchors_of(example._replace(encoded=jpeg))
+
+    assert len(of_image(64, 64)) == 8 * 8 * 12 and len(of_image(30, 60)) == 7 * 13 * 12
+    assert of_image(64, 64) is of_image(128, 128)  # the same in the network
+    boxes_at = [example._replace(boxes=anchors_of(example)[[0, 500]]), example._replace(
+        boxes=np.array([[0, 0, 0.01, 0.01]], np.float32))]
+    assert report_anchors(detector, boxes_at)[0] == pytest.approx(2 / 3)
+
+
 def test_every_variable_gets_a_gradient():
     batch = next(iter(data.training_batches(shapes_examples(), pipeline.read("ssd_shapes"), 4, 0)))
     flags = train.build_parser().parse_args([])
@@ -976,6 +1258,14 @@ def test_a_frozen_network_does_not_move():
     detector.network.trainable = False
     updates = Updates(train.build_parser().parse_args([]), detector)
     assert list(updates.optimizers) == ["new"] and len(updates.variables) == 10
+    before = [variable.numpy() for variable in detector.network.variables]
+    head = detector.models["box_head"].get_layer("logits").kernel
+    old = head.numpy()
+    batch = next(iter(data.training_batches(shapes_examples(), detector.pipeline, 2, 0)))
+    train_faster_rcnn.make_train_step(detector, updates).python_function(*batch)
+    for variable, value in zip(detector.network.variables, before, strict=True):
+        np.testing.assert_array_equal(variable, value, variable.path)
+    assert (head.numpy() != old).any()
 
 
 @pytest.mark.slow
@@ -989,6 +1279,37 @@ def test_a_few_scenes_are_learned(script, steps, tmp_path, monkeypatch, capsys):
                         "--schedule", "constant", "--name", "few"]) == 0
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["ap_50"] > 0.9
+
+
+# Flags
+
+
+@pytest.mark.parametrize(("script", "argv", "says"), [
+    (train, "--backbone_rate 0", "would freeze a network of random weights"),
+    (train, "--schedule exponential", "--schedule exponential without --decay_steps"),
+    (train_faster_rcnn, "--schedule steps", "--schedule steps without --decay_steps"),
+    (train, "--schedule exponential --decay_steps 8,9", "exponential with --decay_steps 8,9"),
+    (data, "--seed 1", "--seed 1 has no effect without --draw"),
+    (data, "--pipeline_config_path ssd_bccd", "ssd_bccd has no effect without --draw"),
+    (data, "--draw --dataset voc --data_dir .", "voc without --pipeline_config_path"),
+    (check_anchors, "--dataset records --data_dir .", "records without --pipeline_config_path"),
+    (check_anchors, "--figure --dataset voc", "--dataset voc has no effect with --figure"),
+])
+def test_flags_without_effect_or_without_others_are_refused(script, argv, says, capsys):
+    assert script.main(argv.split()) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_schedules():
+    def rates(argv: str, *steps: int) -> list[float]:
+        args = train.build_parser().parse_args(argv.split())
+        return [float(flags.learning_rate(args, 0.5)(step)) for step in steps]
+
+    assert rates("--learning_rate 2 --schedule exponential --decay_steps 5 --decay_factor 0.5",
+                 4, 5, 10) == [1, 0.5, 0.25]
+    assert rates("--learning_rate 2 --schedule steps --decay_steps 5,9 --decay_factor 0.5",
+                 5, 6, 10) == [1, 0.5, 0.25]
+    assert rates("--learning_rate 2 --max_steps 8", 0, 4, 8) == pytest.approx([1, 0.5, 0])
 
 
 # Scripts that use a run
@@ -1012,6 +1333,33 @@ def trained(tmp_path_factory) -> Path:
             {"train": examples, "val": examples}, THREE))
         assert train.main([*TINY, "--name", "tiny"]) == 0
     return folder / CHAPTER / "tiny"
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Even though:UserWarning")  # of tf.data
+@pytest.mark.parametrize("script", [train, train_faster_rcnn])
+def test_patience_counts_evaluations_across_a_resume(script, eager, tmp_path, monkeypatch, capsys):
+    """The best mAP is that of step 2; an equal one does not count as better."""
+    examples, found = shapes_examples(1), iter([0.1, 0.3, 0.3, 0.2, 0.1])
+    monkeypatch.setattr(data, "load", lambda flags: data.Data(
+        {"train": examples, "val": examples}, THREE))
+    monkeypatch.setattr(average_precision.Evaluation, "scores",
+                        lambda self: dict.fromkeys(("map", "ap_50"), next(found)))
+    flags = ["--name", "patient", "--max_steps"]
+    few = ["--batch_size", "1", "--eval_every", "1"]
+
+    def ended(*argv: str) -> int:
+        assert script.main([*flags, *argv]) == 0
+        return json.loads(capsys.readouterr().out.splitlines()[-1])["step"]
+
+    assert ended("3", "--patience", "2", *few) == 3
+    assert ended("9") == 4
+    assert script.main([*flags, "9"]) == 2
+    assert "early stopping ended this run at step 4" in capsys.readouterr().err
+    assert ended("9", "--patience", "3") == 5
+    assert rundir.last_step(tmp_path / CHAPTER / "patient") == 5
+    assert [path.name for path in (tmp_path / CHAPTER / "patient/checkpoints/best").glob("*.index")
+            ] == ["ckpt-2.index"]
 
 
 def write_scene(path: Path) -> Path:
@@ -1042,6 +1390,18 @@ def test_predict_writes_images_json_and_says_what_the_highest_score_was(trained,
     assert {*row["detections"][0]} == {"class", "id", "score", "box"}
     assert predict.main([str(tmp_path / "absent.png"), str(folder / "a.png"), *run]) == 2
     assert "absent.png" in capsys.readouterr().err
+    before = (folder / "a.png").read_bytes()
+    assert predict.main([str(folder / "a.png"), *run[:2], "--output_dir", str(folder)]) == 2
+    assert "would overwrite" in capsys.readouterr().err
+    assert (folder / "a.png").read_bytes() == before
+    assert predict.main([str(folder), *run, "--label_map_path", "x.pbtxt"]) == 2
+    assert "no effect without --saved_model" in capsys.readouterr().err
+
+
+def test_predict_takes_the_best_threshold_of_the_evaluation(tmp_path):
+    assert predict.best_threshold(tmp_path) == 0.5
+    (tmp_path / "eval.json").write_text('{"metrics": {"validation": {"threshold": 0.42}}}')
+    assert predict.best_threshold(tmp_path) == 0.42
 
 
 @pytest.mark.slow
@@ -1092,8 +1452,16 @@ def test_proposals_of_a_file(tmp_path):
     table = proposals.read(path)
     assert proposals.of_image(table, "a.jpg").tolist() == [[0, 0, 0.5, 0.5]]
     assert "no boxes for b.jpg" in raises(proposals.of_image, table, "b.jpg")
-    path.write_text('{"a.jpg": [[0, 0, 1.5, 0.5]]}', "utf-8")
-    assert "holds no proposals" in raises(proposals.read, path)
+    for wrong in ("[[0, 0, 1.5, 0.5]]", "[0, 0, 0.5, 0.5]", "[[0, 0, 0.5]]", "[[[0, 0, 1, 1]]]",
+                  "[[0, 0.5, 1, 0.5]]", "[[0, 0, 1, 1], [0.6, 0, 0.4, 1]]", "[[0, 0, 1, NaN]]"):
+        path.write_text(f'{{"a.jpg": {wrong}}}', "utf-8")
+        assert "holds no proposals" in raises(proposals.read, path)
+
+
+SMALL = """model: faster_rcnn
+feature_extractor: {type: faster_rcnn_small}
+first_stage_anchor_generator: {height_stride: 8, width_stride: 8}
+"""
 
 
 def test_a_batch_of_images_of_different_sizes_is_refused(tmp_path, capsys, monkeypatch):
@@ -1102,6 +1470,9 @@ def test_a_batch_of_images_of_different_sizes_is_refused(tmp_path, capsys, monke
         {"train": examples, "val": examples}, THREE))
     path = write_yaml(tmp_path, "model: faster_rcnn\n"
                       "feature_extractor: {type: faster_rcnn_small}\n")
+    assert train_faster_rcnn.main(["--pipeline_config_path", path, *TINY]) == 2
+    assert "height_stride is 16, the shared features have a stride of 8" in capsys.readouterr().err
+    path = write_yaml(tmp_path, SMALL)
     assert train_faster_rcnn.main(["--pipeline_config_path", path, *TINY]) == 2
     assert "--batch_size 2 with a keep_aspect_ratio_resizer" in capsys.readouterr().err
 
@@ -1126,8 +1497,7 @@ def test_faster_rcnn_keeps_the_aspect_ratio_in_training(eager, tmp_path, monkeyp
     examples = shapes_examples(2)
     monkeypatch.setattr(data, "load", lambda flags: data.Data(
         {"train": examples, "val": examples}, THREE))
-    path = write_yaml(tmp_path, "model: faster_rcnn\nfeature_extractor: {type: faster_rcnn_small}\n"
-                      "image_resizer: {min_dimension: 64, max_dimension: 100}\n"
+    path = write_yaml(tmp_path, SMALL + "image_resizer: {min_dimension: 64, max_dimension: 100}\n"
                       "first_stage_max_proposals: 8\nsecond_stage_batch_size: 8\n")
     assert train_faster_rcnn.main(["--pipeline_config_path", path, "--batch_size", "1",
                                    "--max_steps", "2", "--eval_every", "2"]) == 0

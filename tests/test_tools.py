@@ -81,7 +81,7 @@ def test_benchmarks_are_shown_as_multiples_of_the_last_column(readmes):
         (readmes / name).write_text(mark + "<!-- /benchmark -->\n")
     assert tables.main([]) == 0
     for name, head, unit in (("README.md", "Setting", "images"),
-                             ("README.zh-CN.md", "设置", "图片")):
+                             ("README.zh-CN.md", "设置", "图像")):
         table = (readmes / name).read_text().removeprefix(mark).splitlines()
         assert table[0] == f"| {head} | Ours | PyTorch |"
         assert table[2].startswith(f"| batch 128 | 1.50× | 1 = 2,000 {unit}")

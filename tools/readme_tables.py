@@ -38,7 +38,7 @@ PERCENT = ("accuracy", "form", "success")  # metrics in [0, 1] that are read as 
 CHINESE = {
     "Run": "运行", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
     "Book": "书中", "Minutes, two cores": "双核分钟数",
-    "Setting": "设置", "characters/s": "字符/秒", "images/s": "图片/秒", "steps/s": "步/秒",
+    "Setting": "设置", "characters/s": "字符/秒", "images/s": "图像/秒", "steps/s": "步/秒",
     "pixels/s": "像素/秒",
     "Program": "程序", "pairs/s": "词对/秒",
 }
