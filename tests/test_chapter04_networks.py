@@ -1,7 +1,7 @@
 """The networks of chapter 4: flags, runs of chapters 2 and 3, the classifier of textures."""
 
 import argparse
-import subprocess
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -62,6 +62,11 @@ def test_a_run_without_convolutions_is_an_error():
         open_network("--weights", "flat")
 
 
+def child(status: int) -> SimpleNamespace:
+    """Returns a process that has ended."""
+    return SimpleNamespace(wait=lambda: status)
+
+
 @pytest.mark.slow
 def test_the_classifier_of_textures_is_trained_once(monkeypatch, capsys):
     started = []
@@ -69,10 +74,9 @@ def test_the_classifier_of_textures_is_trained_once(monkeypatch, capsys):
     def train(command, env, stdout):
         started.append(command[1:])
         assert env["PYTHONPATH"].startswith(str(networks.files.ROOT))
-        status = chapter03.main([*command[3:], *CHAPTER_3])
-        return subprocess.CompletedProcess(command, status)
+        return child(chapter03.main([*command[3:], *CHAPTER_3]))
 
-    monkeypatch.setattr(networks.subprocess, "run", train)
+    monkeypatch.setattr(networks, "subprocess", SimpleNamespace(Popen=train, DEVNULL=None))
     monkeypatch.setattr(networks, "TEXTURES_STEPS", 2)
     first, second = open_network("--network", "textures"), open_network("--network", "textures")
     assert [command[:2] for command in started] == [["-m", "chapter03_finetune.train"]]
@@ -82,8 +86,8 @@ def test_the_classifier_of_textures_is_trained_once(monkeypatch, capsys):
 
 def test_a_failed_training_of_the_textures_is_told(monkeypatch):
     for status, error in ((2, UserError), (130, KeyboardInterrupt)):
-        done = subprocess.CompletedProcess([], status)
-        monkeypatch.setattr(networks.subprocess, "run", lambda *args, done=done, **rest: done)
+        monkeypatch.setattr(networks, "subprocess", SimpleNamespace(
+            Popen=lambda *args, status=status, **rest: child(status), DEVNULL=None))
         with pytest.raises(error):
             open_network("--network", "textures")
 
