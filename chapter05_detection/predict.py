@@ -1,4 +1,4 @@
-"""Detects objects in image files, folders and videos.
+"""Detects objects in image files, folders, videos and a camera.
 
     python predict.py photo.jpg scan.png
     python predict.py FOLDER --output_dir found --threshold 0.3
@@ -6,9 +6,10 @@
     python predict.py --camera 0 --display
     python predict.py photo.jpg --saved_model EXPORT --label_map_path mscoco.pbtxt
 
-Writes each image with its boxes to --output_dir, and detections.json with all boxes above the
-threshold. With --saved_model, any export of TensorFlow's Object Detection API takes the place of a
-run. An image without a box above the threshold is reported with the highest score it has.
+Writes each image with its boxes to --output_dir, and detections.json with these boxes: at most
+--max_boxes with a score of at least --threshold. With --saved_model, an export of TensorFlow's
+Object Detection API that takes images takes the place of a run. An image without a box above the
+threshold is reported with the highest score it has.
 """
 
 import argparse
@@ -123,8 +124,9 @@ def predict(args: argparse.Namespace, detect: Detect, labels: LabelMap) -> None:
     def transform(image: np.ndarray) -> np.ndarray:
         found = detect(image)
         shown = select(found, args.threshold, args.max_boxes)
+        drawn = draw_boxes(image, shown.boxes, shown.classes, labels.names, shown.scores)
         seen.append((found, shown))
-        return draw_boxes(image, shown.boxes, shown.classes, labels.names, shown.scores)
+        return drawn
 
     def report(source: str, target: Path, count: int, seconds: float) -> None:
         all_found, all_shown = zip(*seen[-count:], strict=True)

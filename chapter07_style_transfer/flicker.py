@@ -23,7 +23,7 @@ def clips(photograph: np.ndarray, size: int) -> dict[str, np.ndarray]:
         size: height and width of the frames.
 
     Returns:
-        `still` and `panning`, one pixel a frame, float32 (FRAMES, size, size, 3) in [0, 255].
+        `still` and `panning`, one pixel per frame, float32 (FRAMES, size, size, 3) in [0, 255].
     """
     rng, found = np.random.default_rng(0), {}
     for name, speed in (("still", 0), ("panning", 1)):

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 from pathlib import Path
 
 import cv2
@@ -46,13 +46,16 @@ def transform_frames(
         transform: applied to each.
         target: the video, see `video.writer`.
         rate: its frames per second.
-        until: an exception that ends the video; others leave none.
+        until: an exception that ends the video after its first frame; others leave no video.
     """
-    count, began = 0, time.perf_counter()
-    with video.writer(target, rate) as write, suppress(*filter(None, [until])):
-        for frame in frames:
-            write(transform(frame))
-            count += 1
+    began = time.perf_counter()
+    with video.writer(target, rate) as write:
+        write(transform(next(frames)))
+        count = 1
+        with suppress(*filter(None, [until])):
+            for frame in frames:
+                write(transform(frame))
+                count += 1
     return count, time.perf_counter() - began
 
 
@@ -93,18 +96,21 @@ def transform_camera(
     Raises:
         UserError: the camera sends no frames.
     """
+    quitting = False
+
     def shown(frame: np.ndarray) -> np.ndarray:
+        nonlocal quitting
         result = transform(frame)
         if args.display:
             cv2.imshow("q quits", result[..., ::-1])
-            if cv2.waitKey(1) == ord("q"):
-                raise KeyboardInterrupt
+            quitting = cv2.waitKey(1) == ord("q")  # after this frame, which is written
         return result
 
     frames = at_least_one(islice(video.read_frames(args.camera), args.max_frames),
                           f"there is no camera {args.camera}, or it sends no frames",
                           "give the number of a camera, such as 0")
-    return transform_frames(frames, shown, target, CAMERA_RATE, KeyboardInterrupt)
+    until_q = takewhile(lambda _: not quitting, frames)
+    return transform_frames(until_q, shown, target, CAMERA_RATE, KeyboardInterrupt)
 
 
 def transform_all(

@@ -1,7 +1,7 @@
 """What all tests share: runs of their own, and the way to real data."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +29,20 @@ def real_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture(scope="module")
+def shallow() -> Iterator[Callable]:
+    """Replaces MobileNet by three of its layers, which saves minutes; returns the real entry."""
+    from helpers import shallow_mobilenet  # imports TensorFlow
+
+    with shallow_mobilenet() as whole:
+        yield whole
+
+
+@pytest.fixture
+def whole_network(shallow: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undoes `shallow` for a test of real layers."""
+    from common.pretrained import NETWORKS
+
+    monkeypatch.setitem(NETWORKS, "MobileNet", shallow)

@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import shallow_mobilenet
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
@@ -33,7 +32,6 @@ from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set
 from common import checkpoint, checkpoint_files, cli, files, images, inputs, rundir, video
 from common.checkpoint import TrainState
 from common.errors import UserError
-from common.pretrained import NETWORKS
 
 TINY = ("--image_size", "32", "--batch_size", "4", "--max_steps", "2", "--log_every", "1")
 SHARDS = dict.fromkeys(tfrecords.SPLITS, 2)
@@ -53,17 +51,8 @@ def write_pictures(folder: Path, count: int = 4, kinds=("wood", "rock", "water")
     return folder
 
 
-@pytest.fixture(autouse=True, scope="module")
-def shallow():
-    """Saves minutes: what is tested here rarely depends on the depth of the network."""
-    with shallow_mobilenet() as whole:
-        yield whole
-
-
-@pytest.fixture
-def whole_network(shallow, monkeypatch):
-    """Undoes `shallow` for a test of real layers."""
-    monkeypatch.setitem(NETWORKS, "MobileNet", shallow)
+# What is tested here rarely depends on the depth of the network.
+pytestmark = pytest.mark.usefixtures("shallow")
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import shallow_mobilenet
 
 from chapter04_deepdream import (
     ascent,
@@ -39,7 +38,6 @@ from chapter04_deepdream.model import Term
 from common import cli, features, images, results, rundir
 from common.errors import UserError
 from common.monitor import read_curve
-from common.pretrained import NETWORKS
 
 RNG = np.random.default_rng(0)
 NETWORK = ["--network", "MobileNet", "--alpha", "0.25", "--weights", "none"]
@@ -47,17 +45,8 @@ TINY = [*NETWORK, "--layer", "conv_pw_3_bn:3", "--size", "48", "--octaves", "2",
         "--iterations", "3"]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def shallow():
-    """Saves minutes: what is tested here rarely depends on the depth of the network."""
-    with shallow_mobilenet() as whole:
-        yield whole
-
-
-@pytest.fixture
-def whole_network(shallow, monkeypatch):
-    """Undoes `shallow` for a test of real layers."""
-    monkeypatch.setitem(NETWORKS, "MobileNet", shallow)
+# What is tested here rarely depends on the depth of the network.
+pytestmark = pytest.mark.usefixtures("shallow")
 
 
 def noise(height: int, width: int, batch: int = 1) -> tf.Tensor:

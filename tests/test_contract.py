@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from helpers import shallow_mobilenet
 
 from chapter05_detection import shapes
 from common import checkpoint, files, rundir
@@ -151,11 +150,8 @@ def deterministic():
     tf.config.experimental.enable_op_determinism()
 
 
-@pytest.fixture(autouse=True, scope="module")
-def shallow():
-    """Saves minutes: what chapters promise does not depend on the depth of their network."""
-    with shallow_mobilenet():
-        yield
+# What chapters promise does not depend on the depth of their network.
+pytestmark = pytest.mark.usefixtures("shallow")
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -71,6 +71,10 @@ def test_a_camera_is_kept_when_it_is_interrupted(tmp_path, monkeypatch):
     monkeypatch.setattr(video, "read_frames", frames)
     assert run(tmp_path, camera=0) == [("camera 0", tmp_path / "camera.mp4", 4)]
     assert run(tmp_path, camera=0, max_frames=2)[0][2] == 2
+    keys = iter([-1, ord("q")])
+    monkeypatch.setattr(cv2, "imshow", lambda *window: None)
+    monkeypatch.setattr(cv2, "waitKey", lambda milliseconds: next(keys))
+    assert run(tmp_path, camera=0, display=True)[0][2] == 2  # the frame that is seen is written
     monkeypatch.setattr(video, "read_frames", lambda number: iter(()))
     assert "no camera 0" in fails(tmp_path, camera=0)
 
