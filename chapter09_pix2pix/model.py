@@ -1,0 +1,146 @@
+"""The networks of pix2pix (Isola et al. 2017, appendix 6.1; the constants are the original's).
+
+The generator is an encoder that halves the sides until one pixel is left, and a decoder that
+doubles them again. In the U-Net each layer of the decoder also sees the layer of the encoder of its
+size. The discriminator judges patches: each of its outputs sees a square of the pair (input,
+image). Images are float32 of shape (batch, height, width, channels) in [-1, 1].
+"""
+
+import math
+
+import keras
+
+SLOPE = 0.2  # of the leaky ReLU
+MAX_WIDTH = 8  # widest layer, as a multiple of ngf or ndf
+DROPOUT = 0.5, 0.5, 0.5  # of the first layers of the decoder
+
+# Generators by name: how often the sides are halved (None: down to one pixel), and the skips.
+GENERATORS = {"unet_256": (8, True), "unet_128": (7, True), "unet_64": (6, True),
+              "encoder_decoder": (None, False)}
+# Discriminators by name: the number of convolutions of stride 2 (None: so that one output sees the
+# whole crop), 0 for 1 x 1 convolutions.
+DISCRIMINATORS = {"patch70": 3, "patch16": 1, "patch1": 0, "full": None}
+
+
+def depth_of(net: str, crop_size: int) -> int:
+    """Returns how often a generator halves the sides; a side must be a multiple of 2^depth."""
+    return GENERATORS[net][0] or int(math.log2(crop_size & -crop_size))
+
+
+def strided_layers(net: str, crop_size: int) -> int:
+    """Returns the number of convolutions of stride 2 in a discriminator."""
+    layers = DISCRIMINATORS[net]
+    return max(1, math.ceil(math.log2(crop_size)) - 3) if layers is None else layers
+
+
+def normal(mean: float, seeds: keras.random.SeedGenerator) -> keras.Initializer:
+    """Returns the initializer N(mean, .02)."""
+    return keras.initializers.RandomNormal(mean, 0.02, seed=seeds)
+
+
+def normalize(
+    x: keras.KerasTensor, norm: str, name: str, seeds: keras.random.SeedGenerator
+) -> keras.KerasTensor:
+    """Applies batch or instance normalization, with scale and offset."""
+    scale = normal(1.0, seeds)
+    if norm == "instance":
+        layer = keras.layers.GroupNormalization(-1, epsilon=1e-5, gamma_initializer=scale,
+                                                name=f"{name}_norm")
+    else:
+        layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5,
+                                                gamma_initializer=scale, name=f"{name}_norm")
+    return layer(x)
+
+
+def build_generator(
+    net: str, crop_size: int, in_channels: int, out_channels: int, width: int, norm: str = "batch",
+    dropout: bool = True, max_width: int = MAX_WIDTH, seed: int = 0,
+) -> keras.Model:
+    """Builds a generator.
+
+    Args:
+        net: a name of GENERATORS.
+        crop_size: height and width of the crops that it is trained on.
+        in_channels: 3 (RGB), 1 (L) or 2 (ab).
+        out_channels: the same.
+        width: channels of the first layer (ngf).
+        norm: "batch", or "instance", which leaves out the layer of one pixel: its only value would
+            be its own mean.
+        dropout: whether the first three layers of the decoder have dropout.
+        max_width: widest layer, as a multiple of `width`.
+        seed: of the initial weights and the dropout.
+
+    Returns:
+        A model of images whose sides are multiples of 2^depth.
+    """
+    seeds, depth, skips = keras.random.SeedGenerator(seed), depth_of(net, crop_size), []
+    weights = normal(0.0, seeds)
+    inputs = x = keras.Input((None, None, in_channels))
+    # Encoder: convolutions of stride 2; the first has no normalization.
+    for level in range(1, depth + 1):
+        if level > 1:
+            x = keras.layers.LeakyReLU(SLOPE)(x)
+        filters = width * min(2 ** (level - 1), max_width)
+        x = keras.layers.Conv2D(filters, 4, 2, "same", use_bias=False, name=f"encoder{level}",
+                                kernel_initializer=weights)(x)
+        if level > 1 and not (norm == "instance" and level == depth):
+            x = normalize(x, norm, f"encoder{level}", seeds)
+        skips.append(x)
+    # Decoder: transposed convolutions, from the second on of the mirror layer of the encoder too.
+    for level in range(depth, 0, -1):
+        if GENERATORS[net][1] and level < depth:
+            x = keras.layers.Concatenate()([x, skips[level - 1]])
+        filters = width * min(2 ** (level - 2), max_width) if level > 1 else out_channels
+        x = keras.layers.Conv2DTranspose(filters, 4, 2, "same", use_bias=False,
+                                         name=f"decoder{level}",
+                                         kernel_initializer=weights)(keras.ops.relu(x))
+        if level > 1:
+            x = normalize(x, norm, f"decoder{level}", seeds)
+        if dropout and 1 < level and depth - level < len(DROPOUT):
+            x = keras.layers.Dropout(DROPOUT[depth - level], seed=seed + level)(x)
+    return keras.Model(inputs, keras.ops.tanh(x), name="generator")
+
+
+def build_discriminator(
+    net: str, crop_size: int, channels: int, width: int, norm: str = "batch", seed: int = 0
+) -> keras.Model:
+    """Builds a discriminator.
+
+    Args:
+        net: a name of DISCRIMINATORS; the number is the side of the square that an output sees.
+        crop_size: height and width of the crops, for "full".
+        channels: of an input and an image together.
+        width: channels of the first layer (ndf).
+        norm: "batch" or "instance".
+        seed: of the initial weights.
+
+    Returns:
+        A model of [inputs, images] joined along the channels; it returns logits of shape (batch,
+        height', width', 1).
+    """
+    seeds, strided = keras.random.SeedGenerator(seed), strided_layers(net, crop_size)
+    kernel, padding = (1, 0) if strided == 0 else (4, 1)  # one pixel, not "same", at stride 1
+
+    def convolve(x: keras.KerasTensor, filters: int, strides: int, name: str):
+        x = keras.layers.ZeroPadding2D(padding)(x) if padding else x
+        return keras.layers.Conv2D(filters, kernel, strides, use_bias=False, name=name,
+                                   kernel_initializer=normal(0.0, seeds))(x)
+
+    inputs = keras.Input((None, None, channels))
+    x = convolve(inputs, width, 2 if strided else 1, "layer1")
+    x = keras.layers.LeakyReLU(SLOPE)(x)
+    for layer in range(2, max(strided, 1) + 2):
+        filters = width * min(2 ** (layer - 1), MAX_WIDTH)
+        x = convolve(x, filters, 2 if layer <= strided else 1, f"layer{layer}")
+        x = keras.layers.LeakyReLU(SLOPE)(normalize(x, norm, f"layer{layer}", seeds))
+    return keras.Model(inputs, convolve(x, 1, 1, "logits"), name="discriminator")
+
+
+def receptive_field(net: str, crop_size: int) -> int:
+    """Returns the side of the square that one output of a discriminator sees, in pixels."""
+    if (strided := strided_layers(net, crop_size)) == 0:
+        return 1
+    field = 1 + 3 + 3  # the last two convolutions, of stride 1
+    for _ in range(strided):
+        field = (field - 1) * 2 + 4
+    return field
