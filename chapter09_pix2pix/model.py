@@ -47,7 +47,7 @@ def normalize(
         layer = keras.layers.GroupNormalization(-1, epsilon=1e-5, gamma_initializer=scale,
                                                 name=f"{name}_norm")
     else:
-        layer = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5,
+        layer = keras.layers.BatchNormalization(epsilon=1e-5,
                                                 gamma_initializer=scale, name=f"{name}_norm")
     return layer(x)
 
@@ -98,7 +98,7 @@ def build_generator(
             x = normalize(x, norm, f"decoder{level}", seeds)
         if dropout and 1 < level and depth - level < len(DROPOUT):
             x = keras.layers.Dropout(DROPOUT[depth - level], seed=seed + level)(x)
-    return keras.Model(inputs, keras.ops.tanh(x), name="generator")
+    return keras.Model(inputs, keras.ops.tanh(keras.ops.cast(x, "float32")), name="generator")
 
 
 def build_discriminator(
@@ -133,7 +133,8 @@ def build_discriminator(
         filters = width * min(2 ** (layer - 1), MAX_WIDTH)
         x = convolve(x, filters, 2 if layer <= strided else 1, f"layer{layer}")
         x = keras.layers.LeakyReLU(SLOPE)(normalize(x, norm, f"layer{layer}", seeds))
-    return keras.Model(inputs, convolve(x, 1, 1, "logits"), name="discriminator")
+    logits = keras.ops.cast(convolve(x, 1, 1, "logits"), "float32")
+    return keras.Model(inputs, logits, name="discriminator")
 
 
 def receptive_field(net: str, crop_size: int) -> int:

@@ -17,8 +17,8 @@ from common.errors import UserError
 
 SPLITS = {"train": ("train",), "validation": ("val", "validation"), "test": ("test",)}
 MIN_ASPECT = 1.2  # of a file with two halves: width / height
-FLAT = 6.0  # neighbours differ by less in a map, in [0, 255]
-SURE = 0.25  # difference in flatness from which halves are taken for swapped
+MAP_COLOURS = 8  # a map consists of so many colours, nearly
+SURE = 0.2  # difference of the shares of these colours from which halves are taken for swapped
 GUESSED_FROM = 12  # pairs
 
 
@@ -170,25 +170,29 @@ def whole_folder(folder: Path, layout: str) -> Pairs:
     return (photographs if layout == "photos" else side_by_side)(folder)
 
 
-def flatness(image: np.ndarray) -> float:
-    """Returns the share of pixels that hardly differ from their neighbour on the right."""
-    steps = np.abs(np.diff(image.astype(np.int16), axis=1)).max(axis=-1)
-    return float((steps < FLAT).mean())
+def map_likeness(image: np.ndarray) -> float:
+    """Returns the share of the pixels that have one of the MAP_COLOURS most common colours."""
+    bins = (image.astype(np.int32) + 8) // 16 @ [1, 17, 17**2]
+    counts = np.sort(np.bincount(bins.ravel()))
+    return float(counts[-MAP_COLOURS:].sum() / counts.sum())
 
 
 def warn_if_swapped(pairs: Pairs, direction: str) -> None:
     """Warns if the inputs look like photographs and the targets like maps.
 
-    Maps of parts and edges are flat, photographs are not. A network that makes maps of photographs
-    is possible, but rarely meant; so this is a guess, and never an error.
+    Maps of parts and edges have few colours, photographs many. A network that makes maps of
+    photographs is possible, but rarely meant; so this is a guess, and never an error.
     """
     seen = np.linspace(0, len(pairs.names) - 1, min(GUESSED_FROM, len(pairs.names))).astype(int)
-    more = np.array([flatness(pair[..., 3:]) - flatness(pair[..., :3])
+    more = np.array([map_likeness(pair[..., 3:]) - map_likeness(pair[..., :3])
                      for pair in (pairs.read(int(i)) for i in seen)])
-    more = more if direction == "AtoB" else -more  # by how much the targets are flatter
-    if np.median(more) > SURE:
+    more = more if direction == "AtoB" else -more  # how much more the targets look like maps
+    usual = np.median(more)
+    if usual > SURE:
         other = "BtoA" if direction == "AtoB" else "AtoB"
         print(f"warning: the inputs look like photographs, the targets like maps. If it should be "
               f"the other way round: --which_direction {other}", file=sys.stderr)
-    elif odd := [pairs.names[i] for i, value in zip(seen, more, strict=True) if value > SURE]:
+    odd = [pairs.names[i] for i, value in zip(seen, more, strict=True)
+           if min(abs(value), abs(usual)) > SURE and value * usual < 0]
+    if odd:
         print(f"warning: the halves of {', '.join(odd)} seem to be swapped", file=sys.stderr)
