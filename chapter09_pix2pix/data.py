@@ -9,7 +9,7 @@ Prints the numbers of pairs, and draws inputs and targets, augmented as in train
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -262,26 +262,47 @@ def training_batches(
     return inputs.finish(examples.batch(args.batch_size, drop_remainder=True))
 
 
-def read_all(found: Pairs, size: int) -> tuple[list[str], np.ndarray]:
-    """Reads all pairs of a split, resized as for testing; lists those that cannot be decoded.
+def read_chunks(found: Pairs, size: int, count: int) -> Iterator[tuple[list[str], np.ndarray]]:
+    """Yields all pairs of a split, resized as for testing; lists those that cannot be decoded.
 
-    Returns:
-        Their names, and uint8 of shape (pairs, size, size, channels).
+    Args:
+        found: the split.
+        size: height and width in pixels.
+        count: pairs at once.
+
+    Yields:
+        Their names, and uint8 of shape (count, size, size, channels); the last may be fewer.
 
     Raises:
         UserError: none can be decoded.
     """
-    names, kept = [], []
+    names: list[str] = []
+    kept: list[np.ndarray] = []
+    seen = 0
     for number, name in enumerate(found.names):
         try:
             kept.append(resize(found.read(number), size))
             names.append(name)
+            seen += 1
         except UserError as error:
             print(f"left out: {error}")
-    if not kept:
+        if len(kept) == count:
+            yield names, np.stack(kept)
+            names, kept = [], []
+    if kept:
+        yield names, np.stack(kept)
+    if not seen:
         raise UserError(f"none of the images can be decoded: {found.names[0]} ...",
                         "give complete PNG or JPEG files")
-    return names, np.stack(kept)
+
+
+def read_some(found: Pairs, flags: argparse.Namespace, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns inputs and targets of at most so many pairs of a split, evenly spread over it."""
+    count = min(most, len(found.names))
+    some = found.take(np.linspace(0, len(found.names) - 1, count).astype(int).tolist())
+    chunks = [pairs for _, pairs in read_chunks(some, flags.crop_size, most)]
+    inputs, targets = divide(tf.constant(np.concatenate(chunks)), flags)
+    return inputs.numpy(), targets.numpy()
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ from common.errors import UserError
 from common.monitor import Monitor
 
 SHOWN = 8  # pairs of a sample sheet
+MAX_VALIDATION = 100  # pairs
 WARM_UP = 100  # steps before outputs of one colour are a sign of trouble
 ONE_COLOUR = 2e-3  # standard deviation of the outputs within an image, of [-1, 1]
 WON = 0.03  # loss of a discriminator that tells all pairs apart
@@ -29,8 +30,9 @@ def make_averages(generator: keras.Model) -> keras.Model:
     return averaged
 
 
+@tf.function
 def update_averages(
-    generator: keras.Model, averaged: keras.Model, step: tf.Tensor, decay: float
+    generator: keras.Model, averaged: keras.Model, step: tf.Variable, decay: float
 ) -> None:
     """Moves the averages of the trainable weights; copies the statistics of normalization.
 
@@ -100,8 +102,7 @@ def make_validate(
         monitor: of the run.
     """
     predict = make_predict(generator, args)
-    _, pairs = data.read_all(found, args.crop_size)
-    inputs, targets = (half.numpy() for half in data.divide(tf.constant(pairs), args))
+    inputs, targets = data.read_some(found, args, MAX_VALIDATION)
     shown, wanted = data.show_inputs(inputs, args), data.to_rgb(inputs, targets, args)
 
     def validate(step: int) -> dict[str, float]:

@@ -1,0 +1,173 @@
+"""Measures a trained network on the test pairs, beside baselines that need no network.
+
+    python eval.py
+    python eval.py --data_dir FOLDER --publish
+
+L1 (of 255), PSNR and SSIM of the pictures, averaged over the pairs. The network is measured twice:
+deterministic, as all scripts use it, and in the original's mode, with dropout and the statistics of
+each image. The interval of the gain over the strongest baseline is paired: a bootstrap of the
+differences on the same pairs. Writes eval.json, and index.html with all pictures, to the run
+folder; two training pairs come first, so that a difference between training and testing shows.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from chapter09_pix2pix import baselines, data
+from chapter09_pix2pix.inference import load_run, make_predict
+from chapter09_pix2pix.pairs import Pairs
+from common import cli, image_metrics, page, results, rundir
+
+OF_TRAINING = 2  # pairs of the training split on the page
+MAX_TRAINING = 400  # pairs from which the baselines are computed
+AT_ONCE = 16  # pairs in memory
+TITLES = {"test": "output", "original_mode": "output in the original's mode"}
+
+Scores = dict[str, dict[str, list[float]]]  # by name of the outputs and of the metric
+
+
+def colourfulness(picture: np.ndarray) -> float:
+    """Returns how colourful a picture in [0, 255] is (Hasler & Süsstrunk 2003)."""
+    red, green, blue = np.moveaxis(picture, -1, 0)
+    across, along = red - green, (red + green) / 2 - blue
+    return float(np.hypot(across.std(), along.std()) + 0.3 * np.hypot(across.mean(), along.mean()))
+
+
+def shown(picture: np.ndarray, aspect_ratio: float) -> np.ndarray:
+    """Returns a square picture, float in [0, 255], as uint8 of a ratio of width to height."""
+    size = len(picture)
+    shape = round(size * max(aspect_ratio, 1)), round(size / min(aspect_ratio, 1))
+    return np.asarray(Image.fromarray(np.uint8(np.rint(picture)))
+                      .resize(shape, Image.Resampling.BICUBIC))
+
+
+def make_outputs(args: argparse.Namespace, flags: argparse.Namespace, found: data.Data):
+    """Returns a function from inputs to the outputs of the network, in both modes, and baselines.
+
+    All are pictures, float32 of shape (pairs, height, width, 3) in [0, 255], by name.
+    """
+    networks = {name: make_predict(load_run(args, flags), flags, original_mode)
+                for name, original_mode in (("test", False), ("original_mode", True))}
+    predict = baselines.fit(*data.read_some(found.train, flags, MAX_TRAINING),
+                            flags.lab_colorization)
+
+    def outputs(inputs: np.ndarray) -> dict[str, np.ndarray]:
+        made = {name: network(inputs) for name, network in networks.items()} | predict(inputs)
+        return {name: data.to_rgb(inputs, np.float32(found), flags)
+                for name, found in made.items()}
+
+    return outputs
+
+
+def measure(
+    found: Pairs, flags: argparse.Namespace, outputs, scores: Scores, aspect_ratio: float,
+    label: str = "",
+) -> Iterator[list[Any]]:
+    """Measures a split pair by pair, and yields the rows of the page.
+
+    Args:
+        found: the split.
+        flags: of the run.
+        outputs: of `make_outputs`.
+        scores: of every pair; extended.
+        aspect_ratio: width / height of the pictures on the page.
+        label: stands before the names.
+    """
+    for names, pairs in data.read_chunks(found, flags.crop_size, AT_ONCE):
+        inputs, targets = (half.numpy() for half in data.divide(tf.constant(pairs), flags))
+        made, wanted = outputs(inputs), data.to_rgb(inputs, targets, flags)
+        pictures = data.show_inputs(inputs, flags)
+        for i, name in enumerate(names):
+            cells: list[Any] = [label + name, shown(pictures[i], aspect_ratio)]
+            for kind, result in made.items():
+                values = {metric: compute(result[i], wanted[i])
+                          for metric, compute in image_metrics.METRICS.items()}
+                for metric, value in values.items():
+                    scores[kind][metric].append(value)
+                scores[kind]["colourfulness"].append(colourfulness(result[i]))
+                if kind in TITLES:
+                    cells.append((shown(result[i], aspect_ratio),
+                                  f"PSNR {values['psnr']:.2f} dB, SSIM {values['ssim']:.3f}"))
+            scores["targets"]["colourfulness"].append(colourfulness(wanted[i]))
+            yield [*cells, shown(wanted[i], aspect_ratio)]
+
+
+def gain(scores: Scores, baseline: str) -> dict[str, float]:
+    """Returns by how much the network is better than a baseline, with paired 95 % intervals.
+
+    `psnr` is in dB; `l1` is the share by which the mean difference is smaller.
+    """
+    psnr = image_metrics.paired_interval(*(np.array(scores[name]["psnr"])
+                                           for name in ("test", baseline)))
+    l1 = image_metrics.paired_interval(*(np.array(scores[name]["l1"])
+                                         for name in (baseline, "test")))
+    unit = np.mean(scores[baseline]["l1"])
+    return {"psnr": psnr["difference"], "psnr_low": psnr["low"], "psnr_high": psnr["high"],
+            "l1": l1["difference"] / unit, "l1_low": l1["low"] / unit,
+            "l1_high": l1["high"] / unit}
+
+
+def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
+    """Evaluates a run, writes eval.json and index.html; returns the scores of the test pairs."""
+    found = data.load(argparse.Namespace(**vars(flags), typed={}))
+    rundir.check_data(args.run_dir, found.digest)
+    keras.utils.set_random_seed(flags.seed)  # of the dropout in the original's mode
+    outputs = make_outputs(args, flags, found)
+    some = found.train.take(range(min(OF_TRAINING, len(found.train.names))))
+    scores: Scores = defaultdict(lambda: defaultdict(list))
+    ignored: Scores = defaultdict(lambda: defaultdict(list))
+
+    def rows() -> Iterator[Sequence[Any]]:
+        yield from measure(some, flags, outputs, ignored, args.aspect_ratio, "training: ")
+        yield from measure(found.test, flags, outputs, scores, args.aspect_ratio)
+
+    html = page.write_table(args.run_dir, f"pix2pix: {args.run_dir.name}",
+                            ["name", "input", *TITLES.values(), "target"], rows())
+    metrics = {name: {metric: float(np.mean(values)) for metric, values in by_metric.items()}
+               for name, by_metric in scores.items()}
+    strongest = list(metrics)[-2]  # the last one but the targets, see baselines.py
+    metrics["gain"] = gain(scores, strongest)
+    metrics["test"]["pairs"] = len(scores["test"]["psnr"])
+    dataset = "drawn" if flags.dataset == "drawn" else found_name(flags)
+    results.write(args, dataset, f"{flags.netG}-{flags.preset}", metrics,
+                  details={"strongest_baseline": strongest})
+    for name, values in metrics.items():
+        if "psnr" in values and name != "gain":
+            print(f"{name:>14}: PSNR {values['psnr']:.2f} dB, SSIM {values['ssim']:.3f}, L1 "
+                  f"{values['l1']:.2f} of 255, colourfulness {values['colourfulness']:.1f}")
+    better = metrics["gain"]
+    print(f"{metrics['test']['pairs']} pairs; against {strongest}: PSNR {better['psnr']:+.2f} dB "
+          f"[{better['psnr_low']:+.2f}, {better['psnr_high']:+.2f}], L1 {-better['l1']:+.1%}; "
+          f"{html}")
+    return metrics["test"]
+
+
+def found_name(flags: argparse.Namespace) -> str:
+    """Returns the name of a data set: that of its folder."""
+    return flags.data_dir.rstrip("/").rpartition("/")[2]
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__file__, __doc__, data=["data_dir"])
+    parser.add_argument("--aspect_ratio", default=1.0,
+                        type=cli.number(float, 0.1, 10, "a number from 0.1 to 10"),
+                        help="width / height of the pictures on the page")
+    results.add_publish_flag(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(evaluate, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
