@@ -46,8 +46,8 @@ SOURCES = {
         "`anime_resized.zip`): `--dataset photos --data_dir food_resized`. Any few hundred "
         "photographs of one kind do as well", ()),
     "OpenCountry": files.Source(
-        "150 + 40 photographs of landscapes, 256 x 256 (Oliva & Torralba 2001, of MIT's scenes), as "
-        "[darth-c0d3r/pix2pix](https://github.com/darth-c0d3r/pix2pix) has them: the published "
+        "150 + 40 photographs of landscapes, 256 x 256, of MIT's scenes (Oliva & Torralba 2001), "
+        "as [darth-c0d3r/pix2pix](https://github.com/darth-c0d3r/pix2pix) has them: the published "
         "colouring runs", ()),
     "CamVid": files.Source(
         "150 + 30 street scenes with maps of 12 classes (Brostow et al. 2008), of "

@@ -80,7 +80,7 @@ def check(args: argparse.Namespace) -> None:
     if not args.gan_weight:
         cli.refuse_idle(args, ["netD", "ndf"], "--gan_weight 0")
         if not args.l1_weight:
-            raise UserError("--l1_weight 0 and --gan_weight 0", "nothing would be learnt: raise one")
+            raise UserError("--l1_weight 0 and --gan_weight 0", "raise one of them")
     if not args.l1_weight:
         cli.refuse_idle(args, ["pixel_loss"], "--l1_weight 0")
     if args.crop == "resized":

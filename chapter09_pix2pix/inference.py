@@ -107,7 +107,9 @@ def make_predict(
     return predict
 
 
-def make_translate(apply: Apply, flags: argparse.Namespace) -> Apply:
+def make_translate(
+    apply: Apply, flags: argparse.Namespace, saturation: float = 1.0
+) -> Apply:
     """Returns a function from pictures to pictures of the same size, for use in graphs.
 
     Colouring predicts a and b at the size that the network was trained on, and joins them with the
@@ -116,6 +118,7 @@ def make_translate(apply: Apply, flags: argparse.Namespace) -> Apply:
     Args:
         apply: of `make_apply`.
         flags: of the run.
+        saturation: factor of the a and b that are predicted.
 
     Returns:
         A function from and to uint8 of shape (batch, height, width, 3).
@@ -125,7 +128,7 @@ def make_translate(apply: Apply, flags: argparse.Namespace) -> Apply:
     def colour(scaled: tf.Tensor) -> tf.Tensor:
         lightness, _ = lab.split(scaled)
         ab = apply(tf.image.resize(lightness, (size, size), method="area"))
-        return lab.join(lightness, tf.image.resize(ab, tf.shape(scaled)[1:3]))
+        return lab.join(lightness, saturation * tf.image.resize(ab, tf.shape(scaled)[1:3]))
 
     def lighten(scaled: tf.Tensor) -> tf.Tensor:
         _, ab = lab.split(scaled)
@@ -144,9 +147,11 @@ def make_translate(apply: Apply, flags: argparse.Namespace) -> Apply:
 
 
 def make_transform(
-    generator: keras.Model, flags: argparse.Namespace, original_mode: bool = False
+    generator: keras.Model, flags: argparse.Namespace, original_mode: bool = False,
+    saturation: float = 1.0,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Returns a compiled function from one picture to another, uint8 (height, width, 3)."""
-    translate = tf.function(make_translate(make_apply(generator, flags, original_mode), flags),
+    apply = make_apply(generator, flags, original_mode)
+    translate = tf.function(make_translate(apply, flags, saturation),
                             input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
     return lambda picture: translate(tf.constant(picture[None]))[0].numpy()

@@ -13,8 +13,9 @@ RGB_TO_XYZ = np.array([[0.412453, 0.357580, 0.180423],
                        [0.019334, 0.119193, 0.950227]])
 RGB_TO_XYZ /= RGB_TO_XYZ.sum(axis=1, keepdims=True)
 XYZ_TO_RGB = np.linalg.inv(RGB_TO_XYZ)
-# f(X), f(Y), f(Z) to L, a, b, after which 16 is subtracted from L.
+# f(X), f(Y), f(Z) to L, a, b, from which OFFSET is subtracted.
 XYZ_TO_LAB = np.array([[0.0, 116.0, 0.0], [500.0, -500.0, 0.0], [0.0, 200.0, -200.0]])
+OFFSET = 16.0, 0.0, 0.0
 DELTA = 6 / 29  # where the cube root becomes a straight line
 L_SCALE, AB_SCALE = 50.0, 110.0  # of the network: L / 50 - 1, ab / 110
 
@@ -38,7 +39,7 @@ def rgb_to_lab(rgb: tf.Tensor) -> tf.Tensor:
     xyz = _matmul(linear, RGB_TO_XYZ)
     root = tf.maximum(xyz, DELTA**3) ** (1 / 3)
     curved = tf.where(xyz > DELTA**3, root, xyz / (3 * DELTA**2) + 4 / 29)
-    return _matmul(curved, XYZ_TO_LAB) - [16.0, 0.0, 0.0]
+    return _matmul(curved, XYZ_TO_LAB) - tf.constant(OFFSET)
 
 
 def lab_to_rgb(lab: tf.Tensor) -> tf.Tensor:
@@ -50,7 +51,7 @@ def lab_to_rgb(lab: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 of the same shape in [0, 1].
     """
-    curved = _matmul(lab + [16.0, 0.0, 0.0], np.linalg.inv(XYZ_TO_LAB))
+    curved = _matmul(lab + tf.constant(OFFSET), np.linalg.inv(XYZ_TO_LAB))
     xyz = tf.where(curved > DELTA, curved**3, 3 * DELTA**2 * (curved - 4 / 29))
     linear = tf.clip_by_value(_matmul(xyz, XYZ_TO_RGB), 0.0, 1.0)
     root = tf.maximum(linear, 0.0031308) ** (1 / 2.4)

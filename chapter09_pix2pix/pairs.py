@@ -164,8 +164,9 @@ def whole_folder(folder: Path, layout: str) -> Pairs:
     if layout == "folders":
         if not ((folder / "A").is_dir() and (folder / "B").is_dir()):
             held = sorted(path.name for path in folder.iterdir())[:8]
-            raise UserError(f"{folder} has no subfolders A and B, nor train/A and train/B; it holds "
-                            f"{', '.join(held) or 'nothing'}", "check --data_dir and --dataset")
+            raise UserError(f"{folder} has no subfolders A and B, nor train/A and train/B; it "
+                            f"holds {', '.join(held) or 'nothing'}",
+                            "check --data_dir and --dataset")
         return two_folders(folder / "A", folder / "B")
     return (photographs if layout == "photos" else side_by_side)(folder)
 

@@ -86,7 +86,7 @@ def paired_interval(
         seed: of the bootstrap.
 
     Returns:
-        `difference`, the mean of first - second, and the ends `low` and `high` of its 95 % interval.
+        `difference`, the mean of first - second; `low` and `high`, the ends of its 95 % interval.
     """
     difference = np.float64(first) - np.float64(second)
     low, high = mean_interval(difference, seed)

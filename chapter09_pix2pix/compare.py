@@ -1,0 +1,139 @@
+"""Compares losses or discriminators side by side: short trainings, one grid, one table.
+
+    python compare.py losses              # figure 9-4: L1, cGAN, L1 + cGAN
+    python compare.py discriminators      # figure 9-5: patches of 1, 16 and 70 pixels, and all
+    python compare.py losses --preset map2photo --data_dir FOLDER --max_steps 2000
+    python compare.py generators          # with and without skip connections
+
+Every variant is a run of train.py in runs/chapter09_pix2pix/compare/. Finished runs are not
+repeated, interrupted ones are resumed. Draws inputs, outputs and targets into the same folder and
+prints the scores of all test pairs; a low L1 is not a sharp picture, so look at both.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chapter09_pix2pix import data, train
+from chapter09_pix2pix.inference import load_run, make_predict
+from common import cli, figures, files, image_metrics, results, rundir
+from common.errors import Interrupted, UserError, exit_status
+from common.provenance import provenance
+
+CHAPTER = "chapter09_pix2pix"
+MAX_PAIRS = 200  # of the test split
+SHOWN = 4  # pairs of the grid
+VARIANTS = {
+    "losses": {"L1": "--gan_weight 0", "cGAN": "--l1_weight 0", "L1 + cGAN": ""},
+    "discriminators": {"PixelGAN, 1": "--netD patch1", "PatchGAN, 16": "--netD patch16",
+                       "PatchGAN, 70": "", "ImageGAN, all": "--netD full"},
+    "generators": {"encoder-decoder": "--netG encoder_decoder", "U-Net": ""},
+}
+
+
+def learn(variant: str, words: str, args: argparse.Namespace) -> Path:
+    """Trains a variant in a new process, unless that run is finished; returns its folder.
+
+    Raises:
+        UserError: the training failed.
+        Interrupted: it was stopped.
+    """
+    name = "-".join([args.preset, *words.replace("--", "").split(), f"{args.max_steps}_steps",
+                     f"seed{args.seed}"])
+    folder = rundir.runs_dir() / CHAPTER / "compare" / name
+    if rundir.last_step(folder) >= args.max_steps:
+        return folder
+    print(f"training {variant}: {args.max_steps} steps", file=sys.stderr)
+    command = [sys.executable, "-m", f"{CHAPTER}.train", "--run_dir", str(folder), "--preset",
+               args.preset, "--max_steps", str(args.max_steps), "--seed", str(args.seed),
+               *words.split()]
+    if args.data_dir:
+        command += ["--data_dir", args.data_dir]
+    done = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True, check=False)
+    if done.returncode == 130:
+        raise Interrupted("stopped and saved; run the same command again to resume")
+    if done.returncode:
+        raise UserError(f"the training in {folder} failed:\n{done.stderr[-1000:]}",
+                        f"delete {folder} and run the same command again")
+    return folder
+
+
+def sharpness(pictures: np.ndarray) -> float:
+    """Returns the mean absolute difference of neighbours, of pictures in [0, 255]."""
+    return float((np.abs(np.diff(pictures, axis=1)).mean()
+                  + np.abs(np.diff(pictures, axis=2)).mean()) / 2)
+
+
+def outputs_of(folder: Path, inputs: np.ndarray) -> np.ndarray:
+    """Returns the outputs of a run after its last step, as pictures in [0, 255]."""
+    flags = argparse.Namespace(**rundir.read_config(folder, CHAPTER)["flags"])
+    generator = load_run(argparse.Namespace(run_dir=folder, checkpoint="latest"), flags)
+    return data.to_rgb(inputs, make_predict(generator, flags)(inputs), flags)
+
+
+def draw(columns: dict[str, np.ndarray], png: Path) -> None:
+    """Draws the first pairs: a column for each kind of picture."""
+    count = min(SHOWN, len(next(iter(columns.values()))))
+    shown = [np.uint8(np.rint(pictures[row])) for row in range(count)
+             for pictures in columns.values()]
+    titles = [title if row == 0 else "" for row in range(count) for title in columns]
+    figures.draw_sheet(shown, titles, len(columns), png)
+
+
+def compare(args: argparse.Namespace) -> dict[str, float]:
+    """Trains what is missing, draws the grid, prints the table; returns the L1 of all variants."""
+    folders = {name: learn(name, words, args) for name, words in VARIANTS[args.what].items()}
+    config = rundir.read_config(next(iter(folders.values())), CHAPTER)
+    flags = argparse.Namespace(**config["flags"], typed={})
+    inputs, targets = data.read_some(data.load(flags).test, flags, MAX_PAIRS)
+    wanted = data.to_rgb(inputs, targets, flags)
+    made = {name: outputs_of(folder, inputs) for name, folder in folders.items()}
+    rows: list[dict[str, Any]] = []
+    for name, pictures in (made | {"targets": wanted}).items():
+        row: dict[str, Any] = {"what": args.what, "variant": name}
+        row |= {metric: round(float(values.mean()), 3)
+                for metric, values in image_metrics.score(pictures, wanted).items()}
+        rows.append(row | {"sharpness": round(sharpness(pictures), 2)})
+        print(f"{name:>16}: L1 {row['l1']:.2f} of 255, PSNR {row['psnr']:.2f} dB, SSIM "
+              f"{row['ssim']:.3f}, sharpness {rows[-1]['sharpness']:.2f}")
+    png = rundir.runs_dir() / CHAPTER / "compare" / f"{args.what}-{args.preset}.png"
+    draw({"input": data.show_inputs(inputs, flags), **made, "target": wanted}, png)
+    print(f"wrote {png}")
+    if args.publish:
+        typed = {"preset": args.preset, "max_steps": args.max_steps, "seed": args.seed}
+        words = " ".join(f"--{flag} {value}" for flag, value in typed.items())
+        if args.data_dir:
+            words += f" --data_dir {results.portable_path(args.data_dir)}"
+        files.write_json(results.RESULTS / CHAPTER / f"{args.what}-{args.preset}.json", {
+            "chapter": CHAPTER, "command": f"python compare.py {args.what} {words}",
+            "pairs": len(inputs), "rows": rows, **provenance()})
+    return {row["variant"]: row["l1"] for row in rows if row["variant"] != "targets"}
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.Parser(__file__, __doc__)
+    parser.add_argument("what", choices=list(VARIANTS), help="what is compared")
+    parser.add_argument("--preset", choices=list(train.PRESETS), default="demo",
+                        help="preset of all trainings")
+    parser.add_argument("--data_dir", type=cli.path, help="folder of the data set")
+    parser.add_argument("--max_steps", type=cli.positive_int, default=800,
+                        help="steps of each training")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="of all trainings")
+    parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
+                        help="write the table to results/")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return exit_status(lambda: compare(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
