@@ -9,6 +9,7 @@ Prints the numbers of pairs, and draws inputs and targets, augmented as in train
 """
 
 import argparse
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -70,14 +71,20 @@ class Data(NamedTuple):
                                        self.test.digest]).encode())
 
 
+@functools.cache
+def draw_facades(start: int, count: int) -> np.ndarray:
+    """Returns drawn pairs, uint8 of shape (count, DRAWN_SIZE, DRAWN_SIZE, 6)."""
+    return np.stack([drawn.draw_facade(start + i, DRAWN_SIZE) for i in range(count)])
+
+
 def load_drawn(colour: bool) -> Data:
     """Draws the facades; for colouring, their pictures alone."""
     shift, splits = 0, []
     for count in DRAWN.values():
-        drawings = [drawn.draw_facade(shift + i, DRAWN_SIZE) for i in range(count)]
-        found = [pair[..., :3] for pair in drawings] if colour else drawings
+        drawings = draw_facades(shift, count)
+        found = drawings[..., :3] if colour else drawings
         names = tuple(f"facade {shift + i}" for i in range(count))
-        splits.append(Pairs(names, found.__getitem__, files.sha256(np.stack(found))))
+        splits.append(Pairs(names, found.__getitem__, files.sha256(found)))
         shift += count
     return Data(*splits)
 

@@ -137,7 +137,7 @@ def draw_facade(number: int, size: int, seed: int = 0) -> np.ndarray:
     draw_ground_floor(canvas, rng, left, right, ground)
     canvas.box(0, 124, 128, 128, (120, 118, 116), "cornice")
     light = rng.normal(1, 0.05, 3) * rng.normal(1, 0.05)  # the tint that no map tells
-    picture = np.clip(canvas.picture * light + rng.normal(0, 3, canvas.picture.shape), 0, 255)
-    small = cv2.resize(np.uint8(picture), (size, size), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(canvas.picture, (size, size), interpolation=cv2.INTER_AREA)
+    picture = np.clip(small * light + rng.normal(0, 3, small.shape), 0, 255)
     parts = cv2.resize(canvas.parts, (size, size), interpolation=cv2.INTER_NEAREST)
-    return np.concatenate([small, parts], axis=-1)
+    return np.concatenate([np.uint8(picture), parts], axis=-1)

@@ -24,9 +24,9 @@ from chapter09_pix2pix.inference import build, build_judge
 from chapter09_pix2pix.training import (
     check_health,
     make_averages,
+    make_averaging,
     make_validate,
     spread,
-    update_averages,
 )
 from common import checkpoint, cli, files, rundir
 from common.checkpoint import TrainState
@@ -34,7 +34,8 @@ from common.monitor import Monitor
 
 BOOK_COLOUR = {"dataset": "photos", "lab_colorization": True, "eval_every": 1000,
                "save_every": 5000}
-SMALL = {"crop_size": 128, "netG": "unet_128", "ngf": 32, "batch_size": 4, "schedule": "cosine"}
+SMALL = {"crop_size": 128, "netG": "unet_128", "ngf": 32, "norm": "instance", "batch_size": 4,
+         "schedule": "cosine", "ema_decay": 0.995}
 PRESETS = {
     "demo": {
         "which_direction": "BtoA",
@@ -43,7 +44,10 @@ PRESETS = {
         "scale_size": 72,
         "ngf": 32,
         "ndf": 32,
+        "norm": "instance",
         "batch_size": 4,
+        "learning_rate": 0.0005,
+        "schedule": "cosine",
         "max_steps": 1000,
     },
     "book": {
@@ -66,7 +70,6 @@ PRESETS = {
         "pixel_loss": "l2",
         "learning_rate": 0.001,
         "beta1": 0.9,
-        "ema_decay": 0.995,
         "max_steps": 800,
         "eval_every": 100,
         "save_every": 100,
@@ -75,7 +78,6 @@ PRESETS = {
         "dataset": "pairs",
         "which_direction": "BtoA",
         "scale_size": 144,
-        "ema_decay": 0.995,
         "max_steps": 4000,
     },
 }
@@ -153,6 +155,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     checkpoint.start_from(args, **networks)
     optimizers = {name: make_optimizer(args) for name in networks}
     averaged = make_averages(generator) if args.ema_decay else None
+    update_averages = averaged and make_averaging(generator, averaged, args.ema_decay)
     train_step = make_train_step(args, generator, judge, optimizers)
     with rundir.open_run(args, dataset_sha256=found.digest, parameters=sum(
             network.count_params() for network in networks.values())) as run:
@@ -170,7 +173,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                                                    monitor):
             logged = train_step(inputs, targets)
             if averaged:
-                update_averages(generator, averaged, state.step, args.ema_decay)
+                update_averages(state.step)
             # Log the losses, D(x) and D(G(x)); stop or warn if the training goes wrong.
             if step % args.log_every == 0:
                 monitor.scalars(step, logged | {

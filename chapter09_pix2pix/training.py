@@ -30,24 +30,27 @@ def make_averages(generator: keras.Model) -> keras.Model:
     return averaged
 
 
-@tf.function
-def update_averages(
-    generator: keras.Model, averaged: keras.Model, step: tf.Variable, decay: float
-) -> None:
-    """Moves the averages of the trainable weights; copies the statistics of normalization.
+def make_averaging(
+    generator: keras.Model, averaged: keras.Model, decay: float
+) -> Callable[[tf.Variable], None]:
+    """Returns a function that moves the averages of the trainable weights after each step.
 
-    At step n the decay is at most (1 + n) / (10 + n), so that the random initial weights are soon
-    forgotten.
+    The statistics of normalization are copied. At step n the decay is at most (1 + n) / (10 + n),
+    so that the random initial weights are soon forgotten.
     """
-    step = tf.cast(step, tf.float32)
-    decay = tf.minimum(decay, (1 + step) / (10 + step))
-    for variable, average in zip(generator.trainable_variables, averaged.trainable_variables,
-                                 strict=True):
-        average.assign(average + (1 - decay) * (variable - average))
-    for layer, copy in zip(generator.layers, averaged.layers, strict=True):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            copy.moving_mean.assign(layer.moving_mean)
-            copy.moving_variance.assign(layer.moving_variance)
+    @tf.function
+    def update(step: tf.Variable) -> None:
+        done = tf.cast(step, tf.float32)
+        keep = tf.minimum(decay, (1 + done) / (10 + done))
+        for variable, average in zip(generator.trainable_variables, averaged.trainable_variables,
+                                     strict=True):
+            average.assign(average + (1 - keep) * (variable - average))
+        for layer, copy in zip(generator.layers, averaged.layers, strict=True):
+            if isinstance(layer, keras.layers.BatchNormalization):
+                copy.moving_mean.assign(layer.moving_mean)
+                copy.moving_variance.assign(layer.moving_variance)
+
+    return update
 
 
 def spread(outputs: tf.Tensor) -> tf.Tensor:

@@ -18,6 +18,7 @@ import pytest
 import tensorflow as tf
 
 from chapter05_detection import shapes
+from chapter09_pix2pix import data as pix2pix_data
 from common import checkpoint, files, rundir
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -102,6 +103,11 @@ CHAPTERS = [
                 ("stylize", f"{ROOT}/docs/images/chapter03_textures.jpg", "--size", "64"),
                 ("optimize", f"{ROOT}/docs/images/chapter03_textures.jpg", "--size", "48",
                  "--steps", "2"))),
+    tiny("chapter09_pix2pix", "--netG", "unet_64", "--crop_size", "64", "--scale_size", "68",
+         "--ngf", "4", "--ndf", "4", "--batch_size", "2", "--ema_decay", "0.9",
+         idle="--gan_weight 0 --ndf 5",
+         verbs=(("data",), ("translate", f"{ROOT}/docs/images/chapter03_textures.jpg"),
+                ("translate", f"{ROOT}/docs/images/chapter03_textures.jpg", "--original_mode"))),
     tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
          "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
          idle="--no-use_embedding --embedding_size 4",
@@ -156,13 +162,14 @@ pytestmark = pytest.mark.usefixtures("shallow")
 
 @pytest.fixture(autouse=True, scope="module")
 def few_scenes(tmp_path_factory):
-    """Gives chapter 5 sixteen scenes in the place of 560."""
+    """Gives chapter 5 sixteen scenes in the place of 560, chapter 9 eleven facades for 160."""
     folder, default_dir = tmp_path_factory.mktemp("data") / "shapes", files.default_dir
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shapes, "COUNTS", {"train": 8, "val": 4, "test": 4})
         patch.setattr(files, "default_dir",
                       lambda name: folder if name == folder.name else default_dir(name))
         shapes.write(folder)
+        patch.setattr(pix2pix_data, "DRAWN", {"train": 6, "validation": 2, "test": 3})
         yield
 
 

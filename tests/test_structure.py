@@ -17,7 +17,8 @@ TRAINING = sorted(path for path in MODULES.values() if path.stem.startswith("tra
 # chapter 19's eval.py and export.py are chapter 18's, compare.py trains many times.
 MAY_BE_IMPORTED = {"data", "env"}
 MAY_IMPORT_SCRIPTS = {"chapter19_sarsa.eval", "chapter19_sarsa.export", "chapter19_sarsa.compare",
-                      "chapter20_dqn.compare", "chapter07_style_transfer.compare"}
+                      "chapter20_dqn.compare", "chapter07_style_transfer.compare",
+                      "chapter09_pix2pix.compare"}
 
 
 def tree(path: Path) -> ast.Module:
