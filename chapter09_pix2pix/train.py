@@ -48,7 +48,7 @@ PRESETS = {
         "batch_size": 4,
         "learning_rate": 0.0005,
         "schedule": "cosine",
-        "max_steps": 1000,
+        "max_steps": 1200,
     },
     "book": {
         "dataset": "pairs",

@@ -51,7 +51,7 @@ from common import image_metrics, images, rundir
 from common.errors import UserError
 
 CHAPTER = "chapter09_pix2pix"
-TINY = ["--netG", "unet_64", "--crop_size", "64", "--scale_size", "68", "--ngf", "4", "--ndf", "4",
+TINY = ["--netG", "unet_64", "--crop_size", "64", "--scale_size", "68", "--ngf", "4",
         "--batch_size", "2", "--max_steps", "2", "--log_every", "1"]
 
 
@@ -299,7 +299,7 @@ def test_without_a_discriminator_there_is_none():
 
 @pytest.mark.slow
 def test_a_few_pairs_are_learnt(runs):
-    assert train.main([*TINY, "--max_steps", "150", "--ngf", "16", "--gan_weight", "0", "--no-flip",
+    assert train.main([*TINY, "--max_steps", "150", "--ngf", "16", "--ndf", "4", "--no-flip",
                        "--no-dropout", "--scale_size", "64", "--learning_rate", "0.003",
                        "--name", "fit"]) == 0
     lines = [json.loads(line) for line in
@@ -715,9 +715,10 @@ def trained(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DL21_RUNS", str(folder))
         patch.setattr(data, "DRAWN", {"train": 6, "validation": 2, "test": 3})
-        assert train.main([*TINY, "--name", "maps"]) == 0
-        assert train.main([*TINY, "--lab_colorization", "--which_direction", "AtoB", "--gan_weight",
-                           "0", "--name", "colour"]) == 0
+        quick = [*TINY, "--gan_weight", "0"]
+        assert train.main([*quick, "--name", "maps"]) == 0
+        assert train.main([*quick, "--lab_colorization", "--which_direction", "AtoB", "--name",
+                           "colour"]) == 0
         for name in ("maps", "colour"):
             assert export.main(["--name", name, "--output_filetype",
                                 "jpeg" if name == "colour" else "png"]) == 0
@@ -848,8 +849,8 @@ class Browser:
         self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE,
                                        text=True)
         for line in self.driver.stdout:
-            if "on port " in line and line.strip().rstrip(".").split()[-1].isdecimal():
-                self.root = f"http://127.0.0.1:{line.strip().rstrip('.').split()[-1]}/session"
+            if "started successfully on port " in line:
+                self.root = f"http://127.0.0.1:{line.split()[-1].rstrip('.')}/session"
                 break
         chrome = {"args": ["--headless=new", "--no-sandbox", "--disable-gpu",
                            f"--user-data-dir={folder}", "--window-size=1000,900"]}
