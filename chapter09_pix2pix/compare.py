@@ -11,6 +11,7 @@ prints the scores of all test pairs; a low L1 is not a sharp picture, so look at
 """
 
 import argparse
+import itertools
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ from common.provenance import provenance
 CHAPTER = "chapter09_pix2pix"
 MAX_PAIRS = 200  # of the test split
 SHOWN = 4  # pairs of the grid
+# At the 64 pixels of the demo the patches of 70 would be the whole picture.
+BASE = {"demo": "--crop_size 128 --scale_size 144 --netG unet_128 --ngf 16 --ndf 16"}
 VARIANTS = {
     "losses": {"L1": "--gan_weight 0", "cGAN": "--l1_weight 0", "L1 + cGAN": ""},
     "discriminators": {"PixelGAN, 1": "--netD patch1", "PatchGAN, 16": "--netD patch16",
@@ -45,6 +48,7 @@ def learn(variant: str, words: str, args: argparse.Namespace) -> Path:
     """
     name = "-".join([args.preset, *words.replace("--", "").split(), f"{args.max_steps}_steps",
                      f"seed{args.seed}"])
+    words = merged(BASE.get(args.preset, ""), words)
     folder = rundir.runs_dir() / CHAPTER / "compare" / name
     if rundir.last_step(folder) >= args.max_steps:
         return folder
@@ -61,6 +65,14 @@ def learn(variant: str, words: str, args: argparse.Namespace) -> Path:
         raise UserError(f"the training in {folder} failed:\n{done.stderr[-1000:]}",
                         f"delete {folder} and run the same command again")
     return folder
+
+
+def merged(base: str, words: str) -> str:
+    """Returns the flags of a variant after those of its base, which they replace or silence."""
+    flags = dict(zip(base.split()[::2], base.split()[1::2], strict=True))
+    if "--gan_weight 0" in words:
+        flags.pop("--ndf", None)
+    return " ".join([*itertools.chain(*flags.items()), words])
 
 
 def sharpness(pictures: np.ndarray) -> float:
@@ -122,7 +134,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--preset", choices=list(train.PRESETS), default="demo",
                         help="preset of all trainings")
     parser.add_argument("--data_dir", type=cli.path, help="folder of the data set")
-    parser.add_argument("--max_steps", type=cli.positive_int, default=800,
+    parser.add_argument("--max_steps", type=cli.positive_int, default=600,
                         help="steps of each training")
     parser.add_argument("--seed", type=cli.seed, default=0, help="of all trainings")
     parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,

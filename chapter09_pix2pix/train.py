@@ -74,6 +74,17 @@ PRESETS = {
         "eval_every": 100,
         "save_every": 100,
     },
+    "colour_gan": {  # the original's losses and normalization, at 128 pixels
+        "dataset": "photos",
+        "lab_colorization": True,
+        "crop_size": 128,
+        "scale_size": 144,
+        "netG": "unet_128",
+        "ngf": 32,
+        "ndf": 32,
+        "batch_size": 4,
+        "max_steps": 2500,
+    },
     "map2photo": SMALL | {
         "dataset": "pairs",
         "which_direction": "BtoA",
