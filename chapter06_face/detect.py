@@ -10,7 +10,7 @@ Writes each image with the faces drawn, and faces.json: boxes (ymin, xmin, ymax,
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ def describe(faces: Faces) -> list[dict[str, Any]]:
             for box, score, points in zip(*faces, strict=True)]
 
 
-def draw_stages(args: argparse.Namespace, path: Path, output: Path) -> None:
+def draw_stages(
+    args: argparse.Namespace, cascades: Sequence[Callable], path: Path, output: Path
+) -> None:
     """Draws the pyramid of an image and what each network leaves (figures 6-3 to 6-9)."""
     image, _ = detector.reduced(images.read_image(path), args.max_side)
-    networks = detector.load_networks(args.mtcnn_weights)
     scales = cascade.pyramid_scales(*image.shape[:2], args.minsize, args.pyramid_factor)
     canvas = np.full((round(image.shape[0] * scales[0]) + 1, sum(
         round(image.shape[1] * scale) + 4 for scale in scales), 3), 255, np.uint8)
@@ -46,11 +47,9 @@ def draw_stages(args: argparse.Namespace, path: Path, output: Path) -> None:
         left += size[0] + 4
     images.write_png(output / f"{path.stem}-pyramid.png", canvas)
     pictures, titles = [image], ["image"]
-    for stages, name in enumerate(("P-Net", "R-Net", "O-Net"), 1):
-        run = cascade.make_cascade(networks, args.minsize, args.pyramid_factor,
-                                   [float(x) for x in args.thresholds.split(",")], stages)
+    for run, name in zip(cascades, ("P-Net", "R-Net", "O-Net"), strict=True):
         [faces] = cascade.split_by_image(run(image[None]), 1)
-        pictures.append(draw_faces(image, faces, scores=stages == 3))
+        pictures.append(draw_faces(image, faces, scores=name == "O-Net"))
         titles.append(f"{name}: {len(faces.boxes)}")
     target = output / f"{path.stem}-stages.png"
     figures.draw_sheet(pictures, titles, 2, target)
@@ -65,8 +64,12 @@ def detect(args: argparse.Namespace) -> None:
             raise UserError("--stages shows the networks of MTCNN on image files",
                             "omit --detector and --camera")
         output.mkdir(parents=True, exist_ok=True)
+        networks = detector.load_networks(args.mtcnn_weights)
+        thresholds = [float(x) for x in args.thresholds.split(",")]
+        cascades = [cascade.make_cascade(networks, args.minsize, args.pyramid_factor, thresholds,
+                                         stages) for stages in (1, 2, 3)]
         for file in args.files:
-            draw_stages(args, Path(file), output)
+            draw_stages(args, cascades, Path(file), output)
         return
     opened = detector.open_detector(args)
     frames: list[Faces] = []
