@@ -34,7 +34,7 @@ def score(embeddings: np.ndarray, people: np.ndarray, seed: int = 0) -> dict[str
     balanced = verification.balanced_pairs(people, BALANCED, seed)
     even = verification.evaluate(verification.squared_distances(embeddings, balanced),
                                  balanced.same)
-    low, high = verification.bootstrap_interval(embeddings, people, seed)
+    low, high = verification.bootstrap_interval(distances, people, seed)
     rates = {f"val_at_far_{far:g}": float(np.mean(
         distances[pairs.same] < verification.threshold_at(distances, pairs.same, far)))
         for far in inference.RATES if np.count_nonzero(~pairs.same) * far >= 1}

@@ -52,19 +52,27 @@ def squared_distances(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
     return np.sum((embeddings[pairs.first] - embeddings[pairs.second]) ** 2, axis=1)
 
 
+def count_below(distances: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Returns how many distances are below each threshold, of shape (thresholds,)."""
+    return np.searchsorted(np.sort(distances), thresholds)
+
+
 def accuracies(distances: np.ndarray, same: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Returns the share of pairs that each threshold answers correctly: below it, one person."""
-    answers = distances[None, :] < thresholds[:, None]
-    return np.mean(answers == same[None, :], axis=1)
+    accepted, false = (count_below(distances[chosen], thresholds) for chosen in (same, ~same))
+    return (accepted + np.count_nonzero(~same) - false) / len(same)
 
 
 def accept_rates(
     distances: np.ndarray, same: np.ndarray, thresholds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the shares of pairs of one person (VAL), and of two (FAR), below each threshold."""
-    below = distances[None, :] < thresholds[:, None]
-    return (below[:, same].mean(axis=1) if same.any() else np.zeros(len(thresholds)),
-            below[:, ~same].mean(axis=1) if (~same).any() else np.zeros(len(thresholds)))
+    """Returns the shares of pairs of one person (VAL), and of two (FAR), below each threshold.
+
+    A share of no pairs is 0.
+    """
+    accepted, false = (count_below(distances[chosen], thresholds) / max(1, chosen.sum())
+                       for chosen in (same, ~same))
+    return accepted, false
 
 
 def threshold_at(distances: np.ndarray, same: np.ndarray, far: float) -> float:
@@ -136,22 +144,29 @@ def roc_scores(distances: np.ndarray, same: np.ndarray) -> dict[str, float]:
 
 
 def bootstrap_interval(
-    embeddings: np.ndarray, people: np.ndarray, seed: int = 0, draws: int = 200
+    distances: np.ndarray, people: np.ndarray, seed: int = 0, draws: int = 200
 ) -> tuple[float, float]:
     """Returns the 95 % interval of the equal error rate over draws of people.
 
     Pairs of the same images depend on each other: not pairs but people are drawn, with replacement.
+
+    Args:
+        distances: of all pairs, as `all_pairs` orders them.
+        people: the person in each image, of shape (images,).
+        seed: of the draws.
+        draws: how many.
     """
     rng, names, found = np.random.default_rng(seed), np.unique(people), []
+    table = np.zeros((len(people), len(people)), distances.dtype)
+    table[np.triu_indices(len(people), 1)] = distances
     for _ in range(draws):
-        drawn = rng.choice(names, len(names))
-        numbers = [np.flatnonzero(people == name) for name in drawn]
         # A person that is drawn twice counts as one: its images are the same images.
-        chosen = np.unique(np.concatenate(numbers))
+        chosen = np.flatnonzero(np.isin(people, rng.choice(names, len(names))))
         pairs = all_pairs(people[chosen])
         if pairs.same.all() or not pairs.same.any():
             continue
-        found.append(roc_scores(squared_distances(embeddings[chosen], pairs), pairs.same)["eer"])
+        drawn = table[chosen[pairs.first], chosen[pairs.second]]
+        found.append(roc_scores(drawn, pairs.same)["eer"])
     return (float(np.quantile(found, 0.025)), float(np.quantile(found, 0.975))) if found else (
         0.0, 1.0)
 
