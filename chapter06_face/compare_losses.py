@@ -22,7 +22,6 @@ from tqdm import tqdm
 from chapter06_face import data, inference, verification
 from common import cli, files, pretrained, results, rundir
 from common.errors import Interrupted, UserError, exit_status
-from common.provenance import provenance
 
 CHAPTER = "chapter06_face"
 NETWORK, ALPHA, LAYER, SIZE = "MobileNet", 0.75, "conv_pw_11_relu", 128
@@ -117,7 +116,7 @@ def run_of(folder: Path) -> tuple[inference.Embedder, data.Data]:
     return inference.load_run(where, flags), data.load(flags)
 
 
-def compare(args: argparse.Namespace) -> dict[str, float]:
+def compare(args: argparse.Namespace, argv: Sequence[str] | None) -> dict[str, float]:
     """Trains and scores all methods on all folds; prints and publishes the table."""
     if "mobilenet_head" in args.methods and not args.weights:
         raise UserError("mobilenet_head without --weights",
@@ -143,12 +142,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
         print(f"{method:>20}: equal error rate {np.mean(values):.3f} "
               f"({min(values):.3f} to {max(values):.3f}) over {len(values)} folds")
     if args.publish:
-        command = ["python", "compare_losses.py", "--data_dir",
-                   results.portable_path(args.data_dir)]
-        if args.weights:
-            command += ["--weights", results.portable_path(args.weights)]
-        files.write_json(results.RESULTS / CHAPTER / "losses.json", {
-            "chapter": CHAPTER, "command": " ".join(command), "rows": rows, **provenance()})
+        results.publish_rows(__file__, argv, "losses", rows)
     return {row["method"]: row["eer"] for row in rows}
 
 
@@ -170,7 +164,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return exit_status(lambda: compare(build_parser().parse_args(argv)))
+    return exit_status(lambda: compare(build_parser().parse_args(argv), argv))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from chapter06_face import inference, verification
-from common import cli, files, images, results
+from common import cli, images, results
 from common.errors import exit_status
-from common.provenance import provenance
 
 
 def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -40,24 +39,19 @@ def embed(
     return vectors
 
 
-def publish(
-    args: argparse.Namespace, embedder: inference.Embedder, scores: dict[str, float],
-    plain: dict[str, float],
-) -> None:
-    """Writes the scores of a model beside those of pixels to results/."""
-    words = ["python", "validate_on_lfw.py", results.portable_path(args.lfw_dir), args.model_path,
-             "--lfw_pairs", results.portable_path(args.lfw_pairs)]
-    rows = [{"model": name, **{key: row[key] for key in ("accuracy", "auc", "eer", "pairs")}}
-            for name, row in ((embedder.folder.name, scores), ("pixels", plain))]
-    rows[0] |= {"low": scores["accuracy_low"], "high": scores["accuracy_high"]}
-    rows[1] |= dict(zip(("low", "high"), wilson_interval(plain["accuracy"], plain["pairs"]),
-                        strict=True))
-    files.write_json(results.RESULTS / "chapter06_face" / "lfw.json",
-                     {"chapter": "chapter06_face", "command": " ".join(words), "rows": rows,
-                      **provenance()})
+def rows(
+    name: str, scores: dict[str, float], plain: dict[str, float]
+) -> list[dict[str, str | float]]:
+    """Returns the scores of a model and of pixels, with their intervals, as rows of a table."""
+    table = []
+    for model, found in ((name, scores), ("pixels", plain)):
+        low, high = wilson_interval(found["accuracy"], found["pairs"])
+        table.append({"model": model, "low": low, "high": high,
+                      **{key: found[key] for key in ("accuracy", "auc", "eer", "pairs")}})
+    return table
 
 
-def validate(args: argparse.Namespace) -> dict[str, float]:
+def validate(args: argparse.Namespace, argv: Sequence[str] | None) -> dict[str, float]:
     """Scores the model; returns the scores."""
     args.model = args.model_path
     embedder = inference.open_embedder(args)
@@ -87,10 +81,9 @@ def validate(args: argparse.Namespace) -> dict[str, float]:
           f"Area Under Curve (AUC): {scores['auc']:.3f}\n"
           f"Equal Error Rate (EER): {scores['eer']:.3f}\n"
           f"thresholds {table}: {embedder.folder / inference.THRESHOLDS}")
-    scores |= {"accuracy_low": low, "accuracy_high": high}
     if args.publish:
-        publish(args, embedder, scores, plain)
-    return scores
+        results.publish_rows(__file__, argv, "lfw", rows(embedder.folder.name, scores, plain))
+    return scores | {"accuracy_low": low, "accuracy_high": high}
 
 
 def build_parser() -> cli.Parser:
@@ -116,7 +109,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return exit_status(lambda: validate(build_parser().parse_args(argv)))
+    return exit_status(lambda: validate(build_parser().parse_args(argv), argv))
 
 
 if __name__ == "__main__":
