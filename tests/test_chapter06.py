@@ -322,12 +322,13 @@ def test_arcface_lowers_the_true_cosine_alone_and_falls_everywhere():
     embeddings = tf.constant(np.stack([np.cos(angles), np.sin(angles)], 1), tf.float32)
     weights = tf.constant([[1.0, 0.0], [0.0, 1.0]])
     labels = tf.zeros(60, tf.int64)
-    logits = losses.arcface_logits(embeddings, weights, labels, 2.0, 0.5).numpy()
+    cosines = losses.cosines(embeddings, weights)
+    logits = losses.arcface_logits(cosines, labels, 2.0, 0.5).numpy()
     assert np.allclose(logits[:, 1], 2 * np.sin(angles), atol=1e-5)
     inside = angles < np.pi - 0.5
     assert np.allclose(logits[inside, 0], 2 * np.cos(angles + 0.5)[inside], atol=1e-3)
     assert (np.diff(logits[:, 0]) < 0).all()
-    plain = losses.arcface_logits(embeddings, weights, labels, 2.0, 0.0)
+    plain = losses.arcface_logits(cosines, labels, 2.0, 0.0)
     assert np.allclose(plain[:, 0], 2 * np.cos(angles), atol=1e-5)
 
 
