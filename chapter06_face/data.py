@@ -8,11 +8,12 @@ Prints the numbers of people and photographs, and draws some of them, augmented 
 
 import argparse
 import hashlib
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -20,7 +21,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from chapter06_face import cartoon, mtcnn
-from chapter06_face.alignment import resize
+from chapter06_face.alignment import read_settings, resize
 from chapter06_face.people import Photo, list_people, report_left_out
 from common import cli, files, images, inputs, rundir
 from common.errors import UserError, exit_status
@@ -88,6 +89,7 @@ class Data(NamedTuple):
     train: Photos
     validation: Photos
     digest: str
+    alignment: dict[str, Any] | None = None  # of align.py, if it made the folder
 
 
 def load_size(args: argparse.Namespace) -> int:
@@ -174,7 +176,7 @@ def make_filter(args: argparse.Namespace) -> Callable[[Photo], bool]:
         return lambda photo: True
     try:
         with h5py.File(args.filter_filename) as file:
-            paths = [name.decode() for name in file["image_list"][:]]
+            paths = [os.fsdecode(name) for name in file["image_list"][:]]
             distances = np.array(file["distance_to_center"])
     except (OSError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{args.filter_filename} is not a file of filter_metrics.py ({error})",
@@ -224,7 +226,8 @@ def load(args: argparse.Namespace) -> Data:
     if np.bincount(validation.people).max() < 2:
         raise UserError("none of the people held out has two photographs",
                         "give at least two photographs per person")
-    return Data(train, validation, digest)
+    how = read_settings(Path(args.data_dir)) if args.data_dir else None
+    return Data(train, validation, digest, how and how._asdict())
 
 
 def prefetch(

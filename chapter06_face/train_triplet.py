@@ -131,6 +131,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     optimizer = flags.make_optimizer(args)
     train_step = make_train_step(args, network, averaged, optimizer)
     with rundir.open_run(args, dataset_sha256=dataset.digest, class_names=dataset.train.names,
+                         alignment=dataset.alignment,
                          parameters=network.count_params()) as run:
         state = training.make_state(run, network, averaged, optimizer, {})
         start = int(state.step)

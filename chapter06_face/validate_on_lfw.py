@@ -11,10 +11,8 @@ those of the image and its mirror image, see --flip. Writes thresholds.json besi
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from chapter06_face import inference, verification
 from common import cli, images, results
@@ -26,17 +24,6 @@ def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, f
     middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     reach = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
     return middle - reach, middle + reach
-
-
-def embed(
-    embed_faces: Callable[[Sequence[np.ndarray]], np.ndarray], faces: Sequence[np.ndarray],
-    flip: bool,
-) -> np.ndarray:
-    """Returns the embeddings of faces, averaged with those of their mirror images if wanted."""
-    vectors = embed_faces(faces)
-    if flip:
-        vectors = verification.normalize(vectors + embed_faces([face[:, ::-1] for face in faces]))
-    return vectors
 
 
 def rows(
@@ -62,27 +49,27 @@ def validate(args: argparse.Namespace, argv: Sequence[str] | None) -> dict[str, 
         print(f"{len(missing)} pairs are left out, their files are missing: "
               f"{'; '.join(missing[:5])}{' …' if len(missing) > 5 else ''}")
     num_folds = args.lfw_nrof_folds or num_folds
-    if num_folds == 1:  # a sample of one fold: its pairs are divided in ten
-        order = np.random.default_rng(0).permutation(len(pairs.same))
-        pairs, num_folds = verification.Pairs(*(column[order] for column in pairs)), 10
     faces, same = [images.read_image(path) for path in paths], pairs.same
-    distances = verification.squared_distances(embed(embedder.embed, faces, args.flip), pairs)
-    scores = verification.evaluate(distances, same, num_folds)
-    plain = verification.evaluate(verification.squared_distances(
-        embed(inference.pixels, faces, args.flip), pairs), same, num_folds)
+    plain = embedder.embed(faces)
+    vectors = inference.embed_both_ways(embedder, faces) if args.flip else plain
+    scores = verification.evaluate(verification.squared_distances(vectors, pairs), same, num_folds)
+    grey = verification.evaluate(verification.squared_distances(inference.pixels(faces), pairs),
+                                 same, num_folds)
     low, high = wilson_interval(scores["accuracy"], len(same))
-    table = inference.write_thresholds(embedder.folder, distances, same)
+    # compare.py and the others embed a face once: their thresholds are those of such embeddings.
+    table = inference.write_thresholds(embedder.folder,
+                                       verification.squared_distances(plain, pairs), same)
     print(f"{len(same)} pairs, {num_folds} folds, of {embedder.name}\n"
           f"Accuracy: {scores['accuracy']:.3f} ± {scores['accuracy_std']:.3f} "
           f"(95 % confidence interval {low:.3f} to {high:.3f}; pixels "
-          f"{plain['accuracy']:.3f}, chance .5)\n"
+          f"{grey['accuracy']:.3f}, chance .5)\n"
           f"Validation rate: {scores['val']:.5f} ± {scores['val_std']:.5f} @ FAR="
           f"{scores['far']:.5f}\n"
           f"Area Under Curve (AUC): {scores['auc']:.3f}\n"
           f"Equal Error Rate (EER): {scores['eer']:.3f}\n"
           f"thresholds {table}: {embedder.folder / inference.THRESHOLDS}")
     if args.publish:
-        results.publish_rows(__file__, argv, "lfw", rows(embedder.folder.name, scores, plain))
+        results.publish_rows(__file__, argv, "lfw", rows(embedder.folder.name, scores, grey))
     return scores | {"accuracy_low": low, "accuracy_high": high}
 
 
