@@ -24,7 +24,6 @@ from chapter09_pix2pix import data, train
 from chapter09_pix2pix.inference import load_run, make_predict
 from common import cli, figures, files, image_metrics, results, rundir
 from common.errors import Interrupted, UserError, exit_status
-from common.provenance import provenance
 
 CHAPTER = "chapter09_pix2pix"
 MAX_PAIRS = 200  # of the test split
@@ -97,7 +96,7 @@ def draw(columns: dict[str, np.ndarray], png: Path) -> None:
     figures.draw_sheet(shown, titles, len(columns), png)
 
 
-def compare(args: argparse.Namespace) -> dict[str, float]:
+def compare(args: argparse.Namespace, argv: Sequence[str] | None) -> dict[str, float]:
     """Trains what is missing, draws the grid, prints the table; returns the L1 of all variants."""
     folders = {name: learn(name, words, args) for name, words in VARIANTS[args.what].items()}
     config = rundir.read_config(next(iter(folders.values())), CHAPTER)
@@ -117,13 +116,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
     draw({"input": data.show_inputs(inputs, flags), **made, "target": wanted}, png)
     print(f"wrote {png}")
     if args.publish:
-        typed = {"preset": args.preset, "max_steps": args.max_steps, "seed": args.seed}
-        words = " ".join(f"--{flag} {value}" for flag, value in typed.items())
-        if args.data_dir:
-            words += f" --data_dir {results.portable_path(args.data_dir)}"
-        files.write_json(results.RESULTS / CHAPTER / f"{args.what}-{args.preset}.json", {
-            "chapter": CHAPTER, "command": f"python compare.py {args.what} {words}",
-            "pairs": len(inputs), "rows": rows, **provenance()})
+        results.publish_rows(__file__, argv, f"{args.what}-{args.preset}", rows)
     return {row["variant"]: row["l1"] for row in rows if row["variant"] != "targets"}
 
 
@@ -144,7 +137,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return exit_status(lambda: compare(build_parser().parse_args(argv)))
+    return exit_status(lambda: compare(build_parser().parse_args(argv), argv))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from common import cli, files, images, inputs, rundir
 from common.errors import UserError, exit_status
 
 CACHE_BYTES = 2**30  # of resized pairs that are kept in memory
-DRAWN = {"train": 120, "validation": 10, "test": 30}  # facades
+DRAWN = {"train": 240, "validation": 12, "test": 40}  # facades
 DRAWN_SIZE = 128
 MIN_SIDE = 0.5  # of a resized crop, as a share of the side of the image
 

@@ -136,7 +136,7 @@ def draw_facade(number: int, size: int, seed: int = 0) -> np.ndarray:
     canvas.box(left, ground, right, ground + 2, STONE, "cornice")
     draw_ground_floor(canvas, rng, left, right, ground)
     canvas.box(0, 124, 128, 128, (120, 118, 116), "cornice")
-    light = rng.normal(1, 0.05, 3) * rng.normal(1, 0.05)  # the tint that no map tells
+    light = rng.normal(1, 0.02, 3) * rng.normal(1, 0.02)  # the tint that no map tells
     small = cv2.resize(canvas.picture, (size, size), interpolation=cv2.INTER_AREA)
     picture = np.clip(small * light + rng.normal(0, 3, small.shape), 0, 255)
     parts = cv2.resize(canvas.parts, (size, size), interpolation=cv2.INTER_NEAREST)

@@ -1,18 +1,21 @@
 """Measures a trained network on the test pairs, beside baselines that need no network.
 
     python eval.py
-    python eval.py --data_dir FOLDER --publish
+    python eval.py --judge mobilenet_v1_0.75_224.weights.h5 --publish
 
 L1 (of 255), PSNR and SSIM of the pictures, averaged over the pairs. The network is measured twice:
 deterministic, as all scripts use it, and in the original's mode, with dropout and the statistics of
 each image. The interval of the gain over the strongest baseline is paired: a bootstrap of the
-differences on the same pairs. Writes eval.json, and index.html with all pictures, to the run
-folder; two training pairs come first, so that a difference between training and testing shows.
+differences on the same pairs. With --judge, the kernel distance (KID) between outputs and targets
+is measured in the features of a MobileNet, beside that of training and test targets (`real`).
+Writes eval.json, and index.html with all pictures, to the run folder; two training pairs come
+first, so that a difference between training and testing shows.
 """
 
 import argparse
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -23,14 +26,19 @@ from PIL import Image
 from chapter09_pix2pix import baselines, data
 from chapter09_pix2pix.inference import load_run, make_predict
 from chapter09_pix2pix.pairs import Pairs
-from common import cli, image_metrics, page, results, rundir
+from common import cli, features, image_metrics, kernel_distance, page, results, rundir
 
 OF_TRAINING = 2  # pairs of the training split on the page
 MAX_TRAINING = 400  # pairs from which the baselines are computed
 AT_ONCE = 16  # pairs in memory
 TITLES = {"test": "output", "original_mode": "output in the original's mode"}
 
-Scores = dict[str, dict[str, list[float]]]  # by name of the outputs and of the metric
+JUDGE = "MobileNet", 0.75  # the network of --judge, and its alpha
+ENLARGED = 128  # pixels to which smaller pictures are enlarged for it
+
+Scores = dict[str, dict[str, list[Any]]]  # by name of the outputs and of the metric, by pair
+Judge = Callable[[np.ndarray], np.ndarray]  # from pictures to their features
+Outputs = Callable[[np.ndarray], dict[str, np.ndarray]]  # from inputs to pictures by name
 
 
 def colourfulness(picture: np.ndarray) -> float:
@@ -48,15 +56,34 @@ def shown(picture: np.ndarray, aspect_ratio: float) -> np.ndarray:
                       .resize(shape, Image.Resampling.BICUBIC))
 
 
-def make_outputs(args: argparse.Namespace, flags: argparse.Namespace, found: data.Data):
+def open_judge(weights: str) -> Judge:
+    """Returns a function from pictures in [0, 255] to the features that KID compares.
+
+    They are the last feature maps of a MobileNet, averaged over all places.
+    """
+    name, alpha = JUDGE
+    network = features.open_application(name, weights, alpha, post_activation=True)
+    layer = [name for name in network.channels if name != features.LOGITS][-1]
+    extract = network.extractor([layer])
+
+    @tf.function(reduce_retracing=True)
+    def judge(pictures: tf.Tensor) -> tf.Tensor:
+        size = tf.maximum(tf.shape(pictures)[1:3], ENLARGED)
+        return tf.reduce_mean(extract(tf.image.resize(pictures, size))[0], axis=(1, 2))
+
+    return lambda pictures: judge(tf.constant(pictures, tf.float32)).numpy()
+
+
+def make_outputs(
+    args: argparse.Namespace, flags: argparse.Namespace, training: tuple[np.ndarray, np.ndarray]
+) -> Outputs:
     """Returns a function from inputs to the outputs of the network, in both modes, and baselines.
 
     All are pictures, float32 of shape (pairs, height, width, 3) in [0, 255], by name.
     """
     networks = {name: make_predict(load_run(args, flags), flags, original_mode)
                 for name, original_mode in (("test", False), ("original_mode", True))}
-    predict = baselines.fit(*data.read_some(found.train, flags, MAX_TRAINING),
-                            flags.lab_colorization)
+    predict = baselines.fit(*training, flags.lab_colorization)
 
     def outputs(inputs: np.ndarray) -> dict[str, np.ndarray]:
         made = {name: network(inputs) for name, network in networks.items()} | predict(inputs)
@@ -67,8 +94,8 @@ def make_outputs(args: argparse.Namespace, flags: argparse.Namespace, found: dat
 
 
 def measure(
-    found: Pairs, flags: argparse.Namespace, outputs, scores: Scores, aspect_ratio: float,
-    label: str = "",
+    found: Pairs, flags: argparse.Namespace, outputs: Outputs, judge: Judge | None,
+    scores: Scores, aspect_ratio: float, label: str = "",
 ) -> Iterator[list[Any]]:
     """Measures a split pair by pair, and yields the rows of the page.
 
@@ -76,6 +103,7 @@ def measure(
         found: the split.
         flags: of the run.
         outputs: of `make_outputs`.
+        judge: of `open_judge`, or None.
         scores: of every pair; extended.
         aspect_ratio: width / height of the pictures on the page.
         label: stands before the names.
@@ -84,6 +112,9 @@ def measure(
         inputs, targets = (half.numpy() for half in data.divide(tf.constant(pairs), flags))
         made, wanted = outputs(inputs), data.to_rgb(inputs, targets, flags)
         pictures = data.show_inputs(inputs, flags)
+        for kind, result in (made | {"targets": wanted}).items():
+            scores[kind]["colourfulness"] += map(colourfulness, result)
+            scores[kind]["features"] += list(judge(result)) if judge else []
         for i, name in enumerate(names):
             cells: list[Any] = [label + name, shown(pictures[i], aspect_ratio)]
             for kind, result in made.items():
@@ -91,11 +122,9 @@ def measure(
                           for metric, compute in image_metrics.METRICS.items()}
                 for metric, value in values.items():
                     scores[kind][metric].append(value)
-                scores[kind]["colourfulness"].append(colourfulness(result[i]))
                 if kind in TITLES:
                     cells.append((shown(result[i], aspect_ratio),
                                   f"PSNR {values['psnr']:.2f} dB, SSIM {values['ssim']:.3f}"))
-            scores["targets"]["colourfulness"].append(colourfulness(wanted[i]))
             yield [*cells, shown(wanted[i], aspect_ratio)]
 
 
@@ -114,44 +143,70 @@ def gain(scores: Scores, baseline: str) -> dict[str, float]:
             "l1_high": l1["high"] / unit}
 
 
+def summarize(scores: Scores, real: np.ndarray | None) -> dict[str, dict[str, float]]:
+    """Returns the means of all scores, the kernel distances, and the gain.
+
+    Args:
+        scores: of all pairs.
+        real: features of training targets, if there is a judge.
+    """
+    metrics = {name: {metric: float(np.mean(values)) for metric, values in found.items()
+                      if metric != "features"} for name, found in scores.items()}
+    if real is not None and len(scores["targets"]["features"]) >= kernel_distance.MIN_IMAGES:
+        sets = {name: np.array(found["features"]) for name, found in scores.items()}
+        targets = sets.pop("targets")
+        for name, vectors in (sets | {"real": real}).items():
+            kid, interval = kernel_distance.distance(vectors, targets)
+            metrics.setdefault(name, {}).update(kid=kid, kid_interval=interval)
+    metrics["gain"] = gain(scores, strongest(scores))
+    metrics["test"]["pairs"] = len(scores["test"]["psnr"])
+    return metrics
+
+
+def strongest(scores: Scores) -> str:
+    """Returns the name of the strongest baseline, which is the last one: see baselines.py."""
+    return [name for name in scores if name != "targets"][-1]
+
+
+def report(metrics: dict[str, dict[str, float]], baseline: str, html: Path) -> None:
+    """Prints all scores."""
+    for name, values in metrics.items():
+        if "ssim" in values:
+            print(f"{name:>14}: PSNR {values['psnr']:.2f} dB, SSIM {values['ssim']:.3f}, L1 "
+                  f"{values['l1']:.2f} of 255, colourfulness {values['colourfulness']:.1f}"
+                  + (f", KID {values['kid']:.3f} ± {values['kid_interval']:.3f}"
+                     if "kid" in values else ""))
+    better = metrics["gain"]
+    print(f"{metrics['test']['pairs']} pairs; against {baseline}: PSNR {better['psnr']:+.2f} dB "
+          f"[{better['psnr_low']:+.2f}, {better['psnr_high']:+.2f}], L1 {-better['l1']:+.1%}; "
+          f"{html}")
+
+
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Evaluates a run, writes eval.json and index.html; returns the scores of the test pairs."""
     found = data.load(argparse.Namespace(**vars(flags), typed={}))
     rundir.check_data(args.run_dir, found.digest)
     keras.utils.set_random_seed(flags.seed)  # of the dropout in the original's mode
-    outputs = make_outputs(args, flags, found)
-    some = found.train.take(range(min(OF_TRAINING, len(found.train.names))))
-    scores: Scores = defaultdict(lambda: defaultdict(list))
-    ignored: Scores = defaultdict(lambda: defaultdict(list))
+    judge = open_judge(args.judge) if args.judge else None
+    training = data.read_some(found.train, flags, MAX_TRAINING)
+    outputs = make_outputs(args, flags, training)
+    scores, ignored = (defaultdict(lambda: defaultdict(list)) for _ in range(2))
 
     def rows() -> Iterator[Sequence[Any]]:
-        yield from measure(some, flags, outputs, ignored, args.aspect_ratio, "training: ")
-        yield from measure(found.test, flags, outputs, scores, args.aspect_ratio)
+        some = found.train.take(range(min(OF_TRAINING, len(found.train.names))))
+        yield from measure(some, flags, outputs, None, ignored, args.aspect_ratio, "training: ")
+        yield from measure(found.test, flags, outputs, judge, scores, args.aspect_ratio)
 
     html = page.write_table(args.run_dir, f"pix2pix: {args.run_dir.name}",
                             ["name", "input", *TITLES.values(), "target"], rows())
-    metrics = {name: {metric: float(np.mean(values)) for metric, values in by_metric.items()}
-               for name, by_metric in scores.items()}
-    strongest = list(metrics)[-2]  # the last one but the targets, see baselines.py
-    metrics["gain"] = gain(scores, strongest)
-    metrics["test"]["pairs"] = len(scores["test"]["psnr"])
-    dataset = "drawn" if flags.dataset == "drawn" else found_name(flags)
+    real = np.concatenate([judge(data.to_rgb(*(half[i : i + AT_ONCE] for half in training), flags))
+                           for i in range(0, len(training[0]), AT_ONCE)]) if judge else None
+    metrics = summarize(scores, real)
+    dataset = Path(flags.data_dir).name if flags.data_dir else flags.dataset
     results.write(args, dataset, f"{flags.netG}-{flags.preset}", metrics,
-                  details={"strongest_baseline": strongest})
-    for name, values in metrics.items():
-        if "psnr" in values and name != "gain":
-            print(f"{name:>14}: PSNR {values['psnr']:.2f} dB, SSIM {values['ssim']:.3f}, L1 "
-                  f"{values['l1']:.2f} of 255, colourfulness {values['colourfulness']:.1f}")
-    better = metrics["gain"]
-    print(f"{metrics['test']['pairs']} pairs; against {strongest}: PSNR {better['psnr']:+.2f} dB "
-          f"[{better['psnr_low']:+.2f}, {better['psnr_high']:+.2f}], L1 {-better['l1']:+.1%}; "
-          f"{html}")
+                  details={"strongest_baseline": strongest(scores)})
+    report(metrics, strongest(scores), html)
     return metrics["test"]
-
-
-def found_name(flags: argparse.Namespace) -> str:
-    """Returns the name of a data set: that of its folder."""
-    return flags.data_dir.rstrip("/").rpartition("/")[2]
 
 
 def build_parser() -> cli.Parser:
@@ -160,6 +215,9 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--aspect_ratio", default=1.0,
                         type=cli.number(float, 0.1, 10, "a number from 0.1 to 10"),
                         help="width / height of the pictures on the page")
+    parser.add_argument("--judge", type=cli.path, metavar="FILE",
+                        help="weights of a MobileNet .75, trained on ImageNet, in whose features "
+                             "KID is measured")
     results.add_publish_flag(parser)
     return parser
 
