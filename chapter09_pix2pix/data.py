@@ -387,7 +387,7 @@ def main(argv: Sequence[str] | None = None) -> int:
               f"validation, {len(found.test.names):,} to test on")
         a, b = next(iter(training_batches(found.train, args)))
         if not args.lab_colorization:
-            pairs.warn_if_swapped(found.train, args.which_direction)
+            pairs.warn_if_swapped(pairs.some_of(found.train), args.which_direction)
         sheet = np.uint8(np.concatenate([show_inputs(a, args), to_rgb(a, b, args)]))
         png = rundir.runs_dir() / "chapter09_pix2pix" / f"pairs-{args.dataset}.png"
         images.write_png(png, images.grid(sheet, args.batch_size))

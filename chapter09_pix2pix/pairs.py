@@ -5,6 +5,7 @@ Files that are no images, halves without a partner and the like are listed and l
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -178,22 +179,42 @@ def map_likeness(image: np.ndarray) -> float:
     return float(counts[-MAP_COLOURS:].sum() / counts.sum())
 
 
-def warn_if_swapped(pairs: Pairs, direction: str) -> None:
+def some_of(pairs: Pairs) -> dict[str, np.ndarray]:
+    """Reads at most GUESSED_FROM pairs, evenly spread; those that cannot be decoded are skipped."""
+    count = min(GUESSED_FROM, len(pairs.names))
+    found = {}
+    for i in np.linspace(0, len(pairs.names) - 1, count).astype(int):
+        with suppress(UserError):
+            found[pairs.names[i]] = pairs.read(int(i))
+    return found
+
+
+def warn_if_small(some: dict[str, np.ndarray], size: int) -> None:
+    """Warns of images that are smaller than the crops, and will be enlarged."""
+    small = [f"{name} ({pair.shape[1]} x {pair.shape[0]})" for name, pair in some.items()
+             if min(pair.shape[:2]) < size]
+    if small:
+        print(f"warning: images smaller than --crop_size {size} are enlarged: {', '.join(small)}",
+              file=sys.stderr)
+
+
+def warn_if_swapped(some: dict[str, np.ndarray], direction: str) -> None:
     """Warns if the inputs look like photographs and the targets like maps.
 
     Maps of parts and edges have few colours, photographs many. A network that makes maps of
     photographs is possible, but rarely meant; so this is a guess, and never an error.
     """
-    seen = np.linspace(0, len(pairs.names) - 1, min(GUESSED_FROM, len(pairs.names))).astype(int)
+    if not some:
+        return
     more = np.array([map_likeness(pair[..., 3:]) - map_likeness(pair[..., :3])
-                     for pair in (pairs.read(int(i)) for i in seen)])
+                     for pair in some.values()])
     more = more if direction == "AtoB" else -more  # how much more the targets look like maps
     usual = np.median(more)
     if usual > SURE:
         other = "BtoA" if direction == "AtoB" else "AtoB"
         print(f"warning: the inputs look like photographs, the targets like maps. If it should be "
               f"the other way round: --which_direction {other}", file=sys.stderr)
-    odd = [pairs.names[i] for i, value in zip(seen, more, strict=True)
-           if min(abs(value), abs(usual)) > SURE and value * usual < 0]
+    odd = [name for name, value in zip(some, more, strict=True)
+           if value * usual < 0 and min(abs(value), abs(usual)) > SURE]
     if odd:
         print(f"warning: the halves of {', '.join(odd)} seem to be swapped", file=sys.stderr)

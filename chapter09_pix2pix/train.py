@@ -137,8 +137,10 @@ def introduce(args: argparse.Namespace, found: data.Data) -> None:
     """Prints what is trained on which data and, in the demo, the command of the book's run."""
     print(f"training {args.netG} on {len(found.train.names):,} pairs of "
           f"{args.data_dir or args.dataset}, validating on {len(found.validation.names):,}")
+    some = pairs.some_of(found.train)
+    pairs.warn_if_small(some, args.crop_size)
     if not args.lab_colorization:
-        pairs.warn_if_swapped(found.train, args.which_direction)
+        pairs.warn_if_swapped(some, args.which_direction)
     if args.preset == "demo":
         print("the book's run: python train.py --preset book --data_dir facades")
         if (folder := files.default_dir("facades")).is_dir():

@@ -443,20 +443,22 @@ def test_splits(tmp_path):
     assert [part.names for part in found] == [("1.png",), ("2.png",), ("3.png",)]
 
 
-def as_pairs(*arrays):
-    return pairs.Pairs(tuple(f"pair {i}" for i in range(len(arrays))), arrays.__getitem__, "")
-
-
 def test_swapped_halves_are_guessed(capsys):
     facades = [drawn.draw_facade(i, 64) for i in range(4)]
-    pairs.warn_if_swapped(as_pairs(*facades), "BtoA")
+    pairs.warn_if_swapped(dict(enumerate(facades)), "BtoA")
     assert capsys.readouterr().err == ""
-    pairs.warn_if_swapped(as_pairs(*facades), "AtoB")
+    pairs.warn_if_swapped(dict(enumerate(facades)), "AtoB")
     assert "--which_direction BtoA" in capsys.readouterr().err
     mixed = [*facades[:3], np.concatenate([facades[3][..., 3:], facades[3][..., :3]], axis=-1)]
-    pairs.warn_if_swapped(as_pairs(*mixed), "BtoA")
-    err = capsys.readouterr().err
-    assert "pair 3 seem to be swapped" in err and "pair 0" not in err
+    pairs.warn_if_swapped(dict(zip("abcd", mixed, strict=True)), "BtoA")
+    assert "the halves of d seem to be swapped" in capsys.readouterr().err
+
+
+def test_small_images_are_told(tmp_path, capsys):
+    for name, width in (("a", 128), ("b", 48)):
+        photo(tmp_path / "train" / f"{name}.png", width, width // 2)
+    pairs.warn_if_small(pairs.some_of(pairs.side_by_side(tmp_path / "train")), 64)
+    assert "b.png (24 x 24)" in (err := capsys.readouterr().err) and "a.png" not in err
 
 
 def test_a_file_that_breaks_off_is_replaced_in_training(capsys):
@@ -973,9 +975,10 @@ def test_camvid_and_its_baselines(real_data, capsys):
     args.data_dir = str(real_data("pix2pix/camvid"))
     found = data.load(args)
     assert [len(part.names) for part in found] == [150, 30, 30]
-    pairs.warn_if_swapped(found.train, "BtoA")
+    some = pairs.some_of(found.train)
+    pairs.warn_if_swapped(some, "BtoA")
     assert capsys.readouterr().err == ""
-    pairs.warn_if_swapped(found.train, "AtoB")
+    pairs.warn_if_swapped(some, "AtoB")
     assert "--which_direction BtoA" in capsys.readouterr().err
 
 
