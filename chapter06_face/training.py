@@ -43,7 +43,8 @@ def prepare(args: argparse.Namespace) -> tuple[data.Data, keras.Model]:
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Copies the weights of the layers that both networks have."""
     for layer in target.layers:
-        layer.set_weights(source.get_layer(layer.name).get_weights())
+        if layer.weights:  # names of inputs and other layers without weights are numbered
+            layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
 def make_averages(network: keras.Model) -> keras.Model:

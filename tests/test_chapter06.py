@@ -46,7 +46,7 @@ from chapter06_face import (
 )
 from chapter06_face import export as export_script
 from chapter06_face.cascade import Faces
-from common import cli, files, images, rundir
+from common import checkpoint, cli, files, images, pretrained, rundir
 from common.errors import UserError
 
 TINY = ("--image_size", "32", "--embedding_size", "8", "--max_steps", "2", "--log_every", "1",
@@ -707,6 +707,22 @@ def test_runs_are_evaluated_validated_and_used(tmp_path, capsys):
     assert np.allclose(opened[0].embed(faces), opened[1].embed(faces), atol=1e-5)
     assert inference.threshold_of(opened[0]) == inference.threshold_of(opened[1]) is not None
     assert train.main([*TINY, "--name", "more", "--init_from", "run", "--random_crop"]) == 0
+
+
+def test_a_head_is_trained_on_pretrained_weights_which_stay(tmp_path):
+    whole = pretrained.build_maps("MobileNet", None, 0.25)
+    pretrained.build_maps("MobileNet", None, 0.25)  # Keras numbers the layers of each network anew
+    file = tmp_path / "m.weights.h5"
+    whole.save_weights(file)
+    assert train.main([*TINY, "--batch_size", "4", "--name", "head", "--model_def", "MobileNet",
+                       "--network_alpha", "0.25", "--weights", str(file), "--layer",
+                       "conv_pw_2_relu", "--no-trainable_network"]) == 0
+    run = rundir.runs_dir() / "chapter06_face" / "head"
+    flags = argparse.Namespace(**rundir.read_config(run)["flags"])
+    network = inference.build_embedder(flags)
+    checkpoint.load(run, "latest", averaged=network)
+    kept = network.get_layer("network").get_layer("conv_pw_1").get_weights()
+    assert (kept[0] == whole.get_layer("conv_pw_1").get_weights()[0]).all()
 
 
 @pytest.mark.slow
