@@ -51,10 +51,10 @@ def draw_wall(canvas: Canvas, x0: float, y0: float, x1: float, y1: float, brick:
     """Draws a wall of bricks, or of plaster with a light that falls from above."""
     canvas.box(x0, y0, x1, y1, BRICK if brick else PLASTER, "brick" if brick else "plaster")
     if brick:
-        for row, y in enumerate(np.arange(y0, y1, 3)):
-            canvas.box(x0, y, x1, y + 0.5, MORTAR)
-            for x in np.arange(x0 + 3 * (row % 2), x1, 6):
-                canvas.box(x, y, x + 0.5, min(y + 3, y1), MORTAR)
+        for row, y in enumerate(np.arange(y0, y1, 6)):
+            canvas.box(x0, y, x1, y + 1, MORTAR)
+            for x in np.arange(x0 + 6 * (row % 2), x1, 12):
+                canvas.box(x, y, x + 1, min(y + 6, y1), MORTAR)
     canvas.shade(x0, y0, x1, y1, (1.06, 0.86))
 
 
@@ -66,8 +66,8 @@ def draw_window(
         wide = (x1 - x0) / 3
         for left in (x0 - wide, x1):
             canvas.box(left, y0, left + wide, y1, (52, 96, 70), "shutter")
-            for y in np.arange(y0 + 1, y1, 2):
-                canvas.box(left + 0.5, y, left + wide - 0.5, y + 0.5, (36, 70, 50))
+            for y in np.arange(y0 + 1, y1, 3):
+                canvas.box(left + 0.5, y, left + wide - 0.5, y + 1, (36, 70, 50))
     canvas.box(x0, y0, x1, y1, FRAME, "window")
     canvas.box(x0 + 1, y0 + 1, x1 - 1, y1 - 1, GLASS)
     canvas.shade(x0 + 1, y0 + 1, x1 - 1, y1 - 1, (1.9, 0.8))
@@ -76,8 +76,8 @@ def draw_window(
     canvas.box(x0, y0 + (y1 - y0) / 3, x1, y0 + (y1 - y0) / 3 + 1, FRAME)
     if balcony:
         canvas.box(x0 - 2, y1 - 5, x1 + 2, y1 + 2, (70, 70, 74), "balcony")
-        for x in np.arange(x0 - 1, x1 + 2, 2):
-            canvas.box(x, y1 - 4, x + 1, y1 + 1, (176, 182, 188))
+        for x in np.arange(x0 - 1, x1 + 1, 3):
+            canvas.box(x, y1 - 4, x + 1.5, y1 + 1, (176, 182, 188))
     else:
         canvas.box(x0 - 1, y1, x1 + 1, y1 + 2, STONE, "sill")
         canvas.shade(x0 - 1, y1 + 2, x1 + 1, y1 + 4, (0.6, 0.9))
@@ -97,9 +97,9 @@ def draw_ground_floor(
         if x1 - x0 > 10 and rng.random() < 0.8:
             canvas.box(x0, top + 4, x1, 122, GLASS, "shop")
             canvas.shade(x0, top + 10, x1, 122, (1.8, 0.9))
-            for number, x in enumerate(np.arange(x0, x1, 3)):
+            for number, x in enumerate(np.arange(x0, x1, 4)):
                 colour = (206, 60, 52) if number % 2 else (240, 236, 228)
-                canvas.box(x, top + 4, min(x + 3, x1), top + 10, colour)
+                canvas.box(x, top + 4, min(x + 4, x1), top + 10, colour)
 
 
 def draw_facade(number: int, size: int, seed: int = 0) -> np.ndarray:

@@ -14,11 +14,10 @@ import json
 import os
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import tensorflow as tf
@@ -29,6 +28,7 @@ from common import cli, files, rundir
 from common.errors import UserError, exit_status
 
 MAX_BYTES = 1 << 20  # of a request
+MAX_DRAINED = 16  # of these are read of a request that is too large
 MAX_PIXELS = 4_000_000  # of its image: a small file may hold a large one
 SECONDS = 30  # that a client may take to send its request
 PAGE = Path(__file__).with_name("drawing.html")
@@ -115,21 +115,15 @@ class Service(NamedTuple):
     origin: str | None
 
 
-def translate(service: Service, name: str, length: str | None, body: BinaryIO) -> bytes:
-    """Returns the output for the image in the body of a request.
+def translate(service: Service, name: str, encoded: bytes) -> bytes:
+    """Returns the output for the bytes of an image.
 
     Raises:
-        Refused: the model, the length or the image is not acceptable, or too many wait.
+        Refused: the model or the image is not acceptable, or too many wait.
     """
     if name not in service.models:
         raise Refused(HTTPStatus.NOT_FOUND, f"there is no model {name!r}; there are "
                                             f"{', '.join(sorted(service.models))}")
-    if not (length or "").isdecimal():
-        raise Refused(HTTPStatus.BAD_REQUEST, "the request has no Content-Length")
-    if int(length) > MAX_BYTES:
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                      f"the image has {int(length):,} bytes, more than {MAX_BYTES:,}")
-    encoded = body.read(int(length))
     check_image(encoded)
     if not service.gate.acquire(timeout=service.wait):
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests: try again")
@@ -162,13 +156,21 @@ class Handler(BaseHTTPRequestHandler):
         """Sends a JSON object."""
         self.answer(status, "application/json", json.dumps(value).encode())
 
-    def drain(self) -> None:
-        """Reads some of what the client still sends, so that it reads the answer."""
+    def read_body(self) -> bytes:
+        """Returns the body of the request.
+
+        Raises:
+            Refused: its length is not given, or too large.
+        """
         length = self.headers.get("Content-Length") or ""
-        self.connection.settimeout(1.0)
-        with suppress(OSError):
-            if length.isdecimal() and int(length) > MAX_BYTES:
-                self.rfile.read(min(int(length), 16 * MAX_BYTES))
+        if not length.isdecimal():
+            raise Refused(HTTPStatus.BAD_REQUEST, "the request has no Content-Length")
+        if int(length) > MAX_BYTES:
+            for _ in range(min(int(length) // MAX_BYTES, MAX_DRAINED)):
+                self.rfile.read(MAX_BYTES)  # a client reads the answer when it has sent all
+            raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                          f"the image has {int(length):,} bytes, more than {MAX_BYTES:,}")
+        return self.rfile.read(int(length))
 
     def do_GET(self) -> None:
         """Sends the page, or the names of the models."""
@@ -185,9 +187,8 @@ class Handler(BaseHTTPRequestHandler):
         """Sends the output for an image."""
         name = unquote(urlsplit(self.path).path.removeprefix("/"))
         try:
-            made = translate(self.service, name, self.headers.get("Content-Length"), self.rfile)
+            made = translate(self.service, name, self.read_body())
         except Refused as refused:
-            self.drain()
             return self.answer_json(refused.status, {"error": str(refused)})
         kind = self.service.about[name].get("output_filetype", "png")
         return self.answer(HTTPStatus.OK, f"image/{kind}", made)
