@@ -263,6 +263,7 @@ def moved(network, before):
             for old, new in zip(before, network.trainable_variables, strict=True)]
 
 
+@pytest.mark.slow
 def test_each_optimizer_moves_its_network_only(monkeypatch):
     args = flags_of(*TINY)
     args.batch_size, args.ngf, args.ndf, args.norm = 2, 4, 4, "batch"
@@ -274,6 +275,7 @@ def test_each_optimizer_moves_its_network_only(monkeypatch):
             "d_fake"} <= set(logged)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frozen", ["generator", "discriminator"])
 def test_a_loss_has_no_effect_on_the_other_network(frozen):
     args = flags_of(*TINY)
@@ -290,6 +292,7 @@ def test_a_loss_has_no_effect_on_the_other_network(frozen):
         assert any(moved(network, before[name])) == (name != frozen)
 
 
+@pytest.mark.slow
 def test_without_a_discriminator_there_is_none():
     args = flags_of(*TINY)
     args.gan_weight, args.ngf = 0.0, 4
@@ -518,6 +521,7 @@ def test_any_size_is_translated_and_multiples_are_not_padded():
                                generator(inputs, training=False), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_predictions_are_deterministic_and_the_originals_mode_is_not():
     args = tiny_run()
     generator = build(args)
@@ -727,6 +731,7 @@ def trained(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_exports_take_any_size_and_lab(trained):
     for name, kind in (("maps", "PNG"), ("colour", "JPEG")):
         served = tf.saved_model.load(str(trained / CHAPTER / name / "export" / "1"))
@@ -741,6 +746,7 @@ def test_exports_take_any_size_and_lab(trained):
         assert made.size == (50, 40) and made.format == kind
 
 
+@pytest.mark.slow
 def test_colorize_and_translate(trained, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("DL21_RUNS", str(trained))
     photo(tmp_path / "old.jpg", 90, 70)
@@ -758,6 +764,7 @@ def test_colorize_and_translate(trained, tmp_path, monkeypatch, capfd):
           says="there is no file")
 
 
+@pytest.mark.slow
 def test_eval_shows_both_modes_and_all_pairs(trained, monkeypatch):
     monkeypatch.setenv("DL21_RUNS", str(trained))
     assert evaluation.main(["--name", "colour", "--aspect_ratio", "1.5"]) == 0
@@ -797,6 +804,7 @@ def png(array):
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_the_service_answers(service):
     assert service.server_address[0] == "127.0.0.1"
     status, kind, page = ask(service, "GET", "/")
@@ -808,6 +816,7 @@ def test_the_service_answers(service):
     assert ask(service, "POST", "/colour", png(np.zeros((9, 9, 3), np.uint8)))[1] == "image/jpeg"
 
 
+@pytest.mark.slow
 def test_the_service_refuses_in_json(service):
     bomb = png(np.zeros((3000, 2000), np.uint8))
     good = png(np.zeros((8, 8), np.uint8))
@@ -824,6 +833,7 @@ def test_the_service_refuses_in_json(service):
     assert ask(service, "POST", "/maps", None, {"Content-Length": "x"})[0] == 400
 
 
+@pytest.mark.slow
 def test_the_service_limits_how_many_it_translates(service):
     held = service.RequestHandlerClass.service
     for _ in range(os.cpu_count()):
@@ -836,6 +846,7 @@ def test_the_service_limits_how_many_it_translates(service):
         held.gate.release()
 
 
+@pytest.mark.slow
 def test_a_service_without_models_or_port(trained, tmp_path, service, monkeypatch, capfd):
     fails(serve.main, "--local_models_dir", str(tmp_path), capfd=capfd, says="no run in")
     fails(serve.main, "--port", str(service.server_address[1]), capfd=capfd, says="cannot listen")
