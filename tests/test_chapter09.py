@@ -956,11 +956,11 @@ def test_compare_draws_a_grid_and_a_table(monkeypatch, runs, capsys):
         assert train.main([*command[3:], "--ngf", "4", "--log_every", "1"]) == 0
         return subprocess.CompletedProcess(command, 0)
 
-    monkeypatch.setattr(compare.subprocess, "run", tiny)
+    monkeypatch.setattr(compare, "subprocess", argparse.Namespace(run=tiny))
     assert compare.main(["losses", "--max_steps", "2"]) == 0
     out = capsys.readouterr().out
     assert "L1 + cGAN: L1 " in out and (runs / CHAPTER / "compare" / "losses-demo.png").is_file()
-    monkeypatch.setattr(compare.subprocess, "run", None)
+    monkeypatch.setattr(compare, "subprocess", None)
     assert compare.main(["losses", "--max_steps", "2"]) == 0  # trains nothing again
 
 
