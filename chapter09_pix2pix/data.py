@@ -70,6 +70,11 @@ class Data(NamedTuple):
         return files.sha256("\n".join([self.train.digest, self.validation.digest,
                                        self.test.digest]).encode())
 
+    @property
+    def validation_is_test(self) -> bool:
+        """Whether both are the same pairs, so that a checkpoint must not be selected on them."""
+        return self.validation is self.test
+
 
 @functools.cache
 def draw_facades(start: int, count: int) -> np.ndarray:
@@ -92,14 +97,17 @@ def load_drawn(colour: bool) -> Data:
 def load_folder(folder: Path, layout: str, hold_out: float) -> Data:
     """Loads a data set from disk.
 
-    Without `val`, a share of `train` is held out; without `test`, validation takes its place; and
-    without `train`, all images of the folder are divided.
+    Without `test`, the pairs of `val` are the test pairs; without other pairs for validation, a
+    share of `train` is held out; and without `train`, all images of the folder are divided. What is
+    missing then is the same as the other: validation and test, or both and training.
 
     Raises:
         UserError: a split is empty.
     """
     train, validation, test = (pairs.find_split(folder, split, layout) for split in pairs.SPLITS)
     train = train or pairs.whole_folder(folder, layout)
+    if test is None:
+        test, validation = validation, None
     if validation is None and hold_out and len(train.names) > 1:
         count = max(1, round(hold_out * len(train.names)))
         out = set(np.linspace(0, len(train.names) - 1, count).astype(int).tolist())
@@ -191,23 +199,24 @@ def augment(pair: tf.Tensor, key: tf.Tensor, args: argparse.Namespace) -> tf.Ten
     """Cuts the same window out of both halves of a pair, and mirrors both or none.
 
     Args:
-        pair: uint8 of shape (scale_size, scale_size, channels).
+        pair: uint8 of shape (size, size, channels), at least `crop_size`, for crops that are
+            resized at least twice that.
         key: int64 of shape (2,), of the random numbers.
         args: the flags `crop`, `crop_size` and `flip`.
 
     Returns:
         float32 of shape (crop_size, crop_size, channels) in [0, 255].
     """
-    size, pair = args.crop_size, tf.cast(pair, tf.float32)
+    size, whole, pair = args.crop_size, pair.shape[0], tf.cast(pair, tf.float32)
     draws = tf.random.stateless_uniform((4,), key)
     if args.crop == "resized":
-        side = MIN_SIDE + (1 - MIN_SIDE) * draws[2]
-        corner = draws[:2] * (1 - side)  # (y, x), as shares of the side
-        box = tf.concat([corner, corner + side], axis=0)
-        pair = tf.image.crop_and_resize(pair[None], box[None], [0], (size, size))[0]
+        side = tf.cast(tf.round(whole * (MIN_SIDE + (1 - MIN_SIDE) * draws[2])), tf.int32)
     else:
-        top, left = tf.unstack(tf.cast(draws[:2] * float(args.scale_size - size + 1), tf.int32))
-        pair = pair[top : top + size, left : left + size]
+        side = size
+    top, left = tf.unstack(tf.cast(draws[:2] * tf.cast(whole - side + 1, tf.float32), tf.int32))
+    pair = pair[top : top + side, left : left + side]
+    if args.crop == "resized":
+        pair = tf.image.resize(pair, (size, size), method="area")
     if args.flip:
         pair = tf.where(draws[3] < 0.5, pair[:, ::-1], pair)
     return tf.ensure_shape(pair, (size, size, pair.shape[-1]))

@@ -25,7 +25,7 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dropout", action=argparse.BooleanOptionalAction, default=True,
                        help="dropout in the first layers of the decoder")
     group.add_argument("--precision", choices=["float32", "bfloat16"], default="float32",
-                       help="compute dtype; bfloat16 is faster on CPUs with AMX and on GPUs")
+                       help="compute dtype; weights and losses stay in float32")
 
 
 def add_loss_flags(parser: argparse.ArgumentParser) -> None:
@@ -55,8 +55,9 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
                        default=0.0, help="decay of the moving average of G's weights, which is "
                                          "then evaluated and exported; 0: none")
     cli.add_init_from(group)
-    group.add_argument("--select", choices=["psnr", "ssim", "l1"], default="psnr",
-                       help="validation score of the best checkpoint")
+    group.add_argument("--select", choices=["none", "psnr", "ssim", "l1"], default="none",
+                       help="validation score of the best checkpoint; none: the latest is used, "
+                            "because these scores prefer the blurred outputs of early steps")
     group.add_argument("--log_every", "--summary_freq", type=cli.positive_int, default=25,
                        help="steps between two log entries")
     group.add_argument("--eval_every", "--display_freq", type=cli.positive_int, default=250,

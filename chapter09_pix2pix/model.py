@@ -9,10 +9,12 @@ image). Images are float32 of shape (batch, height, width, channels) in [-1, 1].
 import math
 
 import keras
+import tensorflow as tf
 
 SLOPE = 0.2  # of the leaky ReLU
 MAX_WIDTH = 8  # widest layer, as a multiple of ngf or ndf
 DROPOUT = 0.5, 0.5, 0.5  # of the first layers of the decoder
+EPSILON = 1e-5  # of the normalization
 
 # Generators by name: how often the sides are halved (None: down to one pixel), and the skips.
 GENERATORS = {"unet_256": (8, True), "unet_128": (7, True), "unet_64": (6, True),
@@ -38,17 +40,55 @@ def normal(mean: float, seeds: keras.random.SeedGenerator) -> keras.Initializer:
     return keras.initializers.RandomNormal(mean, 0.02, seed=seeds)
 
 
+class BatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalization whose moving averages forget their initial values.
+
+    Those of Keras begin at a variance of 1, of which .99^n is left after n steps: .018 after 400,
+    more than the variance of most layers here. These have the decay min(.99, n / (9 + n)) after n
+    steps, which is 0 in the first.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Adds the number of batches seen."""
+        super().build(input_shape)
+        self.batches = self.add_weight((), "zeros", "float32", trainable=False, name="batches")
+
+    def call(
+        self, inputs: tf.Tensor, training: bool | None = None, mask: None = None
+    ) -> tf.Tensor:
+        """Normalizes by the statistics of the batch in training; a momentum of 1 keeps them."""
+        if not training:
+            return super().call(inputs, training=False)
+        x = tf.cast(inputs, tf.float32)
+        mean, variance = tf.nn.moments(x, (0, 1, 2))
+        if self.momentum < 1:
+            keep = tf.minimum(self.momentum, self.batches / (9 + self.batches))
+            self.batches.assign_add(1.0)
+            for average, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                average.assign(average + (1 - keep) * (value - average))
+        outputs = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, self.epsilon)
+        return tf.cast(outputs, self.compute_dtype)
+
+
+def norm_of(norm: str, batch_size: int) -> str:
+    """Returns the normalization of a network: "batch", "instance" or "single".
+
+    "single" is batch normalization with batches of one image. In training it is instance
+    normalization, so it is the same in testing, and a layer of one pixel gives its offset.
+    """
+    return "single" if norm == "batch" and batch_size == 1 else norm
+
+
 def normalize(
     x: keras.KerasTensor, norm: str, name: str, seeds: keras.random.SeedGenerator
 ) -> keras.KerasTensor:
-    """Applies batch or instance normalization, with scale and offset."""
-    scale = normal(1.0, seeds)
-    if norm == "instance":
-        layer = keras.layers.GroupNormalization(-1, epsilon=1e-5, gamma_initializer=scale,
-                                                name=f"{name}_norm")
+    """Applies a normalization of `norm_of`, with scale and offset."""
+    scale, name = normal(1.0, seeds), f"{name}_norm"
+    if norm == "batch":
+        layer = BatchNormalization(epsilon=EPSILON, gamma_initializer=scale, name=name)
     else:
-        layer = keras.layers.BatchNormalization(epsilon=1e-5,
-                                                gamma_initializer=scale, name=f"{name}_norm")
+        layer = keras.layers.GroupNormalization(-1, epsilon=EPSILON, gamma_initializer=scale,
+                                                name=name)
     return layer(x)
 
 
@@ -64,8 +104,8 @@ def build_generator(
         in_channels: 3 (RGB), 1 (L) or 2 (ab).
         out_channels: the same.
         width: channels of the first layer (ngf).
-        norm: "batch", or "instance", which leaves out the layer of one pixel: its only value would
-            be its own mean.
+        norm: of `norm_of`. "instance" leaves out the layer of one pixel: its only value would be
+            its own mean. "single" keeps it, and it gives its offset at any size.
         dropout: whether the first three layers of the decoder have dropout.
         max_width: widest layer, as a multiple of `width`.
         seed: of the initial weights and the dropout.
@@ -83,6 +123,8 @@ def build_generator(
         filters = width * min(2 ** (level - 1), max_width)
         x = keras.layers.Conv2D(filters, 4, 2, "same", use_bias=False, name=f"encoder{level}",
                                 kernel_initializer=weights)(x)
+        if level == depth and norm == "single":
+            x = keras.ops.zeros_like(x)  # in training it is its own mean, which is subtracted
         if level > 1 and not (norm == "instance" and level == depth):
             x = normalize(x, norm, f"encoder{level}", seeds)
         skips.append(x)
@@ -111,7 +153,7 @@ def build_discriminator(
         crop_size: height and width of the crops, for "full".
         channels: of an input and an image together.
         width: channels of the first layer (ndf).
-        norm: "batch" or "instance".
+        norm: of `norm_of`.
         seed: of the initial weights.
 
     Returns:

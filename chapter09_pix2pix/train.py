@@ -72,6 +72,7 @@ PRESETS = {
         "pixel_loss": "l2",
         "learning_rate": 0.001,
         "beta1": 0.9,
+        "select": "psnr",
         "max_steps": 800,
         "eval_every": 100,
         "save_every": 100,
@@ -139,6 +140,10 @@ def introduce(args: argparse.Namespace, found: data.Data) -> None:
     """Prints what is trained on which data and, in the demo, the command of the book's run."""
     print(f"training {args.netG} on {len(found.train.names):,} pairs of "
           f"{args.data_dir or args.dataset}, validating on {len(found.validation.names):,}")
+    if found.validation_is_test:
+        cli.refuse_idle(args, ["select"], "validation pairs that are the test pairs")
+        print("the validation pairs are the test pairs: no checkpoint is selected on them, the "
+              "latest is used")
     some = pairs.some_of(found.train)
     pairs.warn_if_small(some, args.crop_size)
     if not args.lab_colorization:
@@ -173,7 +178,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     update_averages = averaged and make_averaging(generator, averaged, args.ema_decay)
     train_step = make_train_step(args, generator, judge, optimizers)
     with rundir.open_run(args, dataset_sha256=found.digest, parameters=sum(
-            network.count_params() for network in networks.values())) as run:
+            variable.value.shape.num_elements() for network in networks.values()
+            for variable in network.trainable_variables)) as run:
         # Restore the latest checkpoint, if there is one, and start the stream at its step.
         state = TrainState(
             run, networks | ({"averaged": averaged} if averaged else {}),
@@ -181,14 +187,14 @@ def train(args: argparse.Namespace) -> dict[str, float]:
              for name, network in networks.items()})
         start = int(state.step)
         monitor, told, scores = Monitor(run, start), set(), {}
-        validate = make_validate(args, averaged or generator, found.validation, state, monitor)
+        validate = make_validate(args, averaged or generator, found, state, monitor)
         batches = data.training_batches(found.train, args, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, (inputs, targets) in state.steps(batches, args.max_steps, args.save_every,
                                                    monitor):
             logged = train_step(inputs, targets)
             if averaged:
-                update_averages(state.step)
+                update_averages(state.step, inputs)
             # Log the losses, D(x) and D(G(x)); stop or warn if the training goes wrong.
             if step % args.log_every == 0:
                 monitor.scalars(step, logged | {

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from chapter09_pix2pix import data
+from chapter09_pix2pix.data import Data
 from chapter09_pix2pix.inference import make_predict
-from chapter09_pix2pix.pairs import Pairs
+from chapter09_pix2pix.model import BatchNormalization
 from common import image_metrics, images
 from common.checkpoint import TrainState
 from common.errors import UserError
@@ -32,23 +33,24 @@ def make_averages(generator: keras.Model) -> keras.Model:
 
 def make_averaging(
     generator: keras.Model, averaged: keras.Model, decay: float
-) -> Callable[[tf.Variable], None]:
+) -> Callable[[tf.Variable, tf.Tensor], None]:
     """Returns a function that moves the averages of the trainable weights after each step.
 
-    The statistics of normalization are copied. At step n the decay is at most (1 + n) / (10 + n),
-    so that the random initial weights are soon forgotten.
+    At step n the decay is at most (1 + n) / (10 + n), so that the random initial weights are soon
+    forgotten. Batch normalization needs statistics of what the averaged weights make of the inputs:
+    these pass through them too.
     """
+    normalized = any(isinstance(layer, BatchNormalization) for layer in averaged.layers)
+
     @tf.function
-    def update(step: tf.Variable) -> None:
+    def update(step: tf.Variable, inputs: tf.Tensor) -> None:
         done = tf.cast(step, tf.float32)
         keep = tf.minimum(decay, (1 + done) / (10 + done))
         for variable, average in zip(generator.trainable_variables, averaged.trainable_variables,
                                      strict=True):
             average.assign(average + (1 - keep) * (variable - average))
-        for layer, copy in zip(generator.layers, averaged.layers, strict=True):
-            if isinstance(layer, keras.layers.BatchNormalization):
-                copy.moving_mean.assign(layer.moving_mean)
-                copy.moving_variance.assign(layer.moving_variance)
+        if normalized:
+            averaged(inputs, training=True)
 
     return update
 
@@ -90,22 +92,23 @@ def check_health(
 
 
 def make_validate(
-    args: argparse.Namespace, generator: keras.Model, found: Pairs, state: TrainState,
+    args: argparse.Namespace, generator: keras.Model, found: Data, state: TrainState,
     monitor: Monitor,
 ) -> Callable[[int], dict[str, float]]:
     """Returns a function that evaluates the validation pairs, and keeps the best weights.
 
-    It also draws a sheet: inputs, outputs and targets of the same pairs each time.
+    It keeps none if `--select` is none, or if they would be chosen on the test pairs. It also draws
+    a sheet: inputs, outputs and targets of the same pairs each time.
 
     Args:
         args: flags of the run.
         generator: whose weights are evaluated.
-        found: the validation pairs.
+        found: the data set.
         state: of the run.
         monitor: of the run.
     """
     predict = make_predict(generator, args)
-    inputs, targets = data.read_some(found, args, MAX_VALIDATION)
+    inputs, targets = data.read_some(found.validation, args, MAX_VALIDATION)
     shown, wanted = data.show_inputs(inputs, args), data.to_rgb(inputs, targets, args)
 
     def validate(step: int) -> dict[str, float]:
@@ -113,7 +116,8 @@ def make_validate(
         scores = {name: float(values.mean())
                   for name, values in image_metrics.score(made, wanted).items()}
         monitor.scalars(step, scores, "val")
-        state.save_if_best(scores[args.select], highest=args.select != "l1")
+        if args.select != "none" and not found.validation_is_test:
+            state.save_if_best(scores[args.select], highest=args.select != "l1")
         rows = {"inputs": shown, "outputs": made, "targets": wanted}
         for name, pictures in rows.items():
             monitor.images(step, name, np.uint8(pictures[:SHOWN].round()), "val")
