@@ -3,13 +3,14 @@
 Colouring: grey, the mean colour of each row, and a table of the mean colour by row and lightness.
 Pairs: the copy of the input, the mean target, and the mean colour of each class of the map, as such
 and by row. All means are those of the training pairs. Values are those of the network, in [-1, 1].
+The training pairs are read chunk by chunk.
 """
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import numpy as np
-
-Predict = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 COLOURS = 16  # most classes of a map
 APART = 48  # distance of the colours of two classes, in [0, 255]
@@ -18,24 +19,48 @@ LEVELS = 32  # of the lightness in the table
 WEIGHT = 100  # pixels as which the mean of a class or row counts in that of a cell
 
 
-def keyed_means(
-    keys: np.ndarray, values: np.ndarray, count: int, prior: np.ndarray | float
-) -> np.ndarray:
-    """Returns the mean of the values of each key, drawn towards a prior where they are few.
+class Chunk(NamedTuple):
+    """Some pairs.
+
+    Attributes:
+        inputs: of shape (pairs, height, width, channels).
+        labels: the inputs again, resized to the nearest pixels: no colour of a map is mixed.
+        targets: of shape (pairs, height, width, channels').
+    """
+
+    inputs: np.ndarray
+    labels: np.ndarray
+    targets: np.ndarray
+
+
+Chunks = Callable[[], Iterable[Chunk]]  # can be read more than once
+Predict = Callable[[np.ndarray, np.ndarray], dict[str, np.ndarray]]  # of inputs and labels
+
+
+def keyed_sums(keys: np.ndarray, values: np.ndarray, count: int) -> np.ndarray:
+    """Returns the sum and the number of the values of each key.
 
     Args:
         keys: ints in [0, count), of shape (...).
         values: of shape (..., channels).
         count: number of keys.
-        prior: of shape (count, channels), or broadcast to it.
 
     Returns:
-        Of shape (count, channels).
+        Of shape (count, channels + 1); the last is the number.
     """
-    number = np.bincount(keys.ravel(), minlength=count)[:, None]
-    sums = np.stack([np.bincount(keys.ravel(), channel.ravel(), count)
-                     for channel in np.moveaxis(values, -1, 0)], axis=-1)
-    return (sums + WEIGHT * prior) / (number + WEIGHT)
+    number = np.bincount(keys.ravel(), minlength=count)
+    return np.stack([*(np.bincount(keys.ravel(), channel.ravel(), count)
+                       for channel in np.moveaxis(values, -1, 0)), number], axis=-1)
+
+
+def means(sums: np.ndarray, prior: np.ndarray | float) -> np.ndarray:
+    """Returns the means of `keyed_sums`, drawn towards a prior where the values are few.
+
+    Args:
+        sums: of shape (count, channels + 1).
+        prior: of shape (count, channels), or broadcast to it.
+    """
+    return (sums[:, :-1] + WEIGHT * prior) / (sums[:, -1:] + WEIGHT)
 
 
 def rows_of(images: np.ndarray) -> np.ndarray:
@@ -49,13 +74,21 @@ def levels_of(images: np.ndarray) -> np.ndarray:
     return np.clip((images[..., 0] + 1) / 2 * LEVELS, 0, LEVELS - 1).astype(np.int64)
 
 
-def palette(maps: np.ndarray) -> np.ndarray:
-    """Returns the most common colours of maps, the classes, in [-1, 1], of shape (classes, 3)."""
+def colour_counts(maps: np.ndarray) -> np.ndarray:
+    """Returns how often each colour, in steps of 8, occurs in maps in [-1, 1]."""
     pixels = np.uint8(np.rint((maps + 1) * 127.5)).reshape(-1, 3)
-    bins = pixels // 8 @ np.array([1, 32, 1024])
-    counts, found = np.bincount(bins, minlength=32**3), []
+    return np.bincount(pixels // 8 @ np.array([1, 32, 1024]), minlength=32**3)
+
+
+def palette(counts: np.ndarray) -> np.ndarray:
+    """Returns the most common colours, the classes, in [-1, 1], of shape (classes, 3).
+
+    Args:
+        counts: of `colour_counts`.
+    """
+    found: list[np.ndarray] = []
     for best in np.argsort(-counts, kind="stable"):
-        if len(found) == COLOURS or (found and counts[best] < RARE * len(pixels)):
+        if len(found) == COLOURS or (found and counts[best] < RARE * counts.sum()):
             break
         colour = np.array([best % 32, best // 32 % 32, best // 1024]) * 8.0 + 4
         if all(np.linalg.norm(colour - other) > APART for other in found):
@@ -74,42 +107,58 @@ def cells(keys: np.ndarray, images: np.ndarray, count: int) -> np.ndarray:
     return rows_of(images) * count + keys
 
 
-def fit_colouring(inputs: np.ndarray, targets: np.ndarray) -> Predict:
+def fit_colouring(chunks: Chunks) -> Predict:
     """Returns grey, and means by row and by row and level; see `fit`."""
-    height = inputs.shape[1]
-    rows = keyed_means(rows_of(inputs), targets, height, targets.mean(axis=(0, 1, 2)))
-    table = keyed_means(cells(levels_of(inputs), inputs, LEVELS), targets, height * LEVELS,
-                        np.repeat(rows, LEVELS, axis=0))
-    return lambda tests: {"grey": np.zeros((*tests.shape[:3], targets.shape[-1])),
-                          "rows": rows[rows_of(tests)],
-                          "table": table[cells(levels_of(tests), tests, LEVELS)]}
+    height = next(iter(chunks())).inputs.shape[1]
+    sums = sum(keyed_sums(cells(levels_of(chunk.inputs), chunk.inputs, LEVELS), chunk.targets,
+                          height * LEVELS) for chunk in chunks())
+    by_row = sums.reshape(height, LEVELS, -1).sum(axis=1)
+    rows = means(by_row, mean_of(by_row))
+    table = means(sums, np.repeat(rows, LEVELS, axis=0))
+    return lambda tests, _: {"grey": np.zeros((*tests.shape[:3], table.shape[-1])),
+                             "rows": rows[rows_of(tests)],
+                             "table": table[cells(levels_of(tests), tests, LEVELS)]}
 
 
-def fit_pairs(inputs: np.ndarray, targets: np.ndarray) -> Predict:
+def mean_of(sums: np.ndarray) -> np.ndarray:
+    """Returns the mean of the values of all keys; see `keyed_sums`."""
+    return sums[:, :-1].sum(axis=0) / sums[:, -1].sum()
+
+
+def fit_pairs(chunks: Chunks) -> Predict:
     """Returns the copy, the mean target, and means by class and by row; see `fit`."""
-    height, colours, mean = inputs.shape[1], palette(inputs), targets.mean(axis=0)
-    known = classes_of(inputs, colours)
-    classes = keyed_means(known, targets, len(colours), targets.mean(axis=(0, 1, 2)))
-    by_row = keyed_means(cells(known, inputs, len(colours)), targets, height * len(colours),
-                         np.tile(classes, (height, 1)))
+    height = next(iter(chunks())).inputs.shape[1]
+    colours = palette(sum(colour_counts(chunk.labels) for chunk in chunks()))
+    number = len(colours)
 
-    def predict(tests: np.ndarray) -> dict[str, np.ndarray]:
-        keys = classes_of(tests, colours)
-        return {"copy": tests, "mean": np.broadcast_to(mean, tests.shape),
-                "classes": classes[keys], "rows": by_row[cells(keys, tests, len(colours))]}
+    def parts(chunk: Chunk) -> tuple[np.ndarray, np.ndarray, int]:
+        keys = cells(classes_of(chunk.labels, colours), chunk.inputs, number)
+        return (keyed_sums(keys, chunk.targets, height * number), chunk.targets.sum(axis=0),
+                len(chunk.targets))
+
+    sums, total, pairs = functools.reduce(
+        lambda a, b: tuple(x + y for x, y in zip(a, b, strict=True)), map(parts, chunks()))
+    by_class = sums.reshape(height, number, -1).sum(axis=0)
+    classes = means(by_class, mean_of(by_class))
+    by_row = means(sums, np.tile(classes, (height, 1)))
+
+    def predict(tests: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+        keys = classes_of(labels, colours)
+        return {"copy": tests, "mean": np.broadcast_to(total / pairs, tests.shape),
+                "classes": classes[keys], "rows": by_row[cells(keys, tests, number)]}
 
     return predict
 
 
-def fit(inputs: np.ndarray, targets: np.ndarray, lab: bool) -> Predict:
+def fit(chunks: Chunks, lab: bool) -> Predict:
     """Fits all baselines to training pairs.
 
     Args:
-        inputs: of the training pairs, of shape (pairs, height, width, channels).
-        targets: of the training pairs.
+        chunks: returns the training pairs, each time anew.
         lab: whether it is colouring.
 
     Returns:
-        A function from the inputs of test pairs to outputs by name; the strongest comes last.
+        A function from inputs and labels of test pairs to outputs by name; the strongest comes
+        last.
     """
-    return (fit_colouring if lab else fit_pairs)(inputs, targets)
+    return (fit_colouring if lab else fit_pairs)(chunks)

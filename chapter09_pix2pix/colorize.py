@@ -13,9 +13,12 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
-
-from chapter09_pix2pix.inference import load_run, make_transform
+from chapter09_pix2pix.inference import (
+    add_mode_flags,
+    load_run,
+    make_transform,
+    open_original_mode,
+)
 from common import cli, media
 from common.errors import UserError
 
@@ -29,8 +32,9 @@ def colorize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     if not flags.lab_colorization or flags.which_direction != "AtoB":
         raise UserError(f"{args.run_dir} does not colour photographs",
                         "name a run of --lab_colorization, or take translate.py")
-    keras.utils.set_random_seed(flags.seed)  # of the dropout in the original's mode
-    transform = make_transform(load_run(args, flags), flags, args.original_mode, args.saturation)
+    generator = load_run(args, flags)
+    open_original_mode(args, generator)
+    transform = make_transform(generator, flags, args.original_mode, args.saturation)
     output = Path(args.output_dir) if args.output_dir else args.run_dir / "coloured"
     media.transform_all(args, transform, output, lambda source, target, frames, seconds: print(
         f"{source}: {target} ({seconds:.2f} s)"))
@@ -43,8 +47,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--output_dir", type=cli.path, help="folder of the results")
     parser.add_argument("--saturation", type=cli.number(float, 0, 10, "a number from 0 to 10"),
                         default=1.0, help="factor of a and b: above 1 more colourful")
-    parser.add_argument("--original_mode", action=argparse.BooleanOptionalAction, default=False,
-                        help="dropout, and the statistics of each image, as the original")
+    add_mode_flags(parser)
     return parser
 
 

@@ -10,6 +10,7 @@ Prints the numbers of pairs, and draws inputs and targets, augmented as in train
 
 import argparse
 import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -153,26 +154,33 @@ def load(args: argparse.Namespace) -> Data:
     return load_folder(Path(args.data_dir), args.dataset, args.hold_out)
 
 
-def resize(pair: np.ndarray, size: int) -> np.ndarray:
+@functools.cache
+def tell_left_out(problem: str) -> None:
+    """Prints once what is left out."""
+    print(f"left out: {problem}", file=sys.stderr)
+
+
+def resize(pair: np.ndarray, size: int, nearest: bool = False) -> np.ndarray:
     """Resizes a pair or photograph to a square by averaging areas, as the original does.
 
     Args:
         pair: uint8 of shape (height, width, channels).
         size: height and width in pixels.
+        nearest: whether to take the nearest pixels instead, which mixes no labels.
 
     Returns:
         uint8 of shape (size, size, channels).
     """
     if pair.shape[:2] == (size, size):
         return pair
-    area = tf.image.resize(tf.constant(pair), (size, size), method="area")
-    return np.uint8(np.rint(area.numpy()))
+    resized = tf.image.resize(pair, (size, size), method="nearest" if nearest else "area")
+    return np.uint8(np.rint(resized.numpy()))
 
 
 def make_reader(found: Pairs, size: int) -> Callable[[int], np.ndarray]:
     """Returns a function that reads and resizes a pair by its number, and keeps it in memory.
 
-    A file that cannot be decoded is replaced by the next one, which is printed.
+    A file that cannot be decoded is replaced by the next one; it is listed on stderr, once.
     """
     kept: dict[int, np.ndarray] = {}
     limit = CACHE_BYTES // (6 * size**2)
@@ -185,7 +193,7 @@ def make_reader(found: Pairs, size: int) -> Callable[[int], np.ndarray]:
                 pair = resize(found.read(other % len(found.names)), size)
                 break
             except UserError as error:
-                print(f"left out: {error}")
+                tell_left_out(str(error))
         else:
             raise ValueError("none of the images can be decoded")
         if len(kept) < limit:
@@ -278,13 +286,16 @@ def training_batches(
     return inputs.finish(examples.batch(args.batch_size, drop_remainder=True))
 
 
-def read_chunks(found: Pairs, size: int, count: int) -> Iterator[tuple[list[str], np.ndarray]]:
+def read_chunks(
+    found: Pairs, size: int, count: int, nearest: bool = False
+) -> Iterator[tuple[list[str], np.ndarray]]:
     """Yields all pairs of a split, resized as for testing; lists those that cannot be decoded.
 
     Args:
         found: the split.
         size: height and width in pixels.
         count: pairs at once.
+        nearest: see `resize`.
 
     Yields:
         Their names, and uint8 of shape (count, size, size, channels); the last may be fewer.
@@ -297,11 +308,11 @@ def read_chunks(found: Pairs, size: int, count: int) -> Iterator[tuple[list[str]
     seen = 0
     for number, name in enumerate(found.names):
         try:
-            kept.append(resize(found.read(number), size))
+            kept.append(resize(found.read(number), size, nearest))
             names.append(name)
             seen += 1
         except UserError as error:
-            print(f"left out: {error}")
+            tell_left_out(str(error))
         if len(kept) == count:
             yield names, np.stack(kept)
             names, kept = [], []
@@ -312,11 +323,15 @@ def read_chunks(found: Pairs, size: int, count: int) -> Iterator[tuple[list[str]
                         "give complete PNG or JPEG files")
 
 
-def read_some(found: Pairs, flags: argparse.Namespace, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns inputs and targets of at most so many pairs of a split, evenly spread over it."""
+def take_some(found: Pairs, most: int) -> Pairs:
+    """Returns at most so many pairs of a split, evenly spread over it."""
     count = min(most, len(found.names))
-    some = found.take(np.linspace(0, len(found.names) - 1, count).astype(int).tolist())
-    chunks = [pairs for _, pairs in read_chunks(some, flags.crop_size, most)]
+    return found.take(np.linspace(0, len(found.names) - 1, count).astype(int).tolist())
+
+
+def read_some(found: Pairs, flags: argparse.Namespace, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns inputs and targets of at most so many pairs of a split, see `take_some`."""
+    chunks = [pairs for _, pairs in read_chunks(take_some(found, most), flags.crop_size, most)]
     inputs, targets = divide(tf.constant(np.concatenate(chunks)), flags)
     return inputs.numpy(), targets.numpy()
 
@@ -352,7 +367,7 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
-    parser.set_defaults(crop_size=128, scale_size=144)
+    parser.set_defaults(crop_size=128, scale_size=144, which_direction=None)
     return parser
 
 
@@ -391,6 +406,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser = build_parser()
         args = parser.parse_args(argv)
         args.typed, args.seed, args.batch_size = {}, 0, 8
+        if args.which_direction is None:  # B of the drawn facades is the map
+            drawn_pairs = args.dataset == "drawn" and not args.lab_colorization
+            args.which_direction = "BtoA" if drawn_pairs else "AtoB"
         found = load(args)
         print(f"{len(found.train.names):,} pairs to train on, {len(found.validation.names):,} for "
               f"validation, {len(found.test.names):,} to test on")

@@ -9,7 +9,8 @@ each image. The interval of the gain over the strongest baseline is paired: a bo
 differences on the same pairs. With --judge, the kernel distance (KID) between outputs and targets
 is measured in the features of a MobileNet, beside that of training and test targets (`real`).
 Writes eval.json, and index.html with all pictures, to the run folder; two training pairs come
-first, so that a difference between training and testing shows.
+first, so that a difference between training and testing shows. Where the validation pairs are the
+test pairs, the latest checkpoint is measured, not one that was selected on them.
 """
 
 import argparse
@@ -18,12 +19,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from chapter09_pix2pix import baselines, data
+from chapter09_pix2pix.baselines import Chunk, Chunks
 from chapter09_pix2pix.inference import load_run, make_predict
 from chapter09_pix2pix.pairs import Pairs
 from common import cli, features, image_metrics, kernel_distance, page, results, rundir
@@ -38,7 +39,7 @@ ENLARGED = 128  # pixels to which smaller pictures are enlarged for it
 
 Scores = dict[str, dict[str, list[Any]]]  # by name of the outputs and of the metric, by pair
 Judge = Callable[[np.ndarray], np.ndarray]  # from pictures to their features
-Outputs = Callable[[np.ndarray], dict[str, np.ndarray]]  # from inputs to pictures by name
+Outputs = Callable[[Chunk], dict[str, np.ndarray]]  # from pairs to pictures by name
 
 
 def colourfulness(picture: np.ndarray) -> float:
@@ -74,20 +75,31 @@ def open_judge(weights: str) -> Judge:
     return lambda pictures: judge(tf.constant(pictures, tf.float32)).numpy()
 
 
+def read_pairs(found: Pairs, flags: argparse.Namespace) -> Iterator[tuple[list[str], Chunk]]:
+    """Yields names, inputs, labels and targets of a split, AT_ONCE pairs at a time."""
+    areas, nearest = (data.read_chunks(found, flags.crop_size, AT_ONCE, way)
+                      for way in (False, True))
+    for (names, pairs), (_, unmixed) in zip(areas, nearest, strict=True):
+        inputs, targets = data.divide(tf.constant(pairs), flags)
+        labels, _ = data.divide(tf.constant(unmixed), flags)
+        yield names, Chunk(inputs.numpy(), labels.numpy(), targets.numpy())
+
+
 def make_outputs(
-    args: argparse.Namespace, flags: argparse.Namespace, training: tuple[np.ndarray, np.ndarray]
+    args: argparse.Namespace, flags: argparse.Namespace, training: Chunks
 ) -> Outputs:
-    """Returns a function from inputs to the outputs of the network, in both modes, and baselines.
+    """Returns a function from pairs to the outputs of the network, in both modes, and baselines.
 
     All are pictures, float32 of shape (pairs, height, width, 3) in [0, 255], by name.
     """
     networks = {name: make_predict(load_run(args, flags), flags, original_mode)
                 for name, original_mode in (("test", False), ("original_mode", True))}
-    predict = baselines.fit(*training, flags.lab_colorization)
+    predict = baselines.fit(training, flags.lab_colorization)
 
-    def outputs(inputs: np.ndarray) -> dict[str, np.ndarray]:
-        made = {name: network(inputs) for name, network in networks.items()} | predict(inputs)
-        return {name: data.to_rgb(inputs, np.float32(found), flags)
+    def outputs(chunk: Chunk) -> dict[str, np.ndarray]:
+        made = {name: network(chunk.inputs) for name, network in networks.items()}
+        made |= predict(chunk.inputs, chunk.labels)
+        return {name: data.to_rgb(chunk.inputs, np.float32(found), flags)
                 for name, found in made.items()}
 
     return outputs
@@ -108,10 +120,9 @@ def measure(
         aspect_ratio: width / height of the pictures on the page.
         label: stands before the names.
     """
-    for names, pairs in data.read_chunks(found, flags.crop_size, AT_ONCE):
-        inputs, targets = (half.numpy() for half in data.divide(tf.constant(pairs), flags))
-        made, wanted = outputs(inputs), data.to_rgb(inputs, targets, flags)
-        pictures = data.show_inputs(inputs, flags)
+    for names, chunk in read_pairs(found, flags):
+        made, wanted = outputs(chunk), data.to_rgb(chunk.inputs, chunk.targets, flags)
+        pictures = data.show_inputs(chunk.inputs, flags)
         for kind, result in (made | {"targets": wanted}).items():
             scores[kind]["colourfulness"] += map(colourfulness, result)
             scores[kind]["features"] += list(judge(result)) if judge else []
@@ -186,9 +197,15 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     """Evaluates a run, writes eval.json and index.html; returns the scores of the test pairs."""
     found = data.load(argparse.Namespace(**vars(flags), typed={}))
     rundir.check_data(args.run_dir, found.digest)
-    keras.utils.set_random_seed(flags.seed)  # of the dropout in the original's mode
+    if found.validation_is_test and args.checkpoint == "best":
+        print("the validation pairs are the test pairs: measuring the latest checkpoint")
+        args.checkpoint = "latest"
     judge = open_judge(args.judge) if args.judge else None
-    training = data.read_some(found.train, flags, MAX_TRAINING)
+    some_training = data.take_some(found.train, MAX_TRAINING)
+
+    def training() -> Iterator[Chunk]:
+        return (chunk for _, chunk in read_pairs(some_training, flags))
+
     outputs = make_outputs(args, flags, training)
     scores, ignored = (defaultdict(lambda: defaultdict(list)) for _ in range(2))
 
@@ -199,12 +216,13 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
     html = page.write_table(args.run_dir, f"pix2pix: {args.run_dir.name}",
                             ["name", "input", *TITLES.values(), "target"], rows())
-    real = np.concatenate([judge(data.to_rgb(*(half[i : i + AT_ONCE] for half in training), flags))
-                           for i in range(0, len(training[0]), AT_ONCE)]) if judge else None
+    real = np.concatenate([judge(data.to_rgb(chunk.inputs, chunk.targets, flags))
+                           for chunk in training()]) if judge else None
     metrics = summarize(scores, real)
     dataset = Path(flags.data_dir).name if flags.data_dir else flags.dataset
     results.write(args, dataset, f"{flags.netG}-{flags.preset}", metrics,
-                  details={"strongest_baseline": strongest(scores)})
+                  details={"strongest_baseline": strongest(scores),
+                           "validation_is_test": found.validation_is_test})
     report(metrics, strongest(scores), html)
     return metrics["test"]
 

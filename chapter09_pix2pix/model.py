@@ -51,7 +51,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Adds the number of batches seen."""
         super().build(input_shape)
-        self.batches = self.add_weight((), "zeros", "float32", trainable=False, name="batches")
+        self.batches = self.add_weight((), "zeros", "float32", trainable=False, autocast=False,
+                                       name="batches")
 
     def call(
         self, inputs: tf.Tensor, training: bool | None = None, mask: None = None

@@ -107,9 +107,18 @@ def side_by_side(folder: Path) -> Pairs:
                  lambda i: halves(images.read_image(kept[i])), facts(kept))
 
 
+def first_by_stem(folder: Path) -> dict[str, Path]:
+    """Returns the images of a folder by name without suffix; lists others of the same name."""
+    found: dict[str, Path] = {}
+    others = [f"{path} has the name of {found[path.stem]}" for path in list_images(folder)
+              if found.setdefault(path.stem, path) != path]
+    report(folder, others, "files")
+    return found
+
+
 def two_folders(first: Path, second: Path) -> Pairs:
     """Returns the pairs of two folders: files of the same name, whatever their suffixes."""
-    by_stem = [{path.stem: path for path in list_images(folder)} for folder in (first, second)]
+    by_stem = [first_by_stem(folder) for folder in (first, second)]
     common = [stem for stem in by_stem[0] if stem in by_stem[1]]
     alone = [f"{path} has no partner in {other}"
              for files, others, other in ((by_stem[0], by_stem[1], second),

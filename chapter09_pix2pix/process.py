@@ -9,13 +9,15 @@ grayscale: without colour. resize: cropped to a square, or padded to one, and re
 a white square in the middle, to be filled in. edges: lines. blur: reduced and enlarged again.
 combine: A|B side by side with the file of the same name in --b_dir.
 
-Files that were written before are not made again, so that an interrupted command can be repeated.
-What cannot be read is listed, and the rest is done.
+Results are named after their files, without the suffix, which must differ. Those that were written
+before are not made again, so that an interrupted command can be repeated. What cannot be read is
+listed, and the rest is done.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 import cv2
@@ -85,15 +87,14 @@ def combine(picture: np.ndarray, path: Path, args: argparse.Namespace) -> np.nda
     """Joins an image with the one of the same name in `--b_dir`.
 
     Raises:
-        UserError: there is none, or it is of another height.
+        UserError: there is none, or it is of another size.
     """
-    partners = [other for other in Path(args.b_dir).glob("*") if other.stem == path.stem]
-    if not partners:
+    if (partner := args.partners.get(path.stem)) is None:
         raise UserError(f"{path} has no partner in {args.b_dir}", "give both the same name")
-    other = images.read_image(partners[0])
+    other = images.read_image(partner)
     if other.shape != picture.shape:
         sizes = " and ".join(f"{i.shape[1]} x {i.shape[0]}" for i in (picture, other))
-        raise UserError(f"{path} and {partners[0]} have {sizes} pixels",
+        raise UserError(f"{path} and {partner} have {sizes} pixels",
                         "resize both first: --operation resize")
     return np.concatenate([picture, other], axis=1)
 
@@ -109,12 +110,25 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
-def process(args: argparse.Namespace) -> None:
-    """Applies the operation to all files.
+def list_stems(folder: Path, flag: str) -> dict[str, Path]:
+    """Returns the files of a folder by name without suffix.
 
     Raises:
-        UserError: there are none, or some cannot be processed; all others are.
+        UserError: there are none, or two of the same name.
     """
+    listed = images.list_folder(folder) if folder.is_dir() else []
+    if not listed:
+        raise UserError(f"{folder} holds no files", f"check {flag}")
+    found: dict[str, Path] = {}
+    for path in listed:
+        if (other := found.setdefault(path.stem, path)) != path:
+            raise UserError(f"{other} and {path} have the same name without suffix",
+                            "rename one of them")
+    return found
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises UserError if folders or flags contradict each other."""
     source, target = Path(args.input_dir), Path(args.output_dir)
     if args.operation == "combine" and not args.b_dir:
         raise UserError("--operation combine without --b_dir", "give the folder of the other half")
@@ -122,25 +136,35 @@ def process(args: argparse.Namespace) -> None:
         raise UserError(f"--input_dir and --output_dir are both {source}", "give another folder")
     if args.edges == "hed" and args.operation == "edges":
         edges.load_hed()
-    if not (listed := images.list_folder(source) if source.is_dir() else []):
-        raise UserError(f"{source} holds no files", "check --input_dir")
+
+
+def process(args: argparse.Namespace) -> None:
+    """Applies the operation to all files.
+
+    Raises:
+        UserError: there are none, or some cannot be processed; all others are.
+    """
+    check(args)
+    target, suffix = Path(args.output_dir), {"png": ".png", "jpeg": ".jpg"}[args.output_filetype]
+    paths = list_stems(Path(args.input_dir), "--input_dir")
+    if args.operation == "combine":
+        args.partners = list_stems(Path(args.b_dir), "--b_dir")
     target.mkdir(parents=True, exist_ok=True)
-    suffix, bar = {"png": ".png", "jpeg": ".jpg"}[args.output_filetype], tqdm(
-        total=len(listed), unit="image", disable=None)
+    missing = [path for stem, path in paths.items() if not (target / (stem + suffix)).exists()]
 
     def one(path: Path) -> None:
-        if not (written := target / (path.stem + suffix)).exists():
-            made = OPERATIONS[args.operation](images.read_image(path), path, args)
-            part = written.with_suffix(".part")
-            Image.fromarray(made).save(part, args.output_filetype, quality=JPEG_QUALITY)
-            part.replace(written)
+        made = OPERATIONS[args.operation](images.read_image(path), path, args)
+        written = target / (path.stem + suffix)
+        part = written.with_suffix(".part")
+        Image.fromarray(made).save(part, args.output_filetype, quality=JPEG_QUALITY)
+        part.replace(written)
 
-    with bar, ThreadPoolExecutor(args.workers) as pool:
-        errors = []
-        for found in pool.map(lambda path: try_each(one, [path]), listed):
-            errors += found
-            bar.update()
-    print(f"{target}: {len(listed) - len(errors)} of {len(listed)} files by {args.operation}")
+    with ThreadPoolExecutor(args.workers) as pool:
+        tried = pool.map(lambda path: try_each(one, [path]), missing)
+        errors = [*chain.from_iterable(tqdm(tried, total=len(missing), unit="image",
+                                            disable=None))]
+    print(f"{target}: {len(missing) - len(errors)} written by {args.operation}, "
+          f"{len(paths) - len(missing)} already there")
     raise_together(errors)
 
 

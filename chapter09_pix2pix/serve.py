@@ -5,7 +5,8 @@
 
 GET / is the page, GET /health names the models, POST /NAME takes an image and returns another.
 Errors are JSON: 400 for what is no image, 404 for an unknown model, 413 for more than 1 MB, 503 if
-too many requests wait. The service listens on the loopback address unless --addr says otherwise.
+too many requests wait, 500 for a fault of the service, which listens on the loopback address unless
+--addr says otherwise.
 """
 
 import argparse
@@ -24,12 +25,12 @@ import tensorflow as tf
 from PIL import Image
 
 from chapter09_pix2pix.drawn import PARTS
+from chapter09_pix2pix.inference import MAX_PIXELS
 from common import cli, files, rundir
 from common.errors import UserError, exit_status
 
 MAX_BYTES = 1 << 20  # of a request
 MAX_DRAINED = 16  # of these are read of a request that is too large
-MAX_PIXELS = 4_000_000  # of its image: a small file may hold a large one
 SECONDS = 30  # that a client may take to send its request
 PAGE = Path(__file__).with_name("drawing.html")
 
@@ -71,14 +72,20 @@ def make_model(loaded: Any) -> Model:
 
 
 def check_image(encoded: bytes) -> None:
-    """Raises Refused unless bytes begin as an image of a reasonable size does."""
+    """Raises Refused unless bytes begin as an image of a reasonable size does.
+
+    A small file may hold a large image.
+    """
+    too_large = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     try:
         with Image.open(io.BytesIO(encoded)) as image:
             pixels, size = image.width * image.height, f"{image.width} x {image.height}"
+    except Image.DecompressionBombError as error:
+        raise Refused(too_large, f"the image has more than {MAX_PIXELS:,} pixels") from error
     except (OSError, SyntaxError, ValueError) as error:
         raise Refused(HTTPStatus.BAD_REQUEST, "this is no PNG, JPEG, BMP or GIF") from error
     if pixels > MAX_PIXELS:
-        raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        raise Refused(too_large,
                       f"the image has {size} pixels, more than {MAX_PIXELS:,}")
 
 
@@ -148,7 +155,9 @@ class Handler(BaseHTTPRequestHandler):
                             ("X-Content-Type-Options", "nosniff"), ("Connection", "close")):
             self.send_header(name, value)
         if self.service.origin:
-            self.send_header("Access-Control-Allow-Origin", self.service.origin)
+            for name, value in (("Origin", self.service.origin), ("Methods", "GET, POST"),
+                                ("Headers", "Content-Type")):
+                self.send_header(f"Access-Control-Allow-{name}", value)
         self.end_headers()
         self.wfile.write(body)
 
@@ -183,6 +192,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer_json(HTTPStatus.NOT_FOUND, {"error": f"there is no {path}"})
 
+    def do_OPTIONS(self) -> None:
+        """Answers a browser that asks what a page of another site may send."""
+        self.answer(HTTPStatus.NO_CONTENT, "text/plain", b"")
+
     def do_POST(self) -> None:
         """Sends the output for an image."""
         name = unquote(urlsplit(self.path).path.removeprefix("/"))
@@ -190,6 +203,12 @@ class Handler(BaseHTTPRequestHandler):
             made = translate(self.service, name, self.read_body())
         except Refused as refused:
             return self.answer_json(refused.status, {"error": str(refused)})
+        except ConnectionError:  # the client has gone
+            raise
+        except Exception as error:
+            self.log_error("%s: %r", name, error)
+            return self.answer_json(HTTPStatus.INTERNAL_SERVER_ERROR,
+                                    {"error": "the image could not be translated"})
         kind = self.service.about[name].get("output_filetype", "png")
         return self.answer(HTTPStatus.OK, f"image/{kind}", made)
 

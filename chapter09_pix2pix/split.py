@@ -3,24 +3,40 @@
     python split.py --dir pairs                                # 80 % to train on, the rest val
     python split.py --dir pairs --train_frac 0.7 --test_frac 0.2
 
-Files are moved. The same files are always divided in the same way, whatever was moved before.
+Files are moved. A hash of its name decides where a file belongs, whatever was moved before: the
+shares are those of many files. With --sort they are divided in order, once.
 """
 
 import argparse
-import random
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from chapter09_pix2pix.pairs import list_images
 from common import cli
 from common.errors import UserError, exit_status
+
+PARTS = "train", "test", "val"
+
+
+def share_of(path: Path) -> float:
+    """Returns a number in [0, 1) that depends on the name of a file, without its suffix."""
+    return int.from_bytes(hashlib.sha256(path.stem.encode()).digest()[:8], "big") / 2**64
+
+
+def part_of(share: float, train: float, test: float) -> str:
+    """Returns the part of a file: the first share is train, the next test, the rest val."""
+    return "train" if share < train else "test" if share < train + test else "val"
 
 
 def split(args: argparse.Namespace) -> dict[str, int]:
     """Moves the images of a folder into subfolders; returns how many each got.
 
     Raises:
-        UserError: there are no images, or the shares are more than 1.
+        UserError: there are no images, the shares are more than 1, or a file of that name is there
+            already; nothing is moved then.
     """
     folder = Path(args.dir)
     if args.train_frac + args.test_frac > 1:
@@ -28,16 +44,20 @@ def split(args: argparse.Namespace) -> dict[str, int]:
                         "more than 1", "lower one of them")
     if not (found := list_images(folder)):
         raise UserError(f"{folder} holds no images", "check --dir")
-    if not args.sort:
-        random.Random(0).shuffle(found)
-    train, test = (round(share * len(found)) for share in (args.train_frac, args.test_frac))
-    parts = {"train": found[:train], "test": found[train : train + test],
-             "val": found[train + test :]}
-    for name, paths in parts.items():
-        for path in paths:
-            (folder / name).mkdir(exist_ok=True)
-            path.rename(folder / name / path.name)
-    counts = {name: len(paths) for name, paths in parts.items()}
+    if args.sort and (there := [part for part in PARTS if (folder / part).exists()]):
+        raise UserError(f"{folder} is divided already: it has {', '.join(there)}",
+                        "omit --sort, by which the same files could go elsewhere")
+    shares = np.arange(len(found)) / len(found) if args.sort else map(share_of, found)
+    targets = {path: folder / part_of(share, args.train_frac, args.test_frac) / path.name
+               for path, share in zip(found, shares, strict=True)}
+    if taken := [folder / part / path.name for path in found for part in PARTS
+                 if (folder / part / path.name).exists()]:
+        raise UserError(f"{taken[0]} is there already", "delete or rename one of the two")
+    for path, target in targets.items():
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+    counts = {part: sum(target.parent.name == part for target in targets.values())
+              for part in PARTS}
     print(f"{folder}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
     return counts
 
@@ -51,7 +71,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--test_frac", type=cli.from_0_to_1, default=0.0,
                         help="share of the files to test on; the rest is for validation")
     parser.add_argument("--sort", action=argparse.BooleanOptionalAction, default=False,
-                        help="divide the files in order, not at random")
+                        help="divide the files in order, not by a hash of their names")
     return parser
 
 

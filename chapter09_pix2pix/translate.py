@@ -11,16 +11,20 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
-
-from chapter09_pix2pix.inference import load_run, make_transform
+from chapter09_pix2pix.inference import (
+    add_mode_flags,
+    load_run,
+    make_transform,
+    open_original_mode,
+)
 from common import cli, media
 
 
 def translate(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the output of the network for each file."""
-    keras.utils.set_random_seed(flags.seed)  # of the dropout in the original's mode
-    transform = make_transform(load_run(args, flags), flags, args.original_mode)
+    generator = load_run(args, flags)
+    open_original_mode(args, generator)
+    transform = make_transform(generator, flags, args.original_mode)
     output = Path(args.output_dir) if args.output_dir else args.run_dir / "outputs"
     media.transform_all(args, transform, output, lambda source, target, frames, seconds: print(
         f"{source}: {target} ({seconds:.2f} s)"))
@@ -31,8 +35,7 @@ def build_parser() -> cli.Parser:
     parser = cli.verb_parser(__file__, __doc__)
     media.add_flags(parser)
     parser.add_argument("--output_dir", type=cli.path, help="folder of the results")
-    parser.add_argument("--original_mode", action=argparse.BooleanOptionalAction, default=False,
-                        help="dropout, and the statistics of each image, as the original")
+    add_mode_flags(parser)
     return parser
 
 
