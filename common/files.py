@@ -33,10 +33,14 @@ class File:
 
 @dataclass(frozen=True)
 class Source:
-    """A published data set: its description in docs/datasets.md, and its files."""
+    """A published data set: its description in docs/datasets.md, and its files.
+
+    Where `looked_for` is false, no code looks for it in its default folder.
+    """
 
     about: str
     files: tuple[File, ...]
+    looked_for: bool = True
 
 
 def default_dir(dataset: str) -> Path:

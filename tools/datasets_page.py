@@ -35,8 +35,9 @@ def describe(name: str) -> Iterator[str]:
     for key, about in module.OFFLINE.items():
         yield f"### `{key}`\n\nNo download: {about}."
     for key, source in module.SOURCES.items():
-        folder = default_dir(key).relative_to(pages.ROOT)
-        yield f"### `{key}`\n\n{source.about}.\n\nFolder: `{folder}/`, or `--data_dir`."
+        folder = f"`{default_dir(key).relative_to(pages.ROOT)}/`, or `--data_dir`"
+        yield (f"### `{key}`\n\n{source.about}.\n\n"
+               f"Folder: {folder if source.looked_for else '`--data_dir`'}.")
         if not source.files:
             continue
         rows = [f"| `{file.name}` | `{file.sha256}` | "
