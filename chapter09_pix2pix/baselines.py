@@ -14,7 +14,7 @@ import numpy as np
 
 COLOURS = 16  # most classes of a map
 APART = 48  # distance of the colours of two classes, in [0, 255]
-RARE = 2e-3  # share of the pixels below which a colour is no class
+RARE = 1e-3  # share of the pixels below which a colour is no class
 LEVELS = 32  # of the lightness in the table
 WEIGHT = 100  # pixels as which the mean of a class or row counts in that of a cell
 
@@ -75,9 +75,12 @@ def levels_of(images: np.ndarray) -> np.ndarray:
 
 
 def colour_counts(maps: np.ndarray) -> np.ndarray:
-    """Returns how often each colour, in steps of 8, occurs in maps in [-1, 1]."""
-    pixels = np.uint8(np.rint((maps + 1) * 127.5)).reshape(-1, 3)
-    return np.bincount(pixels // 8 @ np.array([1, 32, 1024]), minlength=32**3)
+    """Returns how often each colour, rounded to multiples of 16, occurs in maps in [-1, 1].
+
+    Rounded, because maps in JPEG files vary around the colours of their classes.
+    """
+    pixels = np.rint((maps + 1) * 127.5).astype(np.int64).reshape(-1, 3)
+    return np.bincount((pixels + 8) // 16 @ np.array([1, 17, 17**2]), minlength=17**3)
 
 
 def palette(counts: np.ndarray) -> np.ndarray:
@@ -90,7 +93,7 @@ def palette(counts: np.ndarray) -> np.ndarray:
     for best in np.argsort(-counts, kind="stable"):
         if len(found) == COLOURS or (found and counts[best] < RARE * counts.sum()):
             break
-        colour = np.array([best % 32, best // 32 % 32, best // 1024]) * 8.0 + 4
+        colour = np.array([best % 17, best // 17 % 17, best // 17**2]) * 16.0
         if all(np.linalg.norm(colour - other) > APART for other in found):
             found.append(colour)
     return np.array(found) / 127.5 - 1
