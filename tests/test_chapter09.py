@@ -53,7 +53,7 @@ from chapter09_pix2pix.inference import (
     mirror_to,
     seed_noise,
 )
-from common import image_metrics, images, rundir
+from common import averages, image_metrics, images, rundir
 from common.errors import UserError
 
 CHAPTER = "chapter09_pix2pix"
@@ -359,7 +359,7 @@ def test_averages_follow_the_weights():
     args = flags_of(*TINY)
     args.norm, args.ngf = "batch", 4
     generator = build(args)
-    averaged = training.make_averages(generator)
+    averaged = averages.copy(generator)
     kernel, average = (net.get_layer("encoder1").kernel for net in (generator, averaged))
     start = kernel.numpy()
     kernel.assign(start + 1)
