@@ -1,0 +1,266 @@
+"""Trains a generator and a discriminator against each other (book, chapter 8; DCGAN).
+
+    python train.py                                      # scikit-learn's digits, minutes
+    python train.py --dataset faces                      # cartoon faces drawn by code
+    python train.py --preset book --data_dir MNIST       # the book's MNIST, 25 epochs
+    python train.py --preset best --data_dir MNIST       # better in less time
+    python train.py --preset photos --data_dir FOLDER    # a few hundred photographs
+    python train.py --preset book --dataset folder --data_dir anime --input_height 96 \\
+        --output_height 48 --crop --epochs 300
+    python generate.py --num 20 --label 7
+
+The discriminator D learns to tell real images from generated ones. The generator G learns to map
+noise z to images that D takes for real. In the best case D(x) and D(G(z)) are near 0.5: D cannot
+tell them apart. Neither loss says how good the images are: the kernel distance does, see eval.py.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from chapter08_dcgan import data, flags, inference
+from chapter08_dcgan.augment import augment
+from chapter08_dcgan.health import Watch
+from chapter08_dcgan.judge import Judge, make_compare, open_judge, read_as_asked
+from chapter08_dcgan.losses import d_losses, g_loss, gradient_penalty
+from chapter08_dcgan.model import Networks, Shape, to_range, trainable_parameters
+from common import checkpoint, cli, files, images, rundir
+from common.checkpoint import TrainState
+from common.monitor import Monitor
+
+SHEET = 64  # images of a sample sheet, eight in a row
+SEEDS_PER_STEP = 10_000  # random numbers of a step have seeds of their own
+
+PRESETS = {
+    "demo": {
+        "learning_rate": 1e-3,
+        "ema_decay": 0.995,
+        "max_steps": 1000,
+        "eval_every": 200,
+        "save_every": 200,
+    },
+    "book": {  # main.py and model.py of the original
+        "model": "book",
+        "dataset": "mnist",
+        "hold_out": False,
+        "epochs": 25,
+        "batch_size": 64,
+        "learning_rate": 2e-4,
+        "beta1": 0.5,
+        "d_steps": 1,
+        "g_steps": 2,
+        "sample_every": 100,
+        "eval_every": 1093,
+        "save_every": 500,
+    },
+    "best": {
+        "dataset": "mnist",
+        "width": 64,
+        "learning_rate": 5e-4,
+        "ema_decay": 0.998,
+        "max_steps": 5000,
+        "eval_every": 500,
+    },
+    "photos": {
+        "dataset": "folder",
+        "batch_size": 32,
+        "learning_rate": 5e-4,
+        "ema_decay": 0.998,
+        "augment": "color,translation,cutout",
+        "random_flip": True,
+        "max_steps": 6000,
+        "eval_every": 500,
+    },
+}
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    return flags.build_parser(__file__, __doc__, PRESETS)
+
+
+def update_averages(
+    generator: keras.Model, averaged: keras.Model, step: tf.Tensor, decay: float
+) -> None:
+    """Moves the averages of all trained weights; copies the others, which are averages already.
+
+    At step n the decay is at most (1 + n) / (10 + n), so that the initial weights are forgotten.
+    """
+    count = tf.cast(step, tf.float32)
+    rate = 1 - tf.minimum(decay, (1 + count) / (10 + count))
+    trained = {id(variable) for variable in generator.trainable_variables}
+    for variable, average in zip(generator.weights, averaged.weights, strict=True):
+        average.assign(average + (rate if id(variable) in trained else 1) * (variable - average))
+
+
+def make_train_step(
+    args: argparse.Namespace, networks: Networks, averaged: keras.Model | None,
+    g_adam: keras.Optimizer, d_adam: keras.Optimizer,
+) -> Callable[..., tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]]:
+    """Returns the train step: from the step, images and labels to metrics and histograms."""
+    generator, discriminator, low = networks
+    policy = args.augment.split(",") if args.augment else []
+    size = args.batch_size
+    score = tf.sigmoid if args.loss == "gan" else tf.identity
+
+    def discriminate(pictures: tf.Tensor, seed: tf.Tensor, *labels: tf.Tensor) -> tf.Tensor:
+        """Returns logits of augmented images, normalized within this batch."""
+        return discriminator([augment(pictures, policy, seed), *labels], training=True)
+
+    @tf.function(jit_compile=args.jit_compile)
+    def train_step(
+        step: tf.Tensor, pictures: tf.Tensor, *labels: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        seeds = (tf.stack([tf.constant(args.seed, tf.int64), SEEDS_PER_STEP * step + 10 * number])
+                 for number in range(SEEDS_PER_STEP // 10))
+        for start in range(0, size * args.d_steps, size):
+            # A batch of real images, and as many z.
+            batch, *wanted = (part[start : start + size] for part in (pictures, *labels))
+            real = to_range(batch, low)
+            z = tf.random.stateless_uniform((size, args.z_dim), next(seeds), -1, 1)
+            fake = generator([z, *wanted], training=True)
+            # The discriminator's loss: real images are to be 1, generated ones 0.
+            with tf.GradientTape() as tape:
+                with tf.GradientTape() as inner:
+                    inner.watch(real)
+                    of_real = discriminate(real, next(seeds), *wanted)
+                    total = tf.reduce_sum(of_real)
+                of_fake = discriminate(fake, next(seeds), *wanted)
+                real_loss, fake_loss = d_losses(of_real, of_fake, args.loss)
+                d_loss = real_loss + fake_loss
+                if args.r1:
+                    d_loss += args.r1 * gradient_penalty(inner.gradient(total, real))
+            # Update the discriminator alone.
+            variables = discriminator.trainable_variables
+            d_adam.apply(tape.gradient(d_loss, variables), variables)
+        for _ in range(args.g_steps):
+            # The generator's loss: images of the same z are to be taken for real.
+            with tf.GradientTape() as tape:
+                fake = generator([z, *wanted], training=True)
+                loss = g_loss(discriminate(fake, next(seeds), *wanted), args.loss)
+            # Update the generator alone.
+            variables = generator.trainable_variables
+            g_adam.apply(tape.gradient(loss, variables), variables)
+        if averaged:
+            update_averages(generator, averaged, step, args.ema_decay)
+        scores = {"d": score(of_real), "d_": score(of_fake)}
+        metrics = {"d_loss": d_loss, "d_loss_real": real_loss, "d_loss_fake": fake_loss,
+                   "g_loss": loss, "d_of_real": tf.reduce_mean(scores["d"]),
+                   "d_of_fake": tf.reduce_mean(scores["d_"])}
+        return metrics, {"z": z, **scores}
+
+    return train_step
+
+
+def make_measure(
+    args: argparse.Namespace, judge: Judge | None, found: data.Data, watch: Watch,
+    generate: inference.Generate, classes: int,
+) -> Callable[[int], dict[str, float]]:
+    """Returns a function from the step to scores of generated images, always of the same z."""
+    count = args.kid_images or SHEET
+    z, labels = inference.fixed_inputs(args, count, classes)
+    compare = make_compare(judge, found.validation) if judge else None
+
+    def measure(step: int) -> dict[str, float]:
+        pictures = generate(z, labels)
+        scores = {"diversity": watch.diversity(pictures, step)}
+        if judge:
+            scores |= {"kid": compare(pictures).kid}
+        if judge and judge.read and classes:
+            scores |= {"accuracy": read_as_asked(judge, pictures, labels)}
+        return scores
+
+    return measure
+
+
+def introduce(args: argparse.Namespace, found: data.Data) -> None:
+    """Prints what is trained on which data and, in the demo, the command of the book's run."""
+    print(f"training {args.model} on {len(found.train.labels):,} images of {args.dataset}, "
+          + (f"{len(found.names)} labels" if args.conditional else "no labels"))
+    if args.preset == "demo":
+        print("the book's run: python train.py --preset book --data_dir MNIST_FOLDER")
+        if (folder := files.default_dir("mnist")).is_dir():
+            print(f"MNIST is already in {folder}: python train.py --preset best")
+
+
+def log_histograms(monitor: Monitor, step: int, values: dict[str, tf.Tensor]) -> None:
+    """Writes histograms under the original's names: z, d, d_."""
+    with monitor.writer("train").as_default(step):
+        for name, tensor in values.items():
+            tf.summary.histogram(name, tensor)
+
+
+def prepare(args: argparse.Namespace) -> tuple[data.Data, Judge | None, Shape]:
+    """Loads the data and opens the judge; returns them and the shape of the images."""
+    flags.check(args)
+    found = data.load(args)
+    flags.set_steps(args, len(found.train.labels))
+    introduce(args, found)
+    judge = open_judge(args) if args.kid_images else None
+    classes = len(found.names) if args.conditional else 0
+    return found, judge, Shape(*found.train.images.shape[1:], classes)
+
+
+def train(args: argparse.Namespace) -> dict[str, float]:
+    """Trains a run, new or resumed, to `--max_steps`; returns the scores of its last images."""
+    # Images, judge, both networks with an Adam each, and the averages of the generator's weights.
+    found, judge, shape = prepare(args)
+    networks = inference.build_networks(args, shape)
+    models: dict[str, Any] = {"generator": networks.generator,
+                              "discriminator": networks.discriminator}
+    checkpoint.start_from(args, **models)
+    averaged = keras.models.clone_model(networks.generator) if args.ema_decay else None
+    if averaged:
+        averaged.set_weights(networks.generator.get_weights())
+        models["averaged"] = averaged
+    g_adam, d_adam = (keras.optimizers.Adam(args.learning_rate, args.beta1) for _ in range(2))
+    train_step = make_train_step(args, networks, averaged, g_adam, d_adam)
+    generate = inference.make_generate(averaged or networks.generator, networks.low, shape.classes)
+    watch = Watch(found.validation.images)
+    measure = make_measure(args, judge, found, watch, generate, shape.classes)
+    z, labels = inference.fixed_inputs(args, SHEET, shape.classes)
+    start = rundir.last_step(args.run_dir)
+    batches = data.training_batches(found.train, shape.classes, args.batch_size * args.d_steps,
+                                    args.seed, start, args.random_flip)
+    with rundir.open_run(args, dataset_sha256=found.digest, class_names=found.names, shape=shape,
+                         parameters=trainable_parameters(networks[:2]),
+                         judge=judge and [judge.name, judge.digest]) as run:
+        # Restore the latest checkpoint, if there is one.
+        state = TrainState(run, models, {
+            "g_adam": (g_adam, networks.generator.trainable_variables),
+            "d_adam": (d_adam, networks.discriminator.trainable_variables)})
+        monitor = Monitor(run, int(state.step))
+        # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
+        for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
+            metrics, histograms = train_step(*batch)
+            # Log losses and D's answers under the original's names.
+            if step % args.log_every == 0:
+                monitor.scalars(step, metrics)
+                watch.balance(metrics, step)
+            # Images of the same z, as a sheet.
+            if step % args.sample_every == 0 or step == args.max_steps:
+                pictures = generate(z, labels)
+                images.write_png(run / "samples" / f"{step:07d}.png", images.grid(pictures, 8))
+                monitor.images(step, "G", pictures)
+                log_histograms(monitor, step, histograms)
+            # Distance to the validation images; keep the weights of the nearest ones.
+            if step % args.eval_every == 0 or step == args.max_steps:
+                scores = measure(step)
+                monitor.scalars(step, scores, "val")
+                if judge:
+                    state.save_if_best(scores["kid"])
+    print(f"after {step} steps: " + ", ".join(f"{name} {value:.3f}" for name, value in
+                                              scores.items()) + f"; sheets in {run / 'samples'}")
+    return {"step": step, **scores}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_training(train, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
