@@ -19,7 +19,7 @@ def uniform(seed: tf.Tensor, number: int, *shape: int | tf.Tensor) -> tf.Tensor:
 
 
 def change_colour(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Changes brightness by up to 0.5 of 2, saturation by a factor of 0 to 2, contrast of 0.5 to 1.5.
+    """Changes brightness by up to 0.5, saturation by a factor up to 2, contrast by 0.5 to 1.5.
 
     Args:
         images: float32 of shape (batch, height, width, channels) in [-1, 1] or [0, 1].

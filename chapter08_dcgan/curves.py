@@ -1,10 +1,10 @@
 """Draws D(x), D(G(z)) and the kernel distance of a run by epoch."""
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
+from common.config import read_config
 from common.figures import plt, save_figure
 from common.monitor import read_curve
 
@@ -19,20 +19,15 @@ def smooth(values: np.ndarray) -> np.ndarray:
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
-def draw_curves(run_dir: Path, count: int, flags: argparse.Namespace) -> None:
-    """Writes curves.png into a run folder.
-
-    Args:
-        run_dir: the folder, with metrics.jsonl.
-        count: number of training images.
-        flags: of the run, with the sizes that make an epoch.
-    """
-    epoch = count / (flags.batch_size * flags.d_steps)  # steps
+def draw_curves(run_dir: Path) -> None:
+    """Writes curves.png into a run folder, from its metrics.jsonl."""
+    config = read_config(run_dir)
+    epoch = config["steps_per_epoch"]
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.5), layout="tight")
     for name, title in (("d_of_real", "D(x)"), ("d_of_fake", "D(G(z))")):
         steps, values = read_curve(run_dir, "train", name)
         left.plot(steps / epoch, smooth(values), label=title)
-    if flags.loss == "gan":
+    if config["flags"]["loss"] == "gan":
         left.axhline(0.5, color="grey", linewidth=0.8, linestyle="--")
         left.set_ylim(0, 1)
     left.set(xlabel="epoch", ylabel="mean answer of the discriminator")

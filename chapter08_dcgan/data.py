@@ -34,7 +34,7 @@ OF_DIGITS = ("digits", "mnist", "fashion_mnist")
 OF_FOLDERS = ("input_height", "input_width", "crop", "input_fname_pattern", "channels")
 
 OFFLINE = {"digits": digits.OFFLINE["digits"] + "; labelled",
-           "faces": "cartoon faces of chapter 6, drawn by code; labelled: smile, glasses, long hair",
+           "faces": "chapter 6's cartoon faces, drawn by code; labelled: smile, glasses, long hair",
            "folder": "images of any format and size in a folder, given by `--data_dir`; "
                      "`--conditional` takes the subfolders as labels"}
 SOURCES = {
@@ -245,6 +245,13 @@ def load(flags: argparse.Namespace) -> Data:
     return Data(train, splits["validation"], splits["test"], names, digest)
 
 
+def check_batch(split: Split, batch_size: int) -> None:
+    """Raises UserError if there are fewer images than in a batch."""
+    if len(split.labels) < batch_size:
+        raise UserError(f"{len(split.labels)} training images are fewer than a batch: {batch_size}",
+                        "lower --batch_size or --d_steps, or give more images")
+
+
 def training_batches(
     split: Split, classes: int, batch_size: int, seed: int, start_step: int = 0, flip: bool = False
 ) -> tf.data.Dataset:
@@ -260,13 +267,7 @@ def training_batches(
 
     Returns:
         Elements `(step, images)` or `(step, images, labels)`: uint8 images, one-hot labels.
-
-    Raises:
-        UserError: there are fewer images than in a batch.
     """
-    if len(split.labels) < batch_size:
-        raise UserError(f"{len(split.labels)} training images are fewer than a batch: {batch_size}",
-                        "lower --batch_size or --d_steps, or give more images")
     pictures, labels = tf.constant(split.images), tf.constant(split.labels)
 
     def batch(step: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, ...]:

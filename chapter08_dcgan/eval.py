@@ -38,7 +38,8 @@ def baselines(found: data.Data, labels: np.ndarray, classes: int) -> dict[str, d
     means = np.stack([part.mean(axis=0).round().astype(np.uint8) if len(part) else
                       np.zeros(shape, np.uint8) for part in of_label])
     noise = np.random.default_rng(0).integers(0, 256, (len(labels), *shape), np.uint8)
-    return {"real": real, "noise": data.Split(noise, labels), "mean": data.Split(means[own], labels)}
+    return {"real": real, "noise": data.Split(noise, labels),
+            "mean": data.Split(means[own], labels)}
 
 
 def score(
@@ -108,7 +109,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     model = "-".join([flags.model, *(["augment"] if flags.augment else []), flags.preset])
     dataset = args.dataset_name or flags.dataset
     results.write(args, dataset, model, metrics, details=details)
-    draw_curves(args.run_dir, len(found.train.labels), flags)
+    draw_curves(args.run_dir)
     html = write_page(args.run_dir, judge, generated, found.train.images, run.names)
     test = metrics["test"]
     reading = f", read as asked {test['accuracy']:.1%}" if "accuracy" in test else ""

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter08_dcgan.model import Networks, Shape, build, draw_z, to_uint8
-from common import checkpoint, rundir
+from common import checkpoint, cli, rundir
 from common.errors import UserError
 
 BATCH = 64
@@ -81,6 +81,11 @@ def numbered_z(seed: int, count: int, z_dim: int, first: int = 0) -> np.ndarray:
     """Returns z of the images `first` ... of a seed, float32 of shape (count, z_dim)."""
     numbers = tf.range(first, first + count, dtype=tf.int64)
     return draw_z(tf.constant(seed, tf.int64), numbers, z_dim).numpy()
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Returns comma-separated numbers of images (argparse `type`)."""
+    return tuple(cli.non_negative_int(part) for part in text.split(","))
 
 
 def in_turn(count: int, classes: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chapter08_dcgan.inference import choose_labels, load_run, numbered_z
+from chapter08_dcgan.inference import choose_labels, load_run, numbered_z, numbers
 from common import cli, images, video
 from common.errors import UserError
 
@@ -23,11 +23,6 @@ from common.errors import UserError
 def walk(first: np.ndarray, last: np.ndarray, steps: int) -> np.ndarray:
     """Returns z on the line from one z to another, both included, of shape (steps, z_dim)."""
     return np.linspace(first, last, steps)
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """Returns comma-separated numbers of images (argparse `type`)."""
-    return tuple(cli.non_negative_int(part) for part in text.split(","))
 
 
 def interpolate(args: argparse.Namespace, flags: argparse.Namespace) -> None:

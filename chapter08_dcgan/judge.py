@@ -96,6 +96,7 @@ def open_reader(run: Path) -> Judge:
 
 def open_network(args: argparse.Namespace) -> Judge:
     """Opens the network that the flags of chapter 4 choose."""
+    keras.utils.set_random_seed(0)  # of --weights none: the same network in every process
     network = networks.open_network(args)
     pooled = features.make_pooled(network, LARGER)
 

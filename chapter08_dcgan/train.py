@@ -197,6 +197,7 @@ def prepare(args: argparse.Namespace) -> tuple[data.Data, Judge | None, Shape]:
     """Loads the data and opens the judge; returns them and the shape of the images."""
     flags.check(args)
     found = data.load(args)
+    data.check_batch(found.train, args.batch_size * args.d_steps)
     flags.set_steps(args, len(found.train.labels))
     introduce(args, found)
     judge = open_judge(args) if args.kid_images else None
@@ -222,17 +223,18 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     watch = Watch(found.validation.images)
     measure = make_measure(args, judge, found, watch, generate, shape.classes)
     z, labels = inference.fixed_inputs(args, SHEET, shape.classes)
-    start = rundir.last_step(args.run_dir)
-    batches = data.training_batches(found.train, shape.classes, args.batch_size * args.d_steps,
-                                    args.seed, start, args.random_flip)
     with rundir.open_run(args, dataset_sha256=found.digest, class_names=found.names, shape=shape,
                          parameters=trainable_parameters(networks[:2]),
+                         steps_per_epoch=len(found.train.labels) / (args.batch_size * args.d_steps),
                          judge=judge and [judge.name, judge.digest]) as run:
-        # Restore the latest checkpoint, if there is one.
+        # Restore the latest checkpoint, if there is one, and start the stream at its step.
         state = TrainState(run, models, {
             "g_adam": (g_adam, networks.generator.trainable_variables),
             "d_adam": (d_adam, networks.discriminator.trainable_variables)})
-        monitor = Monitor(run, int(state.step))
+        start = int(state.step)
+        monitor = Monitor(run, start)
+        batches = data.training_batches(found.train, shape.classes, args.batch_size * args.d_steps,
+                                        args.seed, start, args.random_flip)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
             metrics, histograms = train_step(*batch)

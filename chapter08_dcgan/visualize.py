@@ -1,13 +1,13 @@
 """Draws the five visualizations of the original (book, section 8.3.4).
 
     python visualize.py --option 0     # a sheet of random images, z in [-0.5, 0.5]
-    python visualize.py --option 1     # per dimension a sheet: it goes from 0 to 1, the others are 0
+    python visualize.py --option 1     # per dimension a sheet: it goes from 0 to 1, others are 0
     python visualize.py --option 2     # per dimension a GIF; the others are random in [-0.2, 0.2]
     python visualize.py --option 3     # per dimension a GIF; the others are 0
     python visualize.py --option 4     # as 3, and one GIF of all of them, there and back
 
-Writes to visualize/ in the run folder. The labels of a conditional generator are all labels in turn,
-one per image in option 0, one per dimension in the others.
+Writes to visualize/ in the run folder. A conditional generator gets all labels in turn, one per
+image in option 0, one per dimension in the others.
 """
 
 import argparse

@@ -1,0 +1,140 @@
+"""Adds and subtracts z (Radford et al. 2016, figure 7): smiling woman - woman + man = smiling man.
+
+    python arithmetic.py --name faces --attribute glasses            # cartoon faces
+    python arithmetic.py --plus 3,17,42 --minus 5,8,13 --to 2,9,30   # any run
+
+Each of the three is the mean of the z of three images. For faces drawn by code, a classifier of the
+labelled attributes chooses them: "faces with glasses and long hair - faces with long hair + faces
+without both" is to have glasses and no long hair. It is tried --trials times; the classifier says
+how often that is so. Otherwise, choose images of generate.py by their numbers. Writes
+arithmetic.png to the run folder: the three means, and results with noise of 0.25 around them.
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from chapter08_dcgan import data
+from chapter08_dcgan.inference import Run, load_run, numbered_z, numbers
+from chapter08_dcgan.judge import Judge, open_judge
+from common import cli, images
+from common.errors import UserError
+
+NOISE = 0.25  # of the neighbours of a result, as in the paper
+MEAN_OF = 3  # images per term
+ATTRIBUTES = ("smile", "glasses", "long_hair")
+
+
+def has(labels: np.ndarray, attribute: str) -> np.ndarray:
+    """Returns whether the faces of some labels have an attribute."""
+    return labels >> ATTRIBUTES.index(attribute) & 1 == 1
+
+
+def fit_classifiers(
+    judge: Judge, found: data.Data, attributes: Sequence[str]
+) -> tuple[dict[str, LogisticRegression], dict[str, float]]:
+    """Fits a logistic regression of each attribute on features; returns test accuracies too."""
+    inside, outside = (judge.features(split.images) for split in (found.train, found.test))
+    models = {name: make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
+              .fit(inside, has(found.train.labels, name)) for name in attributes}
+    return models, {name: float(model.score(outside, has(found.test.labels, name)))
+                    for name, model in models.items()}
+
+
+def calculate(terms: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the mean of the first images' z, minus that of the second, plus that of the third."""
+    plus, minus, to = (np.mean(z, axis=0) for z in terms)
+    return plus - minus + to
+
+
+def draw(run: Run, terms: Sequence[np.ndarray], seed: int) -> np.ndarray:
+    """Draws one line: the means of the three terms, the result, and five neighbours of it."""
+    result, rng = calculate(terms), np.random.default_rng(seed)
+    noise = rng.uniform(-NOISE, NOISE, (5, len(result)))
+    z = [*(np.mean(part, axis=0) for part in terms), result, *(result + noise)]
+    return run.generate(np.stack(z), np.zeros(len(z), int))
+
+
+def by_attribute(
+    run: Run, args: argparse.Namespace, flags: argparse.Namespace
+) -> tuple[list[list[np.ndarray]], str]:
+    """Chooses the terms of all trials by attributes; returns them, and what the results have."""
+    other = args.beside
+    judge, found = open_judge(flags), data.load(flags)
+    models, accuracy = fit_classifiers(judge, found, (args.attribute, other))
+    z = numbered_z(args.seed, args.num, run.z_dim)
+    features = judge.features(run.generate(z, np.zeros(len(z), int)))
+    wanted, beside = (models[name].predict(features) for name in (args.attribute, other))
+    groups = [z[wanted & beside], z[~wanted & beside], z[~wanted & ~beside]]
+    if min(map(len, groups)) < MEAN_OF:
+        raise UserError(f"of {args.num} generated faces {min(map(len, groups))} have or lack what "
+                        f"is wanted of {args.attribute} and {other}",
+                        "raise --num, or train longer")
+    rng = np.random.default_rng(args.seed)
+    trials = [[group[rng.choice(len(group), MEAN_OF, replace=False)] for group in groups]
+              for _ in range(args.trials)]
+
+    def share(points: list[np.ndarray]) -> float:
+        pictures = judge.features(run.generate(np.stack(points), np.zeros(len(points), int)))
+        return float(np.mean(models[args.attribute].predict(pictures)
+                             & ~models[other].predict(pictures)))
+
+    after = share([calculate(terms) for terms in trials])
+    before = share([np.mean(terms[2], axis=0) for terms in trials])
+    return trials, (f"{args.attribute} without {other}: {after:.0%} of {args.trials} results, "
+                    f"{before:.0%} of the means they start from; the classifiers are right on "
+                    + ", ".join(f"{accuracy[name]:.0%} of the test images ({name})"
+                                for name in accuracy))
+
+
+def arithmetic(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Draws the lines and prints what the results have."""
+    chosen = (args.plus, args.minus, args.to)
+    if any(chosen) and not all(chosen):
+        raise UserError("--plus, --minus and --to belong together", "give all three, or none")
+    if args.attribute == args.beside:
+        raise UserError(f"--beside {args.beside} is --attribute too", "give two attributes")
+    run = load_run(args, flags)
+    if all(chosen):
+        terms = [[np.stack([numbered_z(args.seed, 1, run.z_dim, number)[0] for number in part])
+                  for part in chosen]]
+        text = "the line of the images that were chosen"
+    elif flags.dataset != "faces" or run.names:
+        raise UserError(f"this run is of {flags.dataset}, whose images have no attributes",
+                        "choose images by number: --plus 3,17,42 --minus 5,8,13 --to 2,9,30")
+    else:
+        terms, text = by_attribute(run, args, flags)
+    lines = [draw(run, trial, args.seed) for trial in terms[:8]]
+    png = args.run_dir / "arithmetic.png"
+    images.write_png(png, images.grid(np.concatenate(lines), 9))
+    print(f"{text}; {png}")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__file__, __doc__)
+    parser.add_argument("--attribute", choices=ATTRIBUTES, default="glasses",
+                        help="what is to be added")
+    parser.add_argument("--beside", choices=ATTRIBUTES, default="long_hair",
+                        help="what the first two terms have and the third has not")
+    parser.add_argument("--num", type=cli.size, default=1000, help="faces to choose from")
+    parser.add_argument("--trials", type=cli.size, default=100, help="draws of nine faces")
+    for name, help_text in (("plus", "images that have it"), ("minus", "images without it"),
+                            ("to", "images to which it is added")):
+        parser.add_argument(f"--{name}", type=numbers, metavar="NUMBERS",
+                            help=f"{help_text}: numbers of generate.py, comma-separated")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of all z")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(arithmetic, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
