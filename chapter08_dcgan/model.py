@@ -110,22 +110,32 @@ class Layers:
         return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)
 
     def deconv(
-        self, x: keras.KerasTensor, filters: int, height: int, width: int, kernel: int = 5
+        self, x: keras.KerasTensor, filters: int, height: int, width: int
     ) -> keras.KerasTensor:
-        """Applies a transposed convolution of stride 2 whose output has the given size.
+        """Applies a transposed convolution of stride 2 whose output has the given size."""
+        layer = layers.Conv2DTranspose(filters, 5, 2, "same", kernel_initializer=self.normal())
+        return crop(layer(x), height, width)
 
-        An odd side is one less than twice the input's. As in TensorFlow, the first row or column
-        is then the one that is missing.
-        """
-        layer = layers.Conv2DTranspose(filters, kernel, 2, "same", kernel_initializer=self.normal())
-        x = layer(x)  # twice the size
-        rows, columns = x.shape[1] - height, x.shape[2] - width
-        return layers.Cropping2D(((rows, 0), (columns, 0)))(x) if rows or columns else x
+    def resize_conv(
+        self, x: keras.KerasTensor, filters: int, height: int, width: int
+    ) -> keras.KerasTensor:
+        """Doubles the size by nearest neighbours, then applies a 3x3 convolution."""
+        layer = layers.Conv2D(filters, 3, padding="same", kernel_initializer=self.normal(True))
+        return layer(crop(layers.UpSampling2D(2)(x), height, width))
+
+
+def crop(x: keras.KerasTensor, height: int, width: int) -> keras.KerasTensor:
+    """Crops doubled feature maps to a size whose sides may be odd, one less than doubled ones.
+
+    The first row or column is left out, as by TensorFlow's transposed convolution of that size.
+    """
+    rows, columns = x.shape[1] - height, x.shape[2] - width
+    return layers.Cropping2D(((rows, 0), (columns, 0)))(x) if rows or columns else x
 
 
 def leaky_relu(x: keras.KerasTensor) -> keras.KerasTensor:
     """Returns max(x, 0.2 x)."""
-    return layers.LeakyReLU(LEAK)(x)
+    return keras.ops.maximum(x, LEAK * x)
 
 
 def append_labels(x: keras.KerasTensor, labels: keras.KerasTensor) -> keras.KerasTensor:
@@ -194,9 +204,9 @@ def build_compact(
 ) -> Networks:
     """Builds smaller networks, for few images and short trainings.
 
-    Kernels are 4x4, a multiple of the stride, so that all pixels of a transposed convolution get
-    equally many terms (Odena et al. 2016). The discriminator has no batch normalization, and takes
-    labels by a projection (Miyato & Koyama 2018).
+    The generator enlarges by nearest neighbours before each convolution, against the checkerboards
+    of transposed convolutions (Odena et al. 2016). The discriminator has 4x4 kernels and no batch
+    normalization, and takes labels by a projection (Miyato & Koyama 2018).
 
     Args:
         shape: of the images.
@@ -216,7 +226,7 @@ def build_compact(
     x = layers.Reshape((heights[-1], widths[-1], channels[-1]))(x)
     for level in reversed(range(count)):
         x = layers.ReLU()(make.norm()(x))
-        x = make.deconv(x, channels[level], heights[level], widths[level], kernel=4)
+        x = make.resize_conv(x, channels[level], heights[level], widths[level])
     generator = keras.Model(_inputs(z, labels), layers.Activation("tanh")(x), name="generator")
 
     images = keras.Input(shape[:3], name="images")
