@@ -14,35 +14,15 @@ import argparse
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
-from chapter08_dcgan import data
+from chapter08_dcgan import attributes, data
+from chapter08_dcgan.attributes import ATTRIBUTES
 from chapter08_dcgan.inference import Run, load_run, numbered_z, numbers
-from chapter08_dcgan.judge import Judge, open_judge
-from common import cli, images
+from common import cli, images, rundir
 from common.errors import UserError
 
 NOISE = 0.25  # of the neighbours of a result, as in the paper
 MEAN_OF = 3  # images per term
-ATTRIBUTES = ("smile", "glasses", "long_hair")
-
-
-def has(labels: np.ndarray, attribute: str) -> np.ndarray:
-    """Returns whether the faces of some labels have an attribute."""
-    return labels >> ATTRIBUTES.index(attribute) & 1 == 1
-
-
-def fit_classifiers(
-    judge: Judge, found: data.Data, attributes: Sequence[str]
-) -> tuple[dict[str, LogisticRegression], dict[str, float]]:
-    """Fits a logistic regression of each attribute on features; returns test accuracies too."""
-    inside, outside = (judge.features(split.images) for split in (found.train, found.test))
-    models = {name: make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000))
-              .fit(inside, has(found.train.labels, name)) for name in attributes}
-    return models, {name: float(model.score(outside, has(found.test.labels, name)))
-                    for name, model in models.items()}
 
 
 def calculate(terms: Sequence[np.ndarray]) -> np.ndarray:
@@ -63,32 +43,35 @@ def by_attribute(
     run: Run, args: argparse.Namespace, flags: argparse.Namespace
 ) -> tuple[list[list[np.ndarray]], str]:
     """Chooses the terms of all trials by attributes; returns them, and what the results have."""
-    other = args.beside
-    judge, found = open_judge(flags), data.load(flags)
-    models, accuracy = fit_classifiers(judge, found, (args.attribute, other))
+    found = data.load(flags)
+    rundir.check_data(args.run_dir, found.digest)
+    classifier = attributes.learn(found)
+    attribute, other = map(ATTRIBUTES.index, (args.attribute, args.beside))
+
+    def look(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Returns which images of some z have the attribute, and which the other one."""
+        found = classifier.predict(run.generate(points, np.zeros(len(points), int)))
+        return found[:, attribute], found[:, other]
+
     z = numbered_z(args.seed, args.num, run.z_dim)
-    features = judge.features(run.generate(z, np.zeros(len(z), int)))
-    wanted, beside = (models[name].predict(features) for name in (args.attribute, other))
+    wanted, beside = look(z)
     groups = [z[wanted & beside], z[~wanted & beside], z[~wanted & ~beside]]
-    if min(map(len, groups)) < MEAN_OF:
-        raise UserError(f"of {args.num} generated faces {min(map(len, groups))} have or lack what "
-                        f"is wanted of {args.attribute} and {other}",
+    if (fewest := min(map(len, groups))) < MEAN_OF:
+        raise UserError(f"of {args.num} generated faces only {fewest} are of a kind that is needed "
+                        f"({args.attribute}, {args.beside}: both, only the second, neither)",
                         "raise --num, or train longer")
     rng = np.random.default_rng(args.seed)
     trials = [[group[rng.choice(len(group), MEAN_OF, replace=False)] for group in groups]
               for _ in range(args.trials)]
-
-    def share(points: list[np.ndarray]) -> float:
-        pictures = judge.features(run.generate(np.stack(points), np.zeros(len(points), int)))
-        return float(np.mean(models[args.attribute].predict(pictures)
-                             & ~models[other].predict(pictures)))
-
-    after = share([calculate(terms) for terms in trials])
-    before = share([np.mean(terms[2], axis=0) for terms in trials])
-    return trials, (f"{args.attribute} without {other}: {after:.0%} of {args.trials} results, "
-                    f"{before:.0%} of the means they start from; the classifiers are right on "
-                    + ", ".join(f"{accuracy[name]:.0%} of the test images ({name})"
-                                for name in accuracy))
+    shares = []
+    for points in ([calculate(terms) for terms in trials],
+                   [np.mean(terms[2], axis=0) for terms in trials]):
+        wanted, beside = look(np.stack(points))
+        shares.append(float(np.mean(wanted & ~beside)))
+    return trials, (f"{args.attribute} without {args.beside}: {shares[0]:.0%} of {args.trials} "
+                    f"results, {shares[1]:.0%} of the means they start from; the classifier is "
+                    "right on " + ", ".join(f"{classifier.accuracy[name]:.0%} of the test images "
+                                            f"({name})" for name in (args.attribute, args.beside)))
 
 
 def arithmetic(args: argparse.Namespace, flags: argparse.Namespace) -> None:

@@ -1,7 +1,7 @@
 """Trains a generator and a discriminator against each other (book, chapter 8; DCGAN).
 
     python train.py                                      # scikit-learn's digits, minutes
-    python train.py --dataset faces                      # cartoon faces drawn by code
+    python train.py --preset faces                       # cartoon faces drawn by code
     python train.py --preset book --data_dir MNIST       # the book's MNIST, 25 epochs
     python train.py --preset best --data_dir MNIST       # better in less time
     python train.py --preset photos --data_dir FOLDER    # a few hundred photographs
@@ -64,15 +64,27 @@ PRESETS = {
         "max_steps": 5000,
         "eval_every": 500,
     },
-    "photos": {
-        "dataset": "folder",
+    "faces": {
+        "dataset": "faces",
         "batch_size": 32,
         "learning_rate": 5e-4,
         "ema_decay": 0.998,
+        "random_flip": True,
+        "max_steps": 4000,
+        "eval_every": 500,
+        "kid_images": 256,
+    },
+    "photos": {
+        "dataset": "folder",
+        "batch_size": 16,
+        "loss": "hinge",
+        "learning_rate": 4e-4,
+        "ema_decay": 0.998,
         "augment": "color,translation,cutout",
         "random_flip": True,
-        "max_steps": 6000,
+        "max_steps": 8000,
         "eval_every": 500,
+        "kid_images": 256,
     },
 }
 

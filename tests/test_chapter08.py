@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import re
 
 import keras
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from chapter01_mnist import train as chapter01
 from chapter08_dcgan import (
     arithmetic,
+    attributes,
     augment,
     curves,
     data,
@@ -23,7 +25,6 @@ from chapter08_dcgan import (
     health,
     inference,
     interpolate,
-    judge,
     losses,
     model,
     train,
@@ -438,7 +439,7 @@ def test_patterns_choose_files(folder):
 
 
 @pytest.mark.parametrize(("argv", "says"), [
-    (["--crop", "--input_height", "25"], "30 x 20 pixels, fewer than the crop: 25 x 25 .73 of 73 images"),
+    (["--crop", "--input_height", "25"], "fewer than the crop: 25 x 25 .73 of 73 images"),
     (["--conditional", "--input_fname_pattern", "red/*"], "all images have the label red"),
     (["--input_height", "9"], "--input_height 9 has no effect with --no-crop"),
     (["--input_fname_pattern", "red/0*"], "10 images are too few"),
@@ -504,7 +505,9 @@ def test_faces_are_labelled_by_their_attributes():
     drawn, names = data.draw_faces(40, 16)
     assert len(names) == 8 and names[0] == "plain" and names[7] == "smile+glasses+long_hair"
     assert names[2] == "glasses"
-    assert 0.3 < np.mean(arithmetic.has(drawn.labels, "long_hair")) < 0.7
+    np.testing.assert_array_equal(attributes.bits(np.array([0, 2, 5])),
+                                  [[0, 0, 0], [0, 1, 0], [1, 0, 1]])
+    assert 0.3 < attributes.bits(drawn.labels)[:, 2].mean() < 0.7
     again, _ = data.draw_faces(40, 16)
     np.testing.assert_array_equal(drawn.images, again.images)
 
@@ -612,47 +615,44 @@ def test_arithmetic_of_means():
     np.testing.assert_array_equal(arithmetic.calculate(terms), [1, 4])
 
 
-class Brightness:
-    """Says that an image has an attribute if one of its features is above the median."""
+@pytest.mark.slow
+def test_attributes_choose_the_terms(faces, monkeypatch, capsys):
+    """Two pixels above their medians take the place of attributes."""
+    flags_ = argparse.Namespace(**rundir.read_config(faces)["flags"])
+    run = inference.load_run(argparse.Namespace(run_dir=faces, checkpoint="latest"), flags_)
+    made = run.generate(inference.numbered_z(0, 200, 100), np.zeros(200, int)).reshape(200, -1)
+    chosen = np.argsort(-made.std(axis=0))[:3]
+    medians = np.median(made[:, chosen], axis=0)
 
-    def __init__(self, feature, features):
-        self.feature, self.median = feature, np.median(features[:, feature])
+    def predict(pictures):
+        return pictures.reshape(len(pictures), -1)[:, chosen] > medians
 
-    def predict(self, features):
-        return features[:, self.feature] > self.median
+    classifier = attributes.Classifier(predict, dict.fromkeys(attributes.ATTRIBUTES, 0.75))
+    monkeypatch.setattr(attributes, "learn", lambda found: classifier)
+    argv = ["--run_dir", str(faces), "--checkpoint", "latest", "--trials", "20"]
+    assert arithmetic.main([*argv, "--num", "200"]) == 0
+    out = capsys.readouterr().out
+    assert "glasses without long_hair" in out and "75% of the test images (glasses)" in out
+    after, before = (int(part) for part in re.findall(r"(\d+)% of (?:20|the means)", out))
+    assert after > before
+    assert images.read_image(faces / "arithmetic.png").shape == (8 * 18 + 2, 9 * 18 + 2, 3)
+    assert arithmetic.main([*argv, "--num", "4"]) == 2
+    assert "of 4 generated faces only" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_attributes_choose_the_terms(faces, monkeypatch, capsys):
-    z = inference.numbered_z(0, 200, 100)
-    flags_ = argparse.Namespace(**rundir.read_config(faces)["flags"])
-    run = inference.load_run(argparse.Namespace(run_dir=faces, checkpoint="latest"), flags_)
-    features = judge.open_judge(flags_).features(run.generate(z, np.zeros(200, int)))
-    spread = np.argsort(-features.std(axis=0))[:2]
-    models = {name: Brightness(column, features) for name, column in
-              zip(("glasses", "long_hair"), spread, strict=True)}
-    monkeypatch.setattr(arithmetic, "fit_classifiers",
-                        lambda *args: (models, dict.fromkeys(models, 0.75)))
-    assert arithmetic.main(["--run_dir", str(faces), "--checkpoint", "latest", "--num", "200",
-                            "--trials", "20"]) == 0
-    out = capsys.readouterr().out
-    assert "glasses without long_hair" in out and "of 20 results" in out
-    sheet = images.read_image(faces / "arithmetic.png")
-    assert sheet.shape == (8 * 18 + 2, 9 * 18 + 2, 3)
-
-
-def test_features_of_drawn_faces_tell_attributes():
+def test_attributes_are_learnt():
+    """Squares in three corners take the place of attributes."""
     rng = np.random.default_rng(0)
-    labels = rng.integers(0, 8, 400)
-    split = data.Split(labels[:, None, None, None], labels)
-
-    def features(pictures):  # noisy bits
-        bits = pictures.reshape(-1, 1) >> np.arange(3) & 1
-        return bits + rng.normal(0, 0.2, bits.shape)
-
-    found = data.Data(split, split, split, (), "")
-    _, accuracy = arithmetic.fit_classifiers(judge.Judge("", "", features), found, ("smile",))
-    assert accuracy["smile"] > 0.95
+    labels = rng.integers(0, 8, 300)
+    pictures = rng.integers(0, 60, (300, 16, 16, 3), np.uint8)
+    for picture, has in zip(pictures, attributes.bits(labels), strict=True):
+        for top, given in zip((0, 6, 11), has, strict=True):
+            picture[top : top + 4] += np.uint8(120 * given)  # the same after mirroring
+    split = data.Split(pictures, labels)
+    found = attributes.learn(data.Data(split, split, split, (), ""), epochs=4)
+    assert min(found.accuracy.values()) > 0.95
+    np.testing.assert_array_equal(found.predict(pictures).shape, (300, 3))
 
 
 def test_wrong_uses_of_verbs_are_named(faces, capfd):
