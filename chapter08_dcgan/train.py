@@ -61,7 +61,7 @@ PRESETS = {
         "width": 64,
         "learning_rate": 5e-4,
         "ema_decay": 0.998,
-        "max_steps": 5000,
+        "max_steps": 8000,
         "eval_every": 500,
     },
     "faces": {
