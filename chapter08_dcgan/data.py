@@ -41,10 +41,9 @@ SOURCES = {
     "mnist": digits.SOURCES["mnist"],
     "fashion_mnist": digits.SOURCES["fashion_mnist"],
     "anime": files.Source(
-        "The book's faces of anime characters, 50,000 JPEGs of 96x96, collected from danbooru; of "
-        "unclear rights and no longer published by the book. Any folder of faces takes its "
-        "place: `--dataset folder --data_dir FOLDER --input_height 96 --output_height 48 --crop`",
-        ()),
+        "The book's faces of anime characters, JPEGs of 96x96. Any folder of aligned faces takes "
+        "their place: `--dataset folder --data_dir FOLDER --input_height 96 --output_height 48 "
+        "--crop`", ()),
     "celeba": files.Source(
         "CelebA (Liu et al. 2015): 202,599 aligned faces of 178x218, for research, from its "
         "[authors](http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html) (`img_align_celeba.zip`). "
