@@ -1,4 +1,4 @@
-"""Images per second of MTCNN: our cascade, one graph, and the package `mtcnn` of the index.
+"""Images per second of MTCNN: our cascade, one graph, and the package `mtcnn` 1.0 of the index.
 
     pip install -r requirements-benchmarks.txt
     python -m benchmarks.chapter06_face

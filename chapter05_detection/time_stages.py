@@ -11,8 +11,6 @@ not depend on them. Prints seconds of processor time per image.
 """
 
 import argparse
-import shlex
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -24,9 +22,8 @@ from chapter05_detection import data, faster_rcnn
 from chapter05_detection import pipeline as pipelines
 from chapter05_detection.inference import Detector, build_detector
 from chapter05_detection.label_map import numbered
-from common import cli, files, results
+from common import cli, results
 from common.errors import exit_status
-from common.provenance import provenance
 
 CROP = 224  # pixels: the size in which the network gets the crops of R-CNN
 CHUNK = 32  # crops per batch
@@ -129,11 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         rows = measure(args.pipeline_config_path, args.counts, args.repeats)
         if args.publish:
-            folder = results.RESULTS / "chapter05_detection"
-            folder.mkdir(parents=True, exist_ok=True)
-            files.write_json(folder / "stages.json", {
-                "command": shlex.join(["python", "time_stages.py", *(argv or sys.argv[1:])]),
-                "rows": rows, "evaluation": provenance()})
+            results.publish_rows(__file__, argv, "stages", rows)
 
     return exit_status(run)
 

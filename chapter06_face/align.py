@@ -28,7 +28,17 @@ from chapter06_face.people import Photo, list_people, report_left_out
 from common import cli, images
 from common.errors import UserError, exit_status
 
-BATCH = 8  # photographs of equal size that are looked at together
+BATCH = 8  # photographs of equal size that are looked at together …
+PIXELS = 4_000_000  # … but not many large ones: a photograph needs about 0.5 kB per pixel
+
+
+def without_namesakes(photos: Sequence[Photo], errors: list[UserError]) -> list[Photo]:
+    """Returns the photographs without those whose faces would overwrite others' (1.jpg, 1.png)."""
+    first: dict[tuple[str, str], Photo] = {}
+    for photo in photos:
+        if (other := first.setdefault((photo.person, photo.path.stem), photo)) is not photo:
+            errors.append(UserError(f"{photo.path} has the name of {other.path.name}", "rename it"))
+    return list(first.values())
 
 
 def targets(output: Path, photo: Photo, count: int | None) -> list[Path]:
@@ -55,7 +65,7 @@ def write_whole(path: Path, image: np.ndarray) -> None:
 def read_batches(
     photos: Sequence[Photo], errors: list[UserError]
 ) -> Iterator[list[tuple[Photo, np.ndarray]]]:
-    """Yields up to BATCH successive photographs of equal size; collects the errors of others."""
+    """Yields successive photographs of equal size, a few at a time; collects errors of others."""
     batch: list[tuple[Photo, np.ndarray]] = []
     for photo in photos:
         try:
@@ -63,7 +73,8 @@ def read_batches(
         except UserError as error:
             errors.append(error)
             continue
-        if batch and (len(batch) == BATCH or batch[0][1].shape != image.shape):
+        limit = min(BATCH, max(1, PIXELS // (image.shape[0] * image.shape[1])))
+        if batch and (len(batch) >= limit or batch[0][1].shape != image.shape):
             yield batch
             batch = []
         batch.append((photo, image))
@@ -72,59 +83,66 @@ def read_batches(
 
 
 def cut(
-    photo: Photo, image: np.ndarray, faces: Faces, how: Alignment, output: Path, multiple: bool
-) -> list[str]:
-    """Writes the faces of a photograph.
+    photo: Photo, image: np.ndarray, faces: Faces, how: Alignment, args: argparse.Namespace
+) -> list[tuple[Path, np.ndarray]]:
+    """Writes the faces of a photograph that are large and sharp enough.
 
     Returns:
-        A line per face, the file and the sides of its box: xmin, ymin, xmax, ymax, as the
-        original's; without a face, one line with the file alone.
+        The file and the box of each, (ymin, xmin, ymax, xmax) with the margin.
     """
-    if not len(faces.boxes):
-        return [str(targets(output, photo, None)[0])]
-    numbers = (list(range(len(faces.boxes))) if multiple
-               else [alignment.largest_central(faces.boxes, *image.shape[:2])])
-    lines = []
-    for number, path in zip(numbers, targets(output, photo, len(numbers) if multiple else None),
-                            strict=True):
-        write_whole(path, alignment.cut_out(image, faces, number, how))
-        box = alignment.margin_box(faces.boxes[number], how.margin, *image.shape[:2])
-        lines.append(f"{path} {box[1]} {box[0]} {box[3]} {box[2]}")
-    return lines
+    numbers, kept = list(range(len(faces.boxes))), []
+    if numbers and not args.detect_multiple_faces:
+        numbers = [alignment.largest_central(faces.boxes, *image.shape[:2])]
+    for number in numbers:
+        face = alignment.cut_out(image, faces, number, how)
+        if not alignment.unfit(faces.boxes[number], face, args.min_face, args.min_sharpness):
+            kept.append((face, alignment.margin_box(faces.boxes[number], how.margin,
+                                                    *image.shape[:2])))
+    paths = targets(Path(args.output_dir), photo,
+                    len(kept) if args.detect_multiple_faces else None)
+    found = list(zip(paths, kept, strict=False))
+    # The first face is written last: where it is, all others are (`is_done`).
+    for path, (face, _) in reversed(found):
+        write_whole(path, face)
+    return [(path, box) for path, (_, box) in found]
 
 
 def align(args: argparse.Namespace) -> None:
     """Cuts out the faces of all people."""
     source, output = Path(args.input_dir), Path(args.output_dir)
-    photos = list_people(source)
+    errors: list[UserError] = []
+    photos = without_namesakes(list_people(source), errors)
     if source == output or source in output.parents:
         raise UserError(f"{output} lies in {source}", "give another output folder")
     opened = detector.open_detector(args)
     if args.align == "similarity" and not opened.has_landmarks:
         raise UserError(f"--align similarity needs landmarks, which {opened.name} does not find",
                         "use --detector mtcnn, or --align box")
-    how = Alignment(args.image_size, args.margin, args.align)
+    how = alignment.of_flags(args, Alignment(args.image_size))
     if args.random_order:
         random.shuffle(photos)
     left = [photo for photo in photos if not is_done(output, photo, args.detect_multiple_faces)]
     output.mkdir(parents=True, exist_ok=True)
+    alignment.keep_settings(output, how)
     listing = output / f"bounding_boxes_{random.randrange(10**5):05d}.txt"
-    errors: list[UserError] = []
     found, nothing = 0, []
-    with listing.open("w", encoding="utf-8") as file, tqdm(
+    with listing.open("w", encoding="utf-8", errors="surrogateescape") as file, tqdm(
             total=len(left), unit="photo", disable=None) as bar:
         for batch in read_batches(left, errors):
             all_faces = opened.detect([image for _, image in batch])
             for (photo, image), faces in zip(batch, all_faces, strict=True):
-                lines = cut(photo, image, faces, how, output, args.detect_multiple_faces)
-                print(*lines, sep="\n", file=file)
-                found += bool(len(faces.boxes))
-                if not len(faces.boxes):
+                written = cut(photo, image, faces, how, args)
+                for path, box in written:  # xmin, ymin, xmax, ymax, as in the original's list
+                    print(path, box[1], box[0], box[3], box[2], file=file)
+                if written:
+                    found += 1
+                else:
+                    print(targets(output, photo, None)[0], file=file)
                     nothing.append(photo.path)
                 bar.update()
     report_left_out(errors)
     for path in nothing[:20]:
-        print(f"no face in {path}")
+        print(f"no face that can be used in {path}")
     print(f"{len(photos)} photographs: {len(photos) - len(left)} were aligned before, {found} are "
           f"now, {len(nothing)} without a face, {len(errors)} unreadable; see {listing}")
 
@@ -136,15 +154,17 @@ def build_parser() -> cli.Parser:
     parser.add_argument("output_dir", type=cli.path, help="folder of the aligned faces")
     parser.add_argument("--image_size", type=cli.size, default=182,
                         help="height and width of an aligned face in pixels")
-    parser.add_argument("--margin", type=cli.non_negative_int, default=44,
-                        help="added to height and width of the box, in pixels of the photograph")
+    parser.add_argument("--margin", type=cli.non_negative_int,
+                        help="added to height and width of the box, in pixels of the photograph "
+                             "(default: 44)")
     parser.add_argument("--align", choices=["box", "similarity"], default="box",
                         help="box: cut out as it is; similarity: rotated and scaled by five "
-                             "landmarks, the margin has no effect")
+                             "landmarks")
     parser.add_argument("--random_order", action=argparse.BooleanOptionalAction, default=False,
                         help="shuffle the photographs, for several processes at once")
     parser.add_argument("--detect_multiple_faces", action=argparse.BooleanOptionalAction,
                         default=False, help="cut out all faces of a photograph")
+    alignment.add_filter_flags(parser)
     detector.add_flags(parser)
     return parser
 

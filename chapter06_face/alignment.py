@@ -1,12 +1,17 @@
 """Aligned faces: one box of a picture cut out with a margin, or rotated upright by landmarks."""
 
+import argparse
+from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from chapter06_face.cascade import Faces
+from common import cli, files
+from common.errors import UserError
 
+SETTINGS = "alignment.json"  # in a folder of aligned faces
 # Where the five landmarks of an upright face lie, (x, y) in fractions of the side (the template of
 # ArcFace, Deng et al. 2019, at 112 × 112 pixels).
 TEMPLATE = np.array([[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366],
@@ -25,6 +30,83 @@ class Alignment(NamedTuple):
     image_size: int = 182
     margin: int = 44
     align: str = "box"
+
+    def describe(self) -> str:
+        """Returns the settings as flags."""
+        margin = f" --margin {self.margin}" if self.align == "box" else ""
+        return f"--image_size {self.image_size} --align {self.align}{margin}"
+
+
+def of_flags(args: argparse.Namespace, default: Alignment) -> Alignment:
+    """Returns an alignment with what `--margin` and `--align` change, unless they are None.
+
+    Raises:
+        UserError: the margin has no effect.
+    """
+    how = default._replace(align=args.align or default.align)
+    if args.margin is None:
+        return how
+    if how.align == "similarity":
+        raise UserError("--margin has no effect with --align similarity", "omit it")
+    return how._replace(margin=args.margin)
+
+
+def read_settings(folder: Path) -> Alignment | None:
+    """Returns how the faces of a folder were aligned, if align.py made it.
+
+    Raises:
+        UserError: its alignment.json is damaged.
+    """
+    if not (path := folder / SETTINGS).is_file():
+        return None
+    try:
+        return Alignment(**files.read_json(path))
+    except TypeError as error:
+        raise UserError(f"{path} is damaged ({error})", "align the photographs again") from error
+
+
+def keep_settings(folder: Path, how: Alignment) -> None:
+    """Writes the settings of a folder, before its first face.
+
+    Raises:
+        UserError: its faces were aligned with others.
+    """
+    if (before := read_settings(folder)) not in (None, how):
+        raise UserError(f"the faces in {folder} were aligned with {before.describe()}, not "
+                        f"{how.describe()}", "give another output folder")
+    files.write_json(folder / SETTINGS, how._asdict())
+
+
+def add_filter_flags(parser: argparse._ActionsContainer) -> None:
+    """Adds the flags of `unfit` to a parser or a group."""
+    parser.add_argument("--min_face", type=cli.non_negative_int, default=0,
+                        help="faces with a shorter side are left out, in pixels")
+    parser.add_argument("--min_sharpness", type=cli.non_negative_float, default=0.0,
+                        help="faces that are more blurred are left out: least variance of the "
+                             "Laplacian at 112 x 112 pixels, such as 50")
+
+
+def sharpness(face: np.ndarray) -> float:
+    """Returns the variance of the Laplacian of a face at 112 × 112 pixels: low if blurred."""
+    grey = cv2.cvtColor(resize(face, 112), cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
+
+
+def unfit(box: np.ndarray, face: np.ndarray, min_face: float, min_sharpness: float) -> str:
+    """Returns why a face is left out: it is too small or blurred; "" if it is neither.
+
+    Args:
+        box: (ymin, xmin, ymax, xmax) in pixels.
+        face: cut out, uint8 of shape (height, width, 3).
+        min_face: least shorter side of the box in pixels.
+        min_sharpness: least sharpness.
+    """
+    side = min(box[2:] - box[:2])
+    if side < min_face:
+        return f"the face has {side:.0f} pixels, less than --min_face {min_face:g}"
+    if min_sharpness and (sharp := sharpness(face)) < min_sharpness:
+        return f"the sharpness is {sharp:.0f}, less than --min_sharpness {min_sharpness:g}"
+    return ""
 
 
 def largest_central(boxes: np.ndarray, height: int, width: int) -> int:

@@ -84,7 +84,7 @@ def read(path: Path) -> Classifier:
     try:
         with np.load(path, allow_pickle=False) as file:
             return Classifier(*(file[name] for name in Classifier._fields))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, TypeError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is not a classifier of this script ({error})",
                         "write it: python classifier.py TRAIN") from error
 
@@ -115,7 +115,8 @@ def run(args: argparse.Namespace) -> dict[str, float] | None:
     embedder = inference.open_embedder(args)
     path = Path(args.classifier_filename)
     machine = read(path) if args.mode == "CLASSIFY" else None
-    faces = gallery.find_all(chosen(list_people(Path(args.data_dir)), args), args)
+    faces = gallery.find_all(chosen(list_people(Path(args.data_dir)), args),
+                             gallery.open_finder(args, embedder))
     vectors = gallery.embed(embedder, faces)
     people = [face.photo.person for face in faces]
     if machine is None:

@@ -19,7 +19,8 @@ import sklearn.metrics
 
 from chapter06_face import gallery, inference
 from chapter06_face.alignment import resize
-from common import cli, images, rundir
+from chapter06_face.people import list_photos
+from common import cli, files, images, rundir
 from common.errors import UserError, exit_status
 
 SHOWN = 12  # faces of a group on the sheet
@@ -40,6 +41,11 @@ def group(vectors: np.ndarray, args: argparse.Namespace, threshold: float | None
     return machine.fit_predict(distances)
 
 
+def short(face: gallery.Face) -> str:
+    """Returns the file of a face with its folder."""
+    return "/".join(face.photo.path.parts[-2:])
+
+
 def cluster(args: argparse.Namespace) -> dict[str, float]:
     """Groups all faces, prints the groups and draws them."""
     embedder = inference.open_embedder(args)
@@ -48,31 +54,40 @@ def cluster(args: argparse.Namespace) -> dict[str, float]:
         raise UserError("--method kmeans without --num_clusters", "give the number of groups")
     if args.method != "kmeans" and args.num_clusters:
         raise UserError(f"--num_clusters has no effect with --method {args.method}", "omit it")
+    if args.method == "kmeans" and (args.threshold or args.far):
+        raise UserError("--method kmeans has no threshold", "omit --threshold and --far")
     if args.method != "kmeans" and threshold is None:
         raise UserError(f"{embedder.name} has no thresholds.json",
                         "evaluate it (eval.py, validate_on_lfw.py), or give --threshold")
-    faces = gallery.find_all(gallery.list_photos([args.folder]), args)
+    faces = gallery.find_all(list_photos([args.folder]),
+                             gallery.open_finder(args, embedder))
     if len(faces) < max(2, args.num_clusters or 0):
         raise UserError(f"{len(faces)} faces", "give more of them than groups, at least two")
     groups = group(gallery.embed(embedder, faces), args, threshold)
     rows = []
     for number in range(groups.max() + 1):
         members = [faces[i] for i in np.flatnonzero(groups == number)]
-        print(f"group {number}: {len(members)} faces: "
-              + ", ".join(face.photo.path.name for face in members))
+        print(f"group {number}: {len(members)} faces: {', '.join(map(short, members))}")
         shown = [resize(face.image, 64) for face in members[:SHOWN]]
         blank = [np.full((64, 64, 3), 255, np.uint8)] * (SHOWN - len(shown))
         rows.append(images.grid(shown + blank, SHOWN))
-    if alone := [faces[i].photo.path.name for i in np.flatnonzero(groups < 0)]:
+    if alone := [short(faces[i]) for i in np.flatnonzero(groups < 0)]:
         print(f"of no group: {', '.join(alone)}")
-    people = [face.photo.person for face in faces]
-    agreement = sklearn.metrics.adjusted_rand_score(people, groups)
-    png = Path(args.output_dir or rundir.runs_dir() / "chapter06_face") / "groups.png"
+    output = Path(args.output_dir or rundir.runs_dir() / "chapter06_face")
     if rows:
-        images.write_png(png, np.concatenate(rows))
-    print(f"{groups.max() + 1} groups of {len(faces)} faces in {len(set(people))} folders; "
-          f"adjusted Rand index {agreement:.3f}; see {png}")
-    return {"groups": int(groups.max() + 1), "adjusted_rand": float(agreement)}
+        images.write_png(output / "groups.png", np.concatenate(rows))
+    files.write_json(output / "groups.json", [
+        {"file": str(face.photo.path), "group": int(number)}
+        for face, number in zip(faces, groups, strict=True)])
+    scores: dict[str, float] = {"groups": int(groups.max() + 1)}
+    people = [face.photo.person for face in faces]
+    print(f"{scores['groups']} groups of {len(faces)} faces; see groups.png and groups.json in "
+          f"{output}")
+    if len(set(people)) > 1:
+        scores["adjusted_rand"] = float(sklearn.metrics.adjusted_rand_score(people, groups))
+        print(f"adjusted Rand index {scores['adjusted_rand']:.3f} with the {len(set(people))} "
+              "folders")
+    return scores
 
 
 def build_parser() -> cli.Parser:
@@ -83,7 +98,8 @@ def build_parser() -> cli.Parser:
                         default="agglomerative", help="how to group")
     parser.add_argument("--num_clusters", type=cli.positive_int, help="number of groups of kmeans")
     parser.add_argument("--output_dir", type=cli.path,
-                        help="folder of groups.png (default: runs/chapter06_face)")
+                        help="folder of groups.png and groups.json (default: "
+                             "runs/chapter06_face)")
     parser.add_argument("--seed", type=cli.seed, default=0, help="seed of kmeans")
     inference.add_model_flags(parser)
     inference.add_threshold_flags(parser)

@@ -20,11 +20,12 @@ from common.errors import UserError, exit_status, raise_together, try_each
 
 def compare(args: argparse.Namespace) -> None:
     """Prints the matrix of distances and what the threshold makes of it."""
-    embedder, found = inference.open_embedder(args), gallery.open_finder(args)
+    embedder = inference.open_embedder(args)
+    finder = gallery.open_finder(args, embedder)
     faces: list[gallery.Face] = []
 
     def look(file: str) -> None:
-        faces.extend(gallery.find(Photo(Path(file), ""), found, args))
+        faces.extend(gallery.find(Photo(Path(file), ""), finder))
 
     errors = try_each(look, args.files)
     if len(faces) < 2:

@@ -22,7 +22,6 @@ from tqdm import tqdm
 from chapter06_face import data, inference, verification
 from common import cli, files, pretrained, results, rundir
 from common.errors import Interrupted, UserError, exit_status
-from common.provenance import provenance
 
 CHAPTER = "chapter06_face"
 NETWORK, ALPHA, LAYER, SIZE = "MobileNet", 0.75, "conv_pw_11_relu", 128
@@ -49,7 +48,7 @@ def learn(method: str, draw: int, fold: int, args: argparse.Namespace) -> Path:
     if (folder / "config.json").is_file() and not (folder / rundir.RUNNING).exists():
         return folder
     script, words = METHODS[method]
-    command = [sys.executable, "-m", f"{CHAPTER}.{script}", "--preset", "orl", "--data_dir",
+    command = [sys.executable, "-m", f"{CHAPTER}.{script}", "--preset", "folder", "--data_dir",
                args.data_dir, "--run_dir", str(folder), "--split_seed", str(draw), "--fold",
                str(fold), *words.split()]
     if method == "mobilenet_head":
@@ -80,21 +79,25 @@ def within_whitening(features: np.ndarray, people: np.ndarray) -> np.ndarray:
 
 
 def frozen_features(dataset: data.Data, weights: str) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the features of a pretrained network: of the people in training, of the others."""
+    """Returns the features of the pretrained network: of the people in training, of the others.
+
+    It sees the windows that `mobilenet_head` is evaluated on.
+    """
     whole = pretrained.build_maps(NETWORK, None, ALPHA)
     pretrained.load(whole, weights, NETWORK, ALPHA)
     layer = whole.get_layer(LAYER)
     network = keras.Model(whole.inputs, layer.output)
 
     def features(photos: data.Photos) -> np.ndarray:
-        batch = np.stack([data.resize(photos.read(i), SIZE) for i in range(len(photos.people))])
+        batch = np.stack([data.central(photos.read(i), SIZE) for i in range(len(photos.people))])
         return network.predict(batch.astype(np.float32), verbose=0).mean(axis=(1, 2))
 
     return features(dataset.train), features(dataset.validation)
 
 
-def baselines(dataset: data.Data, weights: str | None) -> dict[str, float]:
-    """Returns the equal error rates of what needs no training."""
+def baselines(flags: argparse.Namespace, weights: str | None) -> dict[str, float]:
+    """Returns the equal error rates of what needs no training, on the data of some flags."""
+    dataset = data.load(argparse.Namespace(**vars(flags) | {"image_size": SIZE}))
     people = dataset.validation.people
     faces = [dataset.validation.read(i) for i in range(len(people))]
     found = {"pixels": equal_error_rate(inference.pixels(faces), people)}
@@ -110,14 +113,19 @@ def baselines(dataset: data.Data, weights: str | None) -> dict[str, float]:
     return found
 
 
-def run_of(folder: Path) -> tuple[inference.Embedder, data.Data]:
-    """Returns the embedder of a run and its data."""
-    flags = argparse.Namespace(**rundir.read_config(folder, CHAPTER)["flags"], typed={})
-    where = argparse.Namespace(run_dir=folder, checkpoint="latest")
-    return inference.load_run(where, flags), data.load(flags)
+def flags_of(folder: Path) -> argparse.Namespace:
+    """Returns the flags of a run."""
+    return argparse.Namespace(**rundir.read_config(folder, CHAPTER)["flags"], typed={})
 
 
-def compare(args: argparse.Namespace) -> dict[str, float]:
+def score(folder: Path, flags: argparse.Namespace) -> float:
+    """Returns the equal error rate of a run on the people held out."""
+    embedder = inference.load_run(argparse.Namespace(run_dir=folder, checkpoint="latest"), flags)
+    photos = data.load(flags).validation
+    return equal_error_rate(inference.embed_photos(embedder, photos), photos.people)
+
+
+def compare(args: argparse.Namespace, argv: Sequence[str] | None) -> dict[str, float]:
     """Trains and scores all methods on all folds; prints and publishes the table."""
     if "mobilenet_head" in args.methods and not args.weights:
         raise UserError("mobilenet_head without --weights",
@@ -126,16 +134,13 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
     cells = [(draw, fold) for draw in range(args.draws) for fold in range(args.folds)]
     with tqdm(total=len(cells) * len(args.methods), unit="training", disable=None) as bar:
         for draw, fold in cells:
-            for number, method in enumerate(args.methods):
+            for method in args.methods:
                 folder = learn(method, draw, fold, args)
-                embedder, dataset = run_of(folder)
-                vectors = inference.embed_photos(embedder, dataset.validation)
-                rates.setdefault(method, []).append(
-                    equal_error_rate(vectors, dataset.validation.people))
-                if number == 0:
-                    for name, rate in baselines(dataset, args.weights).items():
-                        rates.setdefault(name, []).append(rate)
+                flags = flags_of(folder)
+                rates.setdefault(method, []).append(score(folder, flags))
                 bar.update()
+            for name, rate in baselines(flags, args.weights).items():
+                rates.setdefault(name, []).append(rate)
     rows = []
     for method, values in sorted(rates.items(), key=lambda item: np.mean(item[1])):
         rows.append({"method": method, "eer": float(np.mean(values)),
@@ -143,12 +148,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
         print(f"{method:>20}: equal error rate {np.mean(values):.3f} "
               f"({min(values):.3f} to {max(values):.3f}) over {len(values)} folds")
     if args.publish:
-        command = ["python", "compare_losses.py", "--data_dir",
-                   results.portable_path(args.data_dir)]
-        if args.weights:
-            command += ["--weights", results.portable_path(args.weights)]
-        files.write_json(results.RESULTS / CHAPTER / "losses.json", {
-            "chapter": CHAPTER, "command": " ".join(command), "rows": rows, **provenance()})
+        results.publish_rows(__file__, argv, "losses", rows)
     return {row["method"]: row["eer"] for row in rows}
 
 
@@ -160,7 +160,8 @@ def build_parser() -> cli.Parser:
                         help="weights of MobileNet .75, trained on ImageNet")
     parser.add_argument("--methods", nargs="+", choices=list(METHODS), default=list(METHODS),
                         help="what to train")
-    parser.add_argument("--draws", type=cli.positive_int, default=2, help="divisions into folds")
+    parser.add_argument("--draws", type=cli.positive_int, default=2,
+                        help="how often the people are divided into folds")
     parser.add_argument("--folds", type=cli.number(int, 1, 5, "a number from 1 to 5"), default=5,
                         help="folds of each division that are used")
     parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
@@ -170,7 +171,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return exit_status(lambda: compare(build_parser().parse_args(argv)))
+    return exit_status(lambda: compare(build_parser().parse_args(argv), argv))
 
 
 if __name__ == "__main__":

@@ -8,19 +8,20 @@ Prints the numbers of people and photographs, and draws some of them, augmented 
 
 import argparse
 import hashlib
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import tensorflow as tf
-from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
 
 from chapter06_face import cartoon, mtcnn
-from chapter06_face.alignment import resize
+from chapter06_face.alignment import read_settings, resize
 from chapter06_face.people import Photo, list_people, report_left_out
 from common import cli, files, images, inputs, rundir
 from common.errors import UserError, exit_status
@@ -28,6 +29,7 @@ from common.errors import UserError, exit_status
 CROP = 160 / 182  # side of a random or central crop: the book's numbers
 ROTATION = 10  # degrees, of random_rotate
 CACHE_BYTES = 2**31  # of images that are kept in memory
+MANY = 2000  # photographs, whose reading has a progress bar
 CARTOON_SEED = 0  # all runs see the same people
 
 OFFLINE = {"cartoon": "cartoon people in changing poses, lights and moods, drawn by code",
@@ -87,6 +89,7 @@ class Data(NamedTuple):
     train: Photos
     validation: Photos
     digest: str
+    alignment: dict[str, Any] | None = None  # of align.py, if it made the folder
 
 
 def load_size(args: argparse.Namespace) -> int:
@@ -109,17 +112,20 @@ def make_reader(paths: Sequence[Path], size: int) -> Callable[[int], np.ndarray]
     return read
 
 
-def readable(photos: Sequence[Photo]) -> list[Photo]:
-    """Returns the photographs whose files begin as images do; lists the others on stderr."""
-    good, errors = [], []
-    for photo in photos:
+def read_all(read: Callable[[int], np.ndarray], photos: Sequence[Photo]) -> list[int]:
+    """Reads all photographs; returns the numbers of those that can be read, lists the others."""
+    def error_of(number: int) -> UserError | None:
         try:
-            with Image.open(photo.path):
-                good.append(photo)
-        except (OSError, SyntaxError, ValueError, UnidentifiedImageError) as error:
-            errors.append(UserError(f"{photo.path} is not a readable image ({error})", ""))
-    report_left_out(errors)
-    return good
+            read(number)
+        except UserError as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(4) as pool:
+        errors = list(tqdm(pool.map(error_of, range(len(photos))), "reading", len(photos),
+                           unit="photo", disable=None if len(photos) > MANY else True))
+    report_left_out([error for error in errors if error])
+    return [number for number, error in enumerate(errors) if not error]
 
 
 def load_folder(folder: Path, size: int, kept: Callable[[Photo], bool]) -> tuple[Photos, str]:
@@ -136,18 +142,21 @@ def load_folder(folder: Path, size: int, kept: Callable[[Photo], bool]) -> tuple
     Raises:
         UserError: there are no photographs that can be read.
     """
-    photos = [photo for photo in readable(list_people(folder)) if kept(photo)]
+    photos = [photo for photo in list_people(folder) if kept(photo)]
+    read = make_reader([photo.path for photo in photos], size)
+    good = read_all(read, photos)
+    photos = [photos[number] for number in good]
     if not photos:
         raise UserError(f"no photograph in {folder} can be used",
                         "give images in folders of people")
     names = tuple(sorted({photo.person for photo in photos}))
     number = {name: i for i, name in enumerate(names)}
     people = np.array([number[photo.person] for photo in photos], np.int64)
-    paths = tuple(photo.path for photo in photos)
     listing = "\n".join(f"{photo.person}/{photo.path.name} {photo.path.stat().st_size}"
                         for photo in photos)
     digest = hashlib.sha256(listing.encode("utf-8", "surrogateescape")).hexdigest()
-    return Photos(make_reader(paths, size), people, names, paths), digest
+    return Photos(lambda i: read(good[i]), people, names,
+                  tuple(photo.path for photo in photos)), digest
 
 
 def load_cartoon(num_people: int, num_photos: int, size: int) -> tuple[Photos, str]:
@@ -167,7 +176,7 @@ def make_filter(args: argparse.Namespace) -> Callable[[Photo], bool]:
         return lambda photo: True
     try:
         with h5py.File(args.filter_filename) as file:
-            paths = [name.decode() for name in file["image_list"][:]]
+            paths = [os.fsdecode(name) for name in file["image_list"][:]]
             distances = np.array(file["distance_to_center"])
     except (OSError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{args.filter_filename} is not a file of filter_metrics.py ({error})",
@@ -194,7 +203,10 @@ def load(args: argparse.Namespace) -> Data:
         UserError: it cannot be read, or has too few people to hold some of them out.
     """
     if args.dataset == "cartoon":
-        cli.refuse_idle(args, ["data_dir", "filter_filename"], "--dataset cartoon")
+        if args.data_dir:
+            raise UserError(f"--data_dir {args.data_dir}, but --dataset cartoon, which is drawn",
+                            "add --dataset folder, or --preset folder, or omit --data_dir")
+        cli.refuse_idle(args, ["filter_filename"], "--dataset cartoon")
         photos, digest = load_cartoon(args.cartoon_people, args.cartoon_photos, load_size(args))
     else:
         cli.refuse_idle(args, ["cartoon_people", "cartoon_photos"], "--dataset folder")
@@ -214,7 +226,8 @@ def load(args: argparse.Namespace) -> Data:
     if np.bincount(validation.people).max() < 2:
         raise UserError("none of the people held out has two photographs",
                         "give at least two photographs per person")
-    return Data(train, validation, digest)
+    how = read_settings(Path(args.data_dir)) if args.data_dir else None
+    return Data(train, validation, digest, how and how._asdict())
 
 
 def prefetch(

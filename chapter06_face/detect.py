@@ -10,7 +10,7 @@ Writes each image with the faces drawn, and faces.json: boxes (ymin, xmin, ymax,
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ import numpy as np
 from chapter06_face import cascade, detector
 from chapter06_face.cascade import Faces
 from chapter06_face.drawing import draw_faces
+from chapter06_face.people import list_photos
 from common import cli, figures, files, images, media, rundir
-from common.errors import UserError, exit_status
+from common.errors import UserError, exit_status, raise_together, try_each
 
 
 def describe(faces: Faces) -> list[dict[str, Any]]:
@@ -31,11 +32,15 @@ def describe(faces: Faces) -> list[dict[str, Any]]:
             for box, score, points in zip(*faces, strict=True)]
 
 
-def draw_stages(args: argparse.Namespace, path: Path, output: Path) -> None:
+def draw_stages(
+    args: argparse.Namespace, cascades: Sequence[Callable], path: Path, output: Path
+) -> None:
     """Draws the pyramid of an image and what each network leaves (figures 6-3 to 6-9)."""
     image, _ = detector.reduced(images.read_image(path), args.max_side)
-    networks = detector.load_networks(args.mtcnn_weights)
     scales = cascade.pyramid_scales(*image.shape[:2], args.minsize, args.pyramid_factor)
+    if not scales:
+        raise UserError(f"{path} is {image.shape[1]} x {image.shape[0]} pixels, less than a face "
+                        f"of --minsize {args.minsize:g}", "give a larger image, or lower --minsize")
     canvas = np.full((round(image.shape[0] * scales[0]) + 1, sum(
         round(image.shape[1] * scale) + 4 for scale in scales), 3), 255, np.uint8)
     left = 0
@@ -46,11 +51,9 @@ def draw_stages(args: argparse.Namespace, path: Path, output: Path) -> None:
         left += size[0] + 4
     images.write_png(output / f"{path.stem}-pyramid.png", canvas)
     pictures, titles = [image], ["image"]
-    for stages, name in enumerate(("P-Net", "R-Net", "O-Net"), 1):
-        run = cascade.make_cascade(networks, args.minsize, args.pyramid_factor,
-                                   [float(x) for x in args.thresholds.split(",")], stages)
+    for run, name in zip(cascades, ("P-Net", "R-Net", "O-Net"), strict=True):
         [faces] = cascade.split_by_image(run(image[None]), 1)
-        pictures.append(draw_faces(image, faces, scores=stages == 3))
+        pictures.append(draw_faces(image, faces, scores=name == "O-Net"))
         titles.append(f"{name}: {len(faces.boxes)}")
     target = output / f"{path.stem}-stages.png"
     figures.draw_sheet(pictures, titles, 2, target)
@@ -61,12 +64,16 @@ def detect(args: argparse.Namespace) -> None:
     """Finds the faces in all files."""
     output = Path(args.output_dir or rundir.runs_dir() / "chapter06_face" / "detected")
     if args.stages:
-        if args.detector != "mtcnn" or args.camera is not None:
+        if args.detector != "mtcnn" or args.camera is not None or not args.files:
             raise UserError("--stages shows the networks of MTCNN on image files",
-                            "omit --detector and --camera")
+                            "give images, and omit --detector and --camera")
+        detector.settle(args)
         output.mkdir(parents=True, exist_ok=True)
-        for file in args.files:
-            draw_stages(args, Path(file), output)
+        networks = detector.load_networks(args.mtcnn_weights)
+        cascades = [cascade.make_cascade(networks, args.minsize, args.pyramid_factor,
+                                         args.thresholds, stages) for stages in (1, 2, 3)]
+        paths = [photo.path for photo in list_photos(args.files)]
+        raise_together(try_each(lambda path: draw_stages(args, cascades, path, output), paths))
         return
     opened = detector.open_detector(args)
     frames: list[Faces] = []

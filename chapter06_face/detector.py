@@ -14,7 +14,6 @@ from chapter06_face.cascade import Faces
 from common import checkpoint, cli, files, rundir
 from common.errors import UserError
 
-MAX_SIDE = 1920  # pixels of the longer side; a larger image is reduced before detection
 MIN_SIDE = 12  # pixels; no detector finds a face in less
 
 Detect = Callable[[Sequence[np.ndarray]], list[Faces]]
@@ -34,8 +33,14 @@ class Detector(NamedTuple):
     has_landmarks: bool
 
 
+SETTINGS = {"minsize": 20.0, "thresholds": (0.6, 0.7, 0.7), "pyramid_factor": cascade.FACTOR,
+            "max_side": 1920}  # the defaults of the flags
+UNUSED = {"mtcnn": (), "haar": ("mtcnn_weights", "thresholds", "pyramid_factor"),
+          "none": ("mtcnn_weights", *SETTINGS)}  # flags without effect
+
+
 def add_flags(parser: argparse.ArgumentParser, none: bool = False) -> None:
-    """Adds the flags that choose a detector.
+    """Adds the flags that choose a detector; see `settle`.
 
     Args:
         parser: the parser.
@@ -48,25 +53,48 @@ def add_flags(parser: argparse.ArgumentParser, none: bool = False) -> None:
     group.add_argument("--mtcnn_weights", type=cli.run_or_name, metavar="FOLDER|RUN",
                        help="folder of det1.npy, det2.npy and det3.npy, or a run of train_mtcnn.py "
                             "(default: data/mtcnn, downloaded once)")
-    group.add_argument("--minsize", type=cli.positive_float, default=20.0,
-                       help="side of the smallest face in pixels")
-    group.add_argument("--thresholds", type=thresholds, default="0.6,0.7,0.7",
-                       help="least probability of a face in P-, R- and O-Net")
-    group.add_argument("--pyramid_factor", type=cli.between_0_and_1, default=cascade.FACTOR,
-                       help="ratio of the sides of two levels of the pyramid")
-    group.add_argument("--max_side", type=cli.size, default=MAX_SIDE,
-                       help="larger images are reduced to this longer side before detection")
+    group.add_argument("--minsize", type=cli.positive_float,
+                       help="side of the smallest face in pixels, of the image as --max_side "
+                            "reduces it (default: 20)")
+    group.add_argument("--thresholds", type=thresholds,
+                       help="least probability of a face in P-, R- and O-Net (default: "
+                            "0.6,0.7,0.7)")
+    group.add_argument("--pyramid_factor", type=cli.between_0_and_1,
+                       help=f"ratio of the sides of two levels of the pyramid (default: "
+                            f"{cascade.FACTOR})")
+    group.add_argument("--max_side", type=cli.size,
+                       help="larger images are reduced to this longer side before detection: "
+                            "raise it for small faces in large images (default: 1920)")
 
 
-def thresholds(text: str) -> str:
-    """Returns three numbers from 0 to 1, comma-separated, as typed (an argparse `type`)."""
+def thresholds(text: str) -> tuple[float, ...]:
+    """Returns three numbers from 0 to 1 of a comma-separated text (an argparse `type`)."""
     try:
-        numbers = [float(part) for part in text.split(",")]
+        numbers = tuple(float(part) for part in text.split(","))
     except ValueError:
-        numbers = []
+        numbers = ()
     if len(numbers) != 3 or not all(0 <= number <= 1 for number in numbers):
         raise argparse.ArgumentTypeError(f"{text} is not three numbers such as 0.6,0.7,0.7")
-    return text
+    return numbers
+
+
+def refuse_unused(args: argparse.Namespace, names: Sequence[str], beside: str) -> None:
+    """Raises UserError if one of these flags, whose default is None, was given."""
+    for name in names:
+        if getattr(args, name) is not None:
+            raise UserError(f"--{name} has no effect with {beside}", "omit it")
+
+
+def settle(args: argparse.Namespace) -> None:
+    """Gives the flags that were not typed their defaults.
+
+    Raises:
+        UserError: a flag has no effect with this detector.
+    """
+    refuse_unused(args, UNUSED[args.detector], f"--detector {args.detector}")
+    for name, value in SETTINGS.items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
 
 
 def load_networks(weights: str | None) -> dict[str, keras.Model]:
@@ -86,14 +114,17 @@ def load_networks(weights: str | None) -> dict[str, keras.Model]:
             try:
                 files.fetch(folder / file.name, file.urls, file.sha256)
             except UserError as error:
-                raise UserError(str(error), f"{error.hint}; or train your own, python "
-                                "train_mtcnn.py, and give --mtcnn_weights RUN; or use --detector "
-                                "haar") from error
+                raise UserError(str(error), f"{error.hint}; or give the folder that has them, "
+                                "--mtcnn_weights FOLDER; or train your own, python train_mtcnn.py, "
+                                "and give --mtcnn_weights RUN; or use --detector haar") from error
         mtcnn.load_published(networks, folder)
     elif (Path(weights) / mtcnn.PUBLISHED["pnet"].name).is_file():
         mtcnn.load_published(networks, Path(weights))
     else:
         run = rundir.find_run("chapter06_face", weights)
+        if (script := rundir.read_config(run).get("script")) != "train_mtcnn.py":
+            raise UserError(f"{run} was made by {script}, it has no detector",
+                            "give --mtcnn_weights RUN of train_mtcnn.py")
         checkpoint.load(run, "latest", **networks)
     return networks
 
@@ -110,7 +141,7 @@ def reduced(image: np.ndarray, max_side: int) -> tuple[np.ndarray, float]:
 def open_mtcnn(args: argparse.Namespace) -> Detector:
     """Opens MTCNN with the flags of `add_flags`; images of equal sizes are one batch."""
     run = cascade.make_cascade(load_networks(args.mtcnn_weights), args.minsize,
-                               args.pyramid_factor, [float(x) for x in args.thresholds.split(",")])
+                               args.pyramid_factor, args.thresholds)
 
     def detect(images: Sequence[np.ndarray]) -> list[Faces]:
         smaller = [reduced(image, args.max_side) for image in images]
@@ -163,8 +194,7 @@ def open_detector(args: argparse.Namespace) -> Detector:
     Raises:
         UserError: its weights cannot be used, or flags have no effect.
     """
-    if args.detector != "mtcnn" and args.mtcnn_weights:
-        raise UserError(f"--mtcnn_weights has no effect with --detector {args.detector}", "omit it")
+    settle(args)
     if args.detector == "none":
         return Detector("none", lambda images: list(map(whole, images)), False)
     opened = (open_mtcnn if args.detector == "mtcnn" else open_haar)(args)

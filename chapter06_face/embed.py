@@ -20,7 +20,7 @@ from tensorboard.plugins import projector
 from chapter06_face import gallery, inference
 from chapter06_face.alignment import resize
 from chapter06_face.gallery import Face
-from chapter06_face.people import Photo
+from chapter06_face.people import Photo, list_photos
 from common import cli, images, rundir
 from common.errors import exit_status
 
@@ -33,7 +33,8 @@ def write_projector(folder: Path, faces: Sequence[Face], vectors: np.ndarray) ->
     checkpoint = tf.train.Checkpoint(embedding=tf.Variable(vectors))
     checkpoint.save(str(folder / "embedding.ckpt"))
     lines = [f"{face.photo.person}\t{face.photo.path.name}".replace("\n", " ") for face in faces]
-    (folder / "metadata.tsv").write_text("\n".join(["person\tfile", *lines]) + "\n", "utf-8")
+    table = "\n".join(["person\tfile", *lines]) + "\n"
+    (folder / "metadata.tsv").write_text(table, "utf-8", "surrogateescape")
     config = projector.ProjectorConfig()
     entry = config.embeddings.add()
     entry.tensor_name = "embedding/.ATTRIBUTES/VARIABLE_VALUE"
@@ -50,7 +51,8 @@ def write_projector(folder: Path, faces: Sequence[Face], vectors: np.ndarray) ->
 def embed(args: argparse.Namespace) -> None:
     """Embeds all faces and writes them; answers a query."""
     embedder = inference.open_embedder(args)
-    faces = gallery.find_all(gallery.list_photos([args.folder]), args)
+    finder = gallery.open_finder(args, embedder)
+    faces = gallery.find_all(list_photos([args.folder]), finder)
     vectors = gallery.embed(embedder, faces)
     output = Path(args.output_dir or rundir.runs_dir() / "chapter06_face" / "embeddings")
     output.mkdir(parents=True, exist_ok=True)
@@ -61,10 +63,13 @@ def embed(args: argparse.Namespace) -> None:
     print(f"{len(faces)} embeddings of {vectors.shape[1]} numbers: {output}\n"
           f"to see them: tensorboard --logdir {output}")
     if args.query:
-        [face] = gallery.find_all([Photo(Path(args.query), "")], args)
+        query = Path(args.query)
+        [face] = gallery.find(Photo(query, ""), finder)
         row = gallery.distances(gallery.embed(embedder, [face]), vectors)[0]
-        print(f"nearest to {args.query}:")
-        for number in np.argsort(row, kind="stable")[: args.k]:
+        print(f"nearest to {query}:")
+        others = [i for i in np.argsort(row, kind="stable")
+                  if faces[i].photo.path.resolve() != query.resolve()]
+        for number in others[: args.k]:
             print(f"{row[number]:.4f}  {paths[number]}")
 
 

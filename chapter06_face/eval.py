@@ -24,6 +24,7 @@ from common import checkpoint, cli, images, results, rundir
 from common.figures import plt, save_figure
 
 BALANCED = 3000  # pairs of one person, and as many of two, for the accuracy
+FOLDS = 10  # of the balanced pairs; fewer pairs get no accuracy
 SHOWN = 10  # hardest pairs of each kind
 
 
@@ -32,15 +33,18 @@ def score(embeddings: np.ndarray, people: np.ndarray, seed: int = 0) -> dict[str
     pairs = verification.all_pairs(people)
     distances = verification.squared_distances(embeddings, pairs)
     balanced = verification.balanced_pairs(people, BALANCED, seed)
-    even = verification.evaluate(verification.squared_distances(embeddings, balanced),
-                                 balanced.same)
-    low, high = verification.bootstrap_interval(embeddings, people, seed)
+    even = {}
+    if len(balanced.same) >= FOLDS:
+        found = verification.evaluate(verification.squared_distances(embeddings, balanced),
+                                      balanced.same, FOLDS)
+        even = {name: found[name] for name in ("accuracy", "accuracy_std")}
+    low, high = verification.bootstrap_interval(distances, people, seed)
     rates = {f"val_at_far_{far:g}": float(np.mean(
         distances[pairs.same] < verification.threshold_at(distances, pairs.same, far)))
         for far in inference.RATES if np.count_nonzero(~pairs.same) * far >= 1}
     return {**verification.roc_scores(distances, pairs.same), "eer_low": low, "eer_high": high,
-            **rates, "accuracy": even["accuracy"], "accuracy_std": even["accuracy_std"],
-            "people": len(np.unique(people)), "images": len(people), "pairs": len(pairs.same)}
+            **rates, **even, "people": len(np.unique(people)), "images": len(people),
+            "pairs": len(pairs.same)}
 
 
 def draw_distances(distances: np.ndarray, same: np.ndarray, table: dict[str, float],
@@ -92,7 +96,7 @@ def evaluate_detector(args: argparse.Namespace) -> dict[str, float]:
     checkpoint.load(args.run_dir, args.checkpoint, **networks)
     scores = scenes.validate(networks, args.run_dir / "scenes.png")
     drawn = scenes.validation_scenes()
-    found = detector.open_haar(argparse.Namespace(minsize=20, max_side=detector.MAX_SIDE))
+    found = detector.open_haar(argparse.Namespace(**detector.SETTINGS))
     haar = scenes.score(found.detect([scene.image for scene in drawn]), drawn)
     results.write(args, "scenes", "mtcnn", {"test": scores, "haar": haar}, {}, {})
     print(f"OpenCV's Haar cascade: precision {haar['precision']:.2%}, recall {haar['recall']:.2%}")
@@ -129,9 +133,11 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     scores = metrics["test"]
     print(f"{scores['people']} people held out, {scores['pairs']:,} pairs: equal error rate "
           f"{scores['eer']:.2%} (95 % interval {scores['eer_low']:.2%} to "
-          f"{scores['eer_high']:.2%}; pixels {metrics['pixels']['eer']:.2%}), accuracy on "
-          f"balanced pairs {scores['accuracy']:.2%} (pixels {metrics['pixels']['accuracy']:.2%})\n"
-          f"thresholds {table}; see distances.png, roc.png and hardest.png in {args.run_dir}")
+          f"{scores['eer_high']:.2%}; pixels {metrics['pixels']['eer']:.2%})")
+    if "accuracy" in scores:
+        print(f"accuracy on balanced pairs {scores['accuracy']:.2%} (pixels "
+              f"{metrics['pixels']['accuracy']:.2%})")
+    print(f"thresholds {table}; see distances.png, roc.png and hardest.png in {args.run_dir}")
     return scores
 
 

@@ -60,7 +60,8 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     encoded = tf.stack([tf.io.encode_jpeg(drawn[0]),
                         *[tf.io.encode_png(picture[: size // 2]) for picture in drawn]])
     image_spec = tf.TensorSpec((None, size, size, 3), tf.uint8)
-    thresholds = args.run_dir / inference.THRESHOLDS
+    path = args.run_dir / inference.THRESHOLDS
+    thresholds = files.read_json(path) if path.is_file() else {}
     export.write(
         args.run_dir,
         network,
@@ -71,7 +72,9 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         },
         {"serving_default": {"images": drawn.astype(np.uint8)}, "faces": {"encoded": encoded}},
         {"images": "uint8 in [0, 255], red, green, blue; aligned faces",
-         "thresholds": files.read_json(thresholds) if thresholds.is_file() else {}},
+         "alignment": inference.alignment_of(args.run_dir, flags)._asdict(),
+         "drawn": flags.dataset == "cartoon",
+         "thresholds": thresholds},
     )
     return None
 

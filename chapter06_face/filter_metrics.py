@@ -10,6 +10,7 @@ names; they lie far from the centre. The file has `image_list`, `label_list`, `c
 """
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,9 +37,9 @@ def calculate(args: argparse.Namespace) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with h5py.File(part, "w") as file:
-        file["image_list"] = [str(photo).encode() for photo in photos.paths]
+        file["image_list"] = [os.fsencode(path) for path in photos.paths]
         file["label_list"] = photos.people
-        file["class_names"] = [name.encode() for name in photos.names]
+        file["class_names"] = [os.fsencode(name) for name in photos.names]
         file["distance_to_center"] = distances
     part.replace(path)
     far = np.argsort(-distances, kind="stable")[:5]

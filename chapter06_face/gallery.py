@@ -2,11 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -33,6 +31,22 @@ class Face(NamedTuple):
     image: np.ndarray
 
 
+class Finder(NamedTuple):
+    """How faces are found and cut out.
+
+    Attributes:
+        detector: the detector.
+        how: the alignment; None: the images are aligned faces.
+        min_face: see `alignment.unfit`.
+        min_sharpness: see `alignment.unfit`.
+    """
+
+    detector: Detector
+    how: Alignment | None
+    min_face: float
+    min_sharpness: float
+
+
 def add_flags(parser: argparse.ArgumentParser, aligned: bool = False) -> None:
     """Adds the flags of detection, alignment and the filter.
 
@@ -41,89 +55,77 @@ def add_flags(parser: argparse.ArgumentParser, aligned: bool = False) -> None:
         aligned: whether the images are aligned faces unless --detector says otherwise.
     """
     group = parser.add_argument_group("alignment")
-    group.add_argument("--margin", type=cli.non_negative_int, default=44,
-                       help="added to the box of a face, in pixels of the photograph")
-    group.add_argument("--align", choices=["box", "similarity"], default="box",
-                       help="as the images of training were aligned by align.py")
-    group.add_argument("--min_face", type=cli.non_negative_int, default=0,
-                       help="faces with a shorter side are left out, in pixels")
-    group.add_argument("--min_sharpness", type=cli.non_negative_float, default=0.0,
-                       help="faces that are more blurred are left out: least variance of the "
-                            "Laplacian at 112 x 112 pixels, such as 50")
+    group.add_argument("--margin", type=cli.non_negative_int,
+                       help="added to the box of a face, in pixels of the photograph (default: "
+                            "as the training images, else 44)")
+    group.add_argument("--align", choices=["box", "similarity"],
+                       help="see align.py (default: as the training images, else box)")
+    alignment.add_filter_flags(group)
     detector.add_flags(parser, none=True)
     if aligned:
         parser.set_defaults(detector="none")
 
 
-def sharpness(face: np.ndarray) -> float:
-    """Returns the variance of the Laplacian of a face at 112 × 112 pixels: low if blurred."""
-    grey = cv2.cvtColor(alignment.resize(face, 112), cv2.COLOR_RGB2GRAY)
-    return float(cv2.Laplacian(grey, cv2.CV_64F).var())
+def open_finder(args: argparse.Namespace, model: Embedder) -> Finder:
+    """Opens the detector, and aligns faces as the training images of a model were.
+
+    Raises:
+        UserError: flags have no effect beside others, or the weights cannot be used.
+    """
+    if args.detector == "none":
+        detector.refuse_unused(args, ("margin", "align"), "--detector none")
+    elif model.drawn:
+        print(f"{model.name} was trained on drawn faces: its distances of photographs mean little",
+              file=sys.stderr)
+    opened, how = detector.open_detector(args), None
+    if args.detector != "none":
+        how = alignment.of_flags(args, model.how)
+        if how.align == "similarity" and not opened.has_landmarks:
+            raise UserError(f"--align similarity needs landmarks, {args.detector} finds none",
+                            "use --detector mtcnn, or --align box")
+    return Finder(opened, how, args.min_face, args.min_sharpness)
 
 
-def find(
-    photo: Photo, found: Detector, args: argparse.Namespace, every: bool = False
-) -> list[Face]:
+def find(photo: Photo, finder: Finder, every: bool = False) -> list[Face]:
     """Returns the faces of a photograph.
 
     Args:
         photo: the file.
-        found: the detector.
-        args: the flags of `add_flags`.
+        finder: how to find them.
         every: all faces, else the largest near the centre.
 
     Raises:
         UserError: the file cannot be read, or has no face that is large and sharp enough.
     """
     image = images.read_image(photo.path)
-    [faces] = found.detect([image])
+    [faces] = finder.detector.detect([image])
     if not len(faces.boxes):
         raise UserError(f"{photo.path}: no face was found", "give a photograph with a face, or "
                         "lower --minsize or --thresholds")
-    how = Alignment(160, args.margin, args.align) if found.name != "none" else Alignment(
-        min(image.shape[:2]), 0, "box")
+    how = finder.how or Alignment(min(image.shape[:2]), 0, "box")
     numbers = range(len(faces.boxes)) if every else [
         alignment.largest_central(faces.boxes, *image.shape[:2])]
     kept, why = [], ""
     for number in numbers:
-        box = faces.boxes[number]
         cut = alignment.cut_out(image, faces, number, how)
-        side, sharp = min(box[2:] - box[:2]), sharpness(cut)
-        if side < args.min_face:
-            why = f"the face has {side:.0f} pixels, less than --min_face {args.min_face}"
-        elif sharp < args.min_sharpness:
-            why = f"the sharpness is {sharp:.0f}, less than --min_sharpness {args.min_sharpness:g}"
-        else:
-            kept.append(Face(photo, box, cut))
+        why = alignment.unfit(faces.boxes[number], cut, finder.min_face, finder.min_sharpness)
+        if not why:
+            kept.append(Face(photo, faces.boxes[number], cut))
     if not kept:
         raise UserError(f"{photo.path}: {why}", "give a larger or sharper photograph")
     return kept
 
 
-def open_finder(args: argparse.Namespace) -> Detector:
-    """Opens the detector.
-
-    Raises:
-        UserError: flags have no effect beside others, or its weights cannot be used.
-    """
-    found = detector.open_detector(args)
-    if args.align == "similarity" and not found.has_landmarks:
-        raise UserError(f"--align similarity needs landmarks, {args.detector} finds none",
-                        "use --detector mtcnn, or --align box")
-    return found
-
-
-def find_all(photos: Sequence[Photo], args: argparse.Namespace) -> list[Face]:
+def find_all(photos: Sequence[Photo], finder: Finder) -> list[Face]:
     """Returns one face per photograph; lists on stderr those that have none.
 
     Raises:
         UserError: no photograph has a face.
     """
-    found = open_finder(args)
     faces, errors = [], []
     for photo in tqdm(photos, unit="photo", disable=None):
         try:
-            faces += find(photo, found, args)
+            faces += find(photo, finder)
         except UserError as error:
             errors.append(error)
     report_left_out(errors)
@@ -139,18 +141,8 @@ def embed(embedder: Embedder, faces: Sequence[Face]) -> np.ndarray:
     return embedder.embed([face.image for face in faces])
 
 
-def list_photos(paths: Iterable[str]) -> list[Photo]:
-    """Returns the photographs of files and folders; in a folder of folders, these are people."""
-    photos: list[Photo] = []
-    for path in map(Path, paths):
-        if not path.is_dir():
-            photos.append(Photo(path, path.parent.name))
-            continue
-        photos += [Photo(file, file.parent.name)
-                   for file in images.list_folder(path, recursive=True)]
-    return photos
-
-
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Returns the distances of all pairs of embeddings, in [0, 2], of shape (n, m)."""
-    return np.sqrt(np.maximum(2 - 2 * first @ second.T, 0.0))
+    first, second = first.astype(np.float64), second.astype(np.float64)
+    squares = np.sum(first**2, axis=1)[:, None] + np.sum(second**2, axis=1)
+    return np.sqrt(np.maximum(squares - 2 * first @ second.T, 0.0))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from chapter06_face import gallery, inference
-from chapter06_face.people import Photo, list_people
+from chapter06_face.people import Photo, list_people, list_photos
 from common import cli
 from common.errors import UserError, exit_status, raise_together, try_each
 
@@ -27,12 +27,13 @@ def identify(args: argparse.Namespace) -> None:
     if threshold is None:
         raise UserError(f"{embedder.name} has no thresholds.json, so that nobody could be unknown",
                         "evaluate it (eval.py, validate_on_lfw.py), or give --threshold")
-    known = gallery.find_all(list_people(Path(args.gallery)), args)
-    vectors, found = gallery.embed(embedder, known), gallery.open_finder(args)
+    finder = gallery.open_finder(args, embedder)
+    known = gallery.find_all(list_people(Path(args.gallery)), finder)
+    vectors = gallery.embed(embedder, known)
     people = np.array([face.photo.person for face in known])
 
     def look(photo: Photo) -> None:
-        for face in gallery.find(photo, found, args, every=True):
+        for face in gallery.find(photo, finder, every=True):
             row = gallery.distances(gallery.embed(embedder, [face]), vectors)[0]
             order = np.argsort(row, kind="stable")
             name = people[order[0]] if row[order[0]] < threshold else "unknown"
@@ -40,7 +41,7 @@ def identify(args: argparse.Namespace) -> None:
             print(f"{photo.path}: {name}, at ({left}, {top}) to ({right}, {bottom}); nearest "
                   f"{people[order[0]]} at {row[order[0]]:.4f}, threshold {threshold:.4f}")
 
-    raise_together(try_each(look, gallery.list_photos(args.probes)))
+    raise_together(try_each(look, list_photos(args.probes)))
 
 
 def build_parser() -> cli.Parser:

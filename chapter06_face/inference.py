@@ -11,11 +11,10 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from chapter06_face import data, model, verification
-from chapter06_face.alignment import resize
+from chapter06_face.alignment import Alignment, resize
 from chapter06_face.data import Photos
-from chapter06_face.people import Photo
 from chapter06_face.verification import Pairs
-from common import checkpoint, cli, files, images, pretrained, rundir
+from common import checkpoint, cli, files, pretrained, rundir
 from common.errors import UserError
 
 BATCH = 100  # images that are embedded together
@@ -32,11 +31,15 @@ class Embedder(NamedTuple):
         embed: from aligned faces of any size, uint8 of shape (height, width, 3), to embeddings of
             length 1, float32 of shape (faces, size).
         folder: of the run or the model; thresholds.json lies there.
+        how: how the faces of its training were aligned, and the size to which it resizes them.
+        drawn: whether these were cartoon faces.
     """
 
     name: str
     embed: Callable[[Sequence[np.ndarray]], np.ndarray]
     folder: Path
+    how: Alignment
+    drawn: bool = False
 
 
 def build_embedder(flags: argparse.Namespace) -> keras.Model:
@@ -80,13 +83,20 @@ def make_embed(
     return embed
 
 
+def alignment_of(run_dir: Path, flags: argparse.Namespace) -> Alignment:
+    """Returns how the training faces of a run were aligned, in the size that it reads them."""
+    kept = rundir.read_config(run_dir).get("alignment") or {}
+    return Alignment(**kept | {"image_size": data.load_size(flags)})
+
+
 def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> Embedder:
     """Rebuilds the embedder of a run, with the averaged weights."""
     network = build_embedder(flags)
     checkpoint.load(args.run_dir, args.checkpoint, averaged=network)
     embed = make_embed(lambda batch: network(batch, training=False), flags.image_size,
                        data.load_size(flags))
-    return Embedder(f"the run {args.run_dir.name}", embed, args.run_dir)
+    return Embedder(f"the run {args.run_dir.name}", embed, args.run_dir,
+                    alignment_of(args.run_dir, flags), flags.dataset == "cartoon")
 
 
 def open_graph(path: Path) -> Embedder:
@@ -113,7 +123,8 @@ def open_graph(path: Path) -> Embedder:
     def prelogits(batch: tf.Tensor) -> tf.Tensor:
         return function(model.Prewhiten()(batch), tf.constant(False))
 
-    return Embedder(path.name, make_embed(prelogits, GRAPH_SIZE, GRAPH_SIZE), path.parent)
+    return Embedder(path.name, make_embed(prelogits, GRAPH_SIZE, GRAPH_SIZE), path.parent,
+                    Alignment(GRAPH_SIZE))
 
 
 def open_saved_model(folder: Path) -> Embedder:
@@ -127,19 +138,20 @@ def open_saved_model(folder: Path) -> Embedder:
         loaded = tf.saved_model.load(str(folder))
         function = loaded.signatures["serving_default"]
         size = function.structured_input_signature[1]["images"].shape[1]
-        if "embeddings" not in function.structured_outputs:
-            raise KeyError("embeddings")
-    except (OSError, KeyError, ValueError, tf.errors.OpError) as error:
+        about = files.read_json(folder / "signature.json")
+        how = Alignment(**about["alignment"])
+    except (OSError, KeyError, TypeError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{folder} holds no exported embedder ({str(error).splitlines()[0]})",
                         hint) from error
 
     def embed(faces: Sequence[np.ndarray]) -> np.ndarray:
         found = [function(images=tf.constant(np.stack(
-            [resize(face, size) for face in faces[start : start + BATCH]])))["embeddings"].numpy()
+            [data.central(resize(face, how.image_size), size)
+             for face in faces[start : start + BATCH]])))["embeddings"].numpy()
             for start in range(0, len(faces), BATCH)]
         return np.concatenate(found)
 
-    return Embedder(folder.name, embed, folder)
+    return Embedder(f"the export {folder}", embed, folder, how, about["drawn"])
 
 
 def add_model_flags(parser: argparse.ArgumentParser) -> None:
@@ -154,11 +166,12 @@ def add_model_flags(parser: argparse.ArgumentParser) -> None:
 
 def add_threshold_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `threshold_of`."""
-    parser.add_argument("--far", type=float, choices=RATES,
-                        help="rate of false accepts whose threshold is taken (default: the "
-                             "threshold with the best balanced accuracy)")
-    parser.add_argument("--threshold", type=cli.positive_float,
-                        help="distance below which two faces are one person")
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument("--far", type=float, choices=RATES,
+                       help="rate of false accepts whose threshold is taken (default: the "
+                            "threshold with the best balanced accuracy)")
+    group.add_argument("--threshold", type=cli.positive_float,
+                       help="distance below which two faces are one person")
 
 
 def open_embedder(args: argparse.Namespace) -> Embedder:
@@ -171,16 +184,20 @@ def open_embedder(args: argparse.Namespace) -> Embedder:
         path = Path(args.model)
         if path.suffix == ".pb" and path.name != "saved_model.pb":
             return open_graph(path)
-        if (path / "saved_model.pb").is_file():
-            return open_saved_model(path)
+        for folder in (path, path / "1"):  # of TensorFlow Serving: export/1
+            if (folder / "saved_model.pb").is_file():
+                return open_saved_model(folder)
         if path.is_dir() and not rundir.exists(path):
             graphs = sorted(path.glob("*.pb"))
             if len(graphs) != 1:
                 raise UserError(f"{path} holds neither a run nor one .pb, but {len(graphs)}",
                                 "give a run, a .pb file or an export")
             return open_graph(graphs[0])
-    run = (rundir.find_run("chapter06_face", args.model) if args.model else
-           rundir.finished_run("chapter06_face", argparse.Namespace(run_dir=None, name=None)))
+    if args.model:
+        run = rundir.find_run("chapter06_face", args.model)
+    elif not (run := rundir.latest_run("chapter06_face", "embedding_size")):
+        raise UserError(f"no run with embeddings in {rundir.runs_dir() / 'chapter06_face'}",
+                        "train first: python train.py")
     config = rundir.read_config(run, "chapter06_face")
     if "embedding_size" not in config["flags"]:
         raise UserError(f"{run} was made by {config.get('script')}, it has no embeddings",
@@ -197,12 +214,10 @@ def embed_photos(embedder: Embedder, photos: Photos) -> np.ndarray:
     return np.concatenate(found)
 
 
-def embed_files(embedder: Embedder, photos: Sequence[Photo]) -> np.ndarray:
-    """Returns the embeddings of image files, float32 of shape (images, size)."""
-    found = [embedder.embed([images.read_image(photo.path)
-                             for photo in photos[start : start + BATCH]])
-             for start in range(0, len(photos), BATCH)]
-    return np.concatenate(found)
+def embed_both_ways(embedder: Embedder, faces: Sequence[np.ndarray]) -> np.ndarray:
+    """Returns the means of the embeddings of faces and of their mirror images, of length 1."""
+    mirrored = embedder.embed([face[:, ::-1] for face in faces])
+    return verification.normalize(embedder.embed(faces) + mirrored)
 
 
 def read_pairs(path: Path, folder: Path, extension: str | None = None) -> tuple[
@@ -216,7 +231,7 @@ def read_pairs(path: Path, folder: Path, extension: str | None = None) -> tuple[
 
     Returns:
         The files, the pairs of their numbers, the number of folds, and the pairs whose files are
-        missing, as text.
+        missing, as text. The pairs of a file of one fold, a sample, are shuffled for ten folds.
 
     Raises:
         UserError: a line has another form, or no pair is complete.
@@ -252,8 +267,10 @@ def read_pairs(path: Path, folder: Path, extension: str | None = None) -> tuple[
     header = lines[0].split()
     num_folds = int(header[0]) if header and header[0].isdecimal() else 10
     columns = np.array(rows)
-    return list(number), Pairs(columns[:, 0], columns[:, 1], columns[:, 2].astype(bool)), max(
-        num_folds, 1), missing
+    if num_folds < 2:
+        columns, num_folds = np.random.default_rng(0).permutation(columns), min(10, len(rows))
+    pairs = Pairs(columns[:, 0], columns[:, 1], columns[:, 2].astype(bool))
+    return list(number), pairs, num_folds, missing
 
 
 def pixels(faces: Sequence[np.ndarray], size: int = 32) -> np.ndarray:
@@ -266,7 +283,8 @@ def threshold_of(embedder: Embedder, far: float | None = None) -> float | None:
     """Returns the distance below which two faces count as one person.
 
     Args:
-        embedder: whose thresholds.json, which eval.py and validate_on_lfw.py write, is read.
+        embedder: whose thresholds.json, which eval.py and validate_on_lfw.py write, is read; of an
+            export, what export.py found there.
         far: rate of false accepts, one of those in the file; None for the best balanced accuracy.
 
     Returns:
@@ -276,12 +294,17 @@ def threshold_of(embedder: Embedder, far: float | None = None) -> float | None:
         UserError: the file has no such rate.
     """
     path = embedder.folder / THRESHOLDS
-    if not path.is_file():
+    if path.is_file():
+        table = files.read_json(path)
+    elif (about := embedder.folder / "signature.json").is_file():
+        table = files.read_json(about)["thresholds"]
+    else:
+        table = {}
+    if not table:
         return None
-    table = files.read_json(path)
     key = "best" if far is None else f"far_{far:g}"
     if key not in table:
-        raise UserError(f"{path} has no threshold for {key}, but {', '.join(table)}",
+        raise UserError(f"{embedder.name} has no threshold for {key}, but {', '.join(table)}",
                         "evaluate the model again, or give --threshold")
     return float(table[key])
 

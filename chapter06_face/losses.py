@@ -89,8 +89,18 @@ def semi_hard_triplets(
     return tf.boolean_mask(triplets, tf.reduce_any(semi_hard, axis=1)), tf.shape(pairs)[0]
 
 
+def cosines(embeddings: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Returns the cosines of embeddings and classes, of shape (batch, classes).
+
+    Args:
+        embeddings: of length 1, of shape (batch, size).
+        weights: of shape (size, classes).
+    """
+    return embeddings @ tf.math.l2_normalize(weights, axis=0)
+
+
 def arcface_logits(
-    embeddings: tf.Tensor, weights: tf.Tensor, labels: tf.Tensor, scale: float, margin: float
+    cosines: tf.Tensor, labels: tf.Tensor, scale: float, margin: float
 ) -> tf.Tensor:
     """Returns scaled cosines, that of the true class for an angle larger by a margin.
 
@@ -98,13 +108,11 @@ def arcface_logits(
     a straight line, so that it still falls.
 
     Args:
-        embeddings: of length 1, of shape (batch, size).
-        weights: of shape (size, classes).
+        cosines: of shape (batch, classes).
         labels: int64 of shape (batch,).
         scale: of all logits.
         margin: in radians.
     """
-    cosines = embeddings @ tf.math.l2_normalize(weights, axis=0)
     true = tf.gather(cosines, labels, axis=1, batch_dims=1)
     sine = tf.sqrt(tf.maximum(1 - true**2, 1e-7))
     farther = true * math.cos(margin) - sine * math.sin(margin)

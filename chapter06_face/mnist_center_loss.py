@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from chapter01_mnist import data as digits
 from chapter06_face import losses
-from common import cli, files, rundir
+from common import cli, files, results, rundir
 from common.errors import exit_status
 from common.figures import plt, save_figure
 
@@ -77,20 +77,20 @@ def spread(features: np.ndarray, labels: np.ndarray) -> float:
     return float(within / between)
 
 
-def experiment(args: argparse.Namespace) -> dict[str, float]:
-    """Trains with all weights, draws the features; returns the spread by weight."""
+def experiment(args: argparse.Namespace, argv: Sequence[str] | None) -> dict[str, float]:
+    """Trains with all weights, draws and publishes the features; returns the spread by weight."""
     splits = digits.load(args)
     images = digits.scale(splits["test"].images).numpy()
     labels = splits["test"].labels
     figure, axes = plt.subplots(1, len(args.factors), squeeze=False, layout="tight",
                                 figsize=(4 * len(args.factors), 4.3))
-    rows = {}
+    rows = []
     for factor, axis in zip(args.factors, axes[0], strict=True):
         network, classifier = learn(splits["train"], factor, args)
         features = network.predict(images, verbose=0)
         answers = classifier.predict(features, verbose=0).argmax(axis=1)
         accuracy, ratio = float(np.mean(answers == labels)), spread(features, labels)
-        rows[f"{factor:g}"] = {"spread": ratio, "accuracy": accuracy}
+        rows.append({"weight": factor, "accuracy": accuracy, "spread": ratio})
         print(f"weight {factor:g}: test accuracy {accuracy:.2%}, distance within a digit "
               f"{ratio:.3f} of that between digits")
         for digit in range(10):
@@ -100,8 +100,10 @@ def experiment(args: argparse.Namespace) -> dict[str, float]:
     folder = Path(args.output_dir or rundir.runs_dir() / "chapter06_face" / "center_loss")
     save_figure(folder / "features.png", figure)
     files.write_json(folder / "features.json", rows)
+    if args.publish:
+        results.publish_rows(__file__, argv, "center_loss", rows)
     print(f"the features: {folder / 'features.png'}")
-    return {f"spread_{name}": row["spread"] for name, row in rows.items()}
+    return {f"spread_{row['weight']:g}": row["spread"] for row in rows}
 
 
 def build_parser() -> cli.Parser:
@@ -117,12 +119,14 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--output_dir", type=cli.path,
                         help="output folder (default: runs/chapter06_face/center_loss)")
     parser.add_argument("--seed", type=cli.seed, default=0, help="seed of weights and batches")
+    parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
+                        help="write the table to results/")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return exit_status(lambda: experiment(build_parser().parse_args(argv)))
+    return exit_status(lambda: experiment(build_parser().parse_args(argv), argv))
 
 
 if __name__ == "__main__":

@@ -71,12 +71,16 @@ FEATURES: dict[str, Callable[[keras.KerasTensor], keras.KerasTensor]] = {
 
 
 def bottleneck(
-    features: keras.KerasTensor, embedding_size: int, keep_prob: float, seed: int
+    features: keras.KerasTensor, embedding_size: int, keep_prob: float, seed: int,
+    momentum: float = 0.9,
 ) -> keras.KerasTensor:
-    """Returns the prelogits: dropout, a dense layer and batch normalization, linear."""
+    """Returns the prelogits: dropout, a dense layer and batch normalization, linear.
+
+    `momentum` of the normalization is .995 in the original's networks, which see many batches.
+    """
     x = layers.Dropout(1 - keep_prob, seed=seed)(features)
     x = layers.Dense(embedding_size, use_bias=False, name="bottleneck")(x)
-    return layers.BatchNormalization(scale=False, epsilon=0.001, momentum=0.9,
+    return layers.BatchNormalization(scale=False, epsilon=0.001, momentum=momentum,
                                      name="prelogits")(x)
 
 
@@ -97,7 +101,8 @@ def build_embedder(
     """
     images = keras.Input((size, size, 3))
     features = FEATURES[name](Prewhiten()(images))
-    return keras.Model(images, bottleneck(features, embedding_size, keep_prob, seed))
+    momentum = 0.9 if name == "small" else inception_resnet_v1.BATCH_NORM["momentum"]
+    return keras.Model(images, bottleneck(features, embedding_size, keep_prob, seed, momentum))
 
 
 def build_on(

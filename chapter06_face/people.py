@@ -1,7 +1,7 @@
 """Folders of people: one subfolder per person, with photographs of that person alone."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +33,18 @@ def list_people(folder: Path) -> list[Photo]:
     photos = [Photo(path, person.name) for person in people for path in images.list_folder(person)]
     if not photos:
         raise UserError(f"{folder} holds no photographs of people", f"give {LAYOUT}")
+    return photos
+
+
+def list_photos(paths: Iterable[str]) -> list[Photo]:
+    """Returns the photographs of files and folders; in a folder of folders, these are people."""
+    photos: list[Photo] = []
+    for path in map(Path, paths):
+        if not path.is_dir():
+            photos.append(Photo(path, path.parent.name))
+            continue
+        photos += [Photo(file, file.parent.name)
+                   for file in images.list_folder(path, recursive=True)]
     return photos
 
 

@@ -159,8 +159,9 @@ def validate(networks: dict[str, keras.Model], png: Path) -> dict[str, float]:
              for scene, faces in zip(drawn[:8], found[:8], strict=True)]
     images.write_png(png, images.grid(sheet, 4))
     scores = score(found, drawn)
-    off = scores.get("landmark_error", float("nan"))
+    off = (f"landmarks off by {scores['landmark_error']:.1%} of the distance of the eyes"
+           if "landmark_error" in scores else "none found")
     print(f"{scores['faces']} faces in {len(drawn)} other scenes: precision "
-          f"{scores['precision']:.2%}, recall {scores['recall']:.2%} at an overlap of .5; "
-          f"landmarks off by {off:.1%} of the distance of the eyes; see {png}")
+          f"{scores['precision']:.2%}, recall {scores['recall']:.2%} at an IoU of .5; {off}; "
+          f"see {png}")
     return scores

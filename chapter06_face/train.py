@@ -2,7 +2,7 @@
 
     python train.py                                              # cartoon people, minutes
     python train.py --loss softmax --center_loss_factor 0.01     # softmax + center loss
-    python train.py --preset orl --data_dir ORL
+    python train.py --preset folder --data_dir FOLDER            # FOLDER/Ann/1.png …, aligned
     python train.py --preset book --data_dir casia_aligned       # CASIA-WebFace, long
     python train_triplet.py                                      # triplets, see there
 
@@ -55,7 +55,7 @@ PRESETS = {
         "batch_size": 90,
         "max_steps": 80000,
     },
-    "orl": {
+    "folder": {
         "dataset": "folder",
         "image_size": 64,
         "random_crop": True,
@@ -109,10 +109,14 @@ def make_train_step(
         with tf.GradientTape() as tape:
             # Forward pass: features, and who of the people in training it is.
             prelogits = network(images, training=True)
-            logits = head(prelogits)
             if args.loss == "arcface":
-                logits = losses.arcface_logits(embed(prelogits), head.trainable_variables[0],
-                                               labels, args.arcface_scale, args.arcface_margin)
+                cosines = losses.cosines(embed(prelogits), head.trainable_variables[0])
+                answers = tf.argmax(cosines, axis=1)
+                logits = losses.arcface_logits(cosines, labels, args.arcface_scale,
+                                               args.arcface_margin)
+            else:
+                logits = head(prelogits)
+                answers = tf.argmax(logits, axis=1)
             # Cross-entropy; center loss, which draws the features of a person together; weights.
             terms = {"cross_entropy": losses.softmax_loss(logits, labels)}
             if args.center_loss_factor:
@@ -126,7 +130,7 @@ def make_train_step(
         optimizer.apply(tape.gradient(total, variables), variables)
         losses.update_centers(centers, prelogits, labels, args.center_loss_alfa)
         training.update_averages(network, averaged, step, args.moving_average_decay)
-        hits = tf.equal(tf.argmax(logits, axis=1), labels)
+        hits = tf.equal(answers, labels)
         return {"total_loss": total, **terms, "accuracy": tf.reduce_mean(tf.cast(hits, tf.float32))}
 
     return train_step
@@ -148,6 +152,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     optimizer = flags.make_optimizer(args)
     train_step = make_train_step(args, network, averaged, head, centers, optimizer)
     with rundir.open_run(args, dataset_sha256=dataset.digest, class_names=dataset.train.names,
+                         alignment=dataset.alignment,
                          parameters=network.count_params()) as run:
         state = training.make_state(run, network, averaged, optimizer, {"head": head},
                                     centers=centers)

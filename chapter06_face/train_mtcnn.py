@@ -20,6 +20,7 @@ from chapter06_face.cartoon import Scene
 from chapter06_face.scenes import FACE, NONE
 from common import cli, files, inputs, rundir
 from common.checkpoint import TrainState
+from common.errors import UserError
 from common.monitor import Monitor
 
 STAGES = ("pnet", "rnet", "onet")
@@ -29,8 +30,7 @@ LOSS_WEIGHTS = {"pnet": (1.0, 0.5, 0.0), "rnet": (1.0, 0.5, 0.0), "onet": (1.0, 
 HARD_SHARE = 0.7  # of the classified windows of a batch that count, the hardest
 
 PRESETS = {
-    "demo": {"num_scenes": 300, "steps_per_network": 1000, "max_steps": 3000},
-    "long": {"num_scenes": 2000, "steps_per_network": 10000, "max_steps": 30000},
+    "demo": {"num_scenes": 300, "steps_per_network": 1000},
 }
 
 
@@ -41,9 +41,9 @@ def build_parser() -> cli.Parser:
     group.add_argument("--num_scenes", type=cli.positive_int, default=300, help="scenes to draw")
     group.add_argument("--steps_per_network", type=cli.positive_int, default=1000,
                        help="updates of each of the three networks")
-    group.add_argument("--max_steps", type=cli.positive_int, default=3000,
-                       help="updates in all, at most three times --steps_per_network; fewer leave "
-                            "networks untrained")
+    group.add_argument("--max_steps", type=cli.positive_int,
+                       help="updates in all, to stop early: the last networks are then untrained "
+                            "(default: three times --steps_per_network)")
     group.add_argument("--batch_size", type=cli.size, default=128, help="windows per update")
     group.add_argument("--learning_rate", type=cli.positive_float, default=1e-3,
                        help="learning rate of Adam")
@@ -122,6 +122,10 @@ def batches_of(
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed; returns the scores on other scenes."""
     steps = args.steps_per_network
+    args.max_steps = args.max_steps or 3 * steps
+    if args.max_steps > 3 * steps:
+        raise UserError(f"--max_steps {args.max_steps}, but three networks with "
+                        f"--steps_per_network {steps} each", "raise --steps_per_network")
     keras.utils.set_random_seed(args.seed)
     networks = mtcnn.build()
     optimizers = {name: keras.optimizers.Adam(args.learning_rate) for name in STAGES}

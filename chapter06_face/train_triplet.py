@@ -1,7 +1,7 @@
 """Trains an embedder of faces by triplets (book, section 6.2.1; Schroff et al. 2015).
 
     python train_triplet.py                                        # cartoon people, minutes
-    python train_triplet.py --preset orl --data_dir ORL
+    python train_triplet.py --preset folder --data_dir FOLDER
     python train_triplet.py --preset book --data_dir casia_aligned  # CASIA-WebFace, long
 
 A triplet is an anchor, a positive, which is another image of the same person, and a negative, of
@@ -51,7 +51,7 @@ PRESETS = {
         "images_per_person": 4,  # 40 in the original, which chooses triplets before it trains
         "max_steps": 500000,
     },
-    "orl": {
+    "folder": {
         "dataset": "folder",
         "image_size": 64,
         "random_crop": True,
@@ -131,6 +131,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     optimizer = flags.make_optimizer(args)
     train_step = make_train_step(args, network, averaged, optimizer)
     with rundir.open_run(args, dataset_sha256=dataset.digest, class_names=dataset.train.names,
+                         alignment=dataset.alignment,
                          parameters=network.count_params()) as run:
         state = training.make_state(run, network, averaged, optimizer, {})
         start = int(state.step)

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from chapter06_face import data, flags, inference
 from chapter06_face import verification as verify
-from chapter06_face.people import Photo
-from common import pretrained, rundir
+from chapter06_face.alignment import Alignment
+from common import images, pretrained, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -43,7 +43,8 @@ def prepare(args: argparse.Namespace) -> tuple[data.Data, keras.Model]:
 def copy_weights(source: keras.Model, target: keras.Model) -> None:
     """Copies the weights of the layers that both networks have."""
     for layer in target.layers:
-        layer.set_weights(source.get_layer(layer.name).get_weights())
+        if layer.weights:  # names of inputs and other layers without weights are numbered
+            layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
 def make_averages(network: keras.Model) -> keras.Model:
@@ -87,17 +88,21 @@ def make_validate(
     """
     embed = inference.make_embed(lambda batch: averaged(batch, training=False), args.image_size,
                                  data.load_size(args))
-    embedder = inference.Embedder("", embed, args.run_dir)
+    embedder = inference.Embedder("", embed, args.run_dir, Alignment(data.load_size(args)))
     pairs = verify.all_pairs(photos.people)
-    lfw = inference.read_pairs(Path(args.lfw_pairs), Path(args.lfw_dir)) if args.lfw_dir else None
+    if args.lfw_dir:
+        paths, lfw_pairs, num_folds, missing = inference.read_pairs(Path(args.lfw_pairs),
+                                                                    Path(args.lfw_dir))
+        lfw_faces = [images.read_image(path) for path in paths]
+        print(f"after each epoch also {len(lfw_pairs.same)} pairs of {args.lfw_dir}; "
+              f"{len(missing)} are missing")
 
     def validate(step: int) -> dict[str, float]:
         distances = verify.squared_distances(inference.embed_photos(embedder, photos), pairs)
         scores = verify.roc_scores(distances, pairs.same)
         monitor.scalars(step, scores, "val")
-        if lfw:
-            found, lfw_pairs, num_folds, _ = lfw
-            embeddings = inference.embed_files(embedder, [Photo(path, "") for path in found])
+        if args.lfw_dir:
+            embeddings = inference.embed_both_ways(embedder, lfw_faces)
             result = verify.evaluate(verify.squared_distances(embeddings, lfw_pairs),
                                      lfw_pairs.same, num_folds)
             monitor.scalars(step, {"lfw/accuracy": result["accuracy"],

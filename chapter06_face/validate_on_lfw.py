@@ -11,15 +11,12 @@ those of the image and its mirror image, see --flip. Writes thresholds.json besi
 
 import argparse
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from chapter06_face import inference, verification
-from common import cli, files, images, results
+from common import cli, images, results
 from common.errors import exit_status
-from common.provenance import provenance
 
 
 def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
@@ -29,35 +26,19 @@ def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, f
     return middle - reach, middle + reach
 
 
-def embed(
-    embed_faces: Callable[[Sequence[np.ndarray]], np.ndarray], faces: Sequence[np.ndarray],
-    flip: bool,
-) -> np.ndarray:
-    """Returns the embeddings of faces, averaged with those of their mirror images if wanted."""
-    vectors = embed_faces(faces)
-    if flip:
-        vectors = verification.normalize(vectors + embed_faces([face[:, ::-1] for face in faces]))
-    return vectors
+def rows(
+    name: str, scores: dict[str, float], plain: dict[str, float]
+) -> list[dict[str, str | float]]:
+    """Returns the scores of a model and of pixels, with their intervals, as rows of a table."""
+    table = []
+    for model, found in ((name, scores), ("pixels", plain)):
+        low, high = wilson_interval(found["accuracy"], found["pairs"])
+        table.append({"model": model, "low": low, "high": high,
+                      **{key: found[key] for key in ("accuracy", "auc", "eer", "pairs")}})
+    return table
 
 
-def publish(
-    args: argparse.Namespace, embedder: inference.Embedder, scores: dict[str, float],
-    plain: dict[str, float],
-) -> None:
-    """Writes the scores of a model beside those of pixels to results/."""
-    words = ["python", "validate_on_lfw.py", results.portable_path(args.lfw_dir), args.model_path,
-             "--lfw_pairs", results.portable_path(args.lfw_pairs)]
-    rows = [{"model": name, **{key: row[key] for key in ("accuracy", "auc", "eer", "pairs")}}
-            for name, row in ((embedder.folder.name, scores), ("pixels", plain))]
-    rows[0] |= {"low": scores["accuracy_low"], "high": scores["accuracy_high"]}
-    rows[1] |= dict(zip(("low", "high"), wilson_interval(plain["accuracy"], plain["pairs"]),
-                        strict=True))
-    files.write_json(results.RESULTS / "chapter06_face" / "lfw.json",
-                     {"chapter": "chapter06_face", "command": " ".join(words), "rows": rows,
-                      **provenance()})
-
-
-def validate(args: argparse.Namespace) -> dict[str, float]:
+def validate(args: argparse.Namespace, argv: Sequence[str] | None) -> dict[str, float]:
     """Scores the model; returns the scores."""
     args.model = args.model_path
     embedder = inference.open_embedder(args)
@@ -68,29 +49,28 @@ def validate(args: argparse.Namespace) -> dict[str, float]:
         print(f"{len(missing)} pairs are left out, their files are missing: "
               f"{'; '.join(missing[:5])}{' …' if len(missing) > 5 else ''}")
     num_folds = args.lfw_nrof_folds or num_folds
-    if num_folds == 1:  # a sample of one fold: its pairs are divided in ten
-        order = np.random.default_rng(0).permutation(len(pairs.same))
-        pairs, num_folds = verification.Pairs(*(column[order] for column in pairs)), 10
     faces, same = [images.read_image(path) for path in paths], pairs.same
-    distances = verification.squared_distances(embed(embedder.embed, faces, args.flip), pairs)
-    scores = verification.evaluate(distances, same, num_folds)
-    plain = verification.evaluate(verification.squared_distances(
-        embed(inference.pixels, faces, args.flip), pairs), same, num_folds)
+    plain = embedder.embed(faces)
+    vectors = inference.embed_both_ways(embedder, faces) if args.flip else plain
+    scores = verification.evaluate(verification.squared_distances(vectors, pairs), same, num_folds)
+    grey = verification.evaluate(verification.squared_distances(inference.pixels(faces), pairs),
+                                 same, num_folds)
     low, high = wilson_interval(scores["accuracy"], len(same))
-    table = inference.write_thresholds(embedder.folder, distances, same)
+    # compare.py and the others embed a face once: their thresholds are those of such embeddings.
+    table = inference.write_thresholds(embedder.folder,
+                                       verification.squared_distances(plain, pairs), same)
     print(f"{len(same)} pairs, {num_folds} folds, of {embedder.name}\n"
           f"Accuracy: {scores['accuracy']:.3f} ± {scores['accuracy_std']:.3f} "
           f"(95 % confidence interval {low:.3f} to {high:.3f}; pixels "
-          f"{plain['accuracy']:.3f}, chance .5)\n"
+          f"{grey['accuracy']:.3f}, chance .5)\n"
           f"Validation rate: {scores['val']:.5f} ± {scores['val_std']:.5f} @ FAR="
           f"{scores['far']:.5f}\n"
           f"Area Under Curve (AUC): {scores['auc']:.3f}\n"
           f"Equal Error Rate (EER): {scores['eer']:.3f}\n"
           f"thresholds {table}: {embedder.folder / inference.THRESHOLDS}")
-    scores |= {"accuracy_low": low, "accuracy_high": high}
     if args.publish:
-        publish(args, embedder, scores, plain)
-    return scores
+        results.publish_rows(__file__, argv, "lfw", rows(embedder.folder.name, scores, grey))
+    return scores | {"accuracy_low": low, "accuracy_high": high}
 
 
 def build_parser() -> cli.Parser:
@@ -116,7 +96,7 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return exit_status(lambda: validate(build_parser().parse_args(argv)))
+    return exit_status(lambda: validate(build_parser().parse_args(argv), argv))
 
 
 if __name__ == "__main__":

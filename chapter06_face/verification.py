@@ -15,6 +15,7 @@ from common.errors import UserError
 
 THRESHOLDS = np.arange(0, 4, 0.01)  # for the accuracy
 FINE_THRESHOLDS = np.arange(0, 4, 0.001)  # for the rate at a given rate of false accepts
+PIECE = 100_000  # pairs whose distances are computed together
 
 
 class Pairs(NamedTuple):
@@ -49,26 +50,38 @@ def balanced_pairs(people: np.ndarray, count: int, seed: int) -> Pairs:
 
 def squared_distances(embeddings: np.ndarray, pairs: Pairs) -> np.ndarray:
     """Returns the squared distance of each pair, of shape (pairs,)."""
-    return np.sum((embeddings[pairs.first] - embeddings[pairs.second]) ** 2, axis=1)
+    # Piece by piece: the pairs of a few thousand images are millions.
+    pieces = [np.sum((embeddings[first] - embeddings[second]) ** 2, axis=1) for first, second in
+              zip(*(np.array_split(numbers, len(numbers) // PIECE + 1)
+                    for numbers in (pairs.first, pairs.second)), strict=True)]
+    return np.concatenate(pieces)
+
+
+def count_below(distances: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Returns how many distances are below each threshold, of shape (thresholds,)."""
+    return np.searchsorted(np.sort(distances), thresholds)
 
 
 def accuracies(distances: np.ndarray, same: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Returns the share of pairs that each threshold answers correctly: below it, one person."""
-    answers = distances[None, :] < thresholds[:, None]
-    return np.mean(answers == same[None, :], axis=1)
+    accepted, false = (count_below(distances[chosen], thresholds) for chosen in (same, ~same))
+    return (accepted + np.count_nonzero(~same) - false) / len(same)
 
 
 def accept_rates(
     distances: np.ndarray, same: np.ndarray, thresholds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the shares of pairs of one person (VAL), and of two (FAR), below each threshold."""
-    below = distances[None, :] < thresholds[:, None]
-    return (below[:, same].mean(axis=1) if same.any() else np.zeros(len(thresholds)),
-            below[:, ~same].mean(axis=1) if (~same).any() else np.zeros(len(thresholds)))
+    """Returns the shares of pairs of one person (VAL), and of two (FAR), below each threshold.
+
+    A share of no pairs is 0.
+    """
+    accepted, false = (count_below(distances[chosen], thresholds) / max(1, chosen.sum())
+                       for chosen in (same, ~same))
+    return accepted, false
 
 
 def threshold_at(distances: np.ndarray, same: np.ndarray, far: float) -> float:
-    """Returns the largest threshold at which a share of `far` pairs of two people is accepted.
+    """Returns the smallest threshold at which a share of `far` pairs of two people is accepted.
 
     It is interpolated linearly between FINE_THRESHOLDS, as in the original; 0 if even the smallest
     accepts more.
@@ -125,33 +138,51 @@ def evaluate(
 def roc_scores(distances: np.ndarray, same: np.ndarray) -> dict[str, float]:
     """Returns the area under the ROC curve and the equal error rate."""
     false, true, _ = sklearn.metrics.roc_curve(same, -distances, drop_intermediate=False)
-    # Where the rate of false accepts, which rises, crosses that of false rejects, which falls.
+    return {"auc": float(sklearn.metrics.auc(false, true)), "eer": crossing(false, true)}
+
+
+def crossing(false: np.ndarray, true: np.ndarray) -> float:
+    """Returns the equal error rate of an ROC curve.
+
+    It is where the rate of false accepts, which rises, crosses that of false rejects, which falls.
+
+    Args:
+        false: shares of pairs of two people that are accepted, ascending.
+        true: shares of pairs of one person that are accepted, at the same thresholds.
+    """
     gap = false - (1 - true)
     after = int(np.argmax(gap >= 0))
     before = max(after - 1, 0)
     span = gap[after] - gap[before]
     part = -gap[before] / span if span else 0.0
-    eer = false[before] + part * (false[after] - false[before])
-    return {"auc": float(sklearn.metrics.auc(false, true)), "eer": float(eer)}
+    return float(false[before] + part * (false[after] - false[before]))
 
 
 def bootstrap_interval(
-    embeddings: np.ndarray, people: np.ndarray, seed: int = 0, draws: int = 200
+    distances: np.ndarray, people: np.ndarray, seed: int = 0, samples: int = 200
 ) -> tuple[float, float]:
-    """Returns the 95 % interval of the equal error rate over draws of people.
+    """Returns the 95 % interval of the equal error rate over bootstrap samples of people.
 
     Pairs of the same images depend on each other: not pairs but people are drawn, with replacement.
+    A pair of one person counts as often as the person was drawn, a pair of two as often as both
+    were together: the product.
+
+    Args:
+        distances: of all pairs, as `all_pairs` orders them.
+        people: the person in each image, of shape (images,).
+        seed: of the samples.
+        samples: how many.
     """
-    rng, names, found = np.random.default_rng(seed), np.unique(people), []
-    for _ in range(draws):
-        drawn = rng.choice(names, len(names))
-        numbers = [np.flatnonzero(people == name) for name in drawn]
-        # A person that is drawn twice counts as one: its images are the same images.
-        chosen = np.unique(np.concatenate(numbers))
-        pairs = all_pairs(people[chosen])
-        if pairs.same.all() or not pairs.same.any():
-            continue
-        found.append(roc_scores(squared_distances(embeddings[chosen], pairs), pairs.same)["eer"])
+    rng, pairs, found = np.random.default_rng(seed), all_pairs(people), []
+    order = np.argsort(distances, kind="stable")
+    first, second, same = people[pairs.first[order]], people[pairs.second[order]], pairs.same[order]
+    names, count = np.unique(people), int(people.max()) + 1
+    for _ in range(samples):
+        drawn = np.bincount(rng.choice(names, len(names)), minlength=count)
+        accepted = np.cumsum(drawn[first] * same)
+        false = np.cumsum(drawn[first] * drawn[second] * ~same)
+        if accepted[-1] and false[-1]:
+            found.append(crossing(false / false[-1], accepted / accepted[-1]))
     return (float(np.quantile(found, 0.025)), float(np.quantile(found, 0.975))) if found else (
         0.0, 1.0)
 

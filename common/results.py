@@ -4,6 +4,8 @@ import argparse
 import os
 import re
 import shlex
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +122,32 @@ def portable_command(config: dict[str, Any]) -> str:
     words = shlex.split(first["command"])
     for entry in later:
         words += flags.flag_words(entry["changed"])
-    return " ".join(",".join(_quote(portable_path(part, config["chapter"]) if part.startswith("/")
-                                    else part) for part in word.split(","))
+    return _join(words, config["chapter"])
+
+
+def publish_rows(
+    script: str, argv: Sequence[str] | None, name: str, rows: list[dict[str, Any]]
+) -> None:
+    """Writes a table to results/<chapter>/<name>.json, with the command that repeats it.
+
+    Args:
+        script: the script that made it, `__file__`.
+        argv: its command line; None: that of this process.
+        name: of the table.
+        rows: each a row by column.
+    """
+    chapter, words = Path(script).parent.name, sys.argv[1:] if argv is None else argv
+    command = ["python", Path(script).name, *(word for word in words if word != "--publish")]
+    folder = RESULTS / chapter
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / f"{name}.json", {"chapter": chapter, "command": _join(command, chapter),
+                                         "rows": rows, **provenance()})
+
+
+def _join(words: Iterable[str], chapter: str) -> str:
+    """Joins the words of a command for the shell, with portable paths."""
+    return " ".join(",".join(_quote(portable_path(part, chapter) if part.startswith("/") else part)
+                             for part in word.split(","))
                     for word in words)
 
 

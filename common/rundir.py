@@ -38,9 +38,15 @@ def exists(run_dir: Path) -> bool:
     return (run_dir / "config.json").is_file()
 
 
-def latest_run(chapter: str) -> Path | None:
-    """Returns the most recently started or resumed run of a chapter, None if there is none."""
-    runs = [path.parent for path in (runs_dir() / chapter).glob("*/config.json")]
+def latest_run(chapter: str, flag: str | None = None) -> Path | None:
+    """Returns the most recently started or resumed run of a chapter, None if there is none.
+
+    Args:
+        chapter: the chapter.
+        flag: only runs of training scripts with this flag count.
+    """
+    runs = [path.parent for path in (runs_dir() / chapter).glob("*/config.json")
+            if flag is None or flag in read_config(path.parent)["flags"]]
     return max(runs, key=lambda run: (run / "config.json").stat().st_mtime_ns, default=None)
 
 

@@ -44,8 +44,9 @@ from chapter06_face import (
     validate_on_lfw,
     verification,
 )
+from chapter06_face import export as export_script
 from chapter06_face.cascade import Faces
-from common import images, rundir
+from common import checkpoint, cli, files, images, pretrained, rundir
 from common.errors import UserError
 
 TINY = ("--image_size", "32", "--embedding_size", "8", "--max_steps", "2", "--log_every", "1",
@@ -82,6 +83,8 @@ def export(tmp_path, folder) -> Path:
     module.call = call
     path = tmp_path / "export"
     tf.saved_model.save(module, str(path), signatures={"serving_default": call})
+    files.write_json(path / "signature.json", {"alignment": {"image_size": 8}, "drawn": False,
+                                               "thresholds": {}})
     return path
 
 
@@ -241,15 +244,23 @@ def test_aligned_landmarks_lie_on_the_template():
 
 
 def test_haar_finds_a_face_and_huge_and_tiny_images_are_no_trouble(real_data):
-    args = argparse.Namespace(detector="haar", mtcnn_weights=None, minsize=20.0, max_side=1920)
-    found = detector.open_detector(args)
+    parser = cli.Parser(__file__, "Finds faces.")
+    gallery.add_flags(parser)
+    found = detector.open_detector(parser.parse_args(["--detector", "haar"]))
     photo = images.read_image(real_data("faces/photos/Anthony_Hopkins_0001.jpg"))
     large = cv2.resize(photo, (8000, 6000))
     faces, none, of_large = found.detect([photo, np.zeros((1, 1, 3), np.uint8), large])
     assert len(faces.boxes) == 1 and not len(none.boxes)
     assert of_large.boxes.max() > 2000
-    assert "needs landmarks" in raises(gallery.open_finder, argparse.Namespace(
-        **vars(args), align="similarity"))
+    embedder = inference.Embedder("m", lambda faces: faces, Path(), alignment.Alignment(64, 32))
+    for words, message in ((["haar", "--align", "similarity"], "needs landmarks"),
+                           (["haar", "--thresholds", "0.6,0.7,0.7"], "has no effect"),
+                           (["none", "--margin", "3"], "has no effect"),
+                           (["haar", "--align", "similarity", "--margin", "3"], "has no effect")):
+        args = parser.parse_args(["--detector", *words])
+        assert message in raises(gallery.open_finder, args, embedder)
+    finder = gallery.open_finder(parser.parse_args(["--detector", "haar"]), embedder)
+    assert finder.how == embedder.how  # as the training images
 
 
 # ---------------------------------------------------------------- networks and losses
@@ -322,12 +333,13 @@ def test_arcface_lowers_the_true_cosine_alone_and_falls_everywhere():
     embeddings = tf.constant(np.stack([np.cos(angles), np.sin(angles)], 1), tf.float32)
     weights = tf.constant([[1.0, 0.0], [0.0, 1.0]])
     labels = tf.zeros(60, tf.int64)
-    logits = losses.arcface_logits(embeddings, weights, labels, 2.0, 0.5).numpy()
+    cosines = losses.cosines(embeddings, weights)
+    logits = losses.arcface_logits(cosines, labels, 2.0, 0.5).numpy()
     assert np.allclose(logits[:, 1], 2 * np.sin(angles), atol=1e-5)
     inside = angles < np.pi - 0.5
     assert np.allclose(logits[inside, 0], 2 * np.cos(angles + 0.5)[inside], atol=1e-3)
     assert (np.diff(logits[:, 0]) < 0).all()
-    plain = losses.arcface_logits(embeddings, weights, labels, 2.0, 0.0)
+    plain = losses.arcface_logits(cosines, labels, 2.0, 0.0)
     assert np.allclose(plain[:, 0], 2 * np.cos(angles), atol=1e-5)
 
 
@@ -389,6 +401,8 @@ def test_folds_divide_the_people_and_batches_are_a_function_of_the_step(folder):
     args.typed = {}
     (folder / "Ann" / "notes.txt").write_text("not an image")
     (folder / "Thumbs.db").write_bytes(b"?")
+    whole = (folder / "Ann" / "0.png").read_bytes()
+    (folder / "Ann" / "torn.png").write_bytes(whole[: len(whole) // 2])
     first = data.load(args)
     args.fold = 1
     second = data.load(args)
@@ -472,6 +486,40 @@ def test_equal_error_rate_by_hand():
     assert verification.roc_scores(distances, same)["eer"] == pytest.approx(0.25)
 
 
+def test_the_interval_is_that_of_samples_of_people():
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(12), 4)
+    points = verification.normalize(rng.normal(size=(12, 5))[people] + rng.normal(size=(48, 5)))
+    pairs = verification.all_pairs(people)
+    distances = verification.squared_distances(points, pairs)
+    found = []
+    sampler = np.random.default_rng(3)
+    for _ in range(50):  # each copy of a person is another one; pairs of two copies do not count
+        drawn = sampler.choice(np.arange(12), 12)
+        images_drawn = np.concatenate([np.flatnonzero(people == person) for person in drawn])
+        copies = np.repeat(np.arange(12), 4)
+        first, second = np.triu_indices(48, 1)
+        same = copies[first] == copies[second]
+        left = same | (people[images_drawn[first]] != people[images_drawn[second]])
+        d = np.sum((points[images_drawn[first]] - points[images_drawn[second]]) ** 2, axis=1)
+        found.append(verification.roc_scores(d[left], same[left])["eer"])
+    low, high = verification.bootstrap_interval(distances, people, 3, 50)
+    assert low == pytest.approx(np.quantile(found, 0.025), abs=2e-3)
+    assert high == pytest.approx(np.quantile(found, 0.975), abs=2e-3)
+    assert low < verification.roc_scores(distances, pairs.same)["eer"] < high
+
+
+def test_distances_of_many_pairs_are_computed_piece_by_piece(monkeypatch):
+    points = np.random.default_rng(0).normal(size=(9, 3))
+    pairs = verification.all_pairs(np.arange(9))
+    whole = verification.squared_distances(points, pairs)
+    monkeypatch.setattr(verification, "PIECE", 5)
+    assert (verification.squared_distances(points, pairs) == whole).all()
+    assert np.allclose(gallery.distances(points, points)[pairs.first, pairs.second] ** 2, whole)
+    single = points.astype(np.float32)
+    assert np.diag(gallery.distances(single, single)).max() < 1e-6
+
+
 def test_pairs_of_lfw_and_missing_files(tmp_path):
     for name, count in (("A_B", 3), ("C", 1)):
         for number in range(1, count + 1):
@@ -483,6 +531,10 @@ def test_pairs_of_lfw_and_missing_files(tmp_path):
     assert num_folds == 10 and missing == ["C 1 2"] and same.tolist() == [True, False]
     assert [found[i].name for i in (first[0], second[0], first[1], second[1])] == [
         "A_B_0001.png", "A_B_0003.png", "A_B_0002.png", "C_0001.png"]
+    pairs.write_text("1\t2\n" + "A_B\t1\t3\nA_B\t2\tC\t1\n" * 10)
+    _, sample, num_folds, _ = inference.read_pairs(pairs, tmp_path)
+    assert num_folds == 10 and sorted(sample.same) == [False] * 10 + [True] * 10
+    assert list(sample.same) != [True, False] * 10  # shuffled
     pairs.write_text("10 300\nA_B one 3\n")
     assert "line 2" in raises(inference.read_pairs, pairs, tmp_path)
     pairs.write_text("10 300\nX 1 3\n")
@@ -565,7 +617,8 @@ def test_compare_identify_embed_cluster_and_filter(folder, export, tmp_path, cap
     assert identify.main([str(tmp_path / "empty"), faces[0], *plain, "--threshold", "1"]) == 2
     assert embed.main([str(folder), *plain, "--query", faces[1], "--output_dir",
                        str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().out.splitlines()[-5].endswith("Bob/1.png")
+    nearest = [line.split()[-1] for line in capsys.readouterr().out.splitlines()[-5:]]
+    assert faces[1] not in nearest and "people/" in nearest[0]
     saved = np.load(tmp_path / "out" / "embeddings.npz", allow_pickle=False)
     assert saved["embeddings"].shape == (12, 12) and "李 雷" in saved["people"]
     config = (tmp_path / "out" / "projector_config.pbtxt").read_text()
@@ -603,8 +656,14 @@ def test_faces_of_photographs_are_aligned_and_compared(real_data, tmp_path, caps
     told = capsys.readouterr()
     assert "2 are now, 2 without a face, 1 unreadable" in told.out and "torn.jpg" in told.err
     assert images.read_image(output / "group" / "bbt3.png").shape == (182, 182, 3)
+    (source / "group" / "bbt3.png").write_bytes((source / "group" / "bbt3.jpg").read_bytes())
     assert align.main([str(source), str(output), *weights]) == 0
-    assert "2 were aligned before, 0 are now" in capsys.readouterr().out
+    told = capsys.readouterr()
+    assert "2 were aligned before, 0 are now" in told.out
+    assert "bbt3.png has the name of bbt3.jpg" in told.err
+    assert align.main([str(source), str(output), *weights, "--margin", "3"]) == 2
+    assert "were aligned with --image_size 182 --align box --margin 44" in capsys.readouterr().err
+    (source / "group" / "bbt3.png").unlink()
     assert align.main([str(source), str(tmp_path / "all"), *weights, "--detect_multiple_faces",
                        "--align", "similarity", "--image_size", "112"]) == 0
     assert len(list((tmp_path / "all" / "group").glob("bbt3_?.png"))) == 5
@@ -641,7 +700,29 @@ def test_runs_are_evaluated_validated_and_used(tmp_path, capsys):
     assert validate_on_lfw.main([str(tmp_path / "lfw"), "run", "--lfw_pairs", str(pairs)]) == 0
     scores = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert scores["pairs"] == 22 and scores["accuracy_low"] < scores["accuracy_high"]
+    assert export_script.main(["--name", "run"]) == 0
+    faces = list(pictures)
+    opened = [inference.open_embedder(argparse.Namespace(model=model, checkpoint="latest"))
+              for model in ("run", str(run / "export"))]
+    assert np.allclose(opened[0].embed(faces), opened[1].embed(faces), atol=1e-5)
+    assert inference.threshold_of(opened[0]) == inference.threshold_of(opened[1]) is not None
     assert train.main([*TINY, "--name", "more", "--init_from", "run", "--random_crop"]) == 0
+
+
+def test_a_head_is_trained_on_pretrained_weights_which_stay(tmp_path):
+    whole = pretrained.build_maps("MobileNet", None, 0.25)
+    pretrained.build_maps("MobileNet", None, 0.25)  # Keras numbers the layers of each network anew
+    file = tmp_path / "m.weights.h5"
+    whole.save_weights(file)
+    assert train.main([*TINY, "--batch_size", "4", "--name", "head", "--model_def", "MobileNet",
+                       "--network_alpha", "0.25", "--weights", str(file), "--layer",
+                       "conv_pw_2_relu", "--no-trainable_network"]) == 0
+    run = rundir.runs_dir() / "chapter06_face" / "head"
+    flags = argparse.Namespace(**rundir.read_config(run)["flags"])
+    network = inference.build_embedder(flags)
+    checkpoint.load(run, "latest", averaged=network)
+    kept = network.get_layer("network").get_layer("conv_pw_1").get_weights()
+    assert (kept[0] == whole.get_layer("conv_pw_1").get_weights()[0]).all()
 
 
 @pytest.mark.slow

@@ -160,3 +160,14 @@ def test_command_for_another_machine_ends_with_what_resumes_changed(tmp_path, mo
          "changed": {"learning_rate": 0.1}}]}
     assert results.portable_command(config) == (
         "python train.py --name a && python train.py --resume --learning_rate 0.1")
+
+
+def test_a_table_is_published_with_its_portable_command(evaluate, tmp_path, monkeypatch):
+    monkeypatch.setenv("DL21_DATA", str(tmp_path / "data"))
+    script = tmp_path / "chapter99_tables" / "compare.py"
+    results.publish_rows(str(script), ["--data_dir", f"{tmp_path}/data/orl", "--publish"], "losses",
+                         [{"loss": "softmax", "eer": 0.1}])
+    table = files.read_json(tmp_path / "results" / "chapter99_tables" / "losses.json")
+    assert table == {"chapter": "chapter99_tables", "commit": "e", "dirty": True, "date": "d",
+                     "command": "python compare.py --data_dir $DL21_DATA/orl",
+                     "rows": [{"loss": "softmax", "eer": 0.1}]}
