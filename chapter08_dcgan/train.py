@@ -32,6 +32,7 @@ from common.checkpoint import TrainState
 from common.monitor import Monitor
 
 SHEET = 64  # images of a sample sheet, eight in a row
+MOST_REAL = 2000  # validation images of a measurement
 SEEDS_PER_STEP = 10_000  # random numbers of a step have seeds of their own
 
 PRESETS = {
@@ -174,7 +175,8 @@ def make_measure(
     """Returns a function from the step to scores of generated images, always of the same z."""
     count = args.kid_images or SHEET
     z, labels = inference.fixed_inputs(args, count, classes)
-    compare = make_compare(judge, found.validation) if judge else None
+    few = data.Split(*(part[:MOST_REAL] for part in found.validation))
+    compare = make_compare(judge, few) if judge else None
 
     def measure(step: int) -> dict[str, float]:
         pictures = generate(z, labels)

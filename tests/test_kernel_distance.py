@@ -32,6 +32,14 @@ def test_equals_the_sum_over_pairs():
     assert distance(first, second).kid == pytest.approx(by_hand(first, second), rel=1e-12)
 
 
+def test_blocks_make_no_difference(monkeypatch):
+    rng = np.random.default_rng(6)
+    first, second = draw(rng, 23), draw(rng, 17, 0.5)
+    whole = distance(first, second)
+    monkeypatch.setattr("common.kernel_distance.BLOCK", 5)
+    assert distance(first, second) == pytest.approx(whole)
+
+
 def test_is_unbiased_where_the_biased_estimate_is_not():
     rng = np.random.default_rng(1)
     values = [distance(draw(rng, 10), draw(rng, 10)).kid for _ in range(200)]

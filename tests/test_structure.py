@@ -13,8 +13,9 @@ CHAPTERS = sorted(ROOT.glob("chapter??_*"))
 MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path
            for folder in (ROOT / "common", *CHAPTERS) for path in folder.glob("*.py")}
 TRAINING = sorted(path for path in MODULES.values() if path.stem.startswith("train"))
-# Modules of data that can also be run (cartoon.py draws chapter 6's), and scripts that are made of other scripts by design:
-# chapter 19's eval.py and export.py are chapter 18's, compare.py trains many times.
+# Modules of data that can also be run (cartoon.py draws it), and scripts that are made of other
+# scripts by design: chapter 19's eval.py and export.py are chapter 18's, compare.py trains many
+# times.
 MAY_BE_IMPORTED = {"cartoon", "data", "env"}
 MAY_IMPORT_SCRIPTS = {"chapter19_sarsa.eval", "chapter19_sarsa.export", "chapter19_sarsa.compare",
                       "chapter20_dqn.compare", "chapter07_style_transfer.compare"}
