@@ -34,5 +34,6 @@ def draw_curves(run_dir: Path) -> None:
     left.legend()
     steps, values = read_curve(run_dir, "val", "kid")
     right.plot(steps / epoch, values, marker=".")
-    right.set(xlabel="epoch", ylabel="kernel distance to validation images", ylim=(0, None))
+    right.axhline(0, color="grey", linewidth=0.8)
+    right.set(xlabel="epoch", ylabel="kernel distance to validation images")
     save_figure(run_dir / "curves.png", figure)
