@@ -11,7 +11,7 @@ from common.errors import UserError
 GRACE = 200  # steps without judgement
 LEAST = 0.02  # diversity at which training stops
 LOW = 0.5  # diversity at which a warning is printed
-GAP = 0.9  # D(x) - D(G(z)) at which the discriminator wins
+WON = 0.1  # loss of the discriminator below which it wins; it begins at 1.39 (gan) or 2 (hinge)
 PATIENCE = 10  # log entries in a row
 
 
@@ -47,10 +47,10 @@ class Watch:
 
     def balance(self, metrics: Mapping[str, Any], step: int) -> None:
         """Warns once if the discriminator tells all images apart for long."""
-        gap = float(metrics["d_of_real"]) - float(metrics["d_of_fake"])
-        self._wins = self._wins + 1 if gap > GAP else 0
+        loss = float(metrics["d_loss_real"]) + float(metrics["d_loss_fake"])
+        self._wins = self._wins + 1 if loss < WON else 0
         if step > GRACE and self._wins >= PATIENCE:
-            self._warn(f"step {step}: the discriminator wins, D(x) - D(G(z)) is {gap:.2f}; "
+            self._warn(f"step {step}: the discriminator wins, its loss is {loss:.3f}; "
                        "--augment color,translation,cutout, --r1 1, a lower --learning_rate or "
                        "more --g_steps may help")
 

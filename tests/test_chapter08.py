@@ -266,26 +266,36 @@ def moved(before, net):
     return [not np.array_equal(a, b) for a, b in zip(before, weights_of(net), strict=True)]
 
 
-@pytest.mark.parametrize("name", [pytest.param("book", marks=pytest.mark.slow), "compact"])
-def test_each_update_moves_all_weights_of_its_network_and_none_of_the_other(name):
-    for rates, expected in (((1e-3, 0.0), (True, False)), ((0.0, 1e-3), (False, True))):
-        networks, _, step, _ = make_step(name=name, rates=rates)
-        before = [weights_of(net) for net in networks[:2]]
-        step()
-        for old, net, moves in zip(before, networks[:2], expected, strict=True):
-            # A bias before batch normalization has no effect: its gradient is rounding.
-            assert any(moved(old, net)) == moves
-            if moves:
-                assert all(m for m, v in zip(moved(old, net), net.trainable_variables,
-                                             strict=True) if v.ndim > 1)
+def assert_moved(before, networks, expected):
+    """Checks which networks moved: all of their kernels, or none of their weights."""
+    for old, net, moves in zip(before, networks[:2], expected, strict=True):
+        assert any(moved(old, net)) == moves
+        # A bias before batch normalization has no effect: its gradient is rounding.
+        kernels = [v.ndim > 1 for v in net.trainable_variables]
+        assert all(np.array(moved(old, net))[kernels]) == moves
 
 
+@pytest.mark.parametrize(("rates", "expected"), [
+    ((1e-3, 0.0), (True, False)), ((0.0, 1e-3), (False, True))])
+def test_each_update_moves_its_network_and_not_the_other(rates, expected):
+    networks, _, step, _ = make_step(name="compact", rates=rates)
+    before = [weights_of(net) for net in networks[:2]]
+    step()
+    assert_moved(before, networks, expected)
+
+
+@pytest.mark.slow
 def test_real_and_generated_images_are_normalized_apart():
-    networks, _, step, (pictures, labels) = make_step(rates=(0.0, 0.0))
+    networks, _, step, (pictures, labels) = make_step(rates=(0.0, 1e-3))
     real = model.to_range(pictures, networks.low)
     expected = tf.reduce_mean(tf.sigmoid(networks.discriminator([real, *labels], training=True)))
+    before = [weights_of(net) for net in networks[:2]]
     metrics, _ = step()
     assert float(metrics["d_of_real"]) == pytest.approx(float(expected), abs=1e-6)
+    assert_moved(before, networks, (False, True))
+    for net, weights in zip(networks[:2], before, strict=True):
+        for variable, value in zip(net.trainable_variables, weights, strict=True):
+            variable.assign(value)
     both = tf.concat([real, -real], 0)
     mixed = networks.discriminator([both, *[tf.concat([y, y], 0) for y in labels]], training=True)
     assert float(tf.reduce_mean(tf.sigmoid(mixed[:4]))) != pytest.approx(float(expected), abs=1e-6)
@@ -303,9 +313,10 @@ def test_metrics_are_the_losses_of_the_step():
     assert float(metrics["g_loss"]) == pytest.approx(float(losses.g_loss(fake, "gan")), abs=1e-6)
 
 
+@pytest.mark.slow
 def test_the_numbers_of_updates_are_the_flags():
     counts = {}
-    for d_steps, g_steps in ((1, 2), (3, 1)):
+    for d_steps, g_steps in ((1, 2), (2, 1)):
         networks, _, step, _ = make_step({"d_steps": d_steps, "g_steps": g_steps},
                                          name="compact")
         before = weights_of(networks.generator)
@@ -316,8 +327,9 @@ def test_the_numbers_of_updates_are_the_flags():
     assert counts[1] == pytest.approx(1, abs=0.05) and counts[2] == pytest.approx(2, abs=0.1)
 
 
+@pytest.mark.slow
 def test_r1_and_hinge_and_augmentation_have_gradients():
-    networks, _, step, _ = make_step({"loss": "hinge", "r1": 5.0, "augment": "color,translation"},
+    networks, _, step, _ = make_step({"loss": "hinge", "r1": 5.0, "augment": "translation"},
                                      name="compact")
     before = [weights_of(net) for net in networks[:2]]
     metrics, _ = step()
@@ -327,6 +339,7 @@ def test_r1_and_hinge_and_augmentation_have_gradients():
                    if v.ndim > 1)
 
 
+@pytest.mark.slow
 def test_averages_follow_the_weights_and_copy_the_statistics():
     networks, averaged, step, _ = make_step({"ema_decay": 0.9}, name="compact")
     before = [v.numpy() for v in averaged.weights]
@@ -359,7 +372,7 @@ def test_alike_images_stop_and_others_warn_once(capsys):
 
 def test_a_discriminator_that_wins_is_told_once(capsys):
     watch = health.Watch(np.zeros((2, 8, 8, 1), np.uint8))
-    wins, draw = {"d_of_real": 0.99, "d_of_fake": 0.01}, {"d_of_real": 0.5, "d_of_fake": 0.5}
+    wins, draw = ({"d_loss_real": loss, "d_loss_fake": loss} for loss in (0.04, 0.69))
     for step in range(300, 300 + health.PATIENCE - 1):
         watch.balance(wins, step)
     watch.balance(draw, 350)
@@ -576,6 +589,7 @@ def test_merged_sheets_go_there_and_back():
         np.testing.assert_array_equal(there, back)
 
 
+@pytest.mark.slow
 def test_all_visualizations_are_drawn(faces):
     for option in range(5):
         assert visualize.main(["--run_dir", str(faces), "--option", str(option), "--dimensions",
@@ -692,7 +706,7 @@ def digits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("digits")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DL21_RUNS", str(folder))
-        assert chapter01.main(["--model", "torch_small", "--max_steps", "200", "--learning_rate",
+        assert chapter01.main(["--model", "torch_small", "--max_steps", "150", "--learning_rate",
                                "0.003", "--name", "reader"]) == 0
         reader = folder / "chapter01_mnist" / "reader"
         assert train.main(["--name", "run", "--max_steps", "3", "--width", "4", "--reader",
@@ -738,6 +752,7 @@ def test_a_label_is_generated_and_exported(digits, capfd):
                labels=tf.constant([10], tf.int64))
 
 
+@pytest.mark.slow
 def test_softmax_regression_has_no_features(tmp_path, capfd):
     from chapter01_mnist import train_softmax
 
