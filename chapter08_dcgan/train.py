@@ -40,6 +40,7 @@ PRESETS = {
         "learning_rate": 1e-3,
         "ema_decay": 0.995,
         "max_steps": 1000,
+        "sample_every": 20,
         "eval_every": 200,
         "save_every": 200,
     },
