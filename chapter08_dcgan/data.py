@@ -10,6 +10,7 @@ Prints the splits, and draws one batch.
 
 import argparse
 import hashlib
+import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -171,7 +172,7 @@ def load_folder(flags: argparse.Namespace) -> tuple[Split, tuple[str, ...]]:
         raise UserError(f"{small[0]} ({len(small)} of {len(paths)} images are too small)",
                         "lower --input_height and --input_width, or omit --crop")
     for error in errors:
-        print(f"left out: {error}")
+        print(f"left out: {error}", file=sys.stderr)
     kept: dict[bytes, tuple[np.ndarray, str]] = {}
     for path, image in zip(paths, results, strict=True):
         if not isinstance(image, UserError):
@@ -182,7 +183,7 @@ def load_folder(flags: argparse.Namespace) -> tuple[Split, tuple[str, ...]]:
         raise UserError(f"none of the {len(paths)} images in {flags.data_dir} can be read",
                         "give complete PNG or JPEG files")
     if equal := len(paths) - len(errors) - len(kept):
-        print(f"left out: {equal} images that equal others")
+        print(f"left out: {equal} images that equal others", file=sys.stderr)
     pictures, folders = zip(*kept.values(), strict=True)
     names = tuple(sorted(set(folders)))
     return Split(np.stack(pictures), np.array([names.index(name) for name in folders])), names

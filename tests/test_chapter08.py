@@ -415,8 +415,8 @@ def test_a_folder_is_read_whole(folder, capsys):
     found = load(folder)
     counts = [len(split.labels) for split in (found.train, found.validation, found.test)]
     assert sum(counts) == 73 and counts[1:] == [9, 9]
-    out = capsys.readouterr().out
-    assert "broken.png" in out and "left out: 1 images that equal others" in out
+    told = capsys.readouterr().err
+    assert "broken.png" in told and "left out: 1 images that equal others" in told
     assert found.names == ("green", "red")
     whole = np.concatenate([found.train.images, found.validation.images, found.test.images])
     labels = np.concatenate([found.train.labels, found.validation.labels, found.test.labels])
@@ -478,7 +478,7 @@ def test_an_image_of_too_many_pixels_is_left_out(folder, monkeypatch, capsys):
     monkeypatch.setenv("DL21_MAX_PIXELS", "1000")
     save(folder / "red" / "huge.png", (40, 30), (9, 9, 9))
     assert load(folder).names == ("green", "red")
-    assert "huge.png has 40 x 30 pixels, more than 1,000" in capsys.readouterr().out
+    assert "huge.png has 40 x 30 pixels, more than 1,000" in capsys.readouterr().err
 
 
 def test_fewer_images_than_a_batch_are_refused(folder, capfd, runs):
