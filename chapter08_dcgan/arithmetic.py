@@ -79,6 +79,8 @@ def arithmetic(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     chosen = (args.plus, args.minus, args.to)
     if any(chosen) and not all(chosen):
         raise UserError("--plus, --minus and --to belong together", "give all three, or none")
+    if all(chosen):
+        cli.refuse_idle(args, ["attribute", "beside", "num", "trials"], "--plus, --minus and --to")
     if args.attribute == args.beside:
         raise UserError(f"--beside {args.beside} is --attribute too", "give two attributes")
     run = load_run(args, flags)

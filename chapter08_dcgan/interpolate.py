@@ -29,6 +29,8 @@ def interpolate(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Draws the rows, and a GIF of them."""
     if args.numbers and len(args.numbers) < 2:
         raise UserError(f"--numbers {args.numbers[0]}", "give at least two, such as 3,17")
+    if args.numbers:
+        cli.refuse_idle(args, ["rows"], f"--numbers {','.join(map(str, args.numbers))}")
     if args.gif:
         video.check(Path(args.gif))
     run = load_run(args, flags)

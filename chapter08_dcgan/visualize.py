@@ -18,6 +18,7 @@ import numpy as np
 
 from chapter08_dcgan.inference import Run, choose_labels, load_run
 from common import cli, images, video
+from common.errors import UserError
 
 SHEET = 64  # images of a sheet, frames of a GIF
 SECONDS, SECONDS_MERGED = 2, 8  # of a GIF
@@ -80,7 +81,11 @@ def draw_sweeps(run: Run, args: argparse.Namespace, rng: np.random.Generator, fo
 
 def visualize(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Draws the chosen option."""
+    if args.option == 0:
+        cli.refuse_idle(args, ["dimensions"], "--option 0")
     run = load_run(args, flags)
+    if (args.dimensions or 0) > run.z_dim:
+        raise UserError(f"--dimensions {args.dimensions}, but z has {run.z_dim}", "give fewer")
     rng, folder = np.random.default_rng(args.seed), args.run_dir / "visualize"
     if args.option == 0:
         z = rng.uniform(-0.5, 0.5, (SHEET, run.z_dim))
