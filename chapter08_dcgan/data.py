@@ -49,7 +49,7 @@ SOURCES = {
         "CelebA (Liu et al. 2015): 202,599 aligned faces of 178x218, for research, from its "
         "[authors](http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html) (`img_align_celeba.zip`). "
         "`--dataset folder --data_dir img_align_celeba --input_height 108 --crop`; "
-        "12,288 bytes of memory per image", ()),
+        "25 kB of memory per image", ()),
 }
 
 
@@ -70,7 +70,7 @@ class Data(NamedTuple):
 
     Attributes:
         train: what the networks see.
-        validation: selects the best checkpoint.
+        validation: selects the best checkpoint; with --no-hold_out part of `train`, as the test.
         test: for eval.py.
         names: of the labels.
         digest: sha256 of all splits.
@@ -112,6 +112,13 @@ def crop_centre(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return image[top : top + height, left : left + width]
 
 
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes an image: sides that shrink by means over areas, sides that grow linearly."""
+    smaller = min(width, image.shape[1]), min(height, image.shape[0])
+    shrunk = cv2.resize(image, smaller, interpolation=cv2.INTER_AREA)
+    return cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)
+
+
 def read(path: Path, flags: argparse.Namespace) -> np.ndarray | UserError:
     """Reads an image, crops its centre with `--crop`, and resizes it.
 
@@ -128,11 +135,8 @@ def read(path: Path, flags: argparse.Namespace) -> np.ndarray | UserError:
             image = crop_centre(image, flags.input_height, flags.input_width)
     except UserError as error:
         return error
-    size = (flags.output_width, flags.output_height)
-    smaller = image.shape[0] > flags.output_height
-    resized = cv2.resize(image, size,
-                         interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
-    return resized.reshape(flags.output_height, flags.output_width, flags.channels)
+    height, width = flags.output_height, flags.output_width
+    return resize(image, height, width).reshape(height, width, flags.channels)
 
 
 def find_files(flags: argparse.Namespace) -> list[Path]:
@@ -148,8 +152,12 @@ def find_files(flags: argparse.Namespace) -> list[Path]:
         raise UserError(f"--input_fname_pattern {pattern!r} is not a pattern",
                         "give one relative to --data_dir, such as *.jpg or **/*.jpg")
     listed = images.list_folder(folder, recursive=True)
-    chosen = set(folder.glob(pattern)) if pattern else {
-        path for path in listed if path.suffix.lower() in READ}
+    try:
+        chosen = set(folder.glob(pattern)) if pattern else {
+            path for path in listed if path.suffix.lower() in READ}
+    except ValueError as error:  # "**.jpg"
+        raise UserError(f"--input_fname_pattern {pattern!r} is not a pattern: {error}",
+                        "** is a whole folder, as in **/*.jpg") from error
     if not (found := [path for path in listed if path in chosen]):
         raise UserError(f"{folder} has no images" + f" that match {pattern}" * bool(pattern),
                         "give a folder of images, or another --input_fname_pattern")
@@ -198,6 +206,20 @@ def divide(whole: Split) -> dict[str, Split]:
     return {name: Split(whole.images[part], whole.labels[part]) for name, part in parts.items()}
 
 
+def of_classes(split: Split, classes: int) -> Split:
+    """Returns a split; all its labels are 0 if there are no classes."""
+    return split if classes else Split(split.images, np.zeros_like(split.labels))
+
+
+def load_splits(flags: argparse.Namespace) -> tuple[dict[str, Split], tuple[str, ...]]:
+    """Loads the splits of any data set, and the names of its labels."""
+    if flags.dataset in OF_DIGITS:
+        return load_digits(flags)
+    whole, names = (draw_faces(flags.num_faces, flags.output_height)
+                    if flags.dataset == "faces" else load_folder(flags))
+    return divide(whole), names
+
+
 def check_flags(flags: argparse.Namespace) -> None:
     """Sets the sizes and `conditional` where they are not given; refuses flags without effect."""
     if flags.dataset != "folder":
@@ -225,19 +247,14 @@ def load(flags: argparse.Namespace) -> Data:
         UserError: it cannot be read, or has too few images, or a flag has no effect.
     """
     check_flags(flags)
-    if flags.dataset in OF_DIGITS:
-        splits, names = load_digits(flags)
-    else:
-        whole, names = (draw_faces(flags.num_faces, flags.output_height)
-                        if flags.dataset == "faces" else load_folder(flags))
-        splits = divide(whole)
+    splits, names = load_splits(flags)
     digest = files.sha256(*(array for split in splits.values() for array in split))
     train = splits["train"]
     if not flags.hold_out:
         train = Split(*(np.concatenate([split[i] for split in splits.values()]) for i in (0, 1)))
     train = Split(*(array[: flags.train_size] for array in train))
     if len(splits["validation"].labels) < 4:
-        raise UserError(f"{len(whole.labels)} images are too few",
+        raise UserError(f"{sum(len(split.labels) for split in splits.values())} images are too few",
                         f"give at least {4 * HELD_OUT}: one in {HELD_OUT} is for validation")
     if flags.conditional and len(names) < 2:
         raise UserError(f"--conditional, but all images have the label {names[0]}",
