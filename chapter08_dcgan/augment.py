@@ -1,8 +1,9 @@
 """Differentiable augmentation (Zhao et al. 2020): against too few training images.
 
-The discriminator sees real and generated images through the same random transforms, through which
-gradients flow back into the generator. It can no longer learn the training images by heart, and the
-generator does not learn the transforms, as it would if only real images were augmented.
+The discriminator sees real and generated images through the same kinds of random transforms, drawn
+separately, through which gradients flow back into the generator. It can no longer learn the
+training images by heart, and the generator does not learn the transforms, as it would if only real
+images were augmented.
 """
 
 from collections.abc import Callable, Sequence
