@@ -6,15 +6,18 @@ from typing import Any
 from chapter08_dcgan import data, judge
 from chapter08_dcgan.augment import TRANSFORMS
 from chapter08_dcgan.model import Z_DIM
-from common import cli
+from common import cli, rundir
 from common.errors import UserError
 
 
 def policy(text: str) -> str:
     """Returns comma-separated names of transforms, in order (argparse `type`)."""
-    for name in text.split(",") if text else []:
+    names = text.split(",") if text else []
+    for name in names:
         if name not in TRANSFORMS:
             raise argparse.ArgumentTypeError(f"{name!r} is not one of {', '.join(TRANSFORMS)}")
+        if names.count(name) > 1:
+            raise argparse.ArgumentTypeError(f"{text} has {name} twice")
     return text
 
 
@@ -29,7 +32,7 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--loss", choices=["gan", "hinge"], default="gan",
                        help="gan: cross-entropy, as in the book; hinge: with a margin")
     group.add_argument("--r1", type=cli.non_negative_float, default=0.0, metavar="WEIGHT",
-                       help="weight of the gradient penalty R1; 0: none")
+                       help="weight of the gradient penalty R1, for --model compact; 0: none")
     group.add_argument("--augment", type=policy, default="", metavar="color,translation,cutout",
                        help="differentiable augmentation, for few images")
     group.add_argument("--ema_decay", type=cli.from_0_to_1, default=0.0,
@@ -83,6 +86,10 @@ def check(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect."""
     if args.model == "book":
         cli.refuse_idle(args, ["width"], "--model book")
+        if args.r1:
+            raise UserError(f"--r1 {args.r1:g} with --model book, whose discriminator has batch "
+                            "normalization: there the gradients of an image are of others too",
+                            "omit it, or give --model compact")
     if not args.kid_images:
         cli.refuse_idle(args, [*judge.NETWORK_FLAGS, "reader"], "--kid_images 0")
     if 0 < args.kid_images < 4:
@@ -102,3 +109,6 @@ def set_steps(args: argparse.Namespace, count: int) -> None:
         args.epochs = None
     elif args.epochs:
         args.max_steps = args.epochs * max(1, count // (args.batch_size * args.d_steps))
+        if "epochs" in args.changed and (step := rundir.last_step(args.run_dir)) >= args.max_steps:
+            raise UserError(f"nothing to do: {args.run_dir} is at step {step} of {args.max_steps}",
+                            "raise --epochs to continue, or start another run with a new --name")
