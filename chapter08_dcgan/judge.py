@@ -19,7 +19,6 @@ from chapter04_deepdream import networks
 from chapter08_dcgan.data import OF_DIGITS, Split
 from common import checkpoint, cli, features, files, kernel_distance, rundir
 from common.errors import UserError
-from common.kernel_distance import Distance
 
 NETWORK_FLAGS = ("network", "weights", "alpha", "graph_mean", "post_activation")
 LARGER = 128  # pixels to which photographs are enlarged for their network
@@ -119,10 +118,24 @@ def open_judge(args: argparse.Namespace) -> Judge:
     return open_network(args)
 
 
-def make_compare(judge: Judge, real: Split) -> Callable[[np.ndarray], Distance]:
-    """Returns a function that computes the kernel distance of images to real ones."""
-    expected = judge.features(real.images)
-    return lambda images: kernel_distance.distance(judge.features(images), expected)
+def make_compare(judge: Judge, real: Split) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function from images to estimates of their kernel distance to real ones.
+
+    `kernel_distance.summarize` makes a distance with an interval of them.
+    """
+    estimate = kernel_distance.make_estimates(judge.features(real.images))
+    return lambda images: estimate(judge.features(images))
+
+
+def check_same(judge: Judge | None, run_dir: Path) -> None:
+    """Raises UserError if a run that is to be resumed was measured by another judge."""
+    if judge and rundir.exists(run_dir):
+        name, digest = rundir.read_config(run_dir).get("judge") or (judge.name, judge.digest)
+        if (name, digest) != (judge.name, judge.digest):
+            raise UserError(
+                f"the judge of {run_dir} has changed: it is {judge.name}, sha256 "
+                f"{judge.digest[:12]}, and was {name}, {digest[:12]}",
+                "restore its run or weights, or start a new run with another --name")
 
 
 def read_as_asked(judge: Judge, images: np.ndarray, labels: Sequence[int]) -> float:

@@ -24,16 +24,18 @@ import tensorflow as tf
 from chapter08_dcgan import data, flags, inference
 from chapter08_dcgan.augment import augment
 from chapter08_dcgan.health import Watch
-from chapter08_dcgan.judge import Judge, make_compare, open_judge, read_as_asked
+from chapter08_dcgan.judge import Judge, check_same, make_compare, open_judge, read_as_asked
 from chapter08_dcgan.losses import d_losses, g_loss, gradient_penalty
 from chapter08_dcgan.model import Networks, Shape, to_range, trainable_parameters
 from common import checkpoint, cli, files, images, rundir
 from common.checkpoint import TrainState
+from common.kernel_distance import summarize
 from common.monitor import Monitor
 
 SHEET = 64  # images of a sample sheet, eight in a row
 MOST_REAL = 2000  # validation images of a measurement
 SEEDS_PER_STEP = 10_000  # random numbers of a step have seeds of their own
+EPSILON = 1e-8  # of Adam, as in TensorFlow 1
 
 PRESETS = {
     "demo": {
@@ -56,6 +58,7 @@ PRESETS = {
         "g_steps": 2,
         "sample_every": 100,
         "eval_every": 1093,
+        "kid_images": 2000,
         "save_every": 500,
     },
     "best": {
@@ -65,6 +68,7 @@ PRESETS = {
         "ema_decay": 0.998,
         "max_steps": 8000,
         "eval_every": 500,
+        "kid_images": 2000,
     },
     "faces": {
         "dataset": "faces",
@@ -74,7 +78,6 @@ PRESETS = {
         "random_flip": True,
         "max_steps": 4000,
         "eval_every": 500,
-        "kid_images": 256,
     },
     "photos": {
         "dataset": "folder",
@@ -86,7 +89,6 @@ PRESETS = {
         "random_flip": True,
         "max_steps": 8000,
         "eval_every": 500,
-        "kid_images": 256,
     },
 }
 
@@ -99,15 +101,14 @@ def build_parser() -> cli.Parser:
 def update_averages(
     generator: keras.Model, averaged: keras.Model, step: tf.Tensor, decay: float
 ) -> None:
-    """Moves the averages of all trained weights; copies the others, which are averages already.
+    """Moves the averages of all weights and of the statistics of batch normalization.
 
     At step n the decay is at most (1 + n) / (10 + n), so that the initial weights are forgotten.
     """
     count = tf.cast(step, tf.float32)
     rate = 1 - tf.minimum(decay, (1 + count) / (10 + count))
-    trained = {id(variable) for variable in generator.trainable_variables}
     for variable, average in zip(generator.weights, averaged.weights, strict=True):
-        average.assign(average + (rate if id(variable) in trained else 1) * (variable - average))
+        average.assign(average + rate * (variable - average))
 
 
 def make_train_step(
@@ -170,20 +171,20 @@ def make_train_step(
 
 
 def make_measure(
-    args: argparse.Namespace, judge: Judge | None, found: data.Data, watch: Watch,
+    args: argparse.Namespace, judge: Judge | None, real: data.Split, watch: Watch,
     generate: inference.Generate, classes: int,
 ) -> Callable[[int], dict[str, float]]:
     """Returns a function from the step to scores of generated images, always of the same z."""
     count = args.kid_images or SHEET
     z, labels = inference.fixed_inputs(args, count, classes)
-    few = data.Split(*(part[:MOST_REAL] for part in found.validation))
-    compare = make_compare(judge, few) if judge else None
+    compare = make_compare(judge, real) if judge else None
 
     def measure(step: int) -> dict[str, float]:
         pictures = generate(z, labels)
-        scores = {"diversity": watch.diversity(pictures, step)}
+        scores = {"diversity": watch.diversity(data.Split(pictures, labels), step)}
         if judge:
-            scores |= {"kid": compare(pictures).kid}
+            distance = summarize(compare(pictures))
+            scores |= {"kid": distance.kid, "kid_interval": distance.interval}
         if judge and judge.read and classes:
             scores |= {"accuracy": read_as_asked(judge, pictures, labels)}
         return scores
@@ -194,7 +195,8 @@ def make_measure(
 def introduce(args: argparse.Namespace, found: data.Data) -> None:
     """Prints what is trained on which data and, in the demo, the command of the book's run."""
     print(f"training {args.model} on {len(found.train.labels):,} images of {args.dataset}, "
-          + (f"{len(found.names)} labels" if args.conditional else "no labels"))
+          + (f"{len(found.names)} labels" if args.conditional else "no labels")
+          + ("" if args.hold_out else "; those of validation and test are among them"))
     if args.preset == "demo":
         print("the book's run: python train.py --preset book --data_dir MNIST_FOLDER")
         if (folder := files.default_dir("mnist")).is_dir():
@@ -216,6 +218,7 @@ def prepare(args: argparse.Namespace) -> tuple[data.Data, Judge | None, Shape]:
     flags.set_steps(args, len(found.train.labels))
     introduce(args, found)
     judge = open_judge(args) if args.kid_images else None
+    check_same(judge, args.run_dir)
     classes = len(found.names) if args.conditional else 0
     return found, judge, Shape(*found.train.images.shape[1:], classes)
 
@@ -232,11 +235,14 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     if averaged:
         averaged.set_weights(networks.generator.get_weights())
         models["averaged"] = averaged
-    g_adam, d_adam = (keras.optimizers.Adam(args.learning_rate, args.beta1) for _ in range(2))
+    g_adam, d_adam = (keras.optimizers.Adam(args.learning_rate, args.beta1, epsilon=EPSILON)
+                      for _ in range(2))
     train_step = make_train_step(args, networks, averaged, g_adam, d_adam)
     generate = inference.make_generate(averaged or networks.generator, networks.low, shape.classes)
-    watch = Watch(found.validation.images)
-    measure = make_measure(args, judge, found, watch, generate, shape.classes)
+    real = data.of_classes(data.Split(*(part[:MOST_REAL] for part in found.validation)),
+                           shape.classes)
+    watch = Watch(real, r1=args.model == "compact")
+    measure = make_measure(args, judge, real, watch, generate, shape.classes)
     z, labels = inference.fixed_inputs(args, SHEET, shape.classes)
     with rundir.open_run(args, dataset_sha256=found.digest, class_names=found.names, shape=shape,
                          parameters=trainable_parameters(networks[:2]),
