@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from common.kernel_distance import distance, kernel
+from common.kernel_distance import distance, kernel, make_estimates, summarize
 
 
 def by_hand(first, second):
@@ -76,6 +76,24 @@ def test_repeats_with_its_seed():
     first, second = draw(rng, 20), draw(rng, 20)
     assert distance(first, second, 1) == distance(first, second, 1)
     assert distance(first, second, 1).interval != distance(first, second, 2).interval
+
+
+def test_estimates_of_one_set_after_another_are_those_of_each_alone():
+    rng = np.random.default_rng(7)
+    second = draw(rng, 30)
+    estimate = make_estimates(second, seed=3)
+    for count in (20, 12, 20):
+        first = draw(rng, count, 0.4)
+        assert summarize(estimate(first)) == pytest.approx(distance(first, second, 3))
+
+
+def test_the_difference_of_two_sets_has_a_paired_interval():
+    rng = np.random.default_rng(8)
+    second, first = draw(rng, 100), draw(rng, 80, 0.5)
+    near, far = (make_estimates(second)(first + shift) for shift in (0.0, 0.02))
+    difference = summarize(far - near)
+    assert difference.kid == pytest.approx(summarize(far).kid - summarize(near).kid)
+    assert 0 < difference.interval < 0.2 * summarize(near).interval
 
 
 @pytest.mark.parametrize("shapes", [((3, 4), (9, 4)), ((9, 4), (9, 5))])
