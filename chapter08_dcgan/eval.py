@@ -115,9 +115,9 @@ def generate(run: Run, labels: np.ndarray) -> data.Split:
 
 
 def measure(
-    args: argparse.Namespace, run: Run, found: data.Data, judge: Judge
+    args: argparse.Namespace, run: Run, other: Run | None, found: data.Data, judge: Judge
 ) -> tuple[data.Split, dict[str, dict[str, float]]]:
-    """Returns generated images, and the metrics of them and of the baselines."""
+    """Returns generated images, and metrics: theirs, the baselines', the difference to `other`."""
     classes = len(run.names)
     labels = in_turn(args.num, classes)
     generated = generate(run, labels)
@@ -129,9 +129,8 @@ def measure(
     if judge.read and classes:
         read = read_as_asked(judge, found.test.images, found.test.labels)
         metrics["labelled"] = {"accuracy": read, "images": len(found.test.labels)}
-    if args.against:
-        other = compare(generate(open_other(args), labels).images)
-        distance = summarize(estimates["test"] - other)
+    if other:
+        distance = summarize(estimates["test"] - compare(generate(other, labels).images))
         metrics["difference"] = {"kid": distance.kid, "kid_interval": distance.interval}
     return generated, metrics
 
@@ -164,14 +163,14 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     """Evaluates a run, writes eval.json and index.html; returns the scores."""
     if args.num < 4:
         raise UserError(f"--num {args.num}", "give at least 4")
-    run = load_run(args, flags)
+    run, other = load_run(args, flags), open_other(args) if args.against else None
     flags.typed = {flag: args.typed[flag] for flag in ("reader", "weights") if flag in args.typed}
     flags.reader = args.reader or flags.reader
     found = data.load(flags)
     rundir.check_data(args.run_dir, found.digest)
     judge = open_judge(flags)
     warn(args, flags, judge)
-    generated, metrics = measure(args, run, found, judge)
+    generated, metrics = measure(args, run, other, found, judge)
     details = {"judge": judge.name, "judge_sha256": judge.digest, "held_out": flags.hold_out,
                "real_images": len(found.test.labels), "training_images": len(found.train.labels)}
     if args.against:

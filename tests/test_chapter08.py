@@ -820,6 +820,7 @@ def test_the_best_checkpoint_is_the_nearest_and_the_averages_generate(tmp_path, 
         assert all(np.array_equal(a, b) for a, b in zip(saved, found, strict=True)) == same
 
 
+@pytest.mark.slow
 def test_more_epochs_extend_a_finished_run(tmp_path, monkeypatch, capfd):
     run = tmp_path / "run"
     argv = ("--dataset", "faces", "--num_faces", "32", "--image_size", "16", "--width", "4",
