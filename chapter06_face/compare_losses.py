@@ -26,7 +26,8 @@ from common.errors import Interrupted, UserError, exit_status
 CHAPTER = "chapter06_face"
 NETWORK, ALPHA, LAYER, SIZE = "MobileNet", 0.75, "conv_pw_11_relu", 128
 HEAD = (f"--model_def {NETWORK} --network_alpha {ALPHA} --layer {LAYER} --image_size {SIZE} "
-        "--no-trainable_network")
+        "--no-trainable_network --loss arcface --arcface_margin 0.5 --embedding_size 512 "
+        "--keep_prob 1")
 METHODS = {  # script and flags of each
     "softmax": ("train", ""),
     "softmax_center": ("train", "--center_loss_factor 0.01 --center_loss_alfa 0.5"),

@@ -54,8 +54,8 @@ PRESETS = {
     "folder": {
         "dataset": "folder",
         "image_size": 64,
-        "random_crop": True,
         "random_flip": True,
+        "random_rotate": True,
         "optimizer": "adam",
         "learning_rate": 0.03,
         "moving_average_decay": 0.99,
