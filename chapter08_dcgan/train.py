@@ -27,7 +27,7 @@ from chapter08_dcgan.health import Watch
 from chapter08_dcgan.judge import Judge, check_same, make_compare, open_judge, read_as_asked
 from chapter08_dcgan.losses import d_losses, g_loss, gradient_penalty
 from chapter08_dcgan.model import Networks, Shape, to_range, trainable_parameters
-from common import checkpoint, cli, files, images, rundir
+from common import averages, checkpoint, cli, files, images, rundir
 from common.checkpoint import TrainState
 from common.kernel_distance import summarize
 from common.monitor import Monitor
@@ -98,19 +98,6 @@ def build_parser() -> cli.Parser:
     return flags.build_parser(__file__, __doc__, PRESETS)
 
 
-def update_averages(
-    generator: keras.Model, averaged: keras.Model, step: tf.Tensor, decay: float
-) -> None:
-    """Moves the averages of all weights and of the statistics of batch normalization.
-
-    At step n the decay is at most (1 + n) / (10 + n), so that the initial weights are forgotten.
-    """
-    count = tf.cast(step, tf.float32)
-    rate = 1 - tf.minimum(decay, (1 + count) / (10 + count))
-    for variable, average in zip(generator.weights, averaged.weights, strict=True):
-        average.assign(average + rate * (variable - average))
-
-
 def make_train_step(
     args: argparse.Namespace, networks: Networks, averaged: keras.Model | None,
     g_adam: keras.Optimizer, d_adam: keras.Optimizer,
@@ -160,7 +147,7 @@ def make_train_step(
             variables = generator.trainable_variables
             g_adam.apply(tape.gradient(loss, variables), variables)
         if averaged:
-            update_averages(generator, averaged, step, args.ema_decay)
+            averages.update(averaged.weights, generator.weights, step, args.ema_decay)
         scores = {"d": score(of_real), "d_": score(of_fake)}
         metrics = {"d_loss": d_loss, "d_loss_real": real_loss, "d_loss_fake": fake_loss,
                    "g_loss": loss, "d_of_real": tf.reduce_mean(scores["d"]),
@@ -231,9 +218,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     models: dict[str, Any] = {"generator": networks.generator,
                               "discriminator": networks.discriminator}
     checkpoint.start_from(args, **models)
-    averaged = keras.models.clone_model(networks.generator) if args.ema_decay else None
+    averaged = averages.copy(networks.generator) if args.ema_decay else None
     if averaged:
-        averaged.set_weights(networks.generator.get_weights())
         models["averaged"] = averaged
     g_adam, d_adam = (keras.optimizers.Adam(args.learning_rate, args.beta1, epsilon=EPSILON)
                       for _ in range(2))

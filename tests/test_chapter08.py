@@ -33,7 +33,7 @@ from chapter08_dcgan import (
 )
 from chapter08_dcgan import eval as evaluation
 from chapter08_dcgan.model import Shape
-from common import checkpoint, cli, images, results, rundir
+from common import averages, checkpoint, cli, images, results, rundir
 from common.errors import UserError
 
 NETWORK = ("--network", "MobileNet", "--alpha", "0.25", "--weights", "none")
@@ -249,8 +249,7 @@ def make_step(*argv, name="book", rates=(1e-3, 1e-3), classes=3):
         adam.build(net.trainable_variables)
     averaged = None
     if args.ema_decay:
-        averaged = keras.models.clone_model(networks.generator)
-        averaged.set_weights(networks.generator.get_weights())
+        averaged = averages.copy(networks.generator)
     step = train.make_train_step(args, networks, averaged, *adams)
     count = args.batch_size * args.d_steps
     pictures = np.random.default_rng(0).integers(0, 256, (count, 16, 16, 1), np.uint8)
@@ -952,8 +951,7 @@ def test_two_classes_are_learnt():
     args = argparse.Namespace(augment="", batch_size=32, d_steps=1, g_steps=1, seed=0, z_dim=8,
                               loss="gan", r1=0.0, ema_decay=0.9, jit_compile=False)
     networks = model.build("compact", Shape(16, 16, 1, 2), 0, 8, 16)
-    averaged = keras.models.clone_model(networks.generator)
-    averaged.set_weights(networks.generator.get_weights())
+    averaged = averages.copy(networks.generator)
     adams = [keras.optimizers.Adam(2e-3, 0.5) for _ in range(2)]
     for adam, net in zip(adams, networks[:2], strict=True):
         adam.build(net.trainable_variables)
