@@ -913,6 +913,16 @@ def test_digits_are_scored_beside_baselines(digits, capsys):
 
 
 @pytest.mark.slow
+def test_the_page_of_eval_loads_all_its_pictures(digits, browser):
+    run, _ = digits
+    assert evaluation.main(["--run_dir", str(run), "--num", "40"]) == 0
+    browser.send("/url", {"url": (run / "index.html").as_uri()})
+    loaded = browser.widths()
+    assert len(loaded) == 80 and all(loaded)
+    assert browser.errors() == []
+
+
+@pytest.mark.slow
 def test_a_label_is_generated_and_exported(digits, capfd):
     run, _ = digits
     assert generate.main(["--run_dir", str(run), "--num", "3", "--label", "7"]) == 0
