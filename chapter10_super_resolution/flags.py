@@ -1,0 +1,65 @@
+"""The flags of train.py."""
+
+import argparse
+from typing import Any
+
+from chapter10_super_resolution import data
+from common import cli
+from common.errors import UserError
+
+
+def add_network_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of the network."""
+    group = parser.add_argument_group("network")
+    group.add_argument("--blocks", type=cli.size, default=16, help="residual blocks")
+    group.add_argument("--width", type=cli.size, default=32, help="channels of the inner layers")
+    group.add_argument("--upsampling", choices=["direct", "stages"], default="direct",
+                       help="direct: one convolution and pixel shuffle; stages: the paper's, whose "
+                            "last layers work at full size")
+    group.add_argument("--precision", choices=["float32", "bfloat16"], default="float32",
+                       help="compute dtype; weights and the loss stay in float32")
+
+
+def add_training_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of the optimizer, and of the intervals."""
+    group = parser.add_argument_group("training")
+    group.add_argument("--max_steps", type=cli.positive_int, default=2000, help="updates in all")
+    group.add_argument("--batch_size", type=cli.size, default=16, help="patches per update")
+    group.add_argument("--learning_rate", type=cli.positive_float, default=1e-3,
+                       help="learning rate of Adam")
+    group.add_argument("--schedule", choices=["constant", "cosine", "halving"], default="cosine",
+                       help="learning rate schedule; cosine: to 0 at --max_steps; halving: every "
+                            "--halve_every steps")
+    group.add_argument("--halve_every", type=cli.positive_int, default=200_000,
+                       help="halving: steps after which the rate is halved")
+    group.add_argument("--clip_norm", type=cli.positive_float, default=1.0,
+                       help="largest norm of all gradients together")
+    group.add_argument("--ema_decay", type=cli.number(float, 0, 0.99999, "from 0 to 0.99999"),
+                       default=0.998, help="decay of the moving average of the weights, which is "
+                                           "evaluated and exported; 0: the weights themselves")
+    cli.add_init_from(group)
+    group.add_argument("--log_every", type=cli.positive_int, default=50,
+                       help="steps between two log entries")
+    group.add_argument("--eval_every", type=cli.positive_int, default=500,
+                       help="steps between two evaluations, each with a sample sheet")
+    group.add_argument("--save_every", type=cli.positive_int, default=500,
+                       help="steps between two checkpoints")
+
+
+def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
+    """Returns the parser of train.py."""
+    parser = cli.training_parser(file, doc, presets)
+    data.add_flags(parser)
+    add_network_flags(parser)
+    add_training_flags(parser)
+    return parser
+
+
+def check(args: argparse.Namespace) -> None:
+    """Raises UserError if a flag has no effect, or sizes contradict each other."""
+    if args.schedule != "halving":
+        cli.refuse_idle(args, ["halve_every"], f"--schedule {args.schedule}")
+    if args.blocks > 256 or args.width > 1024:
+        raise UserError(f"--blocks {args.blocks} with --width {args.width}",
+                        "give at most 256 blocks of at most 1024 channels")
+    data.check(args)
