@@ -357,8 +357,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--hold_out", type=cli.number(float, 0, 0.9, "a number from 0 to 0.9"),
                        default=0.1, help="share of the photographs held out for validation")
     group.add_argument("--reduce_jpegs", type=cli.number(int, 1, 8, "a whole number from 1 to 8"),
-                       default=2, help="photographs in JPEG files are reduced by this factor first, "
-                                       "because their artefacts would be learned")
+                       default=2,
+                       help="photographs in JPEG files are first reduced by this factor, because "
+                            "their artefacts would be learned")
     group.add_argument("--factor", type=int, choices=[2, 3, 4], default=4,
                        help="how many times larger pictures become")
     group.add_argument("--degradation", choices=degradation.KINDS, default="bicubic",
