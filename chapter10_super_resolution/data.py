@@ -4,7 +4,8 @@
     python data.py --dataset photos --data_dir FOLDER       # photographs of your own
     python data.py --factor 2 --degradation real
 
-Prints the numbers of pictures, and draws pairs of patches, augmented as in training.
+Prints the numbers of pictures, and draws pairs of patches, augmented as in training. Of the drawn
+test pictures it also writes a small one, small.png, for upscale.py.
 """
 
 import argparse
@@ -391,6 +392,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         png = rundir.runs_dir() / "chapter10_super_resolution" / name
         images.write_png(png, images.grid([*enlarged, *sharp], args.batch_size))
         print(f"{png}: small patches, and the sharp ones below them")
+        if found.test:
+            example = make_pair(found.test.read(0), args.factor, args.degradation).small
+            images.write_png(png.with_name("small.png"), example)
+            print(f"{png.with_name('small.png')}: a picture to enlarge")
 
     return exit_status(show)
 

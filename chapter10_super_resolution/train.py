@@ -31,9 +31,7 @@ SHOWN = 4  # validation pictures of a sample sheet
 MAX_VALIDATION = 20  # pictures that are evaluated during training
 PRESETS = {
     "demo": {
-        "blocks": 4,
-        "width": 24,
-        "patch_size": 16,
+        "blocks": 8,
         "batch_size": 8,
         "max_steps": 3000,
         "ema_decay": 0.99,

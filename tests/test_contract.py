@@ -112,7 +112,7 @@ CHAPTERS = [
     tiny("chapter10_super_resolution", "--blocks", "1", "--width", "4", "--patch_size", "8",
          "--batch_size", "2", "--schedule", "constant", random=False,
          idle="--schedule cosine --halve_every 3",
-         verbs=(("data",), ("upscale", f"{ROOT}/docs/images/chapter10_small.png"))),
+         verbs=(("data",), ("upscale", f"{ROOT}/docs/images/chapter06_hardest.png"))),
     tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
          "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
          idle="--no-use_embedding --embedding_size 4",
