@@ -19,14 +19,13 @@ import numpy as np
 
 from chapter09_pix2pix import inference as pix2pix
 from chapter09_pix2pix import process
-from chapter10_super_resolution import data, quality
+from chapter10_super_resolution import data, quality, sheet
 from chapter10_super_resolution.data import Pair
 from chapter10_super_resolution.inference import bicubic, load_run, make_enlarge
-from common import cli, figures, results, rundir
+from common import cli, results, rundir
 from common.errors import UserError
 
 BOOK = "chapter09_pix2pix"
-SHOWN = 96  # pixels of each side of the cut-outs
 # Set5, x4: PSNR and SSIM as published (Dong et al. 2014, Kim et al. 2016, Lim et al. 2017).
 PAPERS = {"SRCNN (paper)": (30.48, 0.8628), "VDSR (paper)": (31.35, 0.8838),
           "EDSR (paper)": (32.46, 0.8968)}
@@ -50,20 +49,6 @@ def open_book_run(text: str) -> Callable[[np.ndarray], np.ndarray]:
                         "name a run of --which_direction BtoA on the pairs of prepare.py")
     generator = pix2pix.load_run(argparse.Namespace(run_dir=run, checkpoint="latest"), flags)
     return pix2pix.make_transform(generator, flags)
-
-
-def draw(pairs: dict[str, Pair], made: dict[str, list[np.ndarray]], png: Path) -> None:
-    """Draws the middle of some pictures: a column for each method, and the sharp ones."""
-    columns = made | {"sharp": [pair.sharp for pair in pairs.values()]}
-
-    def middle(picture: np.ndarray) -> np.ndarray:
-        top, left = (max(0, side - SHOWN) // 2 for side in picture.shape[:2])
-        return picture[top : top + SHOWN, left : left + SHOWN]
-
-    count = min(3, len(pairs))
-    shown = [middle(column[row]) for row in range(count) for column in columns.values()]
-    titles = [title if row == 0 else "" for row in range(count) for title in columns]
-    figures.draw_sheet(shown, titles, len(columns), png)
 
 
 def compare(
@@ -103,7 +88,7 @@ def compare(
         row["psnr"], row["ssim"] = f"{row['psnr']:.2f}", f"{row['ssim']:.4f}"
         print(f"{row['method']:>22}: PSNR {row['psnr']} dB, SSIM {row['ssim']}")
     png = args.run_dir / "compare.png"
-    draw(pairs, made, png)
+    sheet.draw(made | {"sharp": [pair.sharp for pair in pairs.values()]}, png)
     print(png)
     if args.publish:
         results.publish_rows(__file__, argv, f"compare-{Path(args.test_dir).name}", rows)

@@ -7,8 +7,8 @@ PSNR in dB and SSIM of the luma, without a border as wide as the factor, average
 of the network, of its self-ensemble (the mean over eight ways to turn the picture), and of bicubic
 interpolation. The interval of the gain over bicubic is paired: a bootstrap of the differences on
 the same pictures. Photographs have no test split: without --test_dir only those held out for
-validation are measured, on which the checkpoint was selected. Writes eval.json, and index.html with
-all pictures, to the run folder.
+validation are measured, on which the checkpoint was selected. Writes eval.json, index.html with all
+pictures, and sheet.png with cut-outs of some, to the run folder.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from chapter10_super_resolution import data, quality
+from chapter10_super_resolution import data, quality, sheet
 from chapter10_super_resolution.data import Pictures
 from chapter10_super_resolution.inference import Enlarge, bicubic, load_run, make_enlarge
 from common import cli, image_metrics, page, results, rundir
@@ -27,15 +27,10 @@ from common.errors import UserError
 
 METHODS = "bicubic", "network", "self_ensemble"
 SHOWN = 400  # pixels of each side that the page shows at most, cut out of the middle
+OF_SHEET = {"bicubic": 1, "network": 2, "sharp": 4}  # columns of sheet.png, and of the page
 
 # PSNR and SSIM by split, method and metric, of every picture.
 Scores = dict[str, dict[str, dict[str, list[float]]]]
-
-
-def centre(picture: np.ndarray) -> np.ndarray:
-    """Returns at most SHOWN x SHOWN pixels of the middle of a picture."""
-    top, left = (max(0, side - SHOWN) // 2 for side in picture.shape[:2])
-    return picture[top : top + SHOWN, left : left + SHOWN]
 
 
 def measure(
@@ -50,8 +45,9 @@ def measure(
             values = quality.score(enlarged, pair.sharp, flags.factor)
             for metric, value in values.items():
                 scores[split][method][metric].append(value)
-            cells.append((centre(enlarged), f"{values['psnr']:.2f} dB, {values['ssim']:.3f}"))
-        yield [*cells, centre(pair.sharp)]
+            caption = f"{values['psnr']:.2f} dB, {values['ssim']:.3f}"
+            cells.append((sheet.centre(enlarged, SHOWN), caption))
+        yield [*cells, (sheet.centre(pair.sharp, SHOWN), "")]
 
 
 def named(split: str, method: str) -> str:
@@ -98,11 +94,13 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                                  make_enlarge(network, flags),
                                  make_enlarge(network, flags, self_ensemble=True)), strict=True))
     scores: Scores = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    rows = [row for split, pictures in splits.items()
+            for row in measure(split, pictures, flags, methods, scores)]
     html = page.write_table(
         args.run_dir, f"Super-resolution x{flags.factor}: {args.run_dir.name}",
-        ["picture", *METHODS, "sharp"],
-        (row for split, pictures in splits.items()
-         for row in measure(split, pictures, flags, methods, scores)))
+        ["picture", *METHODS, "sharp"], rows)
+    sheet.draw({title: [row[column][0] for row in rows] for title, column in OF_SHEET.items()},
+               args.run_dir / "sheet.png")
     metrics = summarize(scores)
     dataset = Path(flags.data_dir).name if flags.data_dir else flags.dataset
     results.write(args, dataset, f"edsr{flags.blocks}x{flags.width}-x{flags.factor}-{flags.preset}",

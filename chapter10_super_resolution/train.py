@@ -13,13 +13,14 @@ pictures, is chapter 9's network on the pairs of prepare.py.
 """
 
 import argparse
+import itertools
 from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter10_super_resolution import data, flags
+from chapter10_super_resolution import data, flags, sheet
 from chapter10_super_resolution.data import Data
 from chapter10_super_resolution.inference import bicubic, build, make_enlarge, score_all
 from chapter10_super_resolution.model import enlarge
@@ -118,10 +119,6 @@ def make_validate(
     baseline = score_all(lambda small: bicubic(small, args.factor), pairs, args.factor)
     side = min(min(pair.sharp.shape[:2]) for pair in pairs.values())
 
-    def centre(picture: np.ndarray) -> np.ndarray:
-        top, left = ((length - side) // 2 for length in picture.shape[:2])
-        return picture[top : top + side, left : left + side]
-
     def validate(step: int) -> dict[str, float]:
         scores = {name: float(values.mean())
                   for name, values in score_all(run, pairs, args.factor).items()}
@@ -132,11 +129,11 @@ def make_validate(
         rows = {"bicubic": [bicubic(pair.small, args.factor) for pair in shown],
                 "enlarged": [run(pair.small) for pair in shown],
                 "sharp": [pair.sharp for pair in shown]}
-        sheet = {name: np.stack(list(map(centre, row))) for name, row in rows.items()}
-        for name, pictures in sheet.items():
-            monitor.images(step, name, pictures, "val")
+        cut = {name: [sheet.centre(picture, side) for picture in row] for name, row in rows.items()}
+        for name, pictures in cut.items():
+            monitor.images(step, name, np.stack(pictures), "val")
         images.write_png(args.run_dir / "samples" / f"{step:07d}.png",
-                         images.grid(np.concatenate(list(sheet.values())), len(shown)))
+                         images.grid(list(itertools.chain(*cut.values())), len(shown)))
         return scores
 
     return validate
