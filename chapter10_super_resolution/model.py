@@ -1,4 +1,4 @@
-"""The network that enlarges pictures (EDSR, Lim et al. 2017).
+"""The network that enlarges pictures (EDSR, Lim et al. 2017), and a discriminator of them.
 
 A network sees the small picture, and all of its layers work at that size. Only the last step is
 large: a convolution computes the factor² pixels of each small one as channels, and the pixel
@@ -10,6 +10,10 @@ import keras
 import tensorflow as tf
 
 STAGES = {2: (2,), 3: (3,), 4: (2, 2)}  # pixel shuffles of the paper's upsampling, by factor
+# Layers of the discriminator: channels as a multiple of the first layer's, and stride (Ledig et al.
+# 2017, figure 4).
+DISCRIMINATOR = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1), (8, 2))
+SLOPE = 0.2  # of its leaky ReLU
 BICUBIC_REACH = 2  # small pixels on each side that bicubic interpolation sees
 
 
@@ -108,3 +112,28 @@ def reach(factor: int, blocks: int, upsampling: str) -> int:
     """Returns how many small pixels away a pixel can be that changes a pixel of `enlarge`."""
     convolutions = 2 + 2 * blocks + (1 if upsampling == "direct" else len(STAGES[factor]) + 1)
     return max(convolutions, BICUBIC_REACH)
+
+
+def build_discriminator(size: int, width: int, dense: int = 1024, seed: int = 0) -> keras.Model:
+    """Builds the discriminator of SRGAN: is a patch a sharp picture, or was it enlarged?
+
+    Args:
+        size: height and width of the patches.
+        width: channels of the first layer (64 in the paper).
+        dense: units of the layer before the last.
+        seed: of the initial weights.
+
+    Returns:
+        A model of float32 (batch, size, size, 3), in [-.5, .5], that returns logits (batch, 1). In
+        training mode it normalizes by the statistics of the batch.
+    """
+    start = keras.initializers.RandomNormal(0.0, 0.02, seed=keras.random.SeedGenerator(seed))
+    inputs = x = keras.Input((size, size, 3))
+    for number, (multiple, stride) in enumerate(DISCRIMINATOR):
+        x = keras.layers.Conv2D(width * multiple, 3, stride, "same", use_bias=number == 0,
+                                kernel_initializer=start)(x)
+        x = keras.layers.BatchNormalization()(x) if number else x
+        x = keras.layers.LeakyReLU(SLOPE)(x)
+    x = keras.layers.Dense(dense, kernel_initializer=start)(keras.layers.Flatten()(x))
+    logits = keras.layers.Dense(1, kernel_initializer=start)(keras.layers.LeakyReLU(SLOPE)(x))
+    return keras.Model(inputs, keras.ops.cast(logits, "float32"), name="discriminator")

@@ -13,23 +13,25 @@ pictures, is chapter 9's network on the pairs of prepare.py.
 """
 
 import argparse
-import itertools
 from collections.abc import Callable, Sequence
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from chapter10_super_resolution import data, flags, sheet
+from chapter10_super_resolution import data, flags
 from chapter10_super_resolution.data import Data
-from chapter10_super_resolution.inference import bicubic, build, make_enlarge, score_all
+from chapter10_super_resolution.inference import build
 from chapter10_super_resolution.model import enlarge
-from common import checkpoint, cli, files, images, rundir
+from chapter10_super_resolution.training import (
+    make_average,
+    make_optimizer,
+    make_validate,
+    move_average,
+)
+from common import checkpoint, cli, files, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
-SHOWN = 4  # validation pictures of a sample sheet
-MAX_VALIDATION = 20  # pictures that are evaluated during training
 PRESETS = {
     "demo": {
         "blocks": 8,
@@ -67,17 +69,6 @@ def build_parser() -> cli.Parser:
     return flags.build_parser(__file__, __doc__, PRESETS)
 
 
-def make_optimizer(args: argparse.Namespace) -> keras.Optimizer:
-    """Returns Adam with the rate and the schedule of the flags."""
-    rate = args.learning_rate
-    if args.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, args.max_steps)
-    if args.schedule == "halving":
-        rate = keras.optimizers.schedules.ExponentialDecay(rate, args.halve_every, 0.5,
-                                                           staircase=True)
-    return keras.optimizers.Adam(rate)
-
-
 def make_train_step(
     args: argparse.Namespace, network: keras.Model, averaged: keras.Model | None,
     optimizer: keras.Optimizer,
@@ -93,50 +84,12 @@ def make_train_step(
         gradients = tape.gradient(loss, network.trainable_variables)
         gradients, norm = tf.clip_by_global_norm(gradients, args.clip_norm)
         optimizer.apply(gradients, network.trainable_variables)
-        # Move the average of the weights; it soon forgets the random weights of the start.
+        # Move the average of the weights, which forgives a high rate.
         if averaged is not None:
-            done = tf.cast(optimizer.iterations, tf.float32)
-            keep = tf.minimum(args.ema_decay, (1 + done) / (10 + done))
-            for average, weight in zip(averaged.trainable_variables, network.trainable_variables,
-                                       strict=True):
-                average.assign(keep * average + (1 - keep) * weight)
+            move_average(averaged, network, args.ema_decay, optimizer.iterations)
         return {"loss": loss, "gradient_norm": norm}
 
     return train_step
-
-
-def make_validate(
-    args: argparse.Namespace, network: keras.Model, found: Data, state: TrainState,
-    monitor: Monitor,
-) -> Callable[[int], dict[str, float]]:
-    """Returns a function that evaluates and draws validation pictures, and keeps the best weights.
-
-    The scores are PSNR and SSIM of the luma, and the gain over the bicubic enlargement in dB.
-    """
-    pairs = data.read_pairs(data.take_some(found.validation, MAX_VALIDATION), args.factor,
-                            args.degradation)
-    run = make_enlarge(network, args)
-    baseline = score_all(lambda small: bicubic(small, args.factor), pairs, args.factor)
-    side = min(min(pair.sharp.shape[:2]) for pair in pairs.values())
-
-    def validate(step: int) -> dict[str, float]:
-        scores = {name: float(values.mean())
-                  for name, values in score_all(run, pairs, args.factor).items()}
-        scores["gain"] = scores["psnr"] - float(baseline["psnr"].mean())
-        monitor.scalars(step, scores, "val")
-        state.save_if_best(scores["psnr"], highest=True)
-        shown = list(pairs.values())[:SHOWN]
-        rows = {"bicubic": [bicubic(pair.small, args.factor) for pair in shown],
-                "enlarged": [run(pair.small) for pair in shown],
-                "sharp": [pair.sharp for pair in shown]}
-        cut = {name: [sheet.centre(picture, side) for picture in row] for name, row in rows.items()}
-        for name, pictures in cut.items():
-            monitor.images(step, name, np.stack(pictures), "val")
-        images.write_png(args.run_dir / "samples" / f"{step:07d}.png",
-                         images.grid(list(itertools.chain(*cut.values())), len(shown)))
-        return scores
-
-    return validate
 
 
 def introduce(args: argparse.Namespace, found: Data) -> None:
@@ -158,9 +111,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     # The network, the average of its weights, and the optimizer.
     network = build(args)
     checkpoint.start_from(args, **{"averaged" if args.ema_decay else "network": network})
-    averaged = keras.models.clone_model(network) if args.ema_decay else None
-    if averaged is not None:
-        averaged.set_weights(network.get_weights())
+    averaged = make_average(network) if args.ema_decay else None
     optimizer = make_optimizer(args)
     train_step = make_train_step(args, network, averaged, optimizer)
     with rundir.open_run(args, dataset_sha256=found.digest,

@@ -24,6 +24,8 @@ from chapter10_super_resolution import (
     prepare,
     quality,
     train,
+    train_srgan,
+    training,
     upscale,
 )
 from chapter10_super_resolution import eval as evaluation
@@ -258,7 +260,7 @@ def test_the_gradient_is_clipped():
 
 def test_schedules():
     def rate(*argv, at):
-        optimizer = train.make_optimizer(flags_of(*TINY, *argv, "--learning_rate", "0.01"))
+        optimizer = training.make_optimizer(flags_of(*TINY, *argv, "--learning_rate", "0.01"))
         schedule = optimizer._learning_rate
         return float(schedule(at)) if callable(schedule) else float(optimizer.learning_rate)
 
@@ -278,6 +280,57 @@ def test_a_few_drawings_are_learnt(runs):
              (runs / CHAPTER / "run" / "metrics.jsonl").read_text().splitlines()]
     gains = [line["gain"] for line in lines if line["split"] == "val"]
     assert gains[-1] > 1 and gains[0] < gains[-1]
+
+
+# ---------------------------------------------------------------- the discriminator
+
+
+def srgan_flags(*argv):
+    args = train_srgan.build_parser().parse_args([*TINY, "--ndf", "2", *argv])
+    return argparse.Namespace(**vars(args) | {"typed": {}})
+
+
+def test_the_discriminator_is_the_papers():
+    judge = model.build_discriminator(96, 64, seed=1)
+    layers = [(layer.filters, layer.strides[0]) for layer in judge.layers
+              if isinstance(layer, keras.layers.Conv2D)]
+    assert layers == [(64, 1), (64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 2)]
+    norms = [layer for layer in judge.layers
+             if isinstance(layer, keras.layers.BatchNormalization)]
+    assert len(norms) == 7
+    # 3 x 3 kernels, a bias of the first, gamma and beta; then 6 x 6 x 512 -> 1024 -> 1.
+    kernels = 9 * (3 * 64 + 64 * 64 + 64 * 128 + 128**2 + 128 * 256 + 256**2 + 256 * 512 + 512**2)
+    dense = (36 * 512 + 1) * 1024 + 1025
+    assert sum(int(np.prod(v.shape)) for v in judge.trainable_variables) == (
+        kernels + 64 + 2 * (64 + 2 * 128 + 2 * 256 + 2 * 512) + dense)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("frozen", ["network", "discriminator"])
+def test_each_loss_moves_its_own_network_only(frozen):
+    args = srgan_flags("--perceptual_weight", "0")
+    networks = {"network": random_network(args),
+                "discriminator": model.build_discriminator(32, args.ndf, 8)}
+    optimizers = {name: keras.optimizers.SGD(0.0 if name == frozen else 0.1) for name in networks}
+    for name, optimizer in optimizers.items():
+        optimizer.build(networks[name].trainable_variables)
+    before = {name: [v.numpy() for v in net.trainable_variables] for name, net in networks.items()}
+    step = train_srgan.make_train_step(args, networks, None, optimizers, None)
+    logged = step(*next(iter(data.training_batches(data.load(args).train, args))))
+    for name, network in networks.items():
+        moved = [(old != new.numpy()).any() for old, new in
+                 zip(before[name], network.trainable_variables, strict=True)]
+        assert all(moved) if name != frozen else not any(moved)
+    assert float(logged["discriminator_loss"]) == pytest.approx(1.386, abs=0.2)
+
+
+def test_the_perceptual_loss_is_a_share_of_the_features():
+    args = srgan_flags("--weights", "none", "--perceptual_layer", "block1_conv1")
+    loss = train_srgan.make_perceptual(args)
+    sharp = tf.constant(noise(16, 16)[None], tf.float32)
+    assert float(loss(sharp, sharp)) == 0
+    assert 0.1 < float(loss(tf.reverse(sharp, [1]), sharp)) < 4
+    assert train_srgan.make_perceptual(srgan_flags("--perceptual_weight", "0")) is None
 
 
 # ---------------------------------------------------------------- data
