@@ -10,6 +10,8 @@ test pictures it also writes a small one, small.png, for upscale.py.
 
 import argparse
 import functools
+import itertools
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -153,40 +155,53 @@ def find_pictures(folder: Path, reduce_jpegs: int, least: int) -> list[Path]:
     return found
 
 
-def of_files(paths: Sequence[Path], root: Path, reduce_jpegs: int) -> Pictures:
+def of_files(paths: Sequence[Path], reduce_jpegs: int) -> Pictures:
     """Returns pictures in files; JPEGs are reduced by a factor."""
     def read(number: int) -> np.ndarray:
         picture = images.read_image(paths[number])
         is_jpeg = paths[number].suffix.lower() in JPEGS
         return shrink(picture, reduce_jpegs) if is_jpeg else picture
 
+    root = os.path.commonpath(path.parent for path in paths) if paths else ""
     facts = [f"{path.name} {path.stat().st_size}" for path in paths]
     return Pictures(tuple(str(path.relative_to(root)) for path in paths), read, "\n".join(facts))
 
 
+def divide(folder: Path, args: argparse.Namespace) -> tuple[list[Path], list[Path]]:
+    """Returns the photographs of a folder to train on, and for validation.
+
+    These are its subfolders `train` and `val`; without them, a share is held out.
+    """
+    find = functools.partial(find_pictures, reduce_jpegs=args.reduce_jpegs,
+                             least=least_side(args))
+    if (folder / "train").is_dir() and (folder / "val").is_dir():
+        return find(folder / "train"), find(folder / "val")
+    found = find(folder)
+    count = max(1, round(args.hold_out * len(found)))
+    out = set(np.linspace(0, len(found) - 1, count).astype(int).tolist()) if found else set()
+    return ([path for i, path in enumerate(found) if i not in out],
+            [path for i, path in enumerate(found) if i in out])
+
+
+def least_side(args: argparse.Namespace) -> int:
+    """Returns how many pixels a photograph has at least on each side."""
+    return max(MIN_TEST, args.patch_size) * args.factor
+
+
 def load_photos(args: argparse.Namespace) -> Data:
-    """Loads photographs from `train` and `val` of a folder, or holds a share out for validation.
+    """Loads the photographs of one or several folders.
 
     Raises:
         UserError: there are too few.
     """
-    folder = Path(args.data_dir)
-    least = max(MIN_TEST, args.patch_size) * args.factor
-    if (folder / "train").is_dir() and (folder / "val").is_dir():
-        train, validation = (find_pictures(folder / name, args.reduce_jpegs, least)
-                             for name in ("train", "val"))
-    else:
-        found = find_pictures(folder, args.reduce_jpegs, least)
-        count = max(1, round(args.hold_out * len(found)))
-        out = set(np.linspace(0, len(found) - 1, count).astype(int).tolist()) if found else set()
-        train = [path for i, path in enumerate(found) if i not in out]
-        validation = [path for i, path in enumerate(found) if i in out]
+    divided = [divide(Path(folder), args) for folder in args.data_dir.split(",")]
+    train, validation = (list(itertools.chain(*parts)) for parts in zip(*divided, strict=True))
     if not train or not validation:
         raise UserError(
-            f"{folder} has {len(train)} pictures to train on and {len(validation)} for validation "
-            f"of at least {least} pixels a side", "give at least two, or lower --patch_size")
-    return Data(*(of_files(paths, folder, args.reduce_jpegs) for paths in (train, validation)),
-                None)
+            f"{args.data_dir} has {len(train)} pictures to train on and {len(validation)} for "
+            f"validation of at least {least_side(args)} pixels a side",
+            "give at least two, or lower --patch_size")
+    return Data(of_files(train, args.reduce_jpegs), of_files(validation, args.reduce_jpegs), None)
 
 
 def check(args: argparse.Namespace) -> None:
@@ -219,7 +234,7 @@ def load_test(folder: Path, factor: int) -> Pictures:
     """
     if not (found := find_pictures(folder, 1, MIN_TEST * factor)):
         raise UserError(f"{folder} has no pictures", "check --test_dir")
-    return of_files(found, folder, 1)
+    return of_files(found, 1)
 
 
 def make_pair(picture: np.ndarray, factor: int, kind: str, number: int = 0) -> Pair:
@@ -349,12 +364,18 @@ def training_batches(
     return inputs.finish(examples.batch(args.batch_size, drop_remainder=True))
 
 
+def paths(text: str) -> str:
+    """Returns absolute paths, separated by commas (argparse `type`)."""
+    return ",".join(map(cli.path, text.split(",")))
+
+
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags that choose the pictures, and what small ones are made of them."""
     group = parser.add_argument_group("data")
     group.add_argument("--dataset", choices=list(OFFLINE), default="drawn",
                        help="drawn: pictures drawn by code, offline; photos: those in --data_dir")
-    group.add_argument("--data_dir", type=cli.path, help="folder of photographs")
+    group.add_argument("--data_dir", type=paths, metavar="FOLDER[,FOLDER]",
+                       help="folders of photographs, subfolders included")
     group.add_argument("--hold_out", type=cli.number(float, 0, 0.9, "a number from 0 to 0.9"),
                        default=0.1, help="share of the photographs held out for validation")
     group.add_argument("--reduce_jpegs", type=cli.number(int, 1, 8, "a whole number from 1 to 8"),

@@ -102,7 +102,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     sheet.draw({title: [row[column][0] for row in rows] for title, column in OF_SHEET.items()},
                args.run_dir / "sheet.png")
     metrics = summarize(scores)
-    dataset = Path(flags.data_dir).name if flags.data_dir else flags.dataset
+    dataset = ("+".join(Path(folder).name for folder in flags.data_dir.split(","))
+               if flags.data_dir else flags.dataset)
     loss = "srgan" if hasattr(flags, "gan_weight") else "edsr"
     results.write(args, dataset,
                   f"{loss}{flags.blocks}x{flags.width}-x{flags.factor}-{flags.preset}", metrics,

@@ -1,7 +1,7 @@
 """Trains a network that makes pictures larger and sharp (book, chapter 10; Lim et al. 2017).
 
     python train.py                                              # pictures drawn by code, x4
-    python train.py --preset best --data_dir FOLDER              # our recipe, on photographs
+    python train.py --preset best --data_dir FOLDER,FOLDER       # our recipe, on photographs
     python train.py --preset real --data_dir FOLDER              # for noisy, compressed pictures
     python train.py --preset best --data_dir FOLDER --factor 2
     python train.py --preset paper --data_dir DIV2K              # EDSR's baseline network, long
@@ -36,17 +36,19 @@ PRESETS = {
     "demo": {
         "blocks": 8,
         "batch_size": 8,
-        "max_steps": 3000,
+        "max_steps": 4000,
         "ema_decay": 0.99,
     },
     "best": {
         "dataset": "photos",
-        "max_steps": 8000,
+        "max_steps": 16_000,
+        "eval_every": 1000,
     },
     "real": {
         "dataset": "photos",
         "degradation": "real",
         "patch_size": 32,
+        "batch_size": 8,
         "max_steps": 4000,
     },
     "paper": {  # EDSR's baseline; the paper's test weights are no average

@@ -404,7 +404,13 @@ def test_train_and_val_are_found(tmp_path):
     save(tmp_path / "val" / "9.png", smooth(80, 80, 9))
     found = data.load(flags_of("--dataset", "photos", "--data_dir", str(tmp_path),
                                "--patch_size", "8"))
-    assert len(found.train.names) == 3 and found.validation.names == ("val/9.png",)
+    assert len(found.train.names) == 3 and found.validation.names == ("9.png",)
+    for number in range(10):
+        save(tmp_path / "more" / f"{number}.png", smooth(80, 80, number))
+    both = f"{tmp_path},{tmp_path / 'more'}"
+    found = data.load(flags_of("--dataset", "photos", "--data_dir", both, "--patch_size", "8"))
+    assert len(found.train.names) == 3 + 9 and "a/0.png" in found.train.names[0]
+    assert len(found.validation.names) == 2
 
 
 def test_a_file_that_breaks_off_is_replaced_in_training(tmp_path, capfd):
@@ -412,7 +418,7 @@ def test_a_file_that_breaks_off_is_replaced_in_training(tmp_path, capfd):
         save(tmp_path / f"{number}.png", smooth(80, 80, number))
     broken = (tmp_path / "1.png").read_bytes()
     (tmp_path / "1.png").write_bytes(broken[: len(broken) // 2])
-    found = data.of_files(sorted(tmp_path.glob("*.png")), tmp_path, 2)
+    found = data.of_files(sorted(tmp_path.glob("*.png")), 2)
     read = data.make_reader(found, 2)
     assert (read(1).sharp == read(2).sharp).all()
     assert capfd.readouterr().err.count("left out: ") == 1
