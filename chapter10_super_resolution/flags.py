@@ -5,7 +5,6 @@ from typing import Any
 
 from chapter10_super_resolution import data
 from common import cli, pretrained
-from common.errors import UserError
 
 
 def add_network_flags(parser: argparse.ArgumentParser) -> None:
@@ -77,12 +76,9 @@ def build_srgan_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) 
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raises UserError if a flag has no effect, or sizes contradict each other."""
+    """Raises UserError if a flag has no effect, or those of the data contradict each other."""
     if args.schedule != "halving":
         cli.refuse_idle(args, ["halve_every"], f"--schedule {args.schedule}")
-    if args.blocks > 256 or args.width > 1024:
-        raise UserError(f"--blocks {args.blocks} with --width {args.width}",
-                        "give at most 256 blocks of at most 1024 channels")
     if not getattr(args, "perceptual_weight", True):
         cli.refuse_idle(args, ["perceptual_layer", "weights"], "--perceptual_weight 0")
     data.check(args)

@@ -3,6 +3,8 @@
 import argparse
 import functools
 import json
+import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from chapter09_pix2pix import process
 from chapter09_pix2pix import train as pix2pix_train
 from chapter10_super_resolution import (
     compare,
@@ -280,6 +283,12 @@ def test_a_few_drawings_are_learnt(runs):
              (runs / CHAPTER / "run" / "metrics.jsonl").read_text().splitlines()]
     gains = [line["gain"] for line in lines if line["split"] == "val"]
     assert gains[-1] > 1 and gains[0] < gains[-1]
+    run = runs / CHAPTER / "run"
+    recorded = argparse.Namespace(**rundir.read_config(run, CHAPTER)["flags"])
+    found = argparse.Namespace(run_dir=run, checkpoint="best")
+    enlarge = inference.make_enlarge(inference.load_run(found, recorded), recorded)
+    picture = drawn.draw_picture(99, 64)  # keeps its mean colour
+    np.testing.assert_allclose(enlarge(picture).mean((0, 1)), picture.mean((0, 1)), atol=1.5)
 
 
 # ---------------------------------------------------------------- the discriminator
@@ -609,6 +618,18 @@ def test_another_factor_starts_from_the_weights_of_a_run(trained, capfd):
 
 
 # ---------------------------------------------------------------- the book's pairs
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_lesson_of_the_readme_is_chapter_9s_code(readme):
+    text = (Path(prepare.__file__).parent / readme).read_text(encoding="utf-8")
+    source = Path(process.__file__).read_text(encoding="utf-8")
+    code = re.search(r"```python\n(def blur.*?)```", text, re.DOTALL)[1]
+    function, dictionary = code.split("\n\n\n")
+    assert function in source and dictionary in source
+    for command in re.findall(r"python -m chapter09_pix2pix\.train ([^`\n]*)", text):
+        args = pix2pix_train.build_parser().parse_args(shlex.split(command))
+        assert args.which_direction == "BtoA"
 
 
 @pytest.fixture
