@@ -97,8 +97,8 @@ def prepare(args: argparse.Namespace) -> None:
                                          len(listed), unit="image", disable=None), strict=True))
     bad = [path for path in listed if problems[path]]
     if len(bad) == len(listed):
-        raise UserError(f"{args.dir_path} holds no RGB pictures that can be decoded; {bad[0].name}: "
-                        f"{problems[bad[0]]}", "check --dir_path")
+        raise UserError(f"{args.dir_path} holds no RGB pictures that can be decoded, but "
+                        f"{bad[0].name}: {problems[bad[0]]}", "check --dir_path")
     output.mkdir(parents=True, exist_ok=True)
     lines = [f"{path}\t{problems[path]}" for path in bad]
     (output / LEFT_OUT).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
