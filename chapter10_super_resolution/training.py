@@ -16,6 +16,7 @@ from common.checkpoint import TrainState
 from common.monitor import Monitor
 
 SHOWN = 4  # validation pictures of a sample sheet
+SHOWN_SIZE = 256  # pixels of each side that it shows at most
 MAX_VALIDATION = 20  # pictures that are evaluated during training
 
 
@@ -72,7 +73,7 @@ def make_validate(
                             args.degradation)
     run = make_enlarge(network, args)
     baseline = score_all(lambda small: bicubic(small, args.factor), pairs, args.factor)
-    side = min(min(pair.sharp.shape[:2]) for pair in pairs.values())
+    side = min(SHOWN_SIZE, *(min(pair.sharp.shape[:2]) for pair in pairs.values()))
 
     def validate(step: int) -> dict[str, float]:
         scores = {name: float(values.mean())
