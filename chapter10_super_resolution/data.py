@@ -48,10 +48,14 @@ SOURCES = {
         "The papers' photographs: 800 + 100 PNG files of 2 megapixels, for research. "
         "[DIV2K_train_HR.zip](http://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip) (3.5 GB) "
         "and DIV2K_valid_HR.zip of the same host: unpack them to `train` and `val` of a folder, "
-        "then `--dataset photos --data_dir FOLDER`", (), looked_for=False),
+        "then `--dataset photos --data_dir FOLDER`", ()),
     "imagenet_photos": files.Source(
         "60 photographs, one each of 60 classes, of [imagenet-sample-images]"
         "(https://github.com/EliSchwartz/imagenet-sample-images): the published runs", (),
+        looked_for=False),
+    "flickr8k": files.Source(
+        "A sample of 400 of Flickr8k (Hodosh et al. 2013), of which 129 are large enough, in [data/"
+        "images](https://github.com/quantumnaan/sic_translator): the published runs, too", (),
         looked_for=False),
     "Set5": files.Source(
         "The five test pictures of Bevilacqua et al. (2012) in PNG or BMP, for `eval.py --test_dir "
