@@ -36,6 +36,7 @@ from chapter10_super_resolution.data import Pair
 from common import image_metrics, images, results, rundir, video
 
 CHAPTER = "chapter10_super_resolution"
+NETWORKS = [(2, "direct"), (3, "stages"), (4, "direct"), (4, "stages")]
 TINY = ["--blocks", "1", "--width", "4", "--patch_size", "8", "--batch_size", "2", "--max_steps",
         "2", "--log_every", "1"]
 
@@ -168,6 +169,7 @@ def test_pixel_shuffle(factor):
     np.testing.assert_array_equal(model.pixel_shuffle(tf.constant(x), factor), wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "parameters"), [(2, 1_369_859), (3, 1_554_499), (4, 1_517_571)])
 def test_parameters_of_the_papers_baseline(factor, parameters):
     args = flags_of("--preset", "paper", "--factor", str(factor))
@@ -179,8 +181,7 @@ def test_parameters_of_ours():
     assert inference.build(flags_of("--preset", "best")).count_params() == 319_952
 
 
-@pytest.mark.parametrize("upsampling", ["direct", "stages"])
-@pytest.mark.parametrize("factor", [2, 3, 4])
+@pytest.mark.parametrize(("factor", "upsampling"), NETWORKS)
 def test_training_begins_at_the_bicubic_enlargement(factor, upsampling):
     args = flags_of(*TINY, "--upsampling", upsampling, "--factor", str(factor))
     network, picture = inference.build(args), noise(9, 7)
@@ -188,8 +189,7 @@ def test_training_begins_at_the_bicubic_enlargement(factor, upsampling):
     np.testing.assert_array_equal(model.to_uint8(found)[0], inference.bicubic(picture, factor))
 
 
-@pytest.mark.parametrize("upsampling", ["direct", "stages"])
-@pytest.mark.parametrize("factor", [2, 3, 4])
+@pytest.mark.parametrize(("factor", "upsampling"), NETWORKS)
 def test_reach_by_gradient(factor, upsampling):
     network = model.build_edsr(factor, 2, 3, upsampling)
     for layer in network.layers:  # positive weights, so that nothing cancels
@@ -457,8 +457,7 @@ def test_folders_without_enough_pictures(tmp_path, capfd):
 # ---------------------------------------------------------------- pictures of any size
 
 
-@pytest.mark.parametrize("upsampling", ["direct", "stages"])
-@pytest.mark.parametrize("factor", [2, 3, 4])
+@pytest.mark.parametrize(("factor", "upsampling"), NETWORKS)
 def test_tiles_give_the_whole_picture(factor, upsampling):
     args = flags_of(*TINY, "--upsampling", upsampling, "--factor", str(factor))
     network, picture = random_network(args), noise(41, 29)
@@ -533,6 +532,7 @@ def trained(tmp_path_factory):
     return copy
 
 
+@pytest.mark.slow
 def test_upscale_writes_pictures_folders_and_videos(trained, tmp_path, capfd):
     run = trained()
     save(tmp_path / "in" / "photo.jpg", smooth(20, 30))
@@ -555,6 +555,7 @@ def test_upscale_writes_pictures_folders_and_videos(trained, tmp_path, capfd):
     assert Image.open(tmp_path / "out" / "photo.png").size == (240, 80)
 
 
+@pytest.mark.slow
 def test_upscale_refuses(trained, tmp_path, monkeypatch, capfd):
     trained()
     picture, text = tmp_path / "photo.png", tmp_path / "clip.mp4"
