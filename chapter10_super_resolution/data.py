@@ -11,8 +11,6 @@ test pictures it also writes a small one, small.png, for upscale.py.
 import argparse
 import functools
 import itertools
-import os
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,16 +18,22 @@ from typing import NamedTuple
 import numpy as np
 import sklearn.datasets
 import tensorflow as tf
-from PIL import Image
 
 from chapter10_super_resolution import degradation, drawn
+from chapter10_super_resolution.pictures import (
+    Pictures,
+    find_pictures,
+    of_arrays,
+    of_files,
+    shrink,
+    tell_left_out,
+)
 from common import cli, files, images, inputs, rundir
 from common.errors import UserError, exit_status
 
 CACHE_BYTES = 2**30  # of pictures that are kept in memory
 DRAWN = {"train": 40, "validation": 6, "test": 24}  # pictures
 DRAWN_SIZE = 144  # 2, 3 and 4 divide it
-JPEGS = ".jpg", ".jpeg"
 MIN_TEST = 16  # smallest side of a test picture, so that SSIM has its window within the border
 
 OFFLINE = {
@@ -64,26 +68,6 @@ SOURCES = {
 }
 
 
-class Pictures(NamedTuple):
-    """Sharp pictures.
-
-    Attributes:
-        names: of the pictures, unique.
-        read: returns a picture by its number, uint8 of shape (height, width, 3).
-        digest: a text that changes with the files.
-    """
-
-    names: tuple[str, ...]
-    read: Callable[[int], np.ndarray]
-    digest: str
-
-    def take(self, numbers: Sequence[int]) -> "Pictures":
-        """Returns some of the pictures."""
-        kept = list(numbers)
-        return Pictures(tuple(self.names[i] for i in kept), lambda i: self.read(kept[i]),
-                        self.digest)
-
-
 class Data(NamedTuple):
     """A data set by splits; photographs have no test split of their own."""
 
@@ -107,12 +91,6 @@ class Pair(NamedTuple):
     small: np.ndarray
 
 
-def of_arrays(pictures: dict[str, np.ndarray]) -> Pictures:
-    """Returns pictures that are in memory, by name."""
-    return Pictures(tuple(pictures), list(pictures.values()).__getitem__,
-                    files.sha256(*pictures.values()))
-
-
 @functools.cache
 def load_drawn() -> Data:
     """Draws the pictures; the photographs, which are JPEGs, are reduced by 2."""
@@ -124,51 +102,6 @@ def load_drawn() -> Data:
     for name in ("china.jpg", "flower.jpg"):
         splits["train"][name] = shrink(sklearn.datasets.load_sample_image(name), 2)
     return Data(*map(of_arrays, splits.values()))
-
-
-def shrink(picture: np.ndarray, factor: int) -> np.ndarray:
-    """Reduces a picture by a whole factor, which averages away the artefacts of JPEG."""
-    return degradation.reduce(degradation.cut_to_multiple(picture, factor), factor)
-
-
-def size_of(path: Path, reduce_jpegs: int) -> int:
-    """Returns the smaller side of a picture as it is used, 0 if it is no readable image."""
-    try:
-        with Image.open(path) as image:
-            if image.width * image.height > images.max_pixels():
-                return 0
-            return min(image.size) // (reduce_jpegs if path.suffix.lower() in JPEGS else 1)
-    except (OSError, SyntaxError, ValueError):
-        return 0
-
-
-def find_pictures(folder: Path, reduce_jpegs: int, least: int) -> list[Path]:
-    """Returns the pictures of a folder and its subfolders; lists on stderr what is left out.
-
-    Args:
-        folder: of the pictures.
-        reduce_jpegs: factor by which JPEG files are reduced.
-        least: pixels that the smaller side has at least, after that.
-    """
-    listed = images.list_folder(folder, recursive=True) if folder.is_dir() else []
-    found = [path for path in listed if size_of(path, reduce_jpegs) >= least]
-    if others := [path.name for path in listed if path not in set(found)]:
-        print(f"left out of {folder}: {len(others)} files that are no images of at least {least} "
-              f"pixels a side, after the reduction of JPEGs: {', '.join(others[:5])}"
-              f"{' ...' if len(others) > 5 else ''}", file=sys.stderr)
-    return found
-
-
-def of_files(paths: Sequence[Path], reduce_jpegs: int) -> Pictures:
-    """Returns pictures in files; JPEGs are reduced by a factor."""
-    def read(number: int) -> np.ndarray:
-        picture = images.read_image(paths[number])
-        is_jpeg = paths[number].suffix.lower() in JPEGS
-        return shrink(picture, reduce_jpegs) if is_jpeg else picture
-
-    root = os.path.commonpath(path.parent for path in paths) if paths else ""
-    facts = [f"{path.name} {path.stat().st_size}" for path in paths]
-    return Pictures(tuple(str(path.relative_to(root)) for path in paths), read, "\n".join(facts))
 
 
 def divide(folder: Path, args: argparse.Namespace) -> tuple[list[Path], list[Path]]:
@@ -254,12 +187,6 @@ def make_pair(picture: np.ndarray, factor: int, kind: str, number: int = 0) -> P
     return Pair(sharp, degradation.degrade(sharp, factor, kind, np.random.default_rng(number)))
 
 
-@functools.cache
-def tell_left_out(problem: str) -> None:
-    """Prints once what is left out."""
-    print(f"left out: {problem}", file=sys.stderr)
-
-
 def read_pairs(found: Pictures, factor: int, kind: str) -> dict[str, Pair]:
     """Reads all pictures of a split, and makes the small ones; lists those that break off.
 
@@ -276,12 +203,6 @@ def read_pairs(found: Pictures, factor: int, kind: str) -> dict[str, Pair]:
         raise UserError(f"none of the pictures can be decoded: {found.names[0]} ...",
                         "give complete PNG or JPEG files")
     return pairs
-
-
-def take_some(found: Pictures, most: int) -> Pictures:
-    """Returns at most so many pictures, evenly spread."""
-    count = min(most, len(found.names))
-    return found.take(np.linspace(0, len(found.names) - 1, count).astype(int).tolist())
 
 
 def make_reader(found: Pictures, factor: int) -> Callable[[int], Pair]:

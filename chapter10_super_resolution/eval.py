@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from chapter10_super_resolution import data, quality, sheet
-from chapter10_super_resolution.data import Pictures
 from chapter10_super_resolution.inference import Enlarge, bicubic, load_run, make_enlarge
+from chapter10_super_resolution.pictures import Pictures
 from common import cli, image_metrics, page, results, rundir
 from common.errors import UserError
 

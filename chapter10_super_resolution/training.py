@@ -11,6 +11,7 @@ import tensorflow as tf
 from chapter10_super_resolution import data, sheet
 from chapter10_super_resolution.data import Data
 from chapter10_super_resolution.inference import bicubic, make_enlarge, score_all
+from chapter10_super_resolution.pictures import take_some
 from common import images
 from common.checkpoint import TrainState
 from common.monitor import Monitor
@@ -69,7 +70,7 @@ def make_validate(
         monitor: of the run.
         select: whether the weights of the highest PSNR are kept as the best ones.
     """
-    pairs = data.read_pairs(data.take_some(found.validation, MAX_VALIDATION), args.factor,
+    pairs = data.read_pairs(take_some(found.validation, MAX_VALIDATION), args.factor,
                             args.degradation)
     run = make_enlarge(network, args)
     baseline = score_all(lambda small: bicubic(small, args.factor), pairs, args.factor)

@@ -24,6 +24,7 @@ from chapter10_super_resolution import (
     export,
     inference,
     model,
+    pictures,
     prepare,
     quality,
     train,
@@ -427,7 +428,7 @@ def test_a_file_that_breaks_off_is_replaced_in_training(tmp_path, capfd):
         save(tmp_path / f"{number}.png", smooth(80, 80, number))
     broken = (tmp_path / "1.png").read_bytes()
     (tmp_path / "1.png").write_bytes(broken[: len(broken) // 2])
-    found = data.of_files(sorted(tmp_path.glob("*.png")), 2)
+    found = pictures.of_files(sorted(tmp_path.glob("*.png")), 2)
     read = data.make_reader(found, 2)
     assert (read(1).sharp == read(2).sharp).all()
     assert capfd.readouterr().err.count("left out: ") == 1
