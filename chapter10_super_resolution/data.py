@@ -32,7 +32,7 @@ from common import cli, files, images, inputs, rundir
 from common.errors import UserError, exit_status
 
 CACHE_BYTES = 2**30  # of pictures that are kept in memory
-DRAWN = {"train": 40, "validation": 6, "test": 24}  # pictures
+DRAWN = {"train": 120, "validation": 6, "test": 24}  # pictures
 DRAWN_SIZE = 144  # 2, 3 and 4 divide it
 MIN_TEST = 16  # smallest side of a test picture, so that SSIM has its window within the border
 

@@ -36,7 +36,7 @@ PRESETS = {
     "demo": {
         "blocks": 8,
         "batch_size": 8,
-        "max_steps": 4000,
+        "max_steps": 3000,
         "ema_decay": 0.99,
     },
     "best": {
