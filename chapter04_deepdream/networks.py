@@ -171,11 +171,31 @@ def textures_run() -> Path:
         UserError: its training failed.
     """
     run = rundir.runs_dir() / "chapter03_finetune" / TEXTURES_RUN
-    if rundir.last_step(run) >= TEXTURES_STEPS:
+    return train_once(run, TEXTURES_STEPS, "chapter 3's classifier of drawn textures",
+                      "about two minutes", ["--max_steps", str(TEXTURES_STEPS)])
+
+
+def train_once(run: Path, steps: int, what: str, time: str, argv: Sequence[str]) -> Path:
+    """Trains a run of another chapter by its train.py, in a child process, unless it is finished.
+
+    Args:
+        run: its folder, in that of its chapter.
+        steps: at which it is finished.
+        what: what is trained, for messages.
+        time: that it takes, for messages.
+        argv: flags of the train.py, besides `--name`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: the training failed.
+    """
+    if rundir.last_step(run) >= steps:
         return run
-    print("training chapter 3's classifier of drawn textures, once: about two minutes", flush=True)
-    command = [sys.executable, "-m", "chapter03_finetune.train", "--name", TEXTURES_RUN,
-               "--max_steps", str(TEXTURES_STEPS)]
+    print(f"training {what}, once: {time}", flush=True)
+    chapter = run.parent.name
+    command = [sys.executable, "-m", f"{chapter}.train", "--name", run.name, *argv]
     path = os.pathsep.join(filter(None, [str(files.ROOT), os.environ.get("PYTHONPATH")]))
     child = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path},
                              stdout=subprocess.DEVNULL)
@@ -184,6 +204,6 @@ def textures_run() -> Path:
     if status == 130:
         raise KeyboardInterrupt
     if status:
-        raise UserError("chapter 3's classifier of textures could not be trained, see above",
-                        "run it by itself: python train.py in chapter03_finetune")
+        raise UserError(f"{what} could not be trained, see above",
+                        f"run it by itself: python train.py in {chapter}")
     return run

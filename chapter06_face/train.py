@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from chapter06_face import data, flags, losses, training
 from chapter06_face.model import build_classifier, embed
-from common import checkpoint, cli, rundir
+from common import averages, checkpoint, cli, rundir
 from common.monitor import Monitor
 
 PRESETS = {
@@ -147,7 +147,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     people = len(dataset.train.names)
     head = build_classifier(args.embedding_size, people, use_bias=args.loss == "softmax")
     checkpoint.start_from(args, dataset.train.names, network=network, head=head)
-    averaged = training.make_averages(network)
+    averaged = averages.copy(network)
     centers = tf.Variable(tf.zeros((people, args.embedding_size)))
     optimizer = flags.make_optimizer(args)
     train_step = make_train_step(args, network, averaged, head, centers, optimizer)

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from chapter06_face import data, flags, losses, training
 from chapter06_face.model import embed
-from common import checkpoint, cli, rundir
+from common import averages, checkpoint, cli, rundir
 from common.monitor import Monitor
 
 PRESETS = {
@@ -127,7 +127,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     # The data, divided by people; the embedder and its averages.
     dataset, network = training.prepare(args)
     checkpoint.start_from(args, network=network)
-    averaged = training.make_averages(network)
+    averaged = averages.copy(network)
     optimizer = flags.make_optimizer(args)
     train_step = make_train_step(args, network, averaged, optimizer)
     with rundir.open_run(args, dataset_sha256=dataset.digest, class_names=dataset.train.names,

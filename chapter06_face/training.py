@@ -10,7 +10,7 @@ import tensorflow as tf
 from chapter06_face import data, flags, inference
 from chapter06_face import verification as verify
 from chapter06_face.alignment import Alignment
-from common import images, pretrained, rundir
+from common import averages, images, pretrained, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -47,29 +47,17 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
             layer.set_weights(source.get_layer(layer.name).get_weights())
 
 
-def make_averages(network: keras.Model) -> keras.Model:
-    """Returns a copy of a network, for the averages of its weights."""
-    averaged = keras.models.clone_model(network)
-    averaged.set_weights(network.get_weights())
-    return averaged
-
-
 def update_averages(
     network: keras.Model, averaged: keras.Model, step: tf.Tensor, decay: float
 ) -> None:
-    """Moves the averages of all trainable weights; copies the others.
-
-    At step n the decay is at most (1 + n) / (10 + n), as TensorFlow 1's, so that the random initial
-    weights are soon forgotten.
-    """
-    step = tf.cast(step, tf.float32)
-    decay = tf.minimum(decay, (1 + step) / (10 + step))
+    """Moves the averages of all trainable weights; copies the others."""
     trainable = {id(variable) for variable in network.trainable_variables}
-    for variable, average in zip(network.weights, averaged.weights, strict=True):
+    pairs = list(zip(averaged.weights, network.weights, strict=True))
+    moved = [pair for pair in pairs if id(pair[1]) in trainable]
+    averages.update(*zip(*moved, strict=True), step, decay)
+    for copied, variable in pairs:
         if id(variable) not in trainable:
-            average.assign(variable)
-        else:
-            average.assign(average + (1 - decay) * (variable - average))
+            copied.assign(variable)
 
 
 def weight_penalty(*networks: keras.Model) -> tf.Tensor:

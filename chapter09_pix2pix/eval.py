@@ -64,15 +64,8 @@ def open_judge(weights: str) -> Judge:
     """
     name, alpha = JUDGE
     network = features.open_application(name, weights, alpha, post_activation=True)
-    layer = [name for name in network.channels if name != features.LOGITS][-1]
-    extract = network.extractor([layer])
-
-    @tf.function(reduce_retracing=True)
-    def judge(pictures: tf.Tensor) -> tf.Tensor:
-        size = tf.maximum(tf.shape(pictures)[1:3], ENLARGED)
-        return tf.reduce_mean(extract(tf.image.resize(pictures, size))[0], axis=(1, 2))
-
-    return lambda pictures: judge(tf.constant(pictures, tf.float32)).numpy()
+    pooled = features.make_pooled(network, ENLARGED)
+    return lambda pictures: pooled(tf.constant(pictures, tf.float32)).numpy()
 
 
 def read_pairs(found: Pairs, flags: argparse.Namespace) -> Iterator[tuple[list[str], Chunk]]:

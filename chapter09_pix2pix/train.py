@@ -23,12 +23,11 @@ from chapter09_pix2pix import data, flags, losses, pairs
 from chapter09_pix2pix.inference import build, build_judge
 from chapter09_pix2pix.training import (
     check_health,
-    make_averages,
     make_averaging,
     make_validate,
     spread,
 )
-from common import checkpoint, cli, files, rundir
+from common import averages, checkpoint, cli, files, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -174,7 +173,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     networks = {name: network for name, network in networks.items() if network is not None}
     checkpoint.start_from(args, **networks)
     optimizers = {name: make_optimizer(args) for name in networks}
-    averaged = make_averages(generator) if args.ema_decay else None
+    averaged = averages.copy(generator) if args.ema_decay else None
     update_averages = averaged and make_averaging(generator, averaged, args.ema_decay)
     train_step = make_train_step(args, generator, judge, optimizers)
     with rundir.open_run(args, dataset_sha256=found.digest, parameters=sum(

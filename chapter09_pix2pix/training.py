@@ -12,7 +12,7 @@ from chapter09_pix2pix import data
 from chapter09_pix2pix.data import Data
 from chapter09_pix2pix.inference import make_predict
 from chapter09_pix2pix.model import BatchNormalization
-from common import image_metrics, images
+from common import averages, image_metrics, images
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.monitor import Monitor
@@ -24,31 +24,19 @@ ONE_COLOUR = 2e-3  # standard deviation of the outputs within an image, of [-1, 
 WON = 0.03  # loss of a discriminator that tells all pairs apart
 
 
-def make_averages(generator: keras.Model) -> keras.Model:
-    """Returns a copy of a generator, for the averages of its weights."""
-    averaged = keras.models.clone_model(generator)
-    averaged.set_weights(generator.get_weights())
-    return averaged
-
-
 def make_averaging(
     generator: keras.Model, averaged: keras.Model, decay: float
 ) -> Callable[[tf.Variable, tf.Tensor], None]:
     """Returns a function that moves the averages of the trainable weights after each step.
 
-    At step n the decay is at most (1 + n) / (10 + n), so that the random initial weights are soon
-    forgotten. Batch normalization needs statistics of what the averaged weights make of the inputs:
-    these pass through them too.
+    Batch normalization needs statistics of what the averaged weights make of the inputs: these pass
+    through them too.
     """
     normalized = any(isinstance(layer, BatchNormalization) for layer in averaged.layers)
 
     @tf.function
     def update(step: tf.Variable, inputs: tf.Tensor) -> None:
-        done = tf.cast(step, tf.float32)
-        keep = tf.minimum(decay, (1 + done) / (10 + done))
-        for variable, average in zip(generator.trainable_variables, averaged.trainable_variables,
-                                     strict=True):
-            average.assign(average + (1 - keep) * (variable - average))
+        averages.update(averaged.trainable_variables, generator.trainable_variables, step, decay)
         if normalized:
             averaged(inputs, training=True)
 

@@ -22,13 +22,8 @@ from chapter10_super_resolution import data, flags
 from chapter10_super_resolution.data import Data
 from chapter10_super_resolution.inference import build
 from chapter10_super_resolution.model import enlarge
-from chapter10_super_resolution.training import (
-    make_average,
-    make_optimizer,
-    make_validate,
-    move_average,
-)
-from common import checkpoint, cli, files, rundir
+from chapter10_super_resolution.training import make_optimizer, make_validate
+from common import averages, checkpoint, cli, files, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -88,7 +83,8 @@ def make_train_step(
         optimizer.apply(gradients, network.trainable_variables)
         # Move the average of the weights, which forgives a high rate.
         if averaged is not None:
-            move_average(averaged, network, args.ema_decay, optimizer.iterations)
+            averages.update(averaged.trainable_variables, network.trainable_variables,
+                            optimizer.iterations, args.ema_decay)
         return {"loss": loss, "gradient_norm": norm}
 
     return train_step
@@ -113,7 +109,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     # The network, the average of its weights, and the optimizer.
     network = build(args)
     checkpoint.start_from(args, **{"averaged" if args.ema_decay else "network": network})
-    averaged = make_average(network) if args.ema_decay else None
+    averaged = averages.copy(network) if args.ema_decay else None
     optimizer = make_optimizer(args)
     train_step = make_train_step(args, network, averaged, optimizer)
     with rundir.open_run(args, dataset_sha256=found.digest,

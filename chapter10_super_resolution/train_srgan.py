@@ -20,13 +20,8 @@ from chapter09_pix2pix import losses
 from chapter10_super_resolution import data, flags
 from chapter10_super_resolution.inference import build
 from chapter10_super_resolution.model import build_discriminator, enlarge
-from chapter10_super_resolution.training import (
-    make_average,
-    make_optimizer,
-    make_validate,
-    move_average,
-)
-from common import checkpoint, cli, features, rundir
+from chapter10_super_resolution.training import make_optimizer, make_validate
+from common import averages, checkpoint, cli, features, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -105,7 +100,8 @@ def make_train_step(
             optimizers[name].apply(gradients, variables)
         # Move the average of the weights: the network follows a moving target.
         if averaged is not None:
-            move_average(averaged, network, args.ema_decay, optimizers["network"].iterations)
+            averages.update(averaged.trainable_variables, network.trainable_variables,
+                            optimizers["network"].iterations, args.ema_decay)
         return logged
 
     return train_step
@@ -125,7 +121,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     checkpoint.start_from(args, **{"averaged" if args.ema_decay else "network": network})
     networks = {"network": network,
                 "discriminator": build_discriminator(side, args.ndf, seed=args.seed + 1)}
-    averaged = make_average(network) if args.ema_decay else None
+    averaged = averages.copy(network) if args.ema_decay else None
     optimizers = {name: make_optimizer(args) for name in networks}
     train_step = make_train_step(args, networks, averaged, optimizers, make_perceptual(args))
     with rundir.open_run(args, dataset_sha256=found.digest,

@@ -1,4 +1,4 @@
-"""What surrounds the loops of train.py and train_srgan.py: the rate, the average, validation."""
+"""What surrounds the loops of train.py and train_srgan.py: the learning rate, validation."""
 
 import argparse
 import itertools
@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from chapter10_super_resolution import data, sheet
 from chapter10_super_resolution.data import Data
@@ -30,28 +29,6 @@ def make_optimizer(args: argparse.Namespace) -> keras.Optimizer:
         rate = keras.optimizers.schedules.ExponentialDecay(rate, args.halve_every, 0.5,
                                                            staircase=True)
     return keras.optimizers.Adam(rate)
-
-
-def make_average(network: keras.Model) -> keras.Model:
-    """Returns a copy of a network, for the average of its weights."""
-    averaged = keras.models.clone_model(network)
-    averaged.set_weights(network.get_weights())
-    return averaged
-
-
-def move_average(
-    averaged: keras.Model, network: keras.Model, decay: float, step: tf.Variable
-) -> None:
-    """Moves the average of the weights after a step; for use in graphs.
-
-    After n steps the decay is at most (1 + n) / (10 + n): the random weights of the start are soon
-    forgotten.
-    """
-    done = tf.cast(step, tf.float32)
-    keep = tf.minimum(decay, (1 + done) / (10 + done))
-    for average, weight in zip(averaged.trainable_variables, network.trainable_variables,
-                               strict=True):
-        average.assign(keep * average + (1 - keep) * weight)
 
 
 def make_validate(

@@ -17,7 +17,7 @@ import keras
 
 from common import config, rundir
 from common.errors import UserError, exit_status
-from common.flags import Parser, flag_words, resolve
+from common.flags import Parser, flag_words, resolve, typed_flags
 
 
 def training_parser(
@@ -138,7 +138,7 @@ def refuse_idle(args: argparse.Namespace, flags: Collection[str], beside: str) -
     """Raises UserError if a typed flag has no effect because of others.
 
     Args:
-        args: the result of `resolve`.
+        args: the result of `resolve`, or the arguments of a verb.
         flags: names of the flags without effect.
         beside: the flags that are the reason, as typed; for the message.
     """
@@ -168,12 +168,12 @@ def run_verb(
 ) -> int:
     """Runs a script that uses a finished run; returns the exit status.
 
-    `verb` gets the arguments of the script (with `chapter`, and `run_dir` as a Path) and the flags
-    of the run.
+    `verb` gets the arguments of the script (with `chapter`, `run_dir` as a Path, and `typed`: the
+    flags of this command line, by name) and the flags of the run.
     """
     def action() -> dict[str, Any] | None:
         args = parser.parse_args(argv)
-        args.chapter = parser.chapter
+        args.chapter, args.typed = parser.chapter, typed_flags(parser, argv)
         args.run_dir = rundir.finished_run(parser.chapter, args)
         flags = rundir.read_config(args.run_dir, parser.chapter)["flags"]
         moved = {flag: vars(args)[flag] for flag in parser.data if vars(args)[flag]}

@@ -134,6 +134,31 @@ def with_classifier(maps: keras.Model, kernel: Any, bias: Any) -> keras.Model:
     return model
 
 
+def make_pooled(network: Network, size: int) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function from images to vectors: the last feature maps, averaged over all places.
+
+    Args:
+        network: the network.
+        size: pixels to which the shorter side of smaller images is enlarged, since deep layers of
+            small images see little.
+
+    Returns:
+        A function from RGB images, float32 of shape (batch, height, width, 3) in [0, 255], to
+        float32 of shape (batch, channels).
+    """
+    layer = [name for name in network.channels if name != LOGITS][-1]
+    extractor = network.extractor([layer])
+
+    @tf.function(reduce_retracing=True)
+    def pooled(images: tf.Tensor) -> tf.Tensor:
+        sides = tf.cast(tf.shape(images)[1:3], tf.float32)
+        scale = tf.maximum(1.0, size / tf.reduce_min(sides))
+        larger = tf.image.resize(images, tf.cast(tf.round(sides * scale), tf.int32))
+        return tf.reduce_mean(extractor(larger)[0], axis=(1, 2))
+
+    return pooled
+
+
 def open_application(
     name: str, weights: str, alpha: float | None = None, post_activation: bool = False
 ) -> Network:

@@ -130,11 +130,15 @@ def _resume(
             "omit the flag to resume that run, or start another with a new --name",
         )
     settled = {**vars(parser.parse_args([])), **old, **typed}
-    if (step := checkpoint_files.last_step(run_dir)) >= settled.get("max_steps", math.inf):
+    # More epochs are more steps; the chapter computes how many once it knows its data.
+    longer = changed.get("epochs", 0) > (old.get("epochs") or math.inf)
+    step = checkpoint_files.last_step(run_dir)
+    if not longer and step >= settled.get("max_steps", math.inf):
         if "max_steps" in changed or not rundir.stopped_at_its_end(run_dir, step):
             raise UserError(
                 f"nothing to do: {run_dir} is at step {step} of {settled['max_steps']}",
-                "raise --max_steps to continue, or start another run with a new --name",
+                f"raise {'--epochs' if old.get('epochs') else '--max_steps'} to continue, or "
+                "start another run with a new --name",
             )
     print(f"resuming {run_dir} at step {step}", file=sys.stderr)
     for flag, value in changed.items():

@@ -116,7 +116,7 @@ def portable_command(config: dict[str, Any]) -> str:
     """
     first, *later = config["history"]
     changed = {flag for entry in later for flag in entry["changed"]}
-    if changed - {"eval_every", "max_steps", *config.get("neutral", flags.NEUTRAL)}:
+    if changed - {"epochs", "eval_every", "max_steps", *config.get("neutral", flags.NEUTRAL)}:
         return " && ".join(portable_command(config | {"history": [entry]}) for entry in
                            config["history"])
     words = shlex.split(first["command"])

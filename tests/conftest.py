@@ -1,8 +1,10 @@
 """What all tests share: runs of their own, and the way to real data."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,3 +48,15 @@ def whole_network(shallow: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
     from common.pretrained import NETWORKS
 
     monkeypatch.setitem(NETWORKS, "MobileNet", shallow)
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    """Starts headless Chromium; skips the test where it is not installed."""
+    from browser import Browser
+
+    if not (shutil.which("chromium") and shutil.which("chromedriver")):
+        pytest.skip("chromium and chromedriver are not installed")
+    found = Browser(tmp_path / "profile")
+    yield found
+    found.close()

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from pathlib import Path
 
 import keras
@@ -53,7 +52,7 @@ from chapter09_pix2pix.inference import (
     mirror_to,
     seed_noise,
 )
-from common import image_metrics, images, rundir
+from common import averages, image_metrics, images, rundir
 from common.errors import UserError
 
 CHAPTER = "chapter09_pix2pix"
@@ -359,7 +358,7 @@ def test_averages_follow_the_weights():
     args = flags_of(*TINY)
     args.norm, args.ngf = "batch", 4
     generator = build(args)
-    averaged = training.make_averages(generator)
+    averaged = averages.copy(generator)
     kernel, average = (net.get_layer("encoder1").kernel for net in (generator, averaged))
     start = kernel.numpy()
     kernel.assign(start + 1)
@@ -1025,57 +1024,6 @@ def test_a_service_without_models_or_port(trained, tmp_path, service, monkeypatc
 # ---------------------------------------------------------------- in a browser
 
 
-class Browser:
-    """Headless Chromium by the WebDriver protocol."""
-
-    def __init__(self, folder):
-        self.driver = subprocess.Popen(["chromedriver", "--port=0"], stdout=subprocess.PIPE,
-                                       text=True)
-        for line in self.driver.stdout:
-            if "started successfully on port " in line:
-                self.root = f"http://127.0.0.1:{line.split()[-1].rstrip('.')}/session"
-                break
-        chrome = {"args": ["--headless=new", "--no-sandbox", "--disable-gpu",
-                           f"--user-data-dir={folder}", "--window-size=1000,900"]}
-        wanted = {"goog:chromeOptions": chrome, "goog:loggingPrefs": {"browser": "ALL"}}
-        self.root += "/" + self.send("", {"capabilities": {"alwaysMatch": wanted}})["sessionId"]
-
-    def send(self, path, value=None, method="POST"):
-        body = None if value is None else json.dumps(value).encode()
-        request = urllib.request.Request(self.root + path, body, method=method)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())["value"]
-
-    def run(self, script):
-        return self.send("/execute/sync", {"script": script, "args": []})
-
-    def errors(self):
-        return [entry for entry in self.send("/se/log", {"type": "browser"})
-                if entry["level"] == "SEVERE" and "favicon" not in entry["message"]]
-
-    def drag(self, kind, start, end):
-        moves = [{"type": "pointerMove", "duration": 0, "x": start[0], "y": start[1]},
-                 {"type": "pointerDown", "button": 0},
-                 {"type": "pointerMove", "duration": 100, "x": end[0], "y": end[1]},
-                 {"type": "pointerUp", "button": 0}]
-        self.send("/actions", {"actions": [{"type": "pointer", "id": kind, "actions": moves,
-                                            "parameters": {"pointerType": kind}}]})
-
-    def close(self):
-        self.send("", None, "DELETE")
-        self.driver.terminate()
-        self.driver.wait()
-
-
-@pytest.fixture
-def browser(tmp_path):
-    if not (shutil.which("chromium") and shutil.which("chromedriver")):
-        pytest.skip("chromium and chromedriver are not installed")
-    found = Browser(tmp_path / "profile")
-    yield found
-    found.close()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["mouse", "touch"])
 def test_a_line_is_drawn_and_a_picture_received(service, browser, kind):
@@ -1108,7 +1056,7 @@ def test_the_page_of_eval_loads_all_its_pictures(trained, browser, monkeypatch):
     monkeypatch.setenv("DL21_RUNS", str(trained))
     assert evaluation.main(["--name", "maps"]) == 0
     browser.send("/url", {"url": (trained / CHAPTER / "maps" / "index.html").as_uri()})
-    loaded = browser.run("return [...document.images].map(i => i.complete && i.naturalWidth)")
+    loaded = browser.widths()
     assert len(loaded) == 5 * 4 and set(loaded) == {64}
     assert browser.errors() == []
 

@@ -62,6 +62,19 @@ def test_images_are_prepared_before_the_network():
                                rtol=1e-4, atol=1e-4)
 
 
+def test_the_last_maps_are_averaged_over_all_places():
+    """Small images are enlarged first, others are not; the classifier is not the last maps."""
+    maps = small_network()
+    network = features.from_keras(
+        features.with_classifier(maps, np.ones((4, 3)), np.zeros(3)), "net", class_names="abc")
+    (last,) = read(network, "sum")
+    np.testing.assert_allclose(features.make_pooled(network, 40)(IMAGES), last.mean(axis=(1, 2)),
+                               rtol=1e-4)
+    larger = tf.image.resize(IMAGES, (80, 112))
+    expected = network.extractor(["sum"])(larger)[0].numpy().mean(axis=(1, 2))
+    np.testing.assert_allclose(features.make_pooled(network, 80)(IMAGES), expected, rtol=1e-4)
+
+
 def test_the_digest_is_that_of_the_weights():
     model = small_network()
     first = features.from_keras(model, "net").digest

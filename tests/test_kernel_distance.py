@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from common.kernel_distance import distance, kernel
+from common.kernel_distance import distance, kernel, make_estimates, summarize
 
 
 def by_hand(first, second):
@@ -30,6 +30,14 @@ def test_equals_the_sum_over_pairs():
     rng = np.random.default_rng(0)
     first, second = draw(rng, 7), draw(rng, 9, 0.5)
     assert distance(first, second).kid == pytest.approx(by_hand(first, second), rel=1e-12)
+
+
+def test_blocks_make_no_difference(monkeypatch):
+    rng = np.random.default_rng(6)
+    first, second = draw(rng, 23), draw(rng, 17, 0.5)
+    whole = distance(first, second)
+    monkeypatch.setattr("common.kernel_distance.BLOCK", 5)
+    assert distance(first, second) == pytest.approx(whole)
 
 
 def test_is_unbiased_where_the_biased_estimate_is_not():
@@ -68,6 +76,24 @@ def test_repeats_with_its_seed():
     first, second = draw(rng, 20), draw(rng, 20)
     assert distance(first, second, 1) == distance(first, second, 1)
     assert distance(first, second, 1).interval != distance(first, second, 2).interval
+
+
+def test_estimates_of_one_set_after_another_are_those_of_each_alone():
+    rng = np.random.default_rng(7)
+    second = draw(rng, 30)
+    estimate = make_estimates(second, seed=3)
+    for count in (20, 12, 20):
+        first = draw(rng, count, 0.4)
+        assert summarize(estimate(first)) == pytest.approx(distance(first, second, 3))
+
+
+def test_the_difference_of_two_sets_has_a_paired_interval():
+    rng = np.random.default_rng(8)
+    second, first = draw(rng, 100), draw(rng, 80, 0.5)
+    near, far = (make_estimates(second)(first + shift) for shift in (0.0, 0.02))
+    difference = summarize(far - near)
+    assert difference.kid == pytest.approx(summarize(far).kid - summarize(near).kid)
+    assert 0 < difference.interval < 0.2 * summarize(near).interval
 
 
 @pytest.mark.parametrize("shapes", [((3, 4), (9, 4)), ((9, 4), (9, 5))])
