@@ -596,6 +596,16 @@ def test_eval_measures_test_and_validation_beside_bicubic(trained, tmp_path, mon
 
 
 @pytest.mark.slow
+def test_the_page_of_eval_loads_all_its_pictures(trained, browser):
+    run = trained()
+    assert evaluation.main([]) == 0
+    browser.send("/url", {"url": (run / "index.html").as_uri()})
+    loaded = browser.widths()
+    assert len(loaded) == 5 * 4 and set(loaded) == {data.DRAWN_SIZE}
+    assert browser.errors() == []
+
+
+@pytest.mark.slow
 def test_the_export_enlarges_as_the_run_does(trained):
     run = trained()
     assert export.main([]) == 0
