@@ -46,17 +46,18 @@ def max_pixels() -> int:
     return limit
 
 
-def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
+def read_image(path: Path, mode: str = "RGB", keep_alpha: bool = False) -> np.ndarray:
     """Reads an image of any format and size, rotated as its EXIF data says.
-
-    Transparent images are composited on white.
 
     Args:
         path: the file.
         mode: "RGB", or "L" for greyscale.
+        keep_alpha: whether a transparent image is returned with its alpha channel; otherwise it is
+            composited on white.
 
     Returns:
-        uint8 of shape (height, width, 3), or (height, width) for greyscale, in [0, 255].
+        uint8 of shape (height, width, 3), or (height, width) for greyscale, in [0, 255]; of shape
+        (height, width, 4) for a transparent image whose alpha is kept.
 
     Raises:
         UserError: the file does not exist, or is a pipe or device, or holds no image that can be
@@ -80,6 +81,8 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
                 image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
             if image.has_transparency_data:
                 image = image.convert("RGBA")
+                if keep_alpha:
+                    return np.asarray(image)
                 image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
             return np.asarray(image.convert(mode))
     except FileNotFoundError as error:
@@ -167,7 +170,7 @@ def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
 
 
 def write_png(path: Path, image: np.ndarray) -> None:
-    """Writes a uint8 image of shape (height, width) or (height, width, 1 or 3) as PNG."""
+    """Writes a uint8 image of shape (height, width) or (height, width, 1, 3 or 4) as PNG."""
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
     path.parent.mkdir(parents=True, exist_ok=True)

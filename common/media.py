@@ -18,7 +18,8 @@ import numpy as np
 from common import cli, images, video
 from common.errors import UserError, raise_together, try_each
 
-Transform = Callable[[np.ndarray], np.ndarray]  # from and to uint8 of shape (height, width, 3)
+# From and to uint8 of shape (height, width, 3); with alpha, where it is kept, also of 4 channels.
+Transform = Callable[[np.ndarray], np.ndarray]
 Report = Callable[[str, Path, int, float], None]  # source, output file, frames and seconds of it
 
 CAMERA_RATE = 10.0  # frames per second of the video that is written
@@ -70,7 +71,9 @@ def at_least_one(frames: Iterator[np.ndarray], message: str, hint: str) -> Itera
     return chain([first], frames)
 
 
-def transform_file(path: Path, transform: Transform, target: Path) -> tuple[int, float]:
+def transform_file(
+    path: Path, transform: Transform, target: Path, keep_alpha: bool = False
+) -> tuple[int, float]:
     """Writes a transformed image, or video if `target` is one; see `transform_frames`.
 
     Raises:
@@ -80,7 +83,7 @@ def transform_file(path: Path, transform: Transform, target: Path) -> tuple[int,
         frames = at_least_one(video.read_frames(path), f"{path} has no frames that can be read",
                               "give a complete video file")
         return transform_frames(frames, transform, target, video.frame_rate(path))
-    image = images.read_image(path)
+    image = images.read_image(path, keep_alpha=keep_alpha)
     began = time.perf_counter()
     transformed = transform(image)
     seconds = time.perf_counter() - began
@@ -114,7 +117,8 @@ def transform_camera(
 
 
 def transform_all(
-    args: argparse.Namespace, transform: Transform, output: Path, report: Report
+    args: argparse.Namespace, transform: Transform, output: Path, report: Report,
+    keep_alpha: bool = False,
 ) -> None:
     """Transforms all files and folders, then the camera.
 
@@ -123,6 +127,7 @@ def transform_all(
         transform: applied to each image or frame.
         output: folder of the results, created if necessary.
         report: called after each file that was written.
+        keep_alpha: whether transparent images are given to `transform` with their alpha channel.
 
     Raises:
         UserError: nothing was named, or files that were named cannot be read; all others were
@@ -143,7 +148,7 @@ def transform_all(
             raise UserError(f"{path} would overwrite {target}", "give another --output_dir, or "
                             "files of different names")
         target.parent.mkdir(parents=True, exist_ok=True)
-        result = transform_file(path, transform, target)
+        result = transform_file(path, transform, target, keep_alpha)
         written.add(target)
         report(str(path), target, *result)
 

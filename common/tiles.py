@@ -23,7 +23,7 @@ def spans(length: int, tile: int, halo: int) -> Iterator[tuple[int, int, int, in
 
 def apply(
     function: Callable[[np.ndarray], np.ndarray], image: np.ndarray, tile: int, halo: int,
-    align: int = 1,
+    align: int = 1, scale: int = 1,
 ) -> np.ndarray:
     """Applies a function of images to one image, tile by tile.
 
@@ -33,22 +33,25 @@ def apply(
     away a pixel can be that changes a pixel of the result.
 
     Args:
-        function: maps float32 (height, width, channels) to an array of the same height and width.
+        function: maps (height, width, channels) to an array of `scale` times that height and width.
         image: of shape (height, width, channels).
         tile: height and width of a tile; rounded up to a multiple of `align`.
         halo: pixels; rounded up to a multiple of `align`.
         align: the stride of the function: shifting its input by `align` shifts its result.
+        scale: how many times larger the result is than the image.
 
     Returns:
-        Of shape (height, width, channels').
+        Of shape (scale * height, scale * width, channels').
     """
     tile, halo = (-(-size // align) * align for size in (tile, halo))
     result = None
     for top, bottom, first_row, last_row in spans(image.shape[0], tile, halo):
         for left, right, first, last in spans(image.shape[1], tile, halo):
             part = function(image[first_row:last_row, first:last])
-            part = part[top - first_row : bottom - first_row, left - first : right - first]
+            part = part[scale * (top - first_row) : scale * (bottom - first_row),
+                        scale * (left - first) : scale * (right - first)]
             if result is None:
-                result = np.empty((*image.shape[:2], *part.shape[2:]), part.dtype)
-            result[top:bottom, left:right] = part
+                height, width = (scale * side for side in image.shape[:2])
+                result = np.empty((height, width, *part.shape[2:]), part.dtype)
+            result[scale * top : scale * bottom, scale * left : scale * right] = part
     return result

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from chapter05_detection import shapes
 from chapter09_pix2pix import data as pix2pix_data
+from chapter10_super_resolution import data as pictures_data
 from common import checkpoint, files, rundir
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,6 +119,14 @@ CHAPTERS = [
          "constant", idle="--gan_weight 0 --ndf 5",
          verbs=(("data",), ("translate", f"{ROOT}/docs/images/chapter03_textures.jpg"),
                 ("translate", f"{ROOT}/docs/images/chapter03_textures.jpg", "--original_mode"))),
+    tiny("chapter10_super_resolution", "--blocks", "1", "--width", "4", "--patch_size", "8",
+         "--batch_size", "2", "--schedule", "constant", random=False,
+         idle="--schedule cosine --halve_every 3",
+         verbs=(("data",), ("upscale", f"{ROOT}/docs/images/chapter06_hardest.png"))),
+    tiny("chapter10_super_resolution", "--blocks", "1", "--width", "4", "--patch_size", "8",
+         "--batch_size", "2", "--ndf", "2", "--schedule", "constant", random=False,
+         script="train_srgan", idle="--perceptual_weight 0 --perceptual_layer block1_conv1",
+         needs=("chapter09_pix2pix",)),
     tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
          "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
          idle="--no-use_embedding --embedding_size 4",
@@ -172,14 +181,15 @@ pytestmark = pytest.mark.usefixtures("shallow")
 
 @pytest.fixture(autouse=True, scope="module")
 def few_scenes(tmp_path_factory):
-    """Gives chapter 5 sixteen scenes in the place of 560, chapter 9 eleven facades for 160."""
+    """Gives chapter 5 sixteen scenes in the place of 560, chapters 9 and 10 a few drawings."""
     folder, default_dir = tmp_path_factory.mktemp("data") / "shapes", files.default_dir
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shapes, "COUNTS", {"train": 8, "val": 4, "test": 4})
         patch.setattr(files, "default_dir",
                       lambda name: folder if name == folder.name else default_dir(name))
         shapes.write(folder)
-        patch.setattr(pix2pix_data, "DRAWN", {"train": 6, "validation": 2, "test": 3})
+        for module in (pix2pix_data, pictures_data):
+            patch.setattr(module, "DRAWN", {"train": 6, "validation": 2, "test": 3})
         yield
 
 

@@ -37,10 +37,14 @@ def test_read_image_composites_on_white(tmp_path):
     rgba = np.array([[[200, 100, 0, 255], [200, 100, 0, 0], [0, 0, 0, 51]]], np.uint8)
     found = images.read_image(saved(tmp_path / "a.png", Image.fromarray(rgba)))
     np.testing.assert_array_equal(found, [[[200, 100, 0], [255] * 3, [204] * 3]])
+    kept = images.read_image(tmp_path / "a.png", keep_alpha=True)
+    np.testing.assert_array_equal(kept, rgba)
     palette = Image.fromarray(np.array([[0, 1]], np.uint8), "P")
     palette.putpalette([10, 20, 30, 40, 50, 60])
     found = images.read_image(saved(tmp_path / "p.png", palette, transparency=1))
     np.testing.assert_array_equal(found, [[[10, 20, 30], [255] * 3]])
+    opaque = saved(tmp_path / "opaque.png", Image.fromarray(RGB))
+    assert images.read_image(opaque, keep_alpha=True).shape == RGB.shape
 
 
 @pytest.mark.parametrize(("mode", "kind"), [

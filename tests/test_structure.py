@@ -15,11 +15,12 @@ MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts): path
 TRAINING = sorted(path for path in MODULES.values() if path.stem.startswith("train"))
 # Modules of data that can also be run (cartoon.py draws it), and scripts that are made of other
 # scripts by design: chapter 19's eval.py and export.py are chapter 18's, compare.py trains many
-# times.
+# times; those of chapter 10 apply the operations of chapter 9's process.py.
 MAY_BE_IMPORTED = {"cartoon", "data", "env"}
 MAY_IMPORT_SCRIPTS = {"chapter19_sarsa.eval", "chapter19_sarsa.export", "chapter19_sarsa.compare",
                       "chapter20_dqn.compare", "chapter07_style_transfer.compare",
-                      "chapter09_pix2pix.compare"}
+                      "chapter09_pix2pix.compare", "chapter10_super_resolution.compare",
+                      "chapter10_super_resolution.prepare"}
 
 
 def tree(path: Path) -> ast.Module:

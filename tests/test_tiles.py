@@ -49,3 +49,9 @@ def test_a_function_sees_no_more_than_a_tile_and_its_halo():
     found = tiles.apply(look, image, tile=100, halo=10)
     assert found.shape == (1000, 700, 1) and found.dtype == np.uint8
     assert len(seen) == 70 and max(max(shape) for shape in seen) == 120
+
+
+def test_a_function_may_enlarge():
+    image = RNG.random((23, 31, 3), np.float32)
+    found = tiles.apply(lambda part: smooth(part).repeat(3, 0).repeat(3, 1), image, 8, 3, scale=3)
+    np.testing.assert_allclose(found, smooth(image).repeat(3, 0).repeat(3, 1), atol=1e-5)
