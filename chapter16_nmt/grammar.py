@@ -2,9 +2,9 @@
 
     python grammar.py --count 10            # prints some
 
-The grammar has tenses, questions, negation, measure words, subordinate clauses and the word order of
-both languages: time and place stand before the verb in Chinese. Each word has one translation, each
-sentence too, so that a translation is right or wrong.
+The grammar has tenses, questions, negation, measure words, subordinate clauses and the word order
+of both languages: time and place stand before the verb in Chinese. Each word has one translation,
+each sentence too, so that a translation is right or wrong.
 """
 
 from collections.abc import Sequence
@@ -88,7 +88,7 @@ FUTURE = {"tomorrow": "明天", "next week": "下个星期", "next year": "明�
           "tonight": "今晚", "in two days": "两天后"}
 NUMBERS = {"two": "两", "three": "三", "four": "四", "five": "五", "seven": "七", "ten": "十"}
 JOINED = {"because": ("因为", "所以"), "when": ("当", "的时候"), "although": ("虽然", "但是"),
-          "if": ("如果", "就")}
+          "if": ("如果", "")}
 
 Pair = tuple[str, str]
 
@@ -162,8 +162,9 @@ def clause(rng: np.random.Generator, question: bool = False) -> Pair:
     # English: who does what, where, when. Chinese: who, when, where does what.
     english = " ".join(filter(None, [english, what, place, when]))
     chinese = f"{who_zh}{when_zh}{place_zh}{before}{verb_zh}{after}{what_zh}"
-    if tense == "progressive" and place:  # 正在 stands before the place
-        chinese = f"{who_zh}{before}{place_zh}{verb_zh}{what_zh}"
+    if tense == "progressive" and place:  # 正 stands before the place, which begins with 在
+        adverb = "没有" if negative else "正"
+        chinese = f"{who_zh}{adverb}{place_zh}{verb_zh}{what_zh}"
     return english, chinese
 
 
