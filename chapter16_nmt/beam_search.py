@@ -8,6 +8,7 @@ width 1. Chapter 17 uses this file too.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -48,6 +49,21 @@ def rows_of(state: Any, rows: tf.Tensor) -> Any:
     return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), state)
 
 
+class Rules(NamedTuple):
+    """What holds for all sentences of a search; the arguments of `search` of the same names."""
+
+    step: Step
+    limits: tf.Tensor
+    width: int | tf.Tensor
+    start: int
+    end: int
+    penalty: Callable[[tf.Tensor], tf.Tensor]
+
+    def score(self, log_probs: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Returns what complete sequences are compared by."""
+        return log_probs / self.penalty(tf.cast(lengths, tf.float32))
+
+
 def search(
     step: Step,
     state: Any,
@@ -72,74 +88,100 @@ def search(
         penalty: from lengths, as float32, to the numbers that log-probabilities are divided by to
             give scores; monotonic.
     """
+    rules = Rules(step, limits, width, start, end, penalty)
     longest = tf.reduce_max(limits)
     # One step with the start symbol: how many numbers per row does `step` keep?
     like = step(tf.fill((batch,), start), state)[2]
-    inner = tf.shape(like)[1:]
     empty = Sequences(
         tokens=tf.fill((batch, width, longest), end),
         lengths=tf.zeros((batch, width), tf.int32),
         log_probs=tf.fill((batch, width), NEVER),
         scores=tf.fill((batch, width), NEVER),
-        kept=tf.zeros(tf.concat([[batch, width, longest], inner], 0), like.dtype))
+        kept=tf.zeros(tf.concat([[batch, width, longest], tf.shape(like)[1:]], 0), like.dtype))
     # Each sentence begins with one sequence; the others of its beam are impossible.
     alive = empty._replace(log_probs=tf.tile(tf.where(tf.range(width) == 0, 0.0, NEVER)[None],
                                              (batch, 1)))
-    rows = tf.repeat(tf.range(batch), width)
-    loop = (tf.constant(0), tf.range(batch), rows_of(state, rows), alive, empty, empty)
-
-    def going(time: tf.Tensor, sentences: tf.Tensor, *_: Any) -> tf.Tensor:
-        return (time < longest) & (tf.size(sentences) > 0)
-
-    def score(log_probs: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        return log_probs / penalty(tf.cast(lengths, tf.float32))
-
-    def body(time, sentences, state, alive, done, results):
-        count = tf.size(sentences)
-        last = tf.where(time == 0, start, alive.tokens[:, :, tf.maximum(time - 1, 0)])
-        logits, state, kept = step(tf.reshape(last, (-1,)), state)
-        # Each beginning is continued by its most probable tokens.
-        choices = tf.minimum(width, tf.shape(logits)[1])
-        log_probs, token = tf.math.top_k(tf.nn.log_softmax(logits), choices)
-        total = alive.log_probs[:, :, None] + tf.reshape(log_probs, (count, width, choices))
-        origin = tf.tile(tf.repeat(tf.range(width), choices)[None], (count, 1))
-        kept = tf.reshape(kept, tf.concat([[count, width], inner], 0))
-        grown = grow(alive, origin, tf.reshape(token, (count, -1)),
-                     tf.reshape(total, (count, -1)), kept, time)
-        # Those that end compete with those that ended before, the others go on.
-        ended = grown.tokens[:, :, time] == end
-        scores = score(grown.log_probs, grown.lengths)
-        done = better(done, grown, tf.where(ended, scores, NEVER), width)
-        alive, order = choose(grown, tf.where(ended, NEVER, grown.log_probs), width)
-        parents = tf.gather(origin, order, axis=1, batch_dims=1)
-        state = rows_of(state, tf.reshape(parents + width * tf.range(count)[:, None], (-1,)))
-        # A log-probability only falls: the best of the beam can at most get this score.
-        limit, best = tf.gather(limits, sentences), alive.log_probs[:, 0]
-        bound = tf.maximum(score(best, tf.fill((count,), time + 1)), score(best, limit))
-        finished = (time + 1 >= limit) | (bound <= tf.reduce_min(done.scores, axis=1))
-        # Where nothing has ended at the limit, the beam itself is the result.
-        whole = done.scores[:, :1] > NEVER / 2
-        unfinished = alive._replace(scores=score(alive.log_probs, alive.lengths))
-        final = Sequences(*(tf.where(broadcast(whole, part), part, other)
-                            for part, other in zip(done, unfinished, strict=True)))
-        gone = tf.boolean_mask(sentences, finished)[:, None]
-        results = Sequences(*(tf.tensor_scatter_nd_update(
-            result, gone, tf.boolean_mask(part, finished))
-            for result, part in zip(results, final, strict=True)))
-        stay = tf.where(~finished)[:, 0]
-        rows = tf.cast(stay[:, None], tf.int32) * width + tf.range(width)
-        return (time + 1, tf.gather(sentences, stay), rows_of(state, tf.reshape(rows, (-1,))),
-                Sequences(*rows_of(tuple(alive), stay)), Sequences(*rows_of(tuple(done), stay)),
-                results)
-
+    state = rows_of(state, tf.repeat(tf.range(batch), width))
+    open_sequences = tf.nest.map_structure(open_shape, empty)
     *_, results = tf.while_loop(
-        going, body, loop,
+        lambda time, sentences, *_: (time < longest) & (tf.size(sentences) > 0),
+        partial(advance, rules),
+        (tf.constant(0), tf.range(batch), state, alive, empty, empty),
         shape_invariants=(tf.TensorShape([]), tf.TensorShape([None]),
-                          tf.nest.map_structure(open_shape, loop[2]),
-                          tf.nest.map_structure(open_shape, alive),
-                          tf.nest.map_structure(open_shape, empty),
-                          tf.nest.map_structure(open_shape, empty)))
+                          tf.nest.map_structure(open_shape, state), *[open_sequences] * 3))
     return results
+
+
+def advance(
+    rules: Rules, time: tf.Tensor, sentences: tf.Tensor, state: Any, alive: Sequences,
+    done: Sequences, results: Sequences,
+) -> tuple[tf.Tensor, tf.Tensor, Any, Sequences, Sequences, Sequences]:
+    """Adds one token to all sequences, and takes finished sentences out of the batch.
+
+    Args:
+        rules: see `Rules`.
+        time: number of the token, from 0.
+        sentences: which sentences are still in the batch, of shape (remaining,).
+        state: of the decoder, one row for each sequence in their beams.
+        alive: their beams.
+        done: their best complete sequences.
+        results: the best sequences of all finished sentences.
+    """
+    width, count = rules.width, tf.size(sentences)
+    grown, origin, state = extend(rules, time, state, alive)
+    # Those that end compete with those that ended before, the others stay in the beam.
+    ended = grown.tokens[:, :, time] == rules.end
+    scores = rules.score(grown.log_probs, grown.lengths)
+    done = better(done, grown, tf.where(ended, scores, NEVER), width)
+    alive, order = choose(grown, tf.where(ended, NEVER, grown.log_probs), width)
+    parents = tf.gather(origin, order, axis=1, batch_dims=1)
+    state = rows_of(state, tf.reshape(parents + width * tf.range(count)[:, None], (-1,)))
+    # A log-probability only falls: the best of the beam can at most get the score `bound`.
+    limit, best = tf.gather(rules.limits, sentences), alive.log_probs[:, 0]
+    bound = tf.maximum(rules.score(best, tf.fill((count,), time + 1)), rules.score(best, limit))
+    finished = (time + 1 >= limit) | (bound <= tf.reduce_min(done.scores, axis=1))
+    results = store(results, sentences, finished,
+                    alive._replace(scores=rules.score(alive.log_probs, alive.lengths)), done)
+    # The other sentences go on.
+    stay = tf.where(~finished)[:, 0]
+    rows = tf.reshape(tf.cast(stay[:, None], tf.int32) * width + tf.range(width), (-1,))
+    return (time + 1, tf.gather(sentences, stay), rows_of(state, rows),
+            Sequences(*rows_of(tuple(alive), stay)), Sequences(*rows_of(tuple(done), stay)),
+            results)
+
+
+def extend(
+    rules: Rules, time: tf.Tensor, state: Any, alive: Sequences
+) -> tuple[Sequences, tf.Tensor, Any]:
+    """Continues each sequence of the beams by its `width` most probable tokens.
+
+    Returns:
+        The continued sequences, (remaining, width · width), which sequence of the beam each
+        continues, of the same shape, and the decoder's new state.
+    """
+    width, count = rules.width, tf.shape(alive.tokens)[0]
+    last = tf.where(time == 0, rules.start, alive.tokens[:, :, tf.maximum(time - 1, 0)])
+    logits, state, kept = rules.step(tf.reshape(last, (-1,)), state)
+    choices = tf.minimum(width, tf.shape(logits)[1])
+    log_probs, token = tf.math.top_k(tf.nn.log_softmax(logits), choices)
+    total = alive.log_probs[:, :, None] + tf.reshape(log_probs, (count, width, choices))
+    origin = tf.tile(tf.repeat(tf.range(width), choices)[None], (count, 1))
+    kept = tf.reshape(kept, tf.concat([[count, width], tf.shape(kept)[1:]], 0))
+    grown = grow(alive, origin, tf.reshape(token, (count, -1)), tf.reshape(total, (count, -1)),
+                 kept, time)
+    return grown, origin, state
+
+
+def store(
+    results: Sequences, sentences: tf.Tensor, finished: tf.Tensor, alive: Sequences, done: Sequences
+) -> Sequences:
+    """Writes the sequences of finished sentences; of the beam where nothing has ended."""
+    whole = done.scores[:, :1] > NEVER / 2
+    final = Sequences(*(tf.where(broadcast(whole, part), part, other)
+                        for part, other in zip(done, alive, strict=True)))
+    gone = tf.boolean_mask(sentences, finished)[:, None]
+    return Sequences(*(tf.tensor_scatter_nd_update(result, gone, tf.boolean_mask(part, finished))
+                       for result, part in zip(results, final, strict=True)))
 
 
 def broadcast(condition: tf.Tensor, part: tf.Tensor) -> tf.Tensor:

@@ -1,10 +1,11 @@
 """Recurrent cells, and the loop over a sentence that leaves padding out.
 
-The input projections of all steps are one matrix product before the loop; one product per step is
-left in it. A state is a list of tensors of shape (batch, size), the output first.
+The input projections of all steps are one matrix product before the loop, which has one product per
+step left. A state is a list of tensors of shape (batch, size), the output first.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -94,6 +95,35 @@ class Cell(keras.Layer):
         return normal * self.gains[row] + self.shifts[row]
 
 
+def loop(
+    step: Callable[[Any, Any], tuple[tf.Tensor, Any]], inputs: Any, state: Any,
+    reverse: bool = False,
+) -> tuple[tf.Tensor, Any]:
+    """Calls `step` for each step of its inputs, in the graph.
+
+    Args:
+        step: from the inputs of a step and the state to its output and the new state.
+        inputs: a nest of tensors of shape (time, …).
+        state: before the first step, a nest of tensors.
+        reverse: whether to begin with the last inputs.
+
+    Returns:
+        The outputs, of shape (time, …), and the state after the last step.
+    """
+    arrays = tf.nest.map_structure(
+        lambda tensor: tf.TensorArray(tensor.dtype, tf.shape(tensor)[0]).unstack(tensor), inputs)
+    steps = tf.shape(tf.nest.flatten(inputs)[0])[0]
+
+    def body(number: tf.Tensor, state: Any, outputs: tf.TensorArray) -> tuple[Any, ...]:
+        time = steps - 1 - number if reverse else number
+        output, state = step(tf.nest.map_structure(lambda array: array.read(time), arrays), state)
+        return number + 1, state, outputs.write(time, output)
+
+    _, end, outputs = tf.while_loop(lambda number, *_: number < steps, body,
+                                    (0, state, tf.TensorArray(tf.float32, steps)))
+    return outputs.stack(), end
+
+
 def run(
     cell: Cell, inputs: tf.Tensor, mask: tf.Tensor, state: State, reverse: bool = False
 ) -> tuple[tf.Tensor, State]:
@@ -109,23 +139,13 @@ def run(
     Returns:
         Outputs of shape (time, batch, size) and the state after the last step.
     """
-    projected, words = cell.project(inputs), mask[..., None]
+    words = mask[..., None]
 
-    def step(state: State, now: tuple[tf.Tensor, tf.Tensor]) -> State:
+    def step(now: tuple[tf.Tensor, tf.Tensor], state: State) -> tuple[tf.Tensor, State]:
         x, word = now
-        return [tf.where(word, new, old)
-                for new, old in zip(cell.step(x, state), state, strict=True)]
+        state = [tf.where(word, new, old)
+                 for new, old in zip(cell.step(x, state), state, strict=True)]
+        return state[0], state
 
-    if inputs.shape[0] is None:
-        # Sentences of any length (exported models): a loop in the graph.
-        states = tf.scan(step, (projected, words), state, reverse=reverse)
-        outputs, end = states[0], [part[0 if reverse else -1] for part in states]
-    else:
-        # Of a bucket: unrolled, which is faster.
-        steps = list(zip(tf.unstack(projected), tf.unstack(words), strict=True))
-        outputs = []
-        for now in reversed(steps) if reverse else steps:
-            state = step(state, now)
-            outputs.append(state[0])
-        outputs, end = tf.stack(outputs[::-1] if reverse else outputs), state
+    outputs, end = loop(step, (cell.project(inputs), words), state, reverse)
     return tf.where(words, outputs, 0.0), end

@@ -1,4 +1,4 @@
-"""Sequence to sequence: an encoder reads the source, a decoder writes the target (book, 16.1, 16.2).
+"""Sequence to sequence (sections 16.1 and 16.2): an encoder reads the source, a decoder writes.
 
 The networks are those of the NMT tutorial (Luong et al. 2017) and of GNMT (Wu et al. 2016). Tokens
 are int32 of shape (batch, time), padded with zeros; sentences and their padding are told apart by a
@@ -237,6 +237,24 @@ class Decoder(keras.Layer):
             fed = outputs
         return outputs, {"cells": states, "fed": fed}, weights
 
+    def run(self, embedded: tf.Tensor, state: dict[str, Any], memory: Memory | None,
+            training: bool) -> tf.Tensor:
+        """Computes all steps of known target sentences.
+
+        Args:
+            embedded: the words that the decoder reads, of shape (time, batch, units).
+            state: before the first word.
+            memory: the encoded source, with attention.
+            training: whether to apply dropout.
+
+        Returns:
+            Outputs of shape (time, batch, units).
+        """
+        def step(now: tf.Tensor, state: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
+            return self.step(now, state, memory, training)[:2]
+
+        return cells.loop(step, self.project(embedded, training), state)[0]
+
 
 class Translator(keras.Model):
     """Encoder, decoder, embeddings and classifier."""
@@ -311,47 +329,40 @@ class Translator(keras.Model):
         return self.logits(outputs), state, weights
 
     def call(self, source: tf.Tensor, source_mask: tf.Tensor, target: tf.Tensor,
-             training: bool = False) -> tf.Tensor:
+             target_mask: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Predicts each word of the target from the words before it.
+
+        The classifier is the largest layer; it is not applied to padding.
 
         Args:
             source: of shape (batch, source length).
-            source_mask: of the same shape.
-            target: the start symbol and the words, of shape (batch, target length), a static one.
+            source_mask: where it is a word, of the same shape.
+            target: the start symbol and the words, of shape (batch, target length).
+            target_mask: where the next word counts, of the same shape.
             training: whether to apply dropout.
 
         Returns:
-            Logits of shape (batch, target length, vocabulary).
+            Logits of shape (words, vocabulary), of the positions that count, row by row.
         """
         state, memory = self.encode(source, source_mask, training)
         embedded = tf.transpose(self.target_embedding(target), (1, 0, 2))
-        outputs = []
-        for projected in tf.unstack(self.decoder.project(embedded, training)):
-            output, state, _ = self.decoder.step(projected, state, memory, training)
-            outputs.append(output)
-        return self.logits(tf.stack(outputs, axis=1))
+        outputs = tf.transpose(self.decoder.run(embedded, state, memory, training), (1, 0, 2))
+        return self.logits(tf.boolean_mask(outputs, target_mask))
 
 
-def translation_loss(logits: tf.Tensor, target: tf.Tensor, mask: tf.Tensor,
-                     label_smoothing: float = 0.0) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the loss per sentence and the cross-entropy of the whole batch in nats.
-
-    The loss is the sum over all words divided by the number of sentences, as in the original: it
-    grows with their length.
+def cross_entropy(logits: tf.Tensor, words: tf.Tensor, label_smoothing: float = 0.0
+                  ) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the loss and the cross-entropy in nats, both summed over all words.
 
     Args:
-        logits: of shape (batch, time, vocabulary).
-        target: the words and the end symbol, of shape (batch, time).
-        mask: whether they count, of the same shape.
-        label_smoothing: probability that is spread over the vocabulary (Szegedy et al. 2016).
+        logits: of shape (words, vocabulary).
+        words: the words to predict, of shape (words,).
+        label_smoothing: probability that the loss spreads over the vocabulary (Szegedy et al.
+            2016).
     """
-    weights = tf.cast(mask, tf.float32)
     log_probs = tf.nn.log_softmax(logits)
-    nats = -tf.gather(log_probs, target, axis=-1, batch_dims=2)
-    total = tf.reduce_sum(weights * nats)
-    smoothed = total
-    if label_smoothing:
-        spread = -tf.reduce_mean(log_probs, axis=-1)
-        smoothed = tf.reduce_sum(weights * ((1 - label_smoothing) * nats
-                                            + label_smoothing * spread))
-    return smoothed / tf.cast(tf.shape(target)[0], tf.float32), total
+    nats = -tf.reduce_sum(tf.gather(log_probs, words, batch_dims=1))
+    if not label_smoothing:
+        return nats, nats
+    spread = -tf.reduce_sum(tf.reduce_mean(log_probs, axis=1))
+    return (1 - label_smoothing) * nats + label_smoothing * spread, nats

@@ -22,7 +22,14 @@ from tqdm import tqdm
 
 from chapter16_nmt import corpus
 from chapter16_nmt.corpus import Corpus
-from chapter16_nmt.tokens import LEVELS, Division, clean, divide, learn_subwords
+from chapter16_nmt.tokens import (
+    LEVELS,
+    Division,
+    check_language,
+    clean,
+    divide,
+    learn_subwords,
+)
 from common import cli, files
 from common.errors import UserError, exit_status
 
@@ -94,7 +101,11 @@ def divide_all(pairs: Sequence[tuple[str, str]], ways: Sequence[Division], name:
 
 def prepare(args: argparse.Namespace) -> None:
     """Writes the prepared folder."""
-    output = Path(args.output_dir)
+    output, languages = Path(args.output_dir), (args.src, args.tgt)
+    ways = [Division(language, level, args.lowercase) for language, level in
+            zip(languages, (args.src_level, args.tgt_level), strict=True)]
+    for how in ways:
+        check_language(how)
     raw = read_raw(args)
     whole = len(raw["train"])
     held_out = [pair for name in SPLITS[1:] for pair in raw.get(name, [])]
@@ -104,9 +115,6 @@ def prepare(args: argparse.Namespace) -> None:
     empty = whole - leaks - len(raw["train"])
     if not raw["train"]:
         raise UserError(f"no pair of {args.train_prefix} is left", "give other training files")
-    languages = (args.src, args.tgt)
-    ways = [Division(language, level, args.lowercase) for language, level in
-            zip(languages, (args.src_level, args.tgt_level), strict=True)]
     output.mkdir(parents=True, exist_ok=True)
     if args.subwords:
         divided = divide_all(raw["train"], ways, "train")

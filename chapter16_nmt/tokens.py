@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 import sentencepiece
 from sacremoses import MosesDetokenizer, MosesTokenizer
+from sacremoses.corpus import NonbreakingPrefixes
 
 from common.errors import UserError
+from common.words import segment
 
 LEVELS = ("space", "moses", "char", "jieba")
 WORD_START = "▁"  # begins the pieces that begin a word, as SentencePiece has it
@@ -32,15 +34,16 @@ class Division(NamedTuple):
 
     Attributes:
         language: of two letters, for Moses' rules.
-        level: "space": they are divided already; "moses": by Moses' rules; "char": into
-            characters; "jieba": into Chinese words.
+        level: "": lines are tokens between spaces, and stay as they are; the others clean their
+            text: "space": tokens between spaces; "moses": by Moses' rules; "char": Latin words,
+            and single characters of other scripts; "jieba": Chinese words.
         lowercase: whether letters are made small.
         subwords: a model of SentencePiece that divides the tokens further; "" for none.
         delimiter: ends the parts of words that files were divided into, such as @@; "" for none.
     """
 
     language: str
-    level: str = "space"
+    level: str = ""
     lowercase: bool = False
     subwords: str = ""
     delimiter: str = ""
@@ -50,6 +53,18 @@ class Division(NamedTuple):
 def moses(language: str) -> tuple[MosesTokenizer, MosesDetokenizer]:
     """Returns Moses' tokenizer and detokenizer of a language."""
     return MosesTokenizer(lang=language), MosesDetokenizer(lang=language)
+
+
+def check_language(how: Division) -> None:
+    """Raises UserError if Moses has no rules for a language; it would silently take English ones.
+
+    Chinese has none either: there are no spaces between its words.
+    """
+    known = set(NonbreakingPrefixes().available_langs.values()) - {"zh", "yue"}
+    if how.level == "moses" and how.language not in known:
+        raise UserError(f"Moses' tokenizer has no rules for the language {how.language}",
+                        "use the level space, char or jieba for it; the suffixes of files with "
+                        f"rules are {' '.join(sorted(known))}")
 
 
 @cache
@@ -78,6 +93,8 @@ def divide(text: str, how: Division) -> list[str]:
     Raises:
         UserError: its model of sub-words cannot be read.
     """
+    if not how.level:
+        return text.split()
     text = clean(text)
     if how.lowercase:
         text = text.lower()
@@ -87,9 +104,7 @@ def divide(text: str, how: Division) -> list[str]:
         case "char":
             tokens = CHARACTERS.findall(text)
         case "jieba":
-            import jieba  # loads its dictionary, which takes a second
-
-            tokens = [token for token in jieba.lcut(text) if token.strip()]
+            tokens = segment([text], "zh", "word")[0].split()
         case _:
             tokens = text.split()
     if how.subwords:
