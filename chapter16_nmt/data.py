@@ -4,11 +4,12 @@
     python data.py --dataset files --data_dir FOLDER --src en --tgt zh
 
 FOLDER has train.en, train.zh, dev.en … and vocab.en, vocab.zh, as prepare.py writes them: one
-sentence a line, its tokens between spaces, line k of train.zh the translation of line k of train.en.
-Prints the numbers of sentences and one batch.
+sentence a line, its tokens between spaces; line k of train.zh translates line k of train.en. Prints
+the numbers of sentences and one batch.
 """
 
 import argparse
+import itertools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -222,7 +223,7 @@ def load(args: argparse.Namespace) -> Data:
         found, ways = read_grammar()
         vocabularies = [corpus.build_vocabulary(side) for side in found["train"]]
         if args.share_vocab:
-            vocabularies = [corpus.build_vocabulary(sum(found["train"], []))] * 2
+            vocabularies = [corpus.build_vocabulary(itertools.chain(*found["train"]))] * 2
     else:
         found, vocabularies, ways = read_files(args)
     limits = args.src_max_len, args.tgt_max_len

@@ -71,8 +71,8 @@ VERBS = [
 STATES = (15, 16, 17)  # verbs without a progressive form
 ADJECTIVES = {"red": "红色的", "blue": "蓝色的", "white": "白色的", "black": "黑色的",
               "green": "绿色的", "big": "大的", "small": "小的", "new": "新的",
-              "beautiful": "漂亮的", "expensive": "昂贵的", "cheap": "便宜的", "heavy": "重的", "strange": "奇怪的",
-              "famous": "有名的"}
+              "beautiful": "漂亮的", "expensive": "昂贵的", "cheap": "便宜的", "heavy": "重的",
+              "strange": "奇怪的", "famous": "有名的"}
 PREDICATES = {"tired": "很累", "happy": "很高兴", "sad": "很难过", "ill": "生病了", "busy": "很忙",
               "angry": "很生气", "hungry": "很饿", "late": "迟到了", "alone": "很孤单",
               "young": "很年轻"}
@@ -85,7 +85,8 @@ PLACES = {"in the school": "在学校里", "in the garden": "在花园里", "at 
 NOW = {"today": "今天", "every day": "每天", "in the morning": "早上", "in the evening": "晚上",
        "often": "经常", "on Sundays": "星期天", "in summer": "夏天", "in winter": "冬天"}
 PAST = {"yesterday": "昨天", "last week": "上个星期", "last year": "去年",
-        "this morning": "今天早上", "two days ago": "两天前", "last night": "昨晚", "on Monday": "星期一"}
+        "this morning": "今天早上", "two days ago": "两天前", "last night": "昨晚",
+        "on Monday": "星期一"}
 FUTURE = {"tomorrow": "明天", "next week": "下个星期", "next year": "明年", "soon": "很快",
           "tonight": "今晚", "in two days": "两天后"}
 NUMBERS = {"two": "两", "three": "三", "four": "四", "five": "五", "seven": "七", "ten": "十"}

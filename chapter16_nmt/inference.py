@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from chapter16_nmt import beam_search, data
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN, UNKNOWN_ID
+from chapter16_nmt.decoding import Decoding
 from chapter16_nmt.flags import network_settings
 from chapter16_nmt.model import Translator, cross_entropy
 from chapter16_nmt.tokens import Division, divide
@@ -50,30 +51,6 @@ class Translation(NamedTuple):
     tokens: list[str]
     score: float
     attention: np.ndarray | None = None
-
-
-class Decoding(NamedTuple):
-    """How translations are searched; names and defaults are those of the original.
-
-    Attributes:
-        beam_width: 0 or 1: greedy.
-        length_penalty_weight: w of ((5 + length) / 6)^w.
-        max_len: most tokens of a translation; None: twice as many as in the source.
-        nbest: translations of each sentence.
-        temperature: above 0, tokens are sampled.
-        seed: of the sampling.
-        attention: whether the attention weights are returned.
-        batch_size: sentences that are translated together; it does not change the translations.
-    """
-
-    beam_width: int = 0
-    length_penalty_weight: float = 0.0
-    max_len: int | None = None
-    nbest: int = 1
-    temperature: float = 0.0
-    seed: int = 0
-    attention: bool = False
-    batch_size: int = 32
 
 
 def build_model(flags: argparse.Namespace, sizes: Sequence[int]) -> Translator:

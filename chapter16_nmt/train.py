@@ -19,8 +19,8 @@ import tensorflow as tf
 
 from chapter16_nmt import data, flags
 from chapter16_nmt.best import BestByMetric
+from chapter16_nmt.decoding import Decoding
 from chapter16_nmt.inference import (
-    Decoding,
     Run,
     Translate,
     Translation,
@@ -146,7 +146,8 @@ def write_samples(
     """Writes translations of the first dev sentences, and the attention of one of them."""
     ways, lines = languages.divisions, []
     for source, reference, translation in zip(dev.sources, dev.references, found, strict=False):
-        lines += [f"source       {join(source, ways[0])}", f"reference    {join(reference, ways[1])}",
+        lines += [f"source       {join(source, ways[0])}",
+                  f"reference    {join(reference, ways[1])}",
                   f"translation  {join(translation.tokens, ways[1])}", ""]
     (run / "samples").mkdir(exist_ok=True)
     (run / "samples" / f"{step:07d}.txt").write_text("\n".join(lines), encoding="utf-8")

@@ -18,6 +18,7 @@ import pytest
 import tensorflow as tf
 
 from chapter05_detection import shapes
+from chapter16_nmt import data as nmt_data
 from common import checkpoint, files, rundir
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -109,6 +110,10 @@ CHAPTERS = [
          verbs=(("data",), ("analogy", "method", "-", "a", "+", "the"))),
     tiny("chapter15_time_series", "--batch_size", "4", random=False, idle="--model lstm --l2 3",
          verbs=(("data",), ("forecast", "--steps", "25"))),
+    tiny("chapter16_nmt", "--num_units", "8", "--batch_size", "8", "--schedule", "decay",
+         "--metrics", "bleu,rouge", idle="--attention none --attention_architecture gnmt",
+         verbs=(("data",), ("grammar", "--count", "2"), ("translate", "The cook eats an egg."),
+                ("eval", "--against", "run", "--beam_width", "2"))),
     tiny("chapter18_q_learning", furniture=FURNITURE - {"data.py"} | {"env.py"},
          idle="--speed 20", verbs=(("env", "--map", "traps"),)),
     tiny("chapter19_sarsa", furniture=FURNITURE - {"data.py", "model.py", "inference.py"},
@@ -153,6 +158,14 @@ def few_scenes(tmp_path_factory):
         patch.setattr(files, "default_dir",
                       lambda name: folder if name == folder.name else default_dir(name))
         shapes.write(folder)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_sentences():
+    """Gives chapter 16 sixty sentences in the place of thousands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nmt_data, "GRAMMAR", {"train": 40, "dev": 8, "test": 12})
         yield
 
 
