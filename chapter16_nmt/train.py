@@ -56,8 +56,8 @@ PRESETS = {
         "encoder_type": "bi",
         "attention": "scaled_luong",
         "batch_size": 64,
-        "max_steps": 1500,
-        "eval_every": 500,
+        "max_steps": 1600,
+        "eval_every": 400,
     },
     # Section 16.3.1, without and with attention.
     "book": VIETNAMESE | {"num_units": 128},
