@@ -180,7 +180,7 @@ def read_grammar() -> tuple[dict[str, Corpus], tuple[Division, Division]]:
         start += len(pairs)
         found[name] = Corpus(*([divide(pair[side], ways[side]) for pair in pairs]
                                for side in (0, 1)))
-    return found, ways
+    return {name: found[name] for name in GRAMMAR}, ways
 
 
 def prefix(args: argparse.Namespace, name: str) -> str:

@@ -49,10 +49,15 @@ def scores_of(
 
 
 def compare(
-    args: argparse.Namespace, ours: Sentences, split: data.Split, how: Division
+    args: argparse.Namespace, ours: Sentences, corpus: data.Data, split: data.Split, how: Division
 ) -> dict[str, float]:
-    """Returns the paired difference in BLEU from the run that `--against` names."""
+    """Returns the paired difference in BLEU from the run that `--against` names.
+
+    Raises:
+        UserError: there is no such run, or it was trained on other data.
+    """
     other = rundir.find_run(args.chapter, args.against)
+    rundir.check_data(other, corpus.sha256)
     flags = argparse.Namespace(**rundir.read_config(other, args.chapter)["flags"])
     there = argparse.Namespace(**{**vars(args), "run_dir": other})
     run = load_run(there, flags, args.average)
@@ -104,7 +109,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
             split.sources, train.sources, train.references).items():
         found[baseline] = scores_of(translations, split.references, how)[0]
     if args.against:
-        found["difference"] = compare(args, tokens, split, how)
+        found["difference"] = compare(args, tokens, corpus, split, how)
     for system in (name, *list(found)[1:4]):
         print(f"{system:>13}: BLEU {found[system]['bleu']:5.2f} [{found[system]['bleu_low']:.2f}, "
               f"{found[system]['bleu_high']:.2f}], chrF {found[system]['chrf']:.1f}")

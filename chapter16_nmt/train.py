@@ -33,7 +33,7 @@ from chapter16_nmt.model import Translator, cross_entropy
 from chapter16_nmt.pictures import draw_attention
 from chapter16_nmt.schedules import learning_rate
 from chapter16_nmt.tokens import join, join_parts
-from common import checkpoint, cli, rundir
+from common import checkpoint, cli, files, rundir
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.images import read_image
@@ -167,10 +167,10 @@ def make_evaluate(
     references = [join_parts(tokens, how) for tokens in dev.references]
 
     def evaluate(step: int, run: Path, monitor: Monitor) -> dict[str, float]:
-        found = translate.sentences(dev.sources, Decoding(batch_size=EVAL_BATCH))
-        samples = translate.sentences(dev.sources[:NUM_SAMPLES], Decoding(attention=True))
-        write_samples(step, run, monitor, dev, [best for best, *_ in samples], languages)
-        translations = [join_parts(best.tokens, how) for best, *_ in found]
+        found = [best for best, *_ in translate.sentences(
+            dev.sources, Decoding(attention=True, batch_size=EVAL_BATCH))]
+        write_samples(step, run, monitor, dev, found[:NUM_SAMPLES], languages)
+        translations = [join_parts(best.tokens, how) for best in found]
         scores = {name: METRICS[name](translations, references) for name in metrics}
         scores["perplexity"] = score(dev, EVAL_BATCH)["perplexity"]
         monitor.scalars(step, scores, "val")
@@ -184,6 +184,10 @@ def introduce(args: argparse.Namespace, corpus: data.Data) -> None:
     print(f"training on {args.dataset}, {args.src} to {args.tgt}\n{data.describe(corpus)}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book --data_dir FOLDER")
+        for preset in ("zh", "vi"):
+            folder = files.default_dir("{src}-{tgt}".format_map(PRESETS[preset]))
+            if folder.is_dir():
+                print(f"{folder} is there: python train.py --preset {preset}")
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
