@@ -50,6 +50,8 @@ WMT16 = {"dataset": "files", "src": "de", "tgt": "en", "bpe_delimiter": "@@", "n
          "num_layers": 4, "attention": "normed_bahdanau", "max_steps": 340000,
          "start_decay_step": 170000, "decay_steps": 17000, "decay_factor": 0.5}
 GNMT = {"encoder_type": "gnmt", "attention_architecture": "gnmt_v2", "residual": True}
+SMALL = ADAM | {"encoder_type": "bi", "attention": "scaled_luong", "tie_embeddings": True,
+                "dropout": 0.3, "label_smoothing": 0.1, "batch_tokens": 2048, "patience": 5}
 PRESETS = {
     "demo": ADAM | {
         "num_units": 128,
@@ -72,30 +74,8 @@ PRESETS = {
     "wmt16_gnmt_4_layer": WMT16 | GNMT,
     "wmt16_gnmt_8_layer": WMT16 | GNMT | {"num_layers": 8},
     # Small networks that two CPU cores train in less than 40 minutes.
-    "zh": CHINESE | ADAM | {
-        "num_units": 256,
-        "encoder_type": "bi",
-        "attention": "scaled_luong",
-        "tie_embeddings": True,
-        "dropout": 0.3,
-        "label_smoothing": 0.1,
-        "batch_tokens": 2048,
-        "max_steps": 6000,
-        "eval_every": 400,
-        "patience": 5,
-    },
-    "vi": VIETNAMESE | ADAM | {
-        "num_units": 256,
-        "encoder_type": "bi",
-        "attention": "scaled_luong",
-        "tie_embeddings": True,
-        "dropout": 0.3,
-        "label_smoothing": 0.1,
-        "batch_tokens": 2048,
-        "max_steps": 6000,
-        "eval_every": 600,
-        "patience": 5,
-    },
+    "zh": CHINESE | SMALL | {"num_units": 256, "max_steps": 3600, "eval_every": 300},
+    "vi": VIETNAMESE | SMALL | {"num_units": 192, "max_steps": 4500, "eval_every": 750},
 }
 
 
