@@ -191,8 +191,9 @@ def broadcast(condition: tf.Tensor, part: tf.Tensor) -> tf.Tensor:
 
 
 def open_shape(tensor: tf.Tensor) -> tf.TensorShape:
-    """Returns the shape of a tensor whose first dimension changes."""
-    return tf.TensorShape([None, *tensor.shape[1:]])
+    """Returns the shape of a tensor of which all dimensions but the last one may change."""
+    last = tensor.shape[1:][-1:]
+    return tf.TensorShape([None] * (tensor.shape.rank - len(last)) + [*last])
 
 
 def grow(

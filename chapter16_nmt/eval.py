@@ -18,6 +18,7 @@ from pathlib import Path
 
 from chapter16_nmt import baselines, data, metrics
 from chapter16_nmt.decoding import add_decoding_flags, decoding
+from chapter16_nmt.flags import TRANSFORMER
 from chapter16_nmt.inference import Run, Translate, Translation, load_run, make_score
 from chapter16_nmt.pictures import draw_attention
 from chapter16_nmt.tokens import Division, join, join_parts
@@ -117,7 +118,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     draw_pictures(args.run_dir, split.sources, best)
     print(f"{len(tokens):,} sentences: {args.run_dir / 'translations.txt'}")
     dataset = "grammar" if flags.dataset == "grammar" else f"{flags.src}_{flags.tgt}"
-    results.write(args, dataset, f"{flags.attention}-{flags.preset}", found,
+    network = TRANSFORMER if flags.model == TRANSFORMER else flags.attention
+    results.write(args, dataset, f"{network}-{flags.preset}", found,
                   details=signatures | {"beam_width": args.beam_width, "average": args.average,
                                         "length_penalty_weight": args.length_penalty_weight})
     return {key: scores[key] for key in ("bleu", "chrf", "perplexity", "sentences")}

@@ -1,13 +1,16 @@
 """Flags of the network and of its training; names and defaults are those of the original."""
 
 import argparse
+from collections.abc import Sequence
 
-from chapter16_nmt import attention, cells, model
+from chapter16_nmt import attention, cells, model, transformer
 from chapter16_nmt.metrics import METRICS
 from common import cli
 from common.errors import UserError
 
-NO_ATTENTION = "none"
+NO_ATTENTION, TRANSFORMER = "none", "transformer"
+RECURRENT = ("encoder_type", "unit_type", "forget_bias", "residual", "attention", "context",
+             "attention_architecture", "pass_hidden_state", "init_op", "init_weight")
 DECAY = ("start_decay_step", "decay_steps", "decay_factor")
 
 
@@ -24,10 +27,15 @@ def metric_names(text: str) -> str:
 def add_network_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the network."""
     group = parser.add_argument_group("network")
+    group.add_argument("--model", choices=["rnn", TRANSFORMER], default="rnn",
+                       help="rnn: recurrent layers, perhaps with attention; transformer: attention "
+                            "alone")
+    group.add_argument("--num_heads", type=cli.layer_count, default=4,
+                       help="attention heads of a transformer")
     group.add_argument("--num_units", type=cli.size, default=32,
                        help="size of embeddings, states and outputs")
     group.add_argument("--num_layers", type=cli.layer_count, default=2,
-                       help="recurrent layers of encoder and decoder")
+                       help="layers of encoder and decoder")
     group.add_argument("--encoder_type", choices=model.ENCODERS, default="uni",
                        help="uni: forward; bi: half of the layers forward, half backward; gnmt: "
                             "one layer in both directions, the others above it")
@@ -96,16 +104,40 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     cli.add_init_from(group)
 
 
-def network_settings(flags: argparse.Namespace) -> model.Layers:
-    """Returns the settings of the network that the flags name."""
+def attends(flags: argparse.Namespace) -> bool:
+    """Returns whether the network that the flags name has attention to the source."""
+    return flags.model == TRANSFORMER or flags.attention != NO_ATTENTION
+
+
+def build_model(
+    flags: argparse.Namespace, sizes: Sequence[int]
+) -> model.Translator | transformer.Transformer:
+    """Returns the network that the flags name, for vocabularies of two sizes."""
+    if flags.model == TRANSFORMER:
+        settings = {name: getattr(flags, name) for name in transformer.Sizes._fields}
+        return transformer.Transformer(transformer.Sizes(**settings), *sizes, flags.seed)
     values = {name: getattr(flags, name) for name in model.Layers._fields}
     if flags.attention == NO_ATTENTION:
         values["attention"] = ""
-    return model.Layers(**values)
+    return model.Translator(model.Layers(**values), *sizes, flags.init_op, flags.init_weight,
+                            flags.seed)
 
 
 def check_flags(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect, or if flags contradict each other."""
+    if args.schedule == "cosine":
+        cli.refuse_idle(args, DECAY, "--schedule cosine")
+    if args.model != TRANSFORMER:
+        cli.refuse_idle(args, ["num_heads"], f"--model {args.model}")
+        return check_recurrent(args)
+    cli.refuse_idle(args, RECURRENT, "--model transformer")
+    if args.num_units % args.num_heads:
+        raise UserError(f"--num_units {args.num_units} cannot be divided by --num_heads "
+                        f"{args.num_heads}", "give a multiple")
+
+
+def check_recurrent(args: argparse.Namespace) -> None:
+    """Raises UserError if flags of a recurrent network have no effect or contradict each other."""
     if args.attention == NO_ATTENTION:
         cli.refuse_idle(args, ["attention_architecture"], "--attention none")
         if not args.pass_hidden_state and args.context == "initial":
@@ -117,8 +149,6 @@ def check_flags(args: argparse.Namespace) -> None:
         cli.refuse_idle(args, ["forget_bias"], "--unit_type gru")
     if args.init_op != "uniform":
         cli.refuse_idle(args, ["init_weight"], f"--init_op {args.init_op}")
-    if args.schedule == "cosine":
-        cli.refuse_idle(args, DECAY, "--schedule cosine")
     if args.encoder_type == "bi" and args.num_layers % 2:
         raise UserError(f"--num_layers {args.num_layers} cannot be halved for --encoder_type bi",
                         "give an even number")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -13,8 +14,8 @@ from tqdm import tqdm
 from chapter16_nmt import beam_search, data
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN, UNKNOWN_ID
 from chapter16_nmt.decoding import Decoding
-from chapter16_nmt.flags import network_settings
-from chapter16_nmt.model import Translator, cross_entropy
+from chapter16_nmt.flags import attends, build_model
+from chapter16_nmt.model import cross_entropy
 from chapter16_nmt.tokens import Division, divide
 from common import checkpoint, files
 from common.checkpoint_files import READ_ERRORS, checkpoints, unusable
@@ -33,7 +34,7 @@ class Run(NamedTuple):
         flags: that the run was trained with.
     """
 
-    model: Translator
+    model: keras.Model
     vocabularies: tuple[list[str], list[str]]
     divisions: tuple[Division, Division]
     flags: argparse.Namespace
@@ -51,11 +52,6 @@ class Translation(NamedTuple):
     tokens: list[str]
     score: float
     attention: np.ndarray | None = None
-
-
-def build_model(flags: argparse.Namespace, sizes: Sequence[int]) -> Translator:
-    """Returns the network that the flags name, for vocabularies of two sizes."""
-    return Translator(network_settings(flags), *sizes, flags.init_op, flags.init_weight, flags.seed)
 
 
 def save_languages(run_dir: Path, corpus: data.Data) -> None:
@@ -110,7 +106,7 @@ def best_folder(run_dir: Path, flags: argparse.Namespace, metric: str) -> Path:
     return run_dir if metric == names[0] else run_dir / f"best_{metric}"
 
 
-def load_average(run_dir: Path, count: int, model: Translator) -> None:
+def load_average(run_dir: Path, count: int, model: keras.Model) -> None:
     """Loads the mean of the weights of the last checkpoints (Junczys-Dowmunt et al. 2016).
 
     Raises:
@@ -133,7 +129,7 @@ def load_average(run_dir: Path, count: int, model: Translator) -> None:
 
 
 def make_search(
-    model: Translator, attention: bool, sampling: bool
+    model: keras.Model, attention: bool, sampling: bool
 ) -> Callable[..., beam_search.Sequences]:
     """Returns the search in a graph.
 
@@ -179,7 +175,7 @@ class Translate:
     def __init__(self, run: Run):
         """Keeps the network and its languages."""
         self.run = run
-        self.attends = run.flags.attention != "none"
+        self.attends = attends(run.flags)
         self._search = functools.cache(functools.partial(make_search, run.model))
         self._ids = {token: i for i, token in enumerate(run.vocabularies[0])}
 
@@ -256,7 +252,7 @@ def replace_unknown(translation: Translation, source: Sequence[str]) -> list[str
             for place, token in enumerate(translation.tokens)]
 
 
-def make_score(model: Translator) -> Callable[[data.Split, int], dict[str, float]]:
+def make_score(model: keras.Model) -> Callable[[data.Split, int], dict[str, float]]:
     """Returns a function from a split and a batch size to the perplexity of the references."""
     @tf.function(autograph=False, input_signature=data.BATCH)
     def nats_of(source, source_mask, inputs, outputs, target_mask):

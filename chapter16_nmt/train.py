@@ -6,8 +6,9 @@
     python train.py --preset zh --data_dir en_zh       # English to Chinese, after prepare.py
     python translate.py "The cook will wash the fish tomorrow."
 
-Papers: Sutskever et al. 2014, Bahdanau et al. 2015, Luong et al. 2015, Wu et al. 2016. Every
-`--eval_every` updates it translates the dev sentences, and keeps the weights with the best BLEU.
+Papers: Sutskever et al. 2014, Bahdanau et al. 2015, Luong et al. 2015, Wu et al. 2016, Vaswani et al.
+2017. Every `--eval_every` updates it translates the dev sentences, and keeps the weights with the
+best BLEU.
 """
 
 import argparse
@@ -24,12 +25,11 @@ from chapter16_nmt.inference import (
     Run,
     Translate,
     Translation,
-    build_model,
     make_score,
     save_languages,
 )
 from chapter16_nmt.metrics import METRICS
-from chapter16_nmt.model import Translator, cross_entropy
+from chapter16_nmt.model import cross_entropy
 from chapter16_nmt.pictures import draw_attention
 from chapter16_nmt.schedules import learning_rate
 from chapter16_nmt.tokens import join, join_parts
@@ -76,6 +76,9 @@ PRESETS = {
     # Small networks that two CPU cores train in less than 40 minutes.
     "zh": CHINESE | SMALL | {"num_units": 256, "max_steps": 3600, "eval_every": 300},
     "vi": VIETNAMESE | SMALL | {"num_units": 192, "max_steps": 4500, "eval_every": 750},
+    "zh_transformer": CHINESE | SMALL | {
+        "model": "transformer", "num_layers": 3, "num_units": 256, "learning_rate": 0.001,
+        "warmup_steps": 400, "max_steps": 4000, "eval_every": 400},
 }
 
 
@@ -92,7 +95,7 @@ def build_parser() -> cli.Parser:
 
 
 def make_train_step(
-    model: Translator, optimizer: keras.Optimizer, args: argparse.Namespace
+    model: keras.Model, optimizer: keras.Optimizer, args: argparse.Namespace
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
     """Returns the train step: from the parts of a `Batch` to loss, perplexity and gradient norm."""
 
@@ -177,7 +180,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     corpus = data.load(args)
     introduce(args, corpus)
     # Build the network, and the batches: sentences of similar lengths together.
-    model = build_model(args, [len(vocabulary) for vocabulary in corpus.vocabularies])
+    model = flags.build_model(args, [len(vocabulary) for vocabulary in corpus.vocabularies])
     checkpoint.start_from(args, model=model)
     rate = learning_rate(args)
     optimizer = (keras.optimizers.SGD if args.optimizer == "sgd" else keras.optimizers.Adam)(rate)

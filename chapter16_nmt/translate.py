@@ -19,6 +19,7 @@ from pathlib import Path
 from chapter16_nmt import metrics
 from chapter16_nmt.corpus import UNKNOWN, read_lines, write_lines
 from chapter16_nmt.decoding import Decoding, add_decoding_flags, decoding
+from chapter16_nmt.flags import attends
 from chapter16_nmt.inference import Run, Translate, Translation, load_run, replace_unknown
 from chapter16_nmt.pictures import draw_attention
 from chapter16_nmt.tokens import divide, join, join_parts
@@ -72,7 +73,7 @@ def search_of(args: argparse.Namespace, run: Run) -> Decoding:
         raise UserError(f"--sampling_temperature with --beam_width {width}", "omit one of them")
     flag = "--replace_unk" if args.replace_unk else "--attention_png"
     attention = bool(args.replace_unk or args.attention_png)
-    if attention and run.flags.attention == "none":
+    if attention and not attends(run.flags):
         raise UserError(f"{flag} needs attention, and {args.run_dir} has none",
                         "name a run with attention")
     return decoding(args)._replace(nbest=args.nbest, temperature=args.sampling_temperature,

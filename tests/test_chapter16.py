@@ -28,6 +28,7 @@ from chapter16_nmt import (
     prepare,
     tokens,
     train,
+    transformer,
     translate,
 )
 from chapter16_nmt.corpus import Corpus
@@ -196,7 +197,15 @@ NETWORKS = {
     "gnmt_v2": model.Layers(num_units=6, num_layers=3, attention="bahdanau", share_vocab=True,
                             attention_architecture="gnmt_v2", pass_hidden_state=False),
     "luong": model.Layers(num_units=6, attention="scaled_luong"),
+    "transformer": transformer.Sizes(num_units=6, num_heads=2, tie_embeddings=True),
+    "shared": transformer.Sizes(num_units=6, num_heads=3, num_layers=1, share_vocab=True),
 }
+
+
+def network(name: str):
+    if isinstance(NETWORKS[name], transformer.Sizes):
+        return transformer.Transformer(NETWORKS[name], 20, 20, seed=1)
+    return model.Translator(NETWORKS[name], 20, 20, init_weight=0.5, seed=1)
 
 
 def batch_of(lengths: list[tuple[int, int]], seed: int = 0) -> data.Batch:
@@ -207,13 +216,13 @@ def batch_of(lengths: list[tuple[int, int]], seed: int = 0) -> data.Batch:
     return data.pad(split, range(len(lengths)))
 
 
-def logits_of(net: model.Translator, batch: data.Batch, training: bool = False) -> tf.Tensor:
+def logits_of(net: keras.Model, batch: data.Batch, training: bool = False) -> tf.Tensor:
     return net(batch.source, batch.source_mask, batch.inputs, batch.target_mask, training=training)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_padding_never_changes_a_loss_and_all_weights_learn(name):
-    net = model.Translator(NETWORKS[name], 20, 20, init_weight=0.5, seed=1)
+    net = network(name)
     both, first = batch_of([(3, 2), (7, 6)]), batch_of([(3, 2)])
     assert both.source.shape[1] > first.source.shape[1]
     np.testing.assert_allclose(logits_of(net, both)[:3], logits_of(net, first), atol=1e-5)
@@ -229,7 +238,7 @@ def test_padding_never_changes_a_loss_and_all_weights_learn(name):
 
 @pytest.mark.parametrize("name", ["plain", "luong", "gnmt"])
 def test_a_word_depends_on_earlier_words_only(name):
-    net = model.Translator(NETWORKS[name], 20, 20, init_weight=0.5, seed=1)
+    net = network(name)
     batch = batch_of([(4, 5)])
     state, memory = net.encode(batch.source, batch.source_mask)
     embedded = tf.constant(arrays(6, 1, 6))
@@ -240,9 +249,34 @@ def test_a_word_depends_on_earlier_words_only(name):
     assert (sizes[:4] > 0).all() and (sizes[4:] == 0).all()
 
 
+def test_a_transformer_does_not_look_ahead():
+    net, batch = network("transformer"), batch_of([(4, 5)])
+    before = logits_of(net, batch).numpy()
+    batch.inputs[0, 3] = 3 + batch.inputs[0, 3] % 10
+    changed = np.abs(logits_of(net, batch).numpy() - before).max(axis=1)
+    assert (changed[:3] < 1e-6).all() and (changed[3:] > 1e-4).all()
+
+
+def test_heads_are_those_of_numpy():
+    q, k, v = arrays(2, 3, 4), arrays(2, 5, 4, seed=1), arrays(2, 5, 4, seed=2)
+    mask = np.arange(5) < np.array([[5], [3]])
+    found, weights = transformer.attend(q, k, v, tf.constant(mask[:, None]), 2)
+    expected, mean = [], 0
+    for part in (slice(0, 2), slice(2, 4)):
+        scores = np.where(mask[:, None], q[..., part] @ k[..., part].swapaxes(1, 2) / 2**0.5, -1e9)
+        expected.append(softmax(scores) @ v[..., part])
+        mean = mean + softmax(scores) / 2
+    np.testing.assert_allclose(found, np.concatenate(expected, -1), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(weights, mean, rtol=1e-4, atol=1e-6)
+    assert not np.any(weights[1, :, 3:])
+    table = transformer.positions(2, 3, 4).numpy()
+    np.testing.assert_allclose(table[1], [np.sin(3), np.sin(0.03), np.cos(3), np.cos(0.03)],
+                               rtol=1e-5)
+
+
 def test_the_steps_of_a_search_are_those_of_training():
-    for layers in NETWORKS.values():
-        net = model.Translator(layers, 20, 20, init_weight=0.5, seed=1)
+    for name in NETWORKS:
+        net = network(name)
         batch = batch_of([(4, 5), (6, 5)])
         state, memory = net.encode(batch.source, batch.source_mask)
         found = []
@@ -734,6 +768,9 @@ def test_unknown_words_are_replaced_by_what_was_attended_to():
     (["--metrics", "bleu,meteor"], "meteor"),
     (["--metrics", "bleu,bleu"], "twice"),
     (["--encoder_type", "gnmt", "--num_layers", "1"], "two layers"),
+    (["--num_heads", "2"], "--num_heads 2 has no effect with --model rnn"),
+    (["--model", "transformer", "--attention", "luong"], "--attention luong has no effect"),
+    (["--model", "transformer", "--num_units", "30"], "--num_heads 4"),
 ])
 def test_flags_that_contradict_each_other_are_refused(argv, says, capsys):
     fails(train.main, argv, says, capsys)
