@@ -3,6 +3,8 @@
 import argparse
 from typing import NamedTuple
 
+import tensorflow as tf
+
 from chapter16_nmt.metrics import METRICS
 from common import cli
 
@@ -13,7 +15,7 @@ class Decoding(NamedTuple):
     Attributes:
         beam_width: 0 or 1: greedy.
         length_penalty_weight: w of ((5 + length) / 6)^w.
-        max_len: most tokens of a translation; None: twice as many as in the source.
+        max_len: most tokens of a translation; None: see `limits`.
         nbest: translations of each sentence.
         temperature: above 0, tokens are sampled.
         seed: of the sampling.
@@ -31,6 +33,14 @@ class Decoding(NamedTuple):
     batch_size: int = 32
 
 
+def limits(lengths: int | tf.Tensor) -> int | tf.Tensor:
+    """Returns the most tokens of each translation, with its end symbol, from those of the source.
+
+    The original takes twice the longest source of the batch. Twice each source would be too few for
+    short sentences that are translated into characters.
+    """
+    return 2 * lengths + 10
+
 
 def add_decoding_flags(
     parser: argparse.ArgumentParser, beam_width: int, length_penalty_weight: float
@@ -44,7 +54,8 @@ def add_decoding_flags(
                        default=length_penalty_weight,
                        help="scores are divided by ((5 + length) / 6) to this power")
     group.add_argument("--tgt_max_len_infer", type=cli.positive_int,
-                       help="most tokens of a translation (default: twice those of its source)")
+                       help="most tokens of a translation (default: twice those of its source "
+                            "and ten)")
     group.add_argument("--infer_batch_size", type=cli.size, default=32,
                        help="sentences that are translated together; translations do not depend "
                             "on it")

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from chapter16_nmt import beam_search
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID
+from chapter16_nmt.decoding import limits
 from chapter16_nmt.inference import Run, load_run
 from chapter16_nmt.tokens import WORD_START, Division
 from common import cli, export
@@ -105,7 +106,7 @@ class Translator(tf.Module):
 
         found = beam_search.search(
             step, {"decoder": state, "memory": memory or ()}, count + 1,
-            tf.maximum(1, 2 * lengths), width, START_ID, END_ID,
+            limits(lengths), width, START_ID, END_ID,
             lambda lengths: beam_search.length_penalty(lengths, length_penalty_weight))
         rows = tf.reshape(found.tokens[:count], (count * width, -1))
         keep = (rows != END_ID) & (tf.repeat(lengths[:count], width)[:, None] > 0)

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from chapter16_nmt import beam_search, data
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN, UNKNOWN_ID
-from chapter16_nmt.decoding import Decoding
+from chapter16_nmt.decoding import Decoding, limits
 from chapter16_nmt.flags import attends, build_model
 from chapter16_nmt.model import cross_entropy
 from chapter16_nmt.tokens import Division, divide
@@ -150,7 +150,7 @@ def make_search(
         tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.bool),
         tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32),
         tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.int32)])
-    def search(source, mask, limits, width, weight, temperature, seed):
+    def search(source, mask, most, width, weight, temperature, seed):
         state, memory = model.encode(source, mask)
         rows = tf.shape(source)[0]
 
@@ -163,7 +163,7 @@ def make_search(
 
         state = {"decoder": state, "memory": memory or (), "time": tf.zeros((rows,), tf.int32)}
         return beam_search.search(
-            step, state, rows, limits, width, START_ID, END_ID,
+            step, state, rows, most, width, START_ID, END_ID,
             lambda lengths: beam_search.length_penalty(lengths, weight))
 
     return search
@@ -218,11 +218,11 @@ class Translate:
         mask = np.zeros(source.shape, bool)
         for row, tokens in enumerate(ids):
             source[row, : len(tokens)], mask[row, : len(tokens)] = tokens, True
-        limits = np.array([how.max_len or 2 * len(tokens) for tokens in ids], np.int32)
+        most = [how.max_len or limits(len(tokens)) for tokens in ids]
         search = self._search(how.attention and self.attends, how.temperature > 0)
         width = max(1, how.beam_width)
         result = [part.numpy() for part in search(
-            source, mask, limits, width, how.length_penalty_weight,
+            source, mask, np.array(most, np.int32), width, how.length_penalty_weight,
             how.temperature or 1.0, how.seed)]
         return [self._read(row, len(tokens), how, *result) for row, tokens in enumerate(ids)]
 

@@ -6,9 +6,9 @@
     python train.py --preset zh --data_dir en_zh       # English to Chinese, after prepare.py
     python translate.py "The cook will wash the fish tomorrow."
 
-Papers: Sutskever et al. 2014, Bahdanau et al. 2015, Luong et al. 2015, Wu et al. 2016, Vaswani et al.
-2017. Every `--eval_every` updates it translates the dev sentences, and keeps the weights with the
-best BLEU.
+Papers: Sutskever et al. 2014, Bahdanau et al. 2015, Luong et al. 2015, Wu et al. 2016, Vaswani et
+al. 2017. Every `--eval_every` updates it translates the dev sentences, and keeps the weights with
+the best BLEU.
 """
 
 import argparse

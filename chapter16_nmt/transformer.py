@@ -50,7 +50,7 @@ class Encoded(NamedTuple):
 
 
 def positions(first: tf.Tensor, count: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns the sines and cosines that tell positions apart (section 3.5 of the paper).
+    """Returns the sines and cosines that tell positions apart (§ 3.5 of the paper).
 
     Args:
         first: the first position.

@@ -274,6 +274,7 @@ def test_heads_are_those_of_numpy():
                                rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_steps_of_a_search_are_those_of_training():
     for name in NETWORKS:
         net = network(name)
