@@ -84,10 +84,12 @@ def load_run(
     ways = [way._replace(subwords=str(args.run_dir / way.subwords)) if way.subwords else way
             for way in ways]
     model = build_model(flags, [len(vocabulary) for vocabulary in vocabularies])
-    folder = args.run_dir
     if metric := getattr(args, "metric", None):
-        folder = best_folder(args.run_dir, flags, metric)
-    checkpoint.load(folder, args.checkpoint, model=model)
+        if average > 1:
+            raise UserError(f"--metric {metric} with --average {average}", "omit one of them")
+        checkpoint.load(best_folder(args.run_dir, flags, metric), "best", model=model)
+    else:
+        checkpoint.load(args.run_dir, args.checkpoint, model=model)
     if average > 1:
         load_average(args.run_dir, average, model)
     return Run(model, vocabularies, tuple(ways), flags)
