@@ -124,7 +124,7 @@ def loop(
     return outputs.stack(), end
 
 
-def run(
+def run_cell(
     cell: Cell, inputs: tf.Tensor, mask: tf.Tensor, state: State, reverse: bool = False
 ) -> tuple[tf.Tensor, State]:
     """Runs a cell over sentences; where the mask is False the state stays and the output is 0.

@@ -31,17 +31,16 @@ OFFLINE = {"grammar": "English sentences and their Chinese translations, drawn f
                       "this project",
            "files": "files that `prepare.py` wrote, in `--data_dir`"}
 SOURCES = {
-    "IWSLT'15 English-Vietnamese": files.Source(
-        "The book's first data set: 133,317 sentence pairs of TED talks, with tst2012 and tst2013. "
-        "Stanford's page [iwslt15.en-vi](https://nlp.stanford.edu/projects/nmt/data/iwslt15.en-vi/)"
-        " had train.en, train.vi, vocab.en, vocab.vi, tst2012.en …; "
+    "vi-en": files.Source(
+        "The book's first data set is that of IWSLT'15: 133,317 sentence pairs of TED talks, with "
+        "tst2012 and tst2013. Stanford's page [iwslt15.en-vi](https://nlp.stanford.edu/projects/"
+        "nmt/data/iwslt15.en-vi/) had train.en, train.vi, vocab.en, vocab.vi, tst2012.en …; "
         "[stefan-it/nmt-en-vi](https://github.com/stefan-it/nmt-en-vi) keeps a copy", ()),
-    "NiuTrans": files.Source(
-        "The book's English-Chinese data set: 100,000 pairs of the sample of NiuTrans, from the "
-        "book's file share. Its test files are a copy of its dev files", ()),
-    "Tatoeba": files.Source(
-        "29,155 English-Chinese pairs (CC BY 2.0 FR): [cmn-eng.zip](https://www.manythings.org/"
-        "anki/cmn-eng.zip)", ()),
+    "en-zh": files.Source(
+        "The book's second data set: 100,000 pairs of the sample of NiuTrans, from the book's file "
+        "share; its test files are a copy of its dev files. A freely available one: 29,155 pairs "
+        "of Tatoeba (CC BY 2.0 FR), [cmn-eng.zip](https://www.manythings.org/anki/cmn-eng.zip). "
+        "`prepare.py` makes the files of this folder", ()),
 }
 
 
@@ -341,14 +340,18 @@ def describe(data: Data) -> str:
     return "\n".join([*lines, f"vocabularies: {sizes} tokens"])
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the numbers of sentences and the first batch of training."""
+def build_parser() -> cli.Parser:
+    """Returns the parser of `python data.py`."""
     parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
     parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the batches")
+    return parser
 
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the numbers of sentences and the first batch of training."""
     def show() -> None:
-        args = parser.parse_args(argv)
+        args = build_parser().parse_args(argv)
         data = load(args)
         print(describe(data))
         batches = Batches(data.splits["train"], args)

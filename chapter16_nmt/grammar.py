@@ -1,7 +1,5 @@
 """English sentences and their Chinese translations from a grammar of this project.
 
-    python grammar.py --count 10            # prints some
-
 The grammar has tenses, questions, negation, measure words, subordinate clauses and the word order
 of both languages: time and place stand before the verb in Chinese. Each word has one translation,
 each sentence too, so that a translation is right or wrong.
@@ -10,9 +8,6 @@ each sentence too, so that a translation is right or wrong.
 from collections.abc import Sequence
 
 import numpy as np
-
-from common import cli
-from common.errors import exit_status
 
 # People: English, Chinese, third person or plural.
 PEOPLE = {
@@ -214,21 +209,3 @@ def sentences(count: int, seed: int, without: frozenset[str] = frozenset()) -> l
         if english not in without:
             found.setdefault(english, chinese)
     return list(found.items())
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prints sentences of the grammar."""
-    parser = cli.Parser(__file__, __doc__)
-    parser.add_argument("--count", type=cli.positive_int, default=20, help="sentences to print")
-    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of the sentences")
-
-    def show() -> None:
-        args = parser.parse_args(argv)
-        for english, chinese in sentences(args.count, args.seed):
-            print(f"{english}\t{chinese}")
-
-    return exit_status(show)
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

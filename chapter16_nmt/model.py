@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from chapter16_nmt import cells
 from chapter16_nmt.attention import Attention, Memory, context
-from chapter16_nmt.cells import Cell, State
+from chapter16_nmt.cells import Cell, State, loop, run_cell
 
 ENCODERS = ("uni", "bi", "gnmt")
 ARCHITECTURES = ("standard", "gnmt", "gnmt_v2")
@@ -87,10 +86,10 @@ class Stack(keras.Layer):
 
     def run(self, inputs: tf.Tensor, mask: tf.Tensor, training: bool,
             reverse: bool = False) -> tuple[tf.Tensor, list[State]]:
-        """Runs all layers over sentences; see `cells.run`."""
+        """Runs all layers over sentences; see `run_cell`."""
         ends = []
         for number, (cell, dropout) in enumerate(zip(self.cells, self.dropouts, strict=True)):
-            outputs, end = cells.run(cell, dropout(inputs, training=training), mask,
+            outputs, end = run_cell(cell, dropout(inputs, training=training), mask,
                                      cell.zero_state(tf.shape(inputs)[1]), reverse)
             inputs = self.add_input(number, inputs, outputs)
             ends.append(end)
@@ -253,7 +252,7 @@ class Decoder(keras.Layer):
         def step(now: tf.Tensor, state: dict[str, Any]) -> tuple[tf.Tensor, dict[str, Any]]:
             return self.step(now, state, memory, training)[:2]
 
-        return cells.loop(step, self.project(embedded, training), state)[0]
+        return loop(step, self.project(embedded, training), state)[0]
 
 
 class Translator(keras.Model):

@@ -178,9 +178,9 @@ def test_padding_neither_moves_the_state_nor_gives_outputs():
     x = arrays(5, 2, 3)
     mask = np.arange(5)[:, None] < np.array([5, 2])
     for reverse in (False, True):
-        outputs, end = cells.run(cell, tf.constant(x), tf.constant(mask), cell.zero_state(2),
+        outputs, end = cells.run_cell(cell, tf.constant(x), tf.constant(mask), cell.zero_state(2),
                                  reverse)
-        alone, alone_end = cells.run(cell, tf.constant(x[:2, 1:]), tf.fill((2, 1), True),
+        alone, alone_end = cells.run_cell(cell, tf.constant(x[:2, 1:]), tf.fill((2, 1), True),
                                      cell.zero_state(1), reverse)
         np.testing.assert_allclose(outputs[:2, 1:], alone, atol=1e-6)
         np.testing.assert_allclose(end[0][1:], alone_end[0], atol=1e-6)

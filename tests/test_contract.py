@@ -113,7 +113,7 @@ CHAPTERS = [
     tiny("chapter16_nmt", "--num_units", "8", "--encoder_type", "uni", "--num_layers", "1",
          "--batch_size", "8", "--schedule", "decay", "--metrics", "bleu,rouge",
          idle="--attention none --attention_architecture gnmt",
-         verbs=(("data",), ("grammar", "--count", "2"), ("translate", "The cook eats an egg."),
+         verbs=(("data",), ("translate", "The cook eats an egg."),
                 ("eval", "--against", "run", "--beam_width", "2"))),
     tiny("chapter18_q_learning", furniture=FURNITURE - {"data.py"} | {"env.py"},
          idle="--speed 20", verbs=(("env", "--map", "traps"),)),
