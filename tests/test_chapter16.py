@@ -783,8 +783,8 @@ def test_flags_that_contradict_each_other_are_refused(argv, says, capsys):
 def test_training_stops_early_and_stays_stopped(runs, monkeypatch, capsys):
     monkeypatch.setattr(data, "GRAMMAR", {"train": 16, "dev": 4, "test": 4})
     monkeypatch.setitem(train.METRICS, "bleu", lambda *_: 1.0)
-    flags = ["--num_units", "8", "--batch_size", "8", "--max_steps", "50", "--eval_every", "2",
-             "--patience", "2", "--name", "run"]
+    flags = ["--num_units", "8", "--num_layers", "1", "--encoder_type", "uni", "--batch_size", "8",
+             "--max_steps", "50", "--eval_every", "2", "--patience", "2", "--name", "run"]
     assert train.main(flags) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["step"] == 6
     fails(train.main, ["--name", "run"], "has stopped early", capsys)
