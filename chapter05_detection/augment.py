@@ -186,9 +186,9 @@ def mosaic(
     size = tf.shape(samples[0][0])[:2]
     tiles = [samples[0][0], *(tf.image.resize(image, size) for image, _, _ in samples[1:])]
     canvas = tf.concat([tf.concat(tiles[:2], axis=1), tf.concat(tiles[2:], axis=1)], axis=0)
-    corners = [(0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5)]
-    boxes = tf.concat([boxes / 2 + (2 * corner) for corner, (_, boxes, _)
-                       in zip(corners, samples, strict=True)], axis=0)
+    quarters = [(0.0, 0.0), (0.0, 0.5), (0.5, 0.0), (0.5, 0.5)]  # where each begins
+    boxes = tf.concat([boxes / 2 + (2 * begin) for begin, (_, boxes, _)
+                       in zip(quarters, samples, strict=True)], axis=0)
     labels = tf.concat([labels for _, _, labels in samples], axis=0)
     extent = tf.cast(tf.cast(size, tf.float32) * uniform(keys[0], min_extent, max_extent), tf.int32)
     low = corner(2 * size - extent, keys[1:])

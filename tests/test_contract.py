@@ -20,6 +20,7 @@ import tensorflow as tf
 from chapter05_detection import shapes
 from chapter09_pix2pix import data as pix2pix_data
 from chapter10_super_resolution import data as pictures_data
+from chapter16_nmt import data as nmt_data
 from common import checkpoint, files, rundir
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -144,6 +145,11 @@ CHAPTERS = [
          verbs=(("data",), ("analogy", "method", "-", "a", "+", "the"))),
     tiny("chapter15_time_series", "--batch_size", "4", random=False, idle="--model lstm --l2 3",
          verbs=(("data",), ("forecast", "--steps", "25"))),
+    tiny("chapter16_nmt", "--num_units", "8", "--encoder_type", "uni", "--num_layers", "1",
+         "--batch_size", "8", "--schedule", "decay", "--metrics", "bleu,rouge",
+         idle="--attention none --attention_architecture gnmt",
+         verbs=(("data",), ("translate", "The cook eats an egg."),
+                ("eval", "--against", "run", "--beam_width", "2"))),
     tiny("chapter18_q_learning", furniture=FURNITURE - {"data.py"} | {"env.py"},
          idle="--speed 20", verbs=(("env", "--map", "traps"),)),
     tiny("chapter19_sarsa", furniture=FURNITURE - {"data.py", "model.py", "inference.py"},
@@ -190,6 +196,14 @@ def few_scenes(tmp_path_factory):
         shapes.write(folder)
         for module in (pix2pix_data, pictures_data):
             patch.setattr(module, "DRAWN", {"train": 6, "validation": 2, "test": 3})
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_sentences():
+    """Gives chapter 16 sixty sentences in the place of thousands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nmt_data, "GRAMMAR", {"train": 40, "dev": 8, "test": 12})
         yield
 
 

@@ -1,0 +1,144 @@
+"""Scores the translations of the test sentences, beside those of trivial baselines.
+
+    python eval.py                          # beam search of width 5
+    python eval.py --beam_width 1           # greedy
+    python eval.py --against plain          # and the difference from another run
+    python eval.py --publish                # also into results/
+
+BLEU, ROUGE-L and accuracy are those of the original: of tokens, with sub-words joined. BLEU has a
+95 % interval over resampled test sets; the difference between two runs has a paired one. sacreBLEU
+and chrF compare whole sentences. The baselines copy the source, repeat the most frequent target
+sentence of training, and translate word by word. Writes eval.json, translations.txt and attention
+pictures.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from chapter16_nmt import baselines, data, metrics
+from chapter16_nmt.decoding import add_decoding_flags, decoding
+from chapter16_nmt.flags import TRANSFORMER
+from chapter16_nmt.inference import Run, Translate, Translation, load_run, make_score
+from chapter16_nmt.pictures import draw_attention
+from chapter16_nmt.tokens import Division, join, join_parts
+from common import cli, results, rundir
+
+NUM_PICTURES = 4  # test sentences whose attention is drawn
+PICTURE_WORDS = range(6, 21)  # lengths of their sources
+
+Sentences = Sequence[Sequence[str]]
+
+
+def scores_of(
+    translations: Sentences, references: Sentences, how: Division
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Returns all scores of some translations, and the signatures of sacrebleu.
+
+    Args:
+        translations: the tokens of the vocabulary, perhaps parts of words.
+        references: the same of the references.
+        how: how the target was divided.
+    """
+    whole = [[join_parts(tokens, how) for tokens in side] for side in (translations, references)]
+    interval = metrics.bleu_interval(*whole)
+    texts = ([join(tokens, how) for tokens in side] for side in (translations, references))
+    more, signatures = metrics.sacrebleu_scores(*texts, how.language)
+    scores = {"bleu": interval.value, "bleu_low": interval.low, "bleu_high": interval.high,
+              "rouge_l": metrics.rouge_l(*whole), "accuracy": metrics.accuracy(*whole) / 100}
+    return scores | more, signatures
+
+
+def compare(
+    args: argparse.Namespace, ours: Sentences, corpus: data.Data, split: data.Split, how: Division
+) -> dict[str, float]:
+    """Returns the paired difference in BLEU from the run that `--against` names.
+
+    Raises:
+        UserError: there is no such run, or it was trained on other data.
+    """
+    other = rundir.find_run(args.chapter, args.against)
+    rundir.check_data(other, corpus.sha256)
+    flags = argparse.Namespace(**rundir.read_config(other, args.chapter)["flags"])
+    there = argparse.Namespace(**{**vars(args), "run_dir": other})
+    run = load_run(there, flags, args.average)
+    found = Translate(run).sentences(split.sources, decoding(args), bar=True)
+    theirs = [join_parts(best.tokens, run.divisions[1]) for best, *_ in found]
+    references = [join_parts(tokens, how) for tokens in split.references]
+    difference = metrics.paired_difference([join_parts(tokens, how) for tokens in ours], theirs,
+                                           references)
+    print(f"BLEU minus that of {other.name}: {difference.value:+.2f} "
+          f"[{difference.low:+.2f}, {difference.high:+.2f}]")
+    return {"bleu": difference.value, "bleu_low": difference.low, "bleu_high": difference.high}
+
+
+def draw_pictures(run_dir: Path, sources: Sentences, found: Sequence[Translation]) -> None:
+    """Draws the attention of the first sentences of medium length."""
+    chosen = [i for i, source in enumerate(sources) if len(source) in PICTURE_WORDS]
+    for number, i in enumerate(chosen[:NUM_PICTURES]):
+        if found[i].attention is not None:
+            draw_attention(sources[i], found[i].tokens, found[i].attention,
+                           run_dir / f"attention_{number}.png")
+
+
+def write_translations(path: Path, split: data.Split, found: Sentences, run: Run) -> None:
+    """Writes sources, references and translations as text."""
+    source_way, target_way = run.divisions
+    lines = [f"source       {join(source, source_way)}\nreference    {join(reference, target_way)}"
+             f"\ntranslation  {join(tokens, target_way)}\n"
+             for source, reference, tokens in
+             zip(split.sources, split.references, found, strict=True)]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
+    """Scores a run and the baselines; writes eval.json."""
+    run = load_run(args, flags, args.average)
+    corpus = data.load(flags)
+    rundir.check_data(args.run_dir, corpus.sha256)
+    name, how = "test" if "test" in corpus.splits else "dev", run.divisions[1]
+    split, train = corpus.splits[name], corpus.splits["train"]
+    # Translate, and score the network and the baselines alike.
+    best = [found for found, *_ in Translate(run).sentences(
+        split.sources, decoding(args)._replace(attention=True), bar=True)]
+    tokens = [translation.tokens for translation in best]
+    scores, signatures = scores_of(tokens, split.references, how)
+    scores |= {"perplexity": make_score(run.model)(split, args.infer_batch_size)["perplexity"],
+               "sentences": len(tokens), **split.counts}
+    found = {name: scores}
+    for baseline, translations in baselines.translations(
+            split.sources, train.sources, train.references).items():
+        found[baseline] = scores_of(translations, split.references, how)[0]
+    if args.against:
+        found["difference"] = compare(args, tokens, corpus, split, how)
+    for system in (name, *list(found)[1:4]):
+        print(f"{system:>13}: BLEU {found[system]['bleu']:5.2f} [{found[system]['bleu_low']:.2f}, "
+              f"{found[system]['bleu_high']:.2f}], chrF {found[system]['chrf']:.1f}")
+    write_translations(args.run_dir / "translations.txt", split, tokens, run)
+    draw_pictures(args.run_dir, split.sources, best)
+    print(f"{len(tokens):,} sentences: {args.run_dir / 'translations.txt'}")
+    dataset = "grammar" if flags.dataset == "grammar" else f"{flags.src}_{flags.tgt}"
+    network = TRANSFORMER if flags.model == TRANSFORMER else flags.attention
+    results.write(args, dataset, f"{network}-{flags.preset}", found,
+                  details=signatures | {"beam_width": args.beam_width, "average": args.average,
+                                        "length_penalty_weight": args.length_penalty_weight})
+    return {key: scores[key] for key in ("bleu", "chrf", "perplexity", "sentences")}
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.verb_parser(__file__, __doc__, data=data.FILE_FLAGS)
+    add_decoding_flags(parser, beam_width=5, length_penalty_weight=1.0)
+    parser.add_argument("--against", metavar="RUN", type=cli.run_or_name,
+                        help="another run of the same data, whose BLEU is subtracted")
+    results.add_publish_flag(parser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(evaluate, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

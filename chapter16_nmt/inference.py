@@ -1,0 +1,273 @@
+"""Finished runs: loads the network with its vocabularies, translates, and computes perplexities."""
+
+import argparse
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from chapter16_nmt import beam_search, data
+from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN, UNKNOWN_ID
+from chapter16_nmt.decoding import Decoding, limits
+from chapter16_nmt.flags import attends, build_model
+from chapter16_nmt.model import cross_entropy
+from chapter16_nmt.tokens import Division, divide
+from common import checkpoint, files
+from common.checkpoint_files import READ_ERRORS, checkpoints, unusable
+from common.errors import UserError
+
+VOCABULARY = "vocabulary.json"
+
+
+class Run(NamedTuple):
+    """A trained network, and how its sentences are divided.
+
+    Attributes:
+        model: the network.
+        vocabularies: of source and target.
+        divisions: of source and target.
+        flags: that the run was trained with.
+    """
+
+    model: keras.Model
+    vocabularies: tuple[list[str], list[str]]
+    divisions: tuple[Division, Division]
+    flags: argparse.Namespace
+
+
+class Translation(NamedTuple):
+    """A translation of one sentence.
+
+    Attributes:
+        tokens: without start and end symbols.
+        score: log-probability, divided by the length penalty.
+        attention: weights of shape (tokens and end symbol, source tokens), None without attention.
+    """
+
+    tokens: list[str]
+    score: float
+    attention: np.ndarray | None = None
+
+
+def save_languages(run_dir: Path, corpus: data.Data) -> None:
+    """Copies vocabularies and models of sub-words to a run, which then does not need the data."""
+    ways = []
+    for side, how in zip(("source", "target"), corpus.divisions, strict=True):
+        if how.subwords:
+            copy = run_dir / f"subwords.{side}.model"
+            copy.write_bytes(Path(how.subwords).read_bytes())
+            how = how._replace(subwords=copy.name)
+        ways.append(how._asdict())
+    files.write_json(run_dir / VOCABULARY,
+                     {"vocabularies": corpus.vocabularies, "divisions": ways})
+
+
+def load_run(
+    args: argparse.Namespace, flags: argparse.Namespace, average: int = 1
+) -> Run:
+    """Rebuilds the network of a run and loads its trained weights.
+
+    Args:
+        args: arguments of the calling script, with `run_dir`, `checkpoint` and, optionally,
+            `metric`.
+        flags: the flags that the run was trained with.
+        average: above 1, the mean of the weights of so many last checkpoints is taken.
+    """
+    known = files.read_json(args.run_dir / VOCABULARY)
+    vocabularies = tuple(known["vocabularies"])
+    ways = [Division(**way) for way in known["divisions"]]
+    ways = [way._replace(subwords=str(args.run_dir / way.subwords)) if way.subwords else way
+            for way in ways]
+    model = build_model(flags, [len(vocabulary) for vocabulary in vocabularies])
+    if metric := getattr(args, "metric", None):
+        if average > 1:
+            raise UserError(f"--metric {metric} with --average {average}", "omit one of them")
+        checkpoint.load(best_folder(args.run_dir, flags, metric), "best", model=model)
+    else:
+        checkpoint.load(args.run_dir, args.checkpoint, model=model)
+    if average > 1:
+        load_average(args.run_dir, average, model)
+    return Run(model, vocabularies, tuple(ways), flags)
+
+
+def best_folder(run_dir: Path, flags: argparse.Namespace, metric: str) -> Path:
+    """Returns the folder of the best weights by a metric.
+
+    Raises:
+        UserError: the run was not scored by this metric.
+    """
+    names = flags.metrics.split(",")
+    if metric not in names:
+        raise UserError(f"{run_dir} was trained with --metrics {flags.metrics}, without {metric}",
+                        f"choose one of {', '.join(names)}")
+    return run_dir if metric == names[0] else run_dir / f"best_{metric}"
+
+
+def load_average(run_dir: Path, count: int, model: keras.Model) -> None:
+    """Loads the mean of the weights of the last checkpoints (Junczys-Dowmunt et al. 2016).
+
+    Raises:
+        UserError: there are fewer.
+    """
+    paths = checkpoints(run_dir / "checkpoints")[-count:]
+    if len(paths) < count:
+        raise UserError(f"{run_dir} has {len(paths)} checkpoints, not {count}",
+                        "lower --average, or train with a smaller --save_every")
+    variables = checkpoint.weights(model)
+    try:
+        readers = [tf.train.load_checkpoint(path) for path in paths]
+        for number, variable in enumerate(variables):
+            values = [reader.get_tensor(f"model/{number}/.ATTRIBUTES/VARIABLE_VALUE")
+                      for reader in readers]
+            if variable.dtype.is_floating:
+                variable.assign(np.mean(values, axis=0))
+    except READ_ERRORS as error:
+        raise unusable(paths[-1], error, "omit --average") from error
+
+
+def make_search(
+    model: keras.Model, attention: bool, sampling: bool
+) -> Callable[..., beam_search.Sequences]:
+    """Returns the search in a graph.
+
+    Args:
+        model: the network.
+        attention: whether the attention weights are kept.
+        sampling: whether tokens are drawn; the graph then uses `temperature` and `seed`.
+    """
+    def noise(logits: tf.Tensor, time: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor
+              ) -> tf.Tensor:
+        # The most probable token of logits with Gumbel noise is a sample. The noise depends on the
+        # seed and the number of the token, not on the batch.
+        uniform = tf.random.stateless_uniform(
+            tf.shape(logits)[1:], tf.stack([seed, time]), minval=1e-20)
+        return logits / temperature - tf.math.log(-tf.math.log(uniform))
+
+    @tf.function(autograph=False, input_signature=[
+        tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.bool),
+        tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32),
+        tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.int32)])
+    def search(source, mask, most, width, weight, temperature, seed):
+        state, memory = model.encode(source, mask)
+        rows = tf.shape(source)[0]
+
+        def step(tokens: tf.Tensor, state: dict[str, Any]):
+            logits, decoder, weights = model.step(tokens, state["decoder"], state["memory"] or None)
+            if sampling:
+                logits = noise(logits, tf.reduce_max(state["time"]), temperature, seed)
+            kept = weights if attention else tf.zeros((tf.size(tokens), 1))
+            return logits, state | {"decoder": decoder, "time": state["time"] + 1}, kept
+
+        state = {"decoder": state, "memory": memory or (), "time": tf.zeros((rows,), tf.int32)}
+        return beam_search.search(
+            step, state, rows, most, width, START_ID, END_ID,
+            lambda lengths: beam_search.length_penalty(lengths, weight))
+
+    return search
+
+
+class Translate:
+    """Translates sentences; each graph is traced once."""
+
+    def __init__(self, run: Run):
+        """Keeps the network and its languages."""
+        self.run = run
+        self.attends = attends(run.flags)
+        self._search = functools.cache(functools.partial(make_search, run.model))
+        self._ids = {token: i for i, token in enumerate(run.vocabularies[0])}
+
+    def texts(
+        self, texts: Sequence[str], how: Decoding, max_len: int | None = None
+    ) -> tuple[list[list[Translation]], list[list[str]]]:
+        """Divides and translates sentences; also returns their tokens.
+
+        Args:
+            texts: the sentences.
+            how: see `Decoding`.
+            max_len: longer sources are cut to so many tokens.
+        """
+        sources = [divide(text, self.run.divisions[0])[:max_len] for text in texts]
+        return self.sentences(sources, how), sources
+
+    def sentences(
+        self, sources: Sequence[Sequence[str]], how: Decoding, bar: bool = False
+    ) -> list[list[Translation]]:
+        """Translates sentences of tokens; returns `nbest` translations of each, the best first.
+
+        An empty sentence has an empty translation.
+        """
+        ids = [[self._ids.get(token, UNKNOWN_ID) for token in tokens] for tokens in sources]
+        if self.run.flags.source_reverse:
+            ids = [tokens[::-1] for tokens in ids]
+        found: list[list[Translation]] = [[Translation([], 0.0)] for _ in ids]
+        filled = [i for i, tokens in enumerate(ids) if tokens]
+        batches = data.in_order_of_length([len(ids[i]) for i in filled], how.batch_size)
+        for batch in tqdm(list(batches), "translating", leave=False, disable=None if bar else True):
+            chosen = [filled[i] for i in batch]
+            for i, translations in zip(chosen, self._batch([ids[i] for i in chosen], how),
+                                       strict=True):
+                found[i] = translations
+        return found
+
+    def _batch(self, ids: Sequence[Sequence[int]], how: Decoding) -> list[list[Translation]]:
+        """Translates one batch of sentences, none of them empty."""
+        source = np.zeros((len(ids), max(map(len, ids))), np.int32)
+        mask = np.zeros(source.shape, bool)
+        for row, tokens in enumerate(ids):
+            source[row, : len(tokens)], mask[row, : len(tokens)] = tokens, True
+        most = [how.max_len or limits(len(tokens)) for tokens in ids]
+        search = self._search(how.attention and self.attends, how.temperature > 0)
+        width = max(1, how.beam_width)
+        result = [part.numpy() for part in search(
+            source, mask, np.array(most, np.int32), width, how.length_penalty_weight,
+            how.temperature or 1.0, how.seed)]
+        return [self._read(row, len(tokens), how, *result) for row, tokens in enumerate(ids)]
+
+    def _read(
+        self, row: int, source_length: int, how: Decoding, tokens: np.ndarray, lengths: np.ndarray,
+        log_probs: np.ndarray, scores: np.ndarray, kept: np.ndarray,
+    ) -> list[Translation]:
+        """Returns the translations in one row of `beam_search.Sequences`."""
+        found = []
+        for place in range(min(how.nbest, tokens.shape[1])):
+            if scores[row, place] <= beam_search.NEVER / 2:
+                break
+            ids = tokens[row, place, : lengths[row, place]]
+            words = [self.run.vocabularies[1][i] for i in ids if i != END_ID]
+            attention = None
+            if how.attention and self.attends:
+                attention = kept[row, place, : len(ids), :source_length]
+                if self.run.flags.source_reverse:
+                    attention = attention[:, ::-1]
+            found.append(Translation(words, float(scores[row, place]), attention))
+        return found
+
+
+def replace_unknown(translation: Translation, source: Sequence[str]) -> list[str]:
+    """Returns the tokens, unknown ones replaced by the source token with the highest weight."""
+    return [source[int(translation.attention[place].argmax())] if token == UNKNOWN else token
+            for place, token in enumerate(translation.tokens)]
+
+
+def make_score(model: keras.Model) -> Callable[[data.Split, int], dict[str, float]]:
+    """Returns a function from a split and a batch size to the perplexity of the references."""
+    @tf.function(autograph=False, input_signature=data.BATCH)
+    def nats_of(source, source_mask, inputs, outputs, target_mask):
+        logits = model(source, source_mask, inputs, target_mask, training=False)
+        return cross_entropy(logits, tf.boolean_mask(outputs, target_mask))[1]
+
+    def score(split: data.Split, batch_size: int) -> dict[str, float]:
+        nats, words = 0.0, 0
+        lengths = [len(target) for target in split.target]
+        for chosen in data.in_order_of_length(lengths, batch_size):
+            batch = data.pad(split, chosen)
+            nats += float(nats_of(*batch))
+            words += int(batch.target_mask.sum())
+        return {"perplexity": float(np.exp(nats / words)), "words": words}
+
+    return score

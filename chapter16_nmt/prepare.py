@@ -1,0 +1,174 @@
+"""Prepares parallel files for training: divides sentences, learns sub-words, builds vocabularies.
+
+    python prepare.py --train_prefix raw/train --dev_prefix raw/dev --test_prefix raw/test \\
+        --src en --tgt zh --src_level moses --tgt_level char --lowercase --output_dir en_zh
+    python prepare.py --train_prefix raw/all --split 1000 --src de --tgt en --subwords 8000 \\
+        --output_dir de_en
+    python train.py --data_dir en_zh --src en --tgt zh
+
+raw/train.en and raw/train.zh have one sentence a line, line k of one the translation of line k of
+the other. The output has train, dev and test, divided, vocab.en and vocab.zh, and divisions.json,
+by which translate.py divides and joins sentences in the same way. Entities such as &quot; are
+replaced, in all files alike. Pairs of training with an empty side are left out, and so are those of
+which one side is in dev or test.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from chapter16_nmt import corpus
+from chapter16_nmt.corpus import Corpus
+from chapter16_nmt.tokens import (
+    LEVELS,
+    Division,
+    check_language,
+    clean,
+    divide,
+    learn_subwords,
+)
+from common import cli, files
+from common.errors import UserError, exit_status
+
+SPLITS = ("train", "dev", "test")
+
+
+def split_pairs(
+    pairs: Sequence[tuple[str, str]], held_out: int, seed: int
+) -> dict[str, list[tuple[str, str]]]:
+    """Divides pairs into train, dev and test by distinct sources.
+
+    Args:
+        pairs: raw sentences.
+        held_out: pairs of dev, and as many of test.
+        seed: of the division.
+
+    Raises:
+        UserError: there are too few.
+    """
+    sources = sorted({clean(source) for source, _ in pairs})
+    if len(sources) < 3 * held_out:
+        raise UserError(f"{len(sources):,} different sentences cannot give {held_out:,} to dev and "
+                        "as many to test", "lower --split")
+    order = np.random.default_rng(seed).permutation(len(sources))
+    part = {sources[i]: "dev" if place < held_out else "test" if place < 2 * held_out else "train"
+            for place, i in enumerate(order)}
+    found: dict[str, list[tuple[str, str]]] = {name: [] for name in SPLITS}
+    for pair in pairs:
+        found[part[clean(pair[0])]].append(pair)
+    return found
+
+
+def read_raw(args: argparse.Namespace) -> dict[str, list[tuple[str, str]]]:
+    """Reads all raw files, by split.
+
+    Raises:
+        UserError: a file cannot be read, or flags are missing.
+    """
+    train = list(zip(*corpus.read_pair(args.train_prefix, args.src, args.tgt), strict=True))
+    if args.split:
+        if args.dev_prefix or args.test_prefix:
+            raise UserError("--split makes dev and test of the training files",
+                            "omit it, or --dev_prefix and --test_prefix")
+        return split_pairs(train, args.split, args.seed)
+    if not args.dev_prefix:
+        raise UserError("--dev_prefix is missing", "give it, or --split N")
+    found = {"train": train}
+    for name in SPLITS[1:]:
+        if prefix := getattr(args, f"{name}_prefix"):
+            found[name] = list(zip(*corpus.read_pair(prefix, args.src, args.tgt), strict=True))
+    return found
+
+
+def without_leaks(
+    train: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """Returns the pairs of training without those of which one side is among others."""
+    seen = [{clean(pair[side]) for pair in others} for side in (0, 1)]
+    return [pair for pair in train
+            if not any(clean(pair[side]) in seen[side] for side in (0, 1))]
+
+
+def divide_all(pairs: Sequence[tuple[str, str]], ways: Sequence[Division], name: str) -> Corpus:
+    """Divides all sentences of a split."""
+    bar = tqdm(pairs, name, unit="pair", disable=None)
+    rows = [[divide(text, how) for text, how in zip(pair, ways, strict=True)] for pair in bar]
+    return Corpus([row[0] for row in rows], [row[1] for row in rows])
+
+
+def prepare(args: argparse.Namespace) -> None:
+    """Writes the prepared folder."""
+    output, languages = Path(args.output_dir), (args.src, args.tgt)
+    ways = [Division(language, level, args.lowercase) for language, level in
+            zip(languages, (args.src_level, args.tgt_level), strict=True)]
+    for how in ways:
+        check_language(how)
+    raw = read_raw(args)
+    whole = len(raw["train"])
+    held_out = [pair for name in SPLITS[1:] for pair in raw.get(name, [])]
+    raw["train"] = without_leaks(raw["train"], held_out)
+    leaks = whole - len(raw["train"])
+    raw["train"] = [pair for pair in raw["train"] if all(clean(side) for side in pair)]
+    empty = whole - leaks - len(raw["train"])
+    if not raw["train"]:
+        raise UserError(f"no pair of {args.train_prefix} is left", "give other training files")
+    output.mkdir(parents=True, exist_ok=True)
+    if args.subwords:
+        divided = divide_all(raw["train"], ways, "train")
+        for number, (language, sentences) in enumerate(zip(languages, divided, strict=True)):
+            path = output / f"subwords.{language}.model"
+            learn_subwords(sentences, args.subwords, path)
+            ways[number] = ways[number]._replace(subwords=str(path))
+    for name, pairs in raw.items():
+        divided = divide_all(pairs, ways, name)
+        for language, sentences in zip(languages, divided, strict=True):
+            corpus.write_lines(output / f"{name}.{language}", map(" ".join, sentences))
+            if name == "train":
+                vocabulary = corpus.build_vocabulary(sentences, args.min_count, args.max_vocab)
+                corpus.write_lines(output / f"vocab.{language}", vocabulary)
+                print(f"vocab.{language}: {len(vocabulary):,} tokens")
+    files.write_json(output / corpus.DIVISIONS, {
+        language: how._asdict() | {"subwords": Path(how.subwords).name if how.subwords else ""}
+        for language, how in zip(languages, ways, strict=True)})
+    counts = ", ".join(f"{len(pairs):,} pairs {name}" for name, pairs in raw.items())
+    print(f"{counts}: {output}. Left out of training: {leaks:,} pairs that share a side with dev "
+          f"or test, {empty:,} with an empty side")
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.Parser(__file__, __doc__)
+    parser.add_argument("--src", required=True, help="suffix of the source files")
+    parser.add_argument("--tgt", required=True, help="suffix of the target files")
+    for name in SPLITS:
+        parser.add_argument(f"--{name}_prefix", type=cli.path, required=name == "train",
+                            help=f"files of {name}, without the suffixes")
+    parser.add_argument("--split", type=cli.positive_int, metavar="N",
+                        help="hold N pairs out for dev, and N for test")
+    parser.add_argument("--output_dir", type=cli.path, required=True, help="the prepared folder")
+    for name, side in (("src", "source"), ("tgt", "target")):
+        parser.add_argument(f"--{name}_level", choices=LEVELS, default="space",
+                            help=f"tokens of the {side}: space: as they are; moses: words and "
+                                 "punctuation; char: characters; jieba: Chinese words")
+    parser.add_argument("--lowercase", action=argparse.BooleanOptionalAction, default=False,
+                        help="make all letters small")
+    parser.add_argument("--subwords", type=cli.non_negative_int, default=0, metavar="SIZE",
+                        help="learn so many sub-words of each language (byte-pair encoding); 0: "
+                             "whole tokens")
+    parser.add_argument("--min_count", type=cli.positive_int, default=1,
+                        help="rarer tokens are left out of the vocabularies")
+    parser.add_argument("--max_vocab", type=cli.positive_int, help="most tokens of a vocabulary")
+    parser.add_argument("--seed", type=cli.seed, default=0, help="seed of --split")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return exit_status(lambda: prepare(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,210 @@
+"""Translates sentences: from the command line, a file, or stdin.
+
+    python translate.py "The cook will wash the fish tomorrow."
+    python translate.py --input_file FILE --output_file FILE --beam_width 10
+    python translate.py --input_file FILE --ref_file FILE     # and scores them
+    echo "I lost this key." | python translate.py --input_file - --nbest 3
+    python translate.py --interactive                         # sentence by sentence
+
+A line of the output belongs to the line of the input with the same number. With --nbest N there are
+N lines for each sentence: its number, a translation, and its score, separated by tabs.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from chapter16_nmt import metrics
+from chapter16_nmt.corpus import UNKNOWN, read_lines, write_lines
+from chapter16_nmt.decoding import Decoding, add_decoding_flags, decoding
+from chapter16_nmt.flags import attends
+from chapter16_nmt.inference import Run, Translate, Translation, load_run, replace_unknown
+from chapter16_nmt.pictures import draw_attention
+from chapter16_nmt.tokens import divide, join, join_parts
+from common import cli
+from common.errors import UserError
+from common.text import decode
+
+
+def read_sentences(args: argparse.Namespace) -> list[str]:
+    """Returns the sentences of the command line, of a file, or of stdin.
+
+    Raises:
+        UserError: there is none, or the file cannot be read.
+    """
+    if args.sentences and args.input_file:
+        raise UserError(f"both sentences and --input_file {args.input_file}", "give one of them")
+    if args.input_file == "-":
+        lines = decode(sys.stdin.buffer.read(), "stdin").splitlines()
+    else:
+        lines = read_lines(Path(args.input_file)) if args.input_file else args.sentences
+    if not lines:
+        raise UserError("there is no sentence to translate", "give sentences, --input_file FILE, "
+                        "--input_file - for stdin, or --interactive")
+    if not args.lines:
+        return lines
+    if wrong := [number for number in args.lines if not 1 <= number <= len(lines)]:
+        raise UserError(f"--inference_list {wrong[0]}: there are {len(lines):,} lines",
+                        "lines are numbered from 1")
+    return [lines[number - 1] for number in args.lines]
+
+
+def line_numbers(text: str) -> list[int]:
+    """Parses numbers separated by commas (argparse `type`)."""
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is not a list such as 1,4,7") from None
+
+
+def search_of(args: argparse.Namespace, run: Run) -> Decoding:
+    """Returns the search that the flags name.
+
+    Raises:
+        UserError: flags contradict each other, or the run has no attention.
+    """
+    width = max(1, args.beam_width)
+    if args.nbest > width:
+        raise UserError(f"--nbest {args.nbest} of a beam of width {width}",
+                        f"add --beam_width {args.nbest}")
+    if args.sampling_temperature and width > 1:
+        raise UserError(f"--sampling_temperature with --beam_width {width}", "omit one of them")
+    flag = "--replace_unk" if args.replace_unk else "--attention_png"
+    attention = bool(args.replace_unk or args.attention_png)
+    if attention and not attends(run.flags):
+        raise UserError(f"{flag} needs attention, and {args.run_dir} has none",
+                        "name a run with attention")
+    return decoding(args)._replace(nbest=args.nbest, temperature=args.sampling_temperature,
+                                   seed=args.seed, attention=attention)
+
+
+def written(translation: Translation, source: Sequence[str], run: Run, replace: bool) -> str:
+    """Returns a translation as a sentence."""
+    tokens = replace_unknown(translation, source) if replace else translation.tokens
+    return join(tokens, run.divisions[1])
+
+
+def output_lines(
+    args: argparse.Namespace, texts: Sequence[str], sources: Sequence[Sequence[str]],
+    found: Sequence[Sequence[Translation]], run: Run,
+) -> Iterator[str]:
+    """Yields the lines to write."""
+    for number, (text, source, translations) in enumerate(
+            zip(texts, sources, found, strict=True), 1):
+        lines = [(written(translation, source, run, args.replace_unk), translation.score)
+                 for translation in translations]
+        if args.json:
+            answers = [{"text": line, "score": score} for line, score in lines]
+            yield json.dumps({"source": text, "translations": answers}, ensure_ascii=False)
+        elif args.nbest > 1:
+            yield from (f"{number}\t{line}\t{score:.4f}" for line, score in lines)
+        else:
+            yield lines[0][0]
+
+
+def tell(texts: Sequence[str], sources: Sequence[Sequence[str]], run: Run, max_len: int) -> None:
+    """Prints on stderr what of the sentences the network does not see."""
+    whole = [divide(text, run.divisions[0]) for text in texts]
+    empty = sum(not tokens for tokens in whole)
+    cut = sum(len(tokens) > max_len for tokens in whole)
+    known = set(run.vocabularies[0])
+    unknown = sum(token not in known for tokens in sources for token in tokens)
+    if empty or cut or unknown:
+        print(f"{len(texts):,} sentences: {empty:,} empty, {cut:,} cut to {max_len} tokens, "
+              f"{unknown:,} tokens unknown", file=sys.stderr)
+
+
+def score(lines: Sequence[str], file: str, run: Run) -> dict[str, float]:
+    """Scores translations against a file of references.
+
+    Raises:
+        UserError: it has another number of lines.
+    """
+    references = read_lines(Path(file))
+    if len(references) != len(lines):
+        raise UserError(f"{file} has {len(references):,} lines, there are {len(lines):,} "
+                        "translations", "line k must be the reference of sentence k")
+    how = run.divisions[1]
+    tokens = ([join_parts(divide(line, how), how) for line in side] for side in (lines, references))
+    return {"bleu": metrics.corpus_bleu(*tokens)} | metrics.sacrebleu_scores(
+        lines, references, how.language)[0]
+
+
+def converse(translate: Translate, how: Decoding, max_len: int, run: Run, replace: bool) -> None:
+    """Translates each line of stdin at once, until it ends."""
+    prompt = sys.stdin.isatty()
+    while True:
+        print("> " if prompt else "", end="", flush=True)
+        if not (line := sys.stdin.readline()):
+            return
+        (found,), (source,) = translate.texts([line], how, max_len)
+        for translation in found:
+            print(written(translation, source, run, replace), flush=True)
+
+
+def translate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float] | None:
+    """Translates and prints sentences."""
+    run = load_run(args, flags, args.average)
+    how, max_len = search_of(args, run), args.src_max_len_infer or flags.src_max_len
+    translator = Translate(run)
+    if args.interactive:
+        return converse(translator, how, max_len, run, args.replace_unk)
+    texts = read_sentences(args)
+    found, sources = translator.texts(texts, how, max_len)
+    tell(texts, sources, run, max_len)
+    lines = list(output_lines(args, texts, sources, found, run))
+    if args.output_file:
+        write_lines(Path(args.output_file), lines)
+    else:
+        print(*lines, sep="\n")
+    if args.attention_png and found[0][0].tokens:
+        best = found[0][0]
+        draw_attention(sources[0], best.tokens, best.attention, Path(args.attention_png))
+    if args.ref_file:
+        best_lines = [written(best, source, run, args.replace_unk)
+                      for (best, *_), source in zip(found, sources, strict=True)]
+        return score(best_lines, args.ref_file, run)
+    return None
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser; flags of the original keep their names beside shorter ones."""
+    parser = cli.verb_parser(__file__, __doc__)
+    parser.add_argument("sentences", nargs="*", help="sentences to translate")
+    parser.add_argument("--input_file", "--inference_input_file",
+                        type=lambda text: text if text == "-" else cli.path(text), metavar="FILE",
+                        help="one sentence a line; - for stdin")
+    parser.add_argument("--output_file", "--inference_output_file", type=cli.path,
+                        help="write the translations here (default: stdout)")
+    parser.add_argument("--ref_file", "--inference_ref_file", type=cli.path,
+                        help="references, to score the translations")
+    parser.add_argument("--inference_list", dest="lines", type=line_numbers, metavar="N,N,…",
+                        help="translate only these lines of the input")
+    parser.add_argument("--src_max_len_infer", type=cli.positive_int,
+                        help="longer sentences are cut to so many tokens (default: as in training)")
+    add_decoding_flags(parser, beam_width=0, length_penalty_weight=0.0)
+    parser.add_argument("--nbest", type=cli.positive_int, default=1,
+                        help="translations of each sentence, of the beam")
+    parser.add_argument("--sampling_temperature", type=cli.non_negative_float, default=0.0,
+                        help="above 0: draw the tokens instead of taking the most probable ones")
+    parser.add_argument("--seed", type=cli.number(int, 0, 2**31 - 1, "a whole number from 0 to "
+                                                  "2147483647"), default=0,
+                        help="seed of the sampling")
+    parser.add_argument("--replace_unk", action=argparse.BooleanOptionalAction, default=False,
+                        help=f"replace {UNKNOWN} by the source token with the highest attention")
+    parser.add_argument("--attention_png", type=cli.path,
+                        help="draw the attention of the first sentence here")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per sentence")
+    parser.add_argument("--interactive", action="store_true", help="translate line by line")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(translate, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
