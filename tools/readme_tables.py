@@ -144,16 +144,22 @@ def quality_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     return markdown(rows, chinese)
 
 
+def texts(column: Sequence[Any]) -> list[str]:
+    """Returns the cells of a column; its fractions have as many digits as one needs, at most 3."""
+    fractions = [round(cell, 3) for cell in column if isinstance(cell, float)]
+    digits = max((len(str(fraction).partition(".")[2]) for fraction in fractions), default=0)
+    return [f"{cell:.{digits}f}" if isinstance(cell, float) else
+            "–".join(dict.fromkeys(map(str, cell))) if isinstance(cell, list) else str(cell)
+            for cell in column]
+
+
 def rows_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     """Returns the table of a file's rows; pairs of numbers are shown as from–to."""
     path = pages.ROOT / "results" / chapter / f"{spec['file']}.json"
-    rows = [list(spec["columns"].values())]
-    for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
-        if spec["where"].items() <= row.items():
-            cells = [row[name] for name in spec["columns"]]
-            pairs = [cell if isinstance(cell, list) else [cell] for cell in cells]
-            rows.append(["–".join(dict.fromkeys(map(str, pair))) for pair in pairs])
-    return markdown(rows, chinese)
+    rows = [row for row in json.loads(path.read_text(encoding="utf-8"))["rows"]
+            if spec["where"].items() <= row.items()]
+    columns = [texts([row[name] for row in rows]) for name in spec["columns"]]
+    return markdown([list(spec["columns"].values()), *zip(*columns, strict=True)], chinese)
 
 
 def chapters_table(folder: str, spec: dict[str, Any], chinese: bool) -> str:
