@@ -666,7 +666,7 @@ def test_a_transformer_is_searched_and_exported_alike():
             assert one.tokens == other.tokens
             assert one.score == pytest.approx(other.score, abs=1e-4)
         if source:
-            assert len(whole[i]) == 3 and whole[i][0].attention.shape[1] == len(source)
+            assert 1 <= len(whole[i]) <= 3 and whole[i][0].attention.shape[1] == len(source)
             np.testing.assert_allclose(whole[i][0].attention.sum(axis=1), 1, atol=1e-5)
     found = export.Translator(run).translate(tf.constant(texts), 3, 1.0)["translations"]
     assert [text.decode() for text in found.numpy()] == [
