@@ -16,7 +16,7 @@ class Decoding(NamedTuple):
         beam_width: 0 or 1: greedy.
         length_penalty_weight: w of ((5 + length) / 6)^w.
         max_len: most tokens of a translation; None: see `limits`.
-        nbest: translations of each sentence.
+        nbest: translations of each sentence; fewer if fewer have ended within the limit.
         temperature: above 0, tokens are sampled.
         seed: of the sampling.
         attention: whether the attention weights are returned.

@@ -653,6 +653,27 @@ def test_a_translation_does_not_depend_on_its_batch(trained, width):
 
 
 @pytest.mark.slow
+def test_a_transformer_is_searched_and_exported_alike():
+    words = [*corpus.SPECIAL, *"abcdefghijklmnopq"]
+    flags = train.build_parser().parse_args(["--model", "transformer"])
+    run = inference.Run(network("shared"), (words, words), (Division("en"),) * 2, flags)
+    texts = ["a b c d", "q", "e f g a b c d h", ""]
+    translator, how = inference.Translate(run), Decoding(3, 1.0, nbest=3, attention=True)
+    whole, sources = translator.texts(texts, how)
+    single, _ = translator.texts(texts, how._replace(batch_size=1))
+    for i, source in enumerate(sources):
+        for one, other in zip(whole[i], single[i], strict=True):
+            assert one.tokens == other.tokens
+            assert one.score == pytest.approx(other.score, abs=1e-4)
+        if source:
+            assert 1 <= len(whole[i]) <= 3 and whole[i][0].attention.shape[1] == len(source)
+            np.testing.assert_allclose(whole[i][0].attention.sum(axis=1), 1, atol=1e-5)
+    found = export.Translator(run).translate(tf.constant(texts), 3, 1.0)["translations"]
+    assert [text.decode() for text in found.numpy()] == [
+        " ".join(best.tokens) for best, *_ in whole]
+
+
+@pytest.mark.slow
 def test_samples_depend_on_the_seed_only(trained):
     run = load(trained)
     translator, source = inference.Translate(run), tokens.divide("the cook eats.", CHAR)
@@ -719,10 +740,13 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
     assert "4 sentences: 1 empty, 1 cut to 50 tokens, 50 tokens unknown" in capsys.readouterr().err
     lines = corpus.read_lines(out)
     assert len(lines) == 4 and lines[0] and not lines[1] and (tmp_path / "a.png").is_file()
-    assert translate.main([*run, "--input_file", str(file), "--inference_list", "4",
-                           "--nbest", "2", "--beam_width", "3"]) == 0
-    printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 2 and printed[0].split("\t")[:2] == ["1", lines[3]]
+    line = [*run, "--input_file", str(file), "--inference_list", "4"]
+    assert translate.main(line) == 0
+    assert capsys.readouterr().out.splitlines() == [lines[3]]
+    assert translate.main([*line, "--nbest", "2", "--beam_width", "3"]) == 0
+    printed = [row.split("\t") for row in capsys.readouterr().out.splitlines()]
+    assert [row[0] for row in printed] == ["1", "1"] and printed[0][1] != printed[1][1]
+    assert float(printed[0][2]) >= float(printed[1][2])
     assert translate.main([*run, "--input_file", str(file), "--ref_file", str(out)]) == 0
     scores = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert scores["bleu"] == pytest.approx(100)
