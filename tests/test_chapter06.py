@@ -634,7 +634,7 @@ def test_compare_identify_embed_cluster_and_filter(folder, export, tmp_path, cap
     kept = data.make_filter(args)
     photos = [photo for photo in people.list_people(folder) if kept(photo)]
     assert 5 <= len(photos) <= 7
-    assert gallery.sharpness(np.zeros((9, 9, 3), np.uint8)) == 0
+    assert alignment.sharpness(np.zeros((9, 9, 3), np.uint8)) == 0
     assert compare.main([*faces, *plain, "--min_face", "1000"]) == 2
     assert "less than --min_face" in capsys.readouterr().err
 
