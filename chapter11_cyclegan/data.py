@@ -57,8 +57,9 @@ SOURCES = {
         "has the others under their names. tensorflow-datasets has them as `cycle_gan/NAME`", ()),
     "man2woman": files.Source(
         "The book's own data set: photographs of men and of women among the first 20,000 of "
-        "CelebA, resized to 256 x 256, in two folders for `build_data.py`; its file share is gone",
-        ()),
+        "CelebA, resized to 256 x 256, in two folders for `build_data.py`, by a "
+        "file share. Any two folders of photographs take "
+        "its place", (), looked_for=False),
     "monet2photo": files.Source(
         "121 paintings by Monet and 121 photographs of landscapes, 256 x 256, of the test images "
         "of the set of that name: the published real runs. `--fold 0` and `--fold 1` train on one "

@@ -8,11 +8,11 @@ Where the true translations are known (drawn scenes): L1 (of 255), PSNR and SSIM
 `cycle_l1`, how far F(G(x)) is from x, together with `change_l1`, how far G(x) is: copying alone
 meets the first, and garbage may meet what follows. With --judge, in the features of a MobileNet:
 `kid`, the kernel distance to all images of the target domain, and `share`, what share of the images
-a classifier that has learnt the two domains takes for the target. Baselines: the untranslated images
-(`identity`), and these with the mean and deviation of each channel of the target (`colours`);
-`floor` is what real images of the target reach. With --other, the run of the other --fold, each run
-translates the images that it has not seen, and all images of the data set are measured. Writes
-eval.json, sheet.png and index.html to the run folder.
+a classifier that has learnt the two domains takes for the target. Baselines: the untranslated
+images (`identity`), and these with the mean and deviation of each channel of the target
+(`colours`); `floor` is what real images of the target reach. With --other, the run of the other
+--fold, each run translates the images that it has not seen, and all images of the data set are
+measured. Writes eval.json, sheet.png and index.html to the run folder.
 """
 
 import argparse

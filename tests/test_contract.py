@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from chapter05_detection import shapes
 from chapter09_pix2pix import data as pix2pix_data
+from chapter11_cyclegan import data as cyclegan_data
 from common import checkpoint, files, rundir
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -118,6 +119,13 @@ CHAPTERS = [
          "constant", idle="--gan_weight 0 --ndf 5",
          verbs=(("data",), ("translate", f"{ROOT}/docs/images/chapter03_textures.jpg"),
                 ("translate", f"{ROOT}/docs/images/chapter03_textures.jpg", "--original_mode"))),
+    tiny("chapter11_cyclegan", "--image_size", "32", "--ngf", "4", "--ndf", "4", "--blocks", "1",
+         "--pool_size", "3", "--schedule", "constant", idle="--fold 0", random=False,
+         needs=("chapter03_finetune", "chapter09_pix2pix"),
+         verbs=(("data",), ("translate", f"{ROOT}/docs/images/chapter03_textures.jpg"),
+                ("translate", f"{ROOT}/docs/images/chapter03_textures.jpg", "--direction", "YtoX",
+                 "--size", "40"),
+                ("compare", "run", "--num", "2"))),
     tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
          "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
          idle="--no-use_embedding --embedding_size 4",
@@ -172,7 +180,7 @@ pytestmark = pytest.mark.usefixtures("shallow")
 
 @pytest.fixture(autouse=True, scope="module")
 def few_scenes(tmp_path_factory):
-    """Gives chapter 5 sixteen scenes in the place of 560, chapter 9 eleven facades for 160."""
+    """Gives chapter 5 sixteen scenes in the place of 560, chapters 9 and 11 a few drawings."""
     folder, default_dir = tmp_path_factory.mktemp("data") / "shapes", files.default_dir
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shapes, "COUNTS", {"train": 8, "val": 4, "test": 4})
@@ -180,6 +188,7 @@ def few_scenes(tmp_path_factory):
                       lambda name: folder if name == folder.name else default_dir(name))
         shapes.write(folder)
         patch.setattr(pix2pix_data, "DRAWN", {"train": 6, "validation": 2, "test": 3})
+        patch.setattr(cyclegan_data, "DRAWN", {"train": 6, "test": 3})
         yield
 
 
