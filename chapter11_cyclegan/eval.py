@@ -177,10 +177,13 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     html = page.write_table(args.run_dir, f"CycleGAN: {args.run_dir.name}",
                             columns if known else columns[:-1], rows(translated))
     draw_sheet(translated, args.run_dir / "sheet.png")
+    details: dict[str, Any] = {"training_images": [[len(part) for part in run.train]
+                                                   for run in runs]}
+    if args.other:
+        there = rundir.read_config(rundir.find_run(args.chapter, args.other))
+        details["other"] = results.portable_command(there)
     dataset = Path(flags.data_dir or flags.X or flags.dataset).stem
-    results.write(args, dataset, f"cyclegan-{flags.preset}", metrics,
-                  details={"folds": len(runs), "training_images": [
-                      [len(part) for part in run.train] for run in runs]})
+    results.write(args, dataset, f"cyclegan-{flags.preset}", metrics, details=details)
     report(metrics)
     print(f"{metrics['test']['images']} images; {html}")
     return metrics["test"]

@@ -6,7 +6,6 @@ shape (batch, height, width, 3) in [-1, 1].
 """
 
 import keras
-import tensorflow as tf
 
 SLOPE = 0.2  # of the leaky ReLU
 EPSILON = 1e-5  # of the normalization
@@ -41,18 +40,6 @@ def normalize(
 def reflect(x: keras.KerasTensor, width: int) -> keras.KerasTensor:
     """Continues images on all sides by mirroring."""
     return keras.ops.pad(x, [[0, 0], [width, width], [width, width], [0, 0]], "reflect")
-
-
-class InverseTanh(keras.layers.Layer):
-    """Maps values in [-1, 1], cut to [-.95, .95], to what tanh maps back to them."""
-
-    def __init__(self, **options):
-        """Creates the layer; it computes in float32."""
-        super().__init__(dtype="float32", **options)
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns a tensor of the same shape."""
-        return tf.math.atanh(tf.clip_by_value(inputs, -MOST, MOST))
 
 
 def build_generator(
@@ -113,7 +100,7 @@ def build_generator(
     x = convolve(reflect(x, 3), 3, 7, "output", padding="valid", zero=identity_start)
     x = keras.ops.cast(x, "float32")
     if identity_start:
-        x = keras.ops.add(x, InverseTanh(name="atanh")(inputs))
+        x = x + keras.ops.arctanh(keras.ops.clip(inputs, -MOST, MOST))
     return keras.Model(inputs, keras.ops.tanh(x), name=name)
 
 

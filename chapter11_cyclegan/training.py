@@ -101,12 +101,12 @@ def make_measure(
             rows |= {f"{name}/_input": given, f"{name}/generated": made,
                      f"{name}/reconstruction": again}
         monitor.scalars(step, scores, "val")
-        shown = {name: data.to_uint8(row[:ON_SHEET]) for name, row in rows.items()}
+        count = min(ON_SHEET, *map(len, inputs))
+        shown = {name: data.to_uint8(row[:count]) for name, row in rows.items()}
         for name, row in shown.items():
             monitor.images(step, name, row, "val")
         images.write_png(args.run_dir / "samples" / f"{step:07d}.png",
-                         images.grid(np.concatenate(list(shown.values())),
-                                     min(map(len, shown.values()))))
+                         images.grid(np.concatenate(list(shown.values())), count))
         if judge:
             state.save_if_best(sum(scores[f"{direction}/kid"] for direction in GENERATORS))
         return scores

@@ -771,6 +771,7 @@ def test_the_book_preset_is_the_original():
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("whole_network")
 def test_monets_and_photographs(real_data):
     folder = real_data("cyclegan/monet2photo")
     args = step_flags(dataset="folders", data_dir=str(folder), fold=0)
