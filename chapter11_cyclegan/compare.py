@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from chapter11_cyclegan import data
-from chapter11_cyclegan.inference import GENERATORS, load_run, make_predict
+from chapter11_cyclegan.inference import GENERATORS, choose_direction, load_run, make_predict
 from common import cli, figures, rundir
 from common.errors import UserError, exit_status
 
@@ -37,11 +37,12 @@ def compare(args: argparse.Namespace) -> None:
         digest, flags = config["dataset_sha256"], argparse.Namespace(**config["flags"], typed={})
         if args.data_dir:
             flags.data_dir = args.data_dir
-        number = list(GENERATORS).index(args.direction)
+        direction = choose_direction(args, flags)
+        number = list(GENERATORS).index(direction)
         _, pictures = data.read_all(data.load(flags).test[number], flags.image_size, args.num)
         generators = load_run(argparse.Namespace(run_dir=folder, checkpoint=args.checkpoint), flags)
         columns.setdefault("input", pictures)
-        outputs = make_predict(generators[args.direction])(data.scale(pictures))
+        outputs = make_predict(generators[direction])(data.scale(pictures))
         columns[folder.name] = data.to_uint8(outputs)
     rows = range(min(map(len, columns.values())))
     shown = [pictures[row] for row in rows for pictures in columns.values()]

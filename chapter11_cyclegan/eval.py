@@ -31,6 +31,7 @@ from common import cli, images, page, results, rundir
 from common.errors import UserError
 
 ON_SHEET = 6  # images of each domain on sheet.png
+OPPOSITE = {"XtoY": "YtoX", "YtoX": "XtoY"}
 BASELINES = ("identity", "colours", "floor")
 
 
@@ -80,13 +81,14 @@ def open_other(args: argparse.Namespace, flags: argparse.Namespace) -> Run:
                     argparse.Namespace(**there | moved))
 
 
-def translate(run: Run, direction: int) -> Translated:
-    """Translates the test images of one domain; direction 0 is X to Y."""
-    predict = [make_predict(generator) for generator in run.generators.values()]
-    names, pictures = run.test[direction]
-    return scores.translate(names, pictures, run.truth and run.truth[direction],
-                            predict[direction], predict[1 - direction],
-                            (run.train[direction], run.train[1 - direction]))
+def translate(run: Run, direction: str) -> Translated:
+    """Translates the test images of one domain."""
+    there, back = (run.generators.get(name) for name in (direction, OPPOSITE[direction]))
+    number = list(GENERATORS).index(direction)
+    names, pictures = run.test[number]
+    return scores.translate(names, pictures, run.truth and run.truth[number],
+                            make_predict(there), back and make_predict(back),
+                            (run.train[number], run.train[1 - number]))
 
 
 def judged(
@@ -109,18 +111,18 @@ def judged(
 def measure(
     runs: Sequence[Run], judge: Judge | None
 ) -> tuple[dict[str, scores.Scores], dict[str, Translated]]:
-    """Measures both directions.
+    """Measures all directions of a run.
 
     Returns:
-        Scores by name: `test`, the mean of both directions, then `test_XtoY` and the like, and the
+        Scores by name: `test`, the mean of the directions, then `test_XtoY` and the like, and the
         baselines. And the translations by direction.
     """
     metrics: dict[str, scores.Scores] = {}
     translated = {}
-    for number, direction in enumerate(GENERATORS):
-        parts = [translate(run, number) for run in runs]
+    for direction in runs[0].generators:
+        parts = [translate(run, direction) for run in runs]
         whole = translated[direction] = scores.join(parts)
-        found = judged(runs, parts, number, judge) if judge else {}
+        found = judged(runs, parts, list(GENERATORS).index(direction), judge) if judge else {}
         found["test"] = scores.without_pairs(whole) | found.get("test", {})
         for name, pictures in scores.candidates(whole).items():
             found[name] = found.get(name, {}) | scores.against_truth(pictures, whole.truth)
@@ -136,13 +138,17 @@ def measure(
 
 
 def rows(translated: dict[str, Translated]) -> Iterator[list[Any]]:
-    """Yields the rows of the page."""
+    """Yields the rows of the page, below the first one, which has the titles of the columns."""
+    first = next(iter(translated.values()))
+    shown = {"back again": first.cycled is not None, "truth": first.truth is not None}
+    yield ["name", "input", "output", *(title for title, known in shown.items() if known)]
     for direction, found in translated.items():
         for i, name in enumerate(found.names):
             row = [f"{direction}: {name}", found.inputs[i],
-                   (found.outputs[i], f"change {found.change_l1[i]:.3f}"),
-                   (found.cycled[i], f"cycle {found.cycle_l1[i]:.3f}")]
-            yield row if found.truth is None else [*row, found.truth[i]]
+                   (found.outputs[i], f"change {found.change_l1[i]:.3f}")]
+            if shown["back again"]:
+                row.append((found.cycled[i], f"cycle {found.cycle_l1[i]:.3f}"))
+            yield [*row, found.truth[i]] if shown["truth"] else row
 
 
 def draw_sheet(translated: dict[str, Translated], png: Path) -> None:
@@ -172,10 +178,9 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     if judge:
         check_enough(min(len(names) for run in runs for names, _ in run.test))
     metrics, translated = measure(runs, judge)
-    columns = ["name", "input", "output", "back again", "truth"]
-    known = next(iter(translated.values())).truth is not None
-    html = page.write_table(args.run_dir, f"CycleGAN: {args.run_dir.name}",
-                            columns if known else columns[:-1], rows(translated))
+    method = "cut" if "direction" in vars(flags) else "cyclegan"
+    columns, *body = rows(translated)
+    html = page.write_table(args.run_dir, f"{method}: {args.run_dir.name}", columns, body)
     draw_sheet(translated, args.run_dir / "sheet.png")
     details: dict[str, Any] = {"training_images": [[len(part) for part in run.train]
                                                    for run in runs]}
@@ -183,7 +188,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
         there = rundir.read_config(rundir.find_run(args.chapter, args.other))
         details["other"] = results.portable_command(there)
     dataset = Path(flags.data_dir or flags.X or flags.dataset).stem
-    results.write(args, dataset, f"cyclegan-{flags.preset}", metrics, details=details)
+    results.write(args, dataset, f"{method}-{flags.preset}", metrics, details=details)
     report(metrics)
     print(f"{metrics['test']['images']} images; {html}")
     return metrics["test"]

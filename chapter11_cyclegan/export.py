@@ -1,4 +1,4 @@
-"""Exports both generators of a run as one SavedModel that takes images of any size.
+"""Exports the generators of a run as one SavedModel that takes images of any size.
 
     python export.py
 
@@ -8,7 +8,8 @@ XtoY, YtoX                    images: uint8 (count, height, width, 3) -> outputs
 encoded_XtoY, encoded_YtoX    encoded: strings of PNG, JPEG, BMP or GIF -> outputs: PNG, or JPEG
                               with --output_filetype jpeg, which the original writes
 
-serving_default is XtoY. Sides that are no multiple of 4 are continued by mirroring, and cut again.
+serving_default is XtoY. A run of train_cut.py has one direction, which is also the default. Sides
+that are no multiple of 4 are continued by mirroring, and cut again.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter11_cyclegan import drawn
-from chapter11_cyclegan.inference import load_run, make_translate
+from chapter11_cyclegan.inference import GENERATORS, load_run, make_translate
 from common import cli, export, images
 
 JPEG_QUALITY = 95
@@ -51,7 +52,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and verifies it in a fresh process."""
     generators = load_run(args, flags)
     size, calls, examples = flags.image_size, {}, {}
-    scenes = dict(zip(generators, drawn.draw_scenes(0, 2, size), strict=True))
+    scenes = dict(zip(GENERATORS, drawn.draw_scenes(0, 2, size), strict=True))
     for direction, generator in generators.items():
         serve, serve_encoded = signatures_of(make_translate(generator), args.output_filetype)
         odd = [tf.io.encode_png(picture[: size // 2 + 3, : size // 2 + 8])
@@ -61,7 +62,8 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
             serve_encoded, {"encoded": tf.TensorSpec((None,), tf.string)})
         examples[direction] = {"images": np.stack(scenes[direction])}
         examples[f"encoded_{direction}"] = {"encoded": tf.stack(odd)}
-    calls["serving_default"], examples["serving_default"] = calls["XtoY"], examples["XtoY"]
+    first = next(iter(generators))
+    calls["serving_default"], examples["serving_default"] = calls[first], examples[first]
     inputs = [keras.Input((None, None, 3)) for _ in generators]
     both = keras.Model(inputs, [network(image) for network, image in
                                 zip(generators.values(), inputs, strict=True)])

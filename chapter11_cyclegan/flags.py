@@ -32,11 +32,17 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
                        help="compute dtype; weights and losses stay in float32")
 
 
-def add_loss_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of the losses."""
+def add_loss_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Adds the flag of the adversarial loss; returns its group."""
     group = parser.add_argument_group("loss")
     group.add_argument("--use_lsgan", action=argparse.BooleanOptionalAction, default=True,
                        help="least squares; --no-use_lsgan: cross-entropy")
+    return group
+
+
+def add_cycle_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of the losses of train.py."""
+    group = add_loss_flags(parser)
     group.add_argument("--lambda1", type=cli.non_negative_float, default=10.0,
                        help="weight of the cycle X to Y to X")
     group.add_argument("--lambda2", type=cli.non_negative_float, default=10.0,
@@ -44,6 +50,21 @@ def add_loss_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--identity_weight", type=cli.non_negative_float, default=0.0,
                        help="weight of |G(y) - y| and |F(x) - x|, times lambda2 and lambda1; the "
                             "paper's is .5")
+    group.add_argument("--pool_size", type=cli.number(int, 0, 10_000, "from 0 to 10000"),
+                       default=50, help="earlier images that a discriminator may see; 0: none")
+
+
+def add_contrast_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of the losses of train_cut.py."""
+    group = add_loss_flags(parser)
+    group.add_argument("--nce_weight", type=cli.positive_float, default=1.0,
+                       help="weight of the contrastive loss")
+    group.add_argument("--nce_identity", action=argparse.BooleanOptionalAction, default=True,
+                       help="contrast G(y) with images y of the target too")
+    group.add_argument("--nce_patches", type=cli.size, default=256,
+                       help="patches of a layer that are told apart")
+    group.add_argument("--nce_temperature", type=cli.positive_float, default=0.07,
+                       help="temperature of their softmax")
 
 
 def add_training_flags(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +77,6 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--schedule", choices=["linear", "constant"], default="linear",
                        help="linear: constant for half of --max_steps, then linear to 0")
     group.add_argument("--beta1", type=cli.from_0_to_1, default=0.5, help="beta1 of Adam")
-    group.add_argument("--pool_size", type=cli.number(int, 0, 10_000, "from 0 to 10000"),
-                       default=50, help="earlier images that a discriminator may see; 0: none")
     group.add_argument("--ema_decay", type=cli.number(float, 0, 0.99999, "from 0 to 0.99999"),
                        default=0.0, help="decay of the moving averages of the weights of G and F, "
                                          "which are then evaluated and exported; 0: none")
@@ -75,11 +94,26 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
 
 def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
     """Returns the parser of train.py."""
+    parser = shared_parser(file, doc, presets)
+    add_cycle_flags(parser)
+    return parser
+
+
+def build_cut_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
+    """Returns the parser of train_cut.py."""
+    parser = shared_parser(file, doc, presets)
+    parser.add_argument("--direction", choices=["XtoY", "YtoX"], default="XtoY",
+                        help="XtoY: translate images of the first domain; YtoX: of the second")
+    add_contrast_flags(parser)
+    return parser
+
+
+def shared_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
+    """Returns a parser with the flags of both training scripts."""
     parser = cli.training_parser(file, doc, presets, free=["X", "Y", "judge"],
                                  neutral=["X", "Y", "fold", "judge"])
     data.add_flags(parser)
     add_network_flags(parser)
-    add_loss_flags(parser)
     add_training_flags(parser)
     return parser
 
@@ -90,11 +124,15 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"--image_size {args.image_size} is no multiple of 4",
                         f"give {args.image_size // 4 * 4}")
     args.blocks = args.blocks or default_blocks(args.image_size)
-    if args.identity_weight and not (args.lambda1 or args.lambda2):
-        raise UserError(f"--identity_weight {args.identity_weight} has no effect with --lambda1 0 "
-                        "--lambda2 0", "omit it, or raise --lambda1 and --lambda2")
     if args.ema_decay and args.norm == "batch":
         raise UserError(f"--ema_decay {args.ema_decay} with --norm batch",
                         "the averaged weights would need statistics of their own: take --norm "
                         "instance")
     data.check(args)
+
+
+def check_cycle(args: argparse.Namespace) -> None:
+    """Raises UserError for an identity loss whose weights are 0."""
+    if args.identity_weight and not (args.lambda1 or args.lambda2):
+        raise UserError(f"--identity_weight {args.identity_weight} has no effect with --lambda1 0 "
+                        "--lambda2 0", "omit it, or raise --lambda1 and --lambda2")

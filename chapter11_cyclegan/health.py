@@ -46,11 +46,11 @@ class Watch:
         """Begins to watch; the losses of the discriminators are judged for least squares alone."""
         self._least_squares = least_squares
         self._told: set[str] = set()
-        self._wins = {"loss/D_X": 0, "loss/D_Y": 0}
+        self._wins = {"loss/D_X": 0, "loss/D_Y": 0}  # log entries in a row
 
     def losses(self, step: int, logged: Mapping[str, Any]) -> None:
         """Warns of a discriminator that tells all images apart for long."""
-        for name in self._wins:
+        for name in self._wins.keys() & logged.keys():
             won = self._least_squares and float(logged[name]) < WON
             self._wins[name] = self._wins[name] + 1 if won else 0
             if step > GRACE and self._wins[name] >= PATIENCE:

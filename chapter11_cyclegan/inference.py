@@ -21,32 +21,55 @@ GENERATORS = {"XtoY": "G", "YtoX": "F"}  # by direction
 Apply = Callable[[tf.Tensor], tf.Tensor]  # from and to images in [-1, 1]
 
 
+def directions_of(flags: argparse.Namespace) -> list[str]:
+    """Returns the directions of a run: both, or the one of CUT."""
+    return [vars(flags)["direction"]] if "direction" in vars(flags) else list(GENERATORS)
+
+
+def choose_direction(args: argparse.Namespace, flags: argparse.Namespace) -> str:
+    """Returns the direction that a script asks for, or the first of the run.
+
+    Raises:
+        UserError: the run is one of CUT in the other direction.
+    """
+    there = directions_of(flags)
+    if args.direction and args.direction not in there:
+        raise UserError(f"the run translates {there[0]}, not {args.direction}",
+                        "name another run with --name or --run_dir")
+    return args.direction or there[0]
+
+
 def build_generators(flags: argparse.Namespace) -> dict[str, keras.Model]:
-    """Builds G (X to Y) and F (Y to X) of the flags of train.py, with random weights."""
+    """Builds G (X to Y) and F (Y to X), or the one of a run of CUT, with random weights."""
     keras.config.set_dtype_policy(
         "mixed_bfloat16" if flags.precision == "bfloat16" else flags.precision)
-    return {name: build_generator(name, flags.ngf, flags.blocks, flags.norm, flags.upsample,
-                                  flags.identity_start, 4 * flags.seed + i)
-            for i, name in enumerate(GENERATORS.values())}
+    return {GENERATORS[direction]: build_generator(
+        GENERATORS[direction], flags.ngf, flags.blocks, flags.norm, flags.upsample,
+        flags.identity_start, 4 * flags.seed + i)
+        for i, direction in enumerate(directions_of(flags))}
 
 
 def build_discriminators(flags: argparse.Namespace) -> dict[str, keras.Model]:
-    """Builds D_X and D_Y, which judge images of their domain, with random weights."""
+    """Builds D_X and D_Y, which judge images of their domain, with random weights.
+
+    A run of CUT has the one of its target domain.
+    """
+    names = sorted(f"D_{direction[-1]}" for direction in directions_of(flags))
     return {name: build_discriminator(name, flags.netD, flags.ndf, flags.norm, 4 * flags.seed + i)
-            for i, name in enumerate(("D_X", "D_Y"), 2)}
+            for i, name in enumerate(names, 2)}
 
 
 def load_run(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, keras.Model]:
     """Rebuilds the generators of a run with their trained weights, or the averages of these.
 
     Returns:
-        The generators by direction, XtoY and YtoX.
+        The generators by direction, XtoY and YtoX; of a run of CUT one.
     """
     generators = build_generators(flags)
     prefix = "averaged_" if flags.ema_decay else ""
     checkpoint.load(args.run_dir, args.checkpoint,
                     **{prefix + name: network for name, network in generators.items()})
-    return {direction: generators[name] for direction, name in GENERATORS.items()}
+    return {direction: generators[GENERATORS[direction]] for direction in directions_of(flags)}
 
 
 def make_apply(generator: keras.Model) -> Apply:

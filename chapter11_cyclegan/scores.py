@@ -26,20 +26,21 @@ class Translated(NamedTuple):
         names: of the images.
         inputs: the images.
         outputs: their translations.
-        cycled: these translated back.
+        cycled: these translated back; None without a way back.
         matched: the images with the colours of the target domain, see `match_colours`.
         truth: the true translations, where they are known.
-        cycle_l1: mean |F(G(x)) - x| of each image, in [-1, 1], before rounding.
+        cycle_l1: mean |F(G(x)) - x| of each image, in [-1, 1], before rounding; None without a
+            way back.
         change_l1: mean |G(x) - x| of each image.
     """
 
     names: list[str]
     inputs: np.ndarray
     outputs: np.ndarray
-    cycled: np.ndarray
+    cycled: np.ndarray | None
     matched: np.ndarray
     truth: np.ndarray | None
-    cycle_l1: np.ndarray
+    cycle_l1: np.ndarray | None
     change_l1: np.ndarray
 
 
@@ -63,7 +64,7 @@ def match_colours(pictures: np.ndarray, source: np.ndarray, target: np.ndarray) 
 
 def translate(
     names: list[str], pictures: np.ndarray, truth: np.ndarray | None, there: Predict,
-    back: Predict, training: tuple[np.ndarray, np.ndarray],
+    back: Predict | None, training: tuple[np.ndarray, np.ndarray],
 ) -> Translated:
     """Translates images there and back.
 
@@ -72,15 +73,17 @@ def translate(
         pictures: uint8 of shape (count, size, size, 3).
         truth: their true translations, or None.
         there: the generator.
-        back: the generator of the other direction.
+        back: the generator of the other direction, or None.
         training: training images of this domain and of the target.
     """
     given = data.scale(pictures)
     made = there(given)
-    again = back(made)
-    return Translated(names, pictures, data.to_uint8(made), data.to_uint8(again),
-                      match_colours(pictures, *training), truth,
-                      np.abs(again - given).mean(axis=(1, 2, 3)),
+    cycled = cycle_l1 = None
+    if back:
+        again = back(made)
+        cycled, cycle_l1 = data.to_uint8(again), np.abs(again - given).mean(axis=(1, 2, 3))
+    return Translated(names, pictures, data.to_uint8(made), cycled,
+                      match_colours(pictures, *training), truth, cycle_l1,
                       np.abs(made - given).mean(axis=(1, 2, 3)))
 
 
@@ -108,9 +111,9 @@ def against_truth(pictures: np.ndarray, truth: np.ndarray | None) -> Scores:
 
 def without_pairs(found: Translated) -> Scores:
     """Returns how much the cycle loses, how much a translation changes, and the correlation."""
-    return (with_interval("cycle_l1", found.cycle_l1) | with_interval("change_l1", found.change_l1)
-            | {"correlation": correlation(found.inputs, found.outputs),
-               "images": len(found.names)})
+    cycle = {} if found.cycle_l1 is None else with_interval("cycle_l1", found.cycle_l1)
+    return (cycle | with_interval("change_l1", found.change_l1) | {
+        "correlation": correlation(found.inputs, found.outputs), "images": len(found.names)})
 
 
 def candidates(found: Translated) -> dict[str, np.ndarray]:

@@ -134,6 +134,7 @@ def introduce(args: argparse.Namespace, found: data.Data) -> None:
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, to `--max_steps`; returns the last scores."""
     flags.check(args)
+    flags.check_cycle(args)
     found = data.load(args)
     introduce(args, found)
     # Two generators, two discriminators, an Adam and where it applies a pool for each.

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from chapter11_cyclegan import data
 from chapter11_cyclegan.health import Watch
-from chapter11_cyclegan.inference import GENERATORS, make_predict
+from chapter11_cyclegan.inference import GENERATORS, directions_of, make_predict
 from chapter11_cyclegan.judge import check_enough, open_judge
 from common import averages, images, kernel_distance
 from common.checkpoint import TrainState
@@ -77,7 +77,9 @@ def make_measure(
     """
     pictures = [data.read_all(domain, args.image_size, SEEN)[1] for domain in train]
     inputs = [data.scale(part) for part in pictures]
-    translators = [make_predict(network) for network in generators.values()]
+    directions = directions_of(args)
+    translators = {direction: make_predict(network) for direction, network in
+                   zip(directions, generators.values(), strict=True)}
     judge = open_judge(args.judge) if args.judge else None
     if judge:
         check_enough(min(map(len, pictures)))
@@ -88,18 +90,18 @@ def make_measure(
     def measure(step: int) -> dict[str, float]:
         scores: dict[str, float] = {}
         rows: dict[str, np.ndarray] = {}
-        for i, direction in enumerate(GENERATORS):
-            given, there, back = inputs[i], translators[i], translators[1 - i]
-            made = there(given)
-            again = back(made[:ON_SHEET])
-            found = watch.translations(step, list(generators)[i], given, made)
-            found["change_l1"] = float(np.abs(made - given).mean())
+        for direction, there in translators.items():
+            i = list(GENERATORS).index(direction)
+            made = there(inputs[i])
+            found = watch.translations(step, GENERATORS[direction], inputs[i], made)
+            found["change_l1"] = float(np.abs(made - inputs[i]).mean())
             if judge:
                 found["kid"] = float(compare[i](judge(data.to_uint8(made)))[0])
             scores |= {f"{direction}/{name}": value for name, value in found.items()}
             name = direction[0]  # the original's names of pictures
-            rows |= {f"{name}/_input": given, f"{name}/generated": made,
-                     f"{name}/reconstruction": again}
+            rows |= {f"{name}/_input": inputs[i], f"{name}/generated": made}
+            for back in (other for key, other in translators.items() if key != direction):
+                rows[f"{name}/reconstruction"] = back(made[:ON_SHEET])
         monitor.scalars(step, scores, "val")
         count = min(ON_SHEET, *map(len, inputs))
         shown = {name: data.to_uint8(row[:count]) for name, row in rows.items()}
@@ -108,7 +110,7 @@ def make_measure(
         images.write_png(args.run_dir / "samples" / f"{step:07d}.png",
                          images.grid(np.concatenate(list(shown.values())), count))
         if judge:
-            state.save_if_best(sum(scores[f"{direction}/kid"] for direction in GENERATORS))
+            state.save_if_best(sum(scores[f"{direction}/kid"] for direction in directions))
         return scores
 
     return measure

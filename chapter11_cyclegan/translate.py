@@ -12,15 +12,20 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from chapter11_cyclegan.inference import GENERATORS, load_run, make_transform
+from chapter11_cyclegan.inference import (
+    GENERATORS,
+    choose_direction,
+    load_run,
+    make_transform,
+)
 from common import cli, media
 
 
 def translate(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the translation of each file."""
-    transform = make_transform(load_run(args, flags)[args.direction], args.size)
-    output = (Path(args.output_dir) if args.output_dir
-              else args.run_dir / "outputs" / args.direction)
+    direction = choose_direction(args, flags)
+    transform = make_transform(load_run(args, flags)[direction], args.size)
+    output = Path(args.output_dir) if args.output_dir else args.run_dir / "outputs" / direction
     media.transform_all(args, transform, output, lambda source, target, frames, seconds: print(
         f"{source}: {target} ({seconds:.2f} s)"))
 
@@ -29,8 +34,9 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
     media.add_flags(parser)
-    parser.add_argument("--direction", choices=list(GENERATORS), default="XtoY",
-                        help="XtoY: by G, from domain A to B; YtoX: by F")
+    parser.add_argument("--direction", choices=list(GENERATORS),
+                        help="XtoY: by G, from domain A to B; YtoX: by F (default: XtoY, or the "
+                             "one of the run)")
     parser.add_argument("--size", "--image_size", type=cli.size, metavar="PIXELS",
                         help="resize the shorter side to this first (default: as it is)")
     parser.add_argument("--output_dir", type=cli.path, help="folder of the results")

@@ -12,6 +12,7 @@ from PIL import Image
 from chapter11_cyclegan import (
     build_data,
     compare,
+    cut,
     data,
     domains,
     drawn,
@@ -24,6 +25,7 @@ from chapter11_cyclegan import (
     records,
     scores,
     train,
+    train_cut,
     training,
     translate,
 )
@@ -753,6 +755,92 @@ def test_runs_of_other_data_are_not_compared(trained, tmp_path, runs, capfd):
                        "other"]) == 0
     capfd.readouterr()
     fails(compare.main, str(trained), "other", capfd=capfd, says="is of other data")
+
+
+# ---------------------------------------------------------------- CUT
+
+
+def test_five_layers_are_compared():
+    generator = model.build_generator("G", 4, 6, upsample="resize")
+    whole = cut.with_features(generator)
+    names = [tensor.shape[-1] for tensor in whole.outputs]
+    assert names == [3, 8, 16, 16, 16, 3]
+    noise = tf.random.stateless_uniform((1, 32, 32, 3), (1, 2), -1, 1)
+    pixels, *features, out = whole(noise, training=False)
+    np.testing.assert_array_equal(pixels, noise)
+    assert [maps.shape[1] for maps in features] == [16, 8, 8, 8]
+    np.testing.assert_allclose(out, generator(noise, training=False), atol=1e-6)
+
+
+def test_samples_are_of_the_same_places():
+    places = tf.reshape(tf.range(48.0), (1, 6, 8, 1))
+    seed = tf.constant([0, 5], tf.int64)
+    first, second = (cut.sample([places, 2 * places], 10, seed) for _ in range(2))
+    np.testing.assert_array_equal(first[0], second[0])
+    assert len(np.unique(first[0])) == 10 and first[0].shape == (1, 10, 1)
+    assert set(np.ravel(first[0])) != set(np.ravel(first[1]) / 2)  # each layer has its own
+    assert cut.sample([places], 100, seed)[0].shape == (1, 48, 1)
+
+
+def test_the_contrastive_loss_against_a_table():
+    alike = tf.ones((1, 8, 4)) / 2
+    assert float(cut.patch_nce(alike, alike, 0.07)) == pytest.approx(np.log(8), abs=1e-5)
+    apart = tf.eye(8)[None]
+    assert float(cut.patch_nce(apart, apart, 0.07)) == pytest.approx(
+        np.log(1 + 7 * np.exp(-1 / 0.07)), abs=1e-5)
+    swapped = tf.reverse(apart, [1])
+    assert float(cut.patch_nce(swapped, apart, 0.5)) == pytest.approx(
+        2 + np.log(1 + 7 * np.exp(-2)), abs=1e-5)
+
+
+def test_keys_get_no_gradient():
+    queries, keys = (tf.Variable(tf.random.stateless_normal((1, 4, 3), (i, 0))) for i in (1, 2))
+    with tf.GradientTape() as tape:
+        loss = cut.patch_nce(queries, keys, 1.0)
+    of_queries, of_keys = tape.gradient(loss, [queries, keys])
+    assert np.abs(of_queries).max() > 0 and of_keys is None
+
+
+def test_the_three_networks_of_cut_step_together():
+    args = step_flags(direction="YtoX", nce_patches=16, nce_temperature=0.07, nce_weight=1.0,
+                      nce_identity=True)
+    generators, judges = inference.build_generators(args), inference.build_discriminators(args)
+    assert [*generators, *judges] == ["F", "D_X"]
+    whole = cut.with_features(generators["F"])
+    networks = generators | judges | {
+        "H": cut.build_heads([maps.shape[-1] for maps in whole.outputs[:-1]])}
+    optimizers = {name: training.make_optimizer(args) for name in networks}
+    for name, network in networks.items():
+        optimizers[name].build(network.trainable_variables)
+    step = train_cut.make_train_step(args, networks, optimizers)
+    before = {name: [v.numpy() for v in net.trainable_variables] for name, net in networks.items()}
+    x, y = next(iter(data.training_batches(data.load(args).train, args)))
+    logged = step(tf.Variable(1, dtype=tf.int64), x, y)
+    assert set(logged) == {"loss/F", "loss/nce", "loss/D_X", "D_X/true", "D_X/fake"}
+    for name, network in networks.items():
+        moved = [not np.array_equal(old, new.numpy()) for old, new in
+                 zip(before[name], network.trainable_variables, strict=True)]
+        assert all(moved), (name, moved)
+
+
+@pytest.mark.slow
+def test_a_run_of_cut_has_one_direction(runs, tmp_path, capfd):
+    assert train_cut.main([*TINY[:-2], "--direction", "YtoX", "--nce_patches", "16", "--name",
+                           "cut"]) == 0
+    run = runs / CHAPTER / "cut"
+    assert evaluation.main(["--name", "cut"]) == 0
+    metrics = json.loads((run / "eval.json").read_text())["metrics"]
+    assert "cycle_l1" not in metrics["test"] and metrics["test"]["images"] == 3
+    assert {"test_YtoX", "identity_YtoX"} <= set(metrics) and "test_XtoY" not in metrics
+    assert export.main(["--name", "cut"]) == 0
+    signatures = set(tf.saved_model.load(str(run / "export" / "1")).signatures)
+    assert signatures == {"YtoX", "encoded_YtoX", "serving_default"}
+    photo(tmp_path / "a.png")
+    assert translate.main([str(tmp_path / "a.png"), "--name", "cut"]) == 0
+    assert (run / "outputs" / "YtoX" / "a.png").is_file()
+    capfd.readouterr()
+    fails(translate.main, str(tmp_path / "a.png"), "--name", "cut", "--direction", "XtoY",
+          capfd=capfd, says="the run translates YtoX, not XtoY")
 
 
 # ---------------------------------------------------------------- the book, real data
