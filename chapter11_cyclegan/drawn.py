@@ -71,7 +71,7 @@ def draw_scene(number: int, size: int, seed: int = 0) -> tuple[np.ndarray, np.nd
         cv2.rectangle(scene, (left, edge - high), (left + wide, edge + side // 20),
                       [float(value) for value in colour], -1)
     fruit = [(side * rng.uniform(0.12, 0.88), edge + side * rng.uniform(-0.02, 0.16),
-              side * rng.uniform(0.1, 0.17), rng.random()) for _ in range(rng.integers(1, 5))]
+              side * rng.uniform(0.13, 0.22), rng.random()) for _ in range(rng.integers(2, 5))]
     pictures = []
     for kind in FRUIT:
         picture = scene.copy()

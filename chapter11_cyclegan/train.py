@@ -2,7 +2,7 @@
 
     python train.py                                              # apples and oranges drawn by code
     python train.py --preset book --X apple.tfrecords --Y orange.tfrecords
-    python train.py --preset best --data_dir monet2photo         # 128 x 128, an hour on two cores
+    python train.py --preset best --data_dir monet2photo         # 128 x 128, long
     python eval.py
 
 Zhu et al. 2017. G makes images of domain Y of those of X, F the other way round. D_Y learns to tell
@@ -55,6 +55,7 @@ PRESETS = {
         "scale_size": 144,
         "flip": True,
         "ngf": 32,
+        "ndf": 32,
         "netD": "patch70",
         "upsample": "resize",
         "identity_start": True,

@@ -45,6 +45,7 @@ PRESETS = {
         "scale_size": 144,
         "flip": True,
         "ngf": 32,
+        "ndf": 32,
         "netD": "patch70",
         "upsample": "resize",
         "identity_start": True,

@@ -302,6 +302,7 @@ def step_flags(**changed):
     return argparse.Namespace(**vars(args) | values | changed)
 
 
+@pytest.mark.slow
 def test_four_optimizers_step_together_and_log_the_originals_names():
     networks, optimizers, step, x, y = make_step(step_flags(identity_weight=0.5))
     before = {name: [v.numpy() for v in net.trainable_variables] for name, net in networks.items()}
@@ -314,8 +315,12 @@ def test_four_optimizers_step_together_and_log_the_originals_names():
                            "loss/D_Y", "D_X/true", "D_X/fake", "D_Y/true", "D_Y/fake"}
 
 
+@pytest.mark.slow
 def test_each_network_gets_the_gradient_of_its_own_loss():
-    """The step differentiates sums; here each loss of the paper is differentiated alone."""
+    """The step differentiates sums; here each loss of the paper is differentiated alone.
+
+    The original's train.py passes lambda1 for lambda2 too; here both have their effect.
+    """
     args = step_flags(lambda1=3.0, lambda2=7.0, pool_size=0)
     networks, optimizers, step, x, y = make_step(args)
     g, f, d_x, d_y = networks.values()
@@ -338,15 +343,6 @@ def test_each_network_gets_the_gradient_of_its_own_loss():
         assert len(moments) == len(network.trainable_variables)
         for gradient, moment in zip(gradients[name], moments, strict=True):
             np.testing.assert_allclose(moment / (1 - args.beta1), gradient, rtol=2e-2, atol=1e-5)
-
-
-def test_lambda2_is_used():
-    """The original's train.py passes lambda1 for both."""
-    found = []
-    for lambda2 in (10.0, 0.0):
-        _, _, step, x, y = make_step(step_flags(lambda2=lambda2))
-        found.append(float(step(tf.Variable(1, dtype=tf.int64), x, y)["loss/cycle"]))
-    assert found[1] < 0.9 * found[0]
 
 
 @pytest.mark.slow
@@ -749,6 +745,7 @@ def test_two_folds_measure_all_images_and_the_judge_keeps_the_best(tmp_path, run
     assert (runs / CHAPTER / "compare-YtoX.png").is_file()
 
 
+@pytest.mark.slow
 def test_runs_of_other_data_are_not_compared(trained, tmp_path, runs, capfd):
     folder = two_folders(tmp_path / "set")
     assert train.main(["--dataset", "folders", "--data_dir", str(folder), *TINY, "--name",
@@ -801,6 +798,7 @@ def test_keys_get_no_gradient():
     assert np.abs(of_queries).max() > 0 and of_keys is None
 
 
+@pytest.mark.slow
 def test_the_three_networks_of_cut_step_together():
     args = step_flags(direction="YtoX", nce_patches=16, nce_temperature=0.07, nce_weight=1.0,
                       nce_identity=True)
