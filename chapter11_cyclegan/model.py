@@ -90,13 +90,13 @@ def build_generator(
     x = convolve(reflect(inputs, 3), width, 7, "c7s1", padding="valid")
     x = keras.ops.relu(normalize(x, norm, "c7s1", seeds))
     for filters in (2 * width, 4 * width):
-        name = f"d{filters}"
-        x = keras.ops.relu(normalize(convolve(x, filters, 3, name, 2), norm, name, seeds))
+        layer = f"d{filters}"
+        x = keras.ops.relu(normalize(convolve(x, filters, 3, layer, 2), norm, layer, seeds))
     for number in range(1, blocks + 1):
         x = block(x, f"block{number}")
     for filters in (2 * width, width):
-        name = f"u{filters}"
-        x = keras.ops.relu(normalize(double(x, filters, name), norm, name, seeds))
+        layer = f"u{filters}"
+        x = keras.ops.relu(normalize(double(x, filters, layer), norm, layer, seeds))
     x = convolve(reflect(x, 3), 3, 7, "output", padding="valid", zero=identity_start)
     x = keras.ops.cast(x, "float32")
     if identity_start:

@@ -167,6 +167,7 @@ def test_the_four_networks_begin_differently():
     args.identity_start = False
     generators, judges = (build(args) for build in (inference.build_generators,
                                                     inference.build_discriminators))
+    assert [network.name for network in (generators | judges).values()] == ["G", "F", "D_X", "D_Y"]
     for pair, layer in ((generators, "c7s1"), (judges, "c1")):
         first, second = (network.get_layer(layer).kernel.numpy() for network in pair.values())
         assert np.abs(first - second).max() > 1e-3
