@@ -6,7 +6,7 @@
 
 A head is half an ellipsoid whose features are polygons on its surface; it is rotated and projected
 along z. What belongs to a person (`Person`) and what to a photograph (`Look`) is drawn from a seed.
-Smile, glasses and long hair are labelled (`attributes`): chapters 8 and 11 use them.
+Smile, glasses and long hair are labelled (`attributes`): chapter 8 uses them.
 """
 
 import argparse

@@ -20,6 +20,7 @@ import tensorflow as tf
 from chapter05_detection import shapes
 from chapter09_pix2pix import data as pix2pix_data
 from chapter10_super_resolution import data as pictures_data
+from chapter11_cyclegan import data as cyclegan_data
 from chapter16_nmt import data as nmt_data
 from common import checkpoint, files, rundir
 
@@ -128,6 +129,18 @@ CHAPTERS = [
          "--batch_size", "2", "--ndf", "2", "--schedule", "constant", random=False,
          script="train_srgan", idle="--perceptual_weight 0 --perceptual_layer block1_conv1",
          needs=("chapter09_pix2pix",)),
+    tiny("chapter11_cyclegan", "--image_size", "32", "--ngf", "4", "--ndf", "4", "--blocks", "1",
+         "--pool_size", "3", "--schedule", "constant", idle="--fold 0", random=False,
+         needs=("chapter03_finetune", "chapter09_pix2pix"),
+         verbs=(("data",), ("translate", f"{ROOT}/docs/images/chapter03_textures.jpg"),
+                ("translate", f"{ROOT}/docs/images/chapter03_textures.jpg", "--direction", "YtoX",
+                 "--size", "40"),
+                ("compare", "run", "--num", "2"))),
+    tiny("chapter11_cyclegan", "--image_size", "32", "--ngf", "4", "--ndf", "4", "--blocks", "1",
+         "--nce_patches", "16", "--schedule", "constant", idle="--fold 0", random=False,
+         script="train_cut", needs=("chapter03_finetune", "chapter09_pix2pix"),
+         verbs=(("translate", f"{ROOT}/docs/images/chapter03_textures.jpg"),
+                ("compare", "run", "--num", "2"))),
     tiny("chapter12_char_rnn", "--num_seqs", "4", "--num_steps", "6", "--lstm_size", "8",
          "--embedding_size", "4", "--sample_length", "5", "--max_vocab", "50",
          idle="--no-use_embedding --embedding_size 4",
@@ -187,7 +200,7 @@ pytestmark = pytest.mark.usefixtures("shallow")
 
 @pytest.fixture(autouse=True, scope="module")
 def few_scenes(tmp_path_factory):
-    """Gives chapter 5 sixteen scenes in the place of 560, chapters 9 and 10 a few drawings."""
+    """Gives chapter 5 sixteen scenes in the place of 560, chapters 9 to 11 a few drawings."""
     folder, default_dir = tmp_path_factory.mktemp("data") / "shapes", files.default_dir
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shapes, "COUNTS", {"train": 8, "val": 4, "test": 4})
@@ -196,6 +209,7 @@ def few_scenes(tmp_path_factory):
         shapes.write(folder)
         for module in (pix2pix_data, pictures_data):
             patch.setattr(module, "DRAWN", {"train": 6, "validation": 2, "test": 3})
+        patch.setattr(cyclegan_data, "DRAWN", {"train": 6, "test": 3})
         yield
 
 

@@ -1,0 +1,84 @@
+"""The networks of chapter 11 in PyTorch, with the weights of the Keras models."""
+
+import keras
+import torch
+from torch import nn
+
+from benchmarks.torch_gans import instance_norm, padded
+from benchmarks.torch_networks import convolution
+
+
+class Doubling(nn.ConvTranspose2d):
+    """A transposed 3x3 convolution of stride 2 that doubles the sides exactly, as in Keras."""
+
+    def __init__(self, layer: keras.layers.Conv2DTranspose):
+        """Copies the weights of a layer."""
+        (kernel,) = layer.get_weights()  # (height, width, out, in)
+        super().__init__(kernel.shape[3], kernel.shape[2], 3, 2, bias=False)
+        self.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Cuts the last row and column, which Keras does not have."""
+        return super().forward(x)[:, :, : 2 * x.shape[2], : 2 * x.shape[3]]
+
+
+class Generator(nn.Module):
+    """A generator with instance normalization, without an identity start."""
+
+    def __init__(self, model: keras.Model):
+        """Copies the weights of `build_generator`."""
+        super().__init__()
+        self.parts = nn.ModuleDict()
+        for layer in model.layers:
+            match layer:
+                case keras.layers.Conv2DTranspose():
+                    self.parts[layer.name] = Doubling(layer)
+                case keras.layers.Conv2D():
+                    self.parts[layer.name] = padded(layer)
+                case keras.layers.GroupNormalization():
+                    self.parts[layer.name] = instance_norm(layer)
+
+    def apply_part(self, x: torch.Tensor, name: str, reflect: int = 0) -> torch.Tensor:
+        """Continues an image by mirroring, applies a convolution, and its normalization."""
+        x = nn.functional.pad(x, (reflect,) * 4, mode="reflect") if reflect else x
+        x = self.parts[name](x)
+        return self.parts[f"{name}_norm"](x) if f"{name}_norm" in self.parts else x
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Maps images (batch, 3, height, width) to images in [-1, 1]."""
+        x = self.apply_part(x, "c7s1", 3).relu()
+        names = [name for name in self.parts if not name.endswith("_norm")]
+        for name in names:
+            if name.startswith("d"):
+                x = self.apply_part(x, name).relu()
+            elif name.startswith("block") and name.endswith("a"):
+                y = self.apply_part(x, name, 1).relu()
+                x = x + self.apply_part(y, f"{name[:-1]}b", 1)
+            elif name.startswith("u"):
+                if not isinstance(self.parts[name], Doubling):
+                    x = nn.functional.interpolate(x, scale_factor=2, mode="nearest")
+                x = self.apply_part(x, name).relu()
+        return self.apply_part(x, "output", 3).tanh()
+
+
+def same(layer: keras.layers.Conv2D) -> nn.Module:
+    """Returns a convolution with an even kernel; "same" appends the odd pixel at the end."""
+    rest = layer.kernel_size[0] - layer.strides[0]
+    before, after = rest // 2, rest - rest // 2
+    made = convolution(layer)
+    made.padding = (0, 0)
+    return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), made)
+
+
+def discriminator(model: keras.Model) -> nn.Sequential:
+    """Translates a discriminator."""
+    found: list[nn.Module] = []
+    for layer in model.layers:
+        match layer:
+            case keras.layers.Conv2D():
+                found.append(same(layer))
+            case keras.layers.GroupNormalization():
+                found.append(instance_norm(layer))
+            case keras.layers.LeakyReLU():
+                found.append(nn.LeakyReLU(0.2))
+    return nn.Sequential(*found)

@@ -1,0 +1,1 @@
+"""Chapter 11: CycleGAN, translation between two sets of images without pairs."""
