@@ -170,7 +170,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 monitor.scalars(step, logged | {"learning_rate": optimizers["G"].learning_rate})
                 watch.losses(step, logged)
             # Translate training images, always the same: a sheet, scores, the best weights.
-            if step in (1, args.max_steps) or step % args.eval_every == 0:
+            if step % args.eval_every == 0 or step == args.max_steps:
                 scores = measure(step)
     print(f"after {step} steps: " + ", ".join(f"{name} {value:.3f}" for name, value in
                                               scores.items()) + f"; {run / 'samples'}")
