@@ -131,7 +131,8 @@ def path(text: str) -> str:
 
 def run_or_name(text: str) -> str:
     """Returns the absolute path of a folder, or a name as it is (argparse `type`)."""
-    return path(text) if "/" in text or Path(text).is_dir() else text
+    absolute = path(text)  # refuses what can be neither
+    return absolute if "/" in text or Path(text).is_dir() else text
 
 
 def refuse_idle(args: argparse.Namespace, flags: Collection[str], beside: str) -> None:
