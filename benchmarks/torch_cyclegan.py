@@ -4,22 +4,7 @@ import keras
 import torch
 from torch import nn
 
-from benchmarks.torch_gans import instance_norm, padded
-from benchmarks.torch_networks import convolution
-
-
-class Doubling(nn.ConvTranspose2d):
-    """A transposed 3x3 convolution of stride 2 that doubles the sides exactly, as in Keras."""
-
-    def __init__(self, layer: keras.layers.Conv2DTranspose):
-        """Copies the weights of a layer."""
-        (kernel,) = layer.get_weights()  # (height, width, out, in)
-        super().__init__(kernel.shape[3], kernel.shape[2], 3, 2, bias=False)
-        self.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Cuts the last row and column, which Keras does not have."""
-        return super().forward(x)[:, :, : 2 * x.shape[2], : 2 * x.shape[3]]
+from benchmarks.torch_gans import Deconvolution, instance_norm, padded
 
 
 class Generator(nn.Module):
@@ -32,7 +17,7 @@ class Generator(nn.Module):
         for layer in model.layers:
             match layer:
                 case keras.layers.Conv2DTranspose():
-                    self.parts[layer.name] = Doubling(layer)
+                    self.parts[layer.name] = Deconvolution(layer)
                 case keras.layers.Conv2D():
                     self.parts[layer.name] = padded(layer)
                 case keras.layers.GroupNormalization():
@@ -55,19 +40,10 @@ class Generator(nn.Module):
                 y = self.apply_part(x, name, 1).relu()
                 x = x + self.apply_part(y, f"{name[:-1]}b", 1)
             elif name.startswith("u"):
-                if not isinstance(self.parts[name], Doubling):
+                if not isinstance(self.parts[name], Deconvolution):
                     x = nn.functional.interpolate(x, scale_factor=2, mode="nearest")
                 x = self.apply_part(x, name).relu()
         return self.apply_part(x, "output", 3).tanh()
-
-
-def same(layer: keras.layers.Conv2D) -> nn.Module:
-    """Returns a convolution with an even kernel; "same" appends the odd pixel at the end."""
-    rest = layer.kernel_size[0] - layer.strides[0]
-    before, after = rest // 2, rest - rest // 2
-    made = convolution(layer)
-    made.padding = (0, 0)
-    return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), made)
 
 
 def discriminator(model: keras.Model) -> nn.Sequential:
@@ -76,7 +52,7 @@ def discriminator(model: keras.Model) -> nn.Sequential:
     for layer in model.layers:
         match layer:
             case keras.layers.Conv2D():
-                found.append(same(layer))
+                found.append(padded(layer))
             case keras.layers.GroupNormalization():
                 found.append(instance_norm(layer))
             case keras.layers.LeakyReLU():

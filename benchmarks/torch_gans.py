@@ -27,24 +27,27 @@ class Deconvolution(nn.ConvTranspose2d):
     def __init__(self, layer: keras.layers.Conv2DTranspose):
         """Copies the weights of a layer."""
         kernel, *bias = layer.get_weights()  # (height, width, out, in)
-        super().__init__(kernel.shape[3], kernel.shape[2], layer.kernel_size, 2, 1, bias=bool(bias))
+        padding = (layer.kernel_size[0] - 2) // 2
+        super().__init__(kernel.shape[3], kernel.shape[2], layer.kernel_size, 2, padding,
+                         bias=bool(bias))
         self.weight.data = torch.from_numpy(kernel.transpose(3, 2, 0, 1).copy())
         if bias:
             self.bias.data = torch.from_numpy(bias[0])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Crops what a kernel of 5 leaves beyond doubled sides."""
+        """Crops what an odd kernel leaves beyond doubled sides."""
         return super().forward(x)[:, :, : 2 * x.shape[2], : 2 * x.shape[3]]
 
 
 def padded(layer: keras.layers.Conv2D) -> nn.Module:
     """Returns a convolution of any stride; "same" appends the odd pixel at the end."""
-    size, stride = layer.kernel_size[0], layer.strides[0]
-    if layer.padding == "valid" or stride == 1:
+    rest = layer.kernel_size[0] - layer.strides[0]
+    if layer.padding == "valid" or (layer.strides[0] == 1 and rest % 2 == 0):
         return convolution(layer)
-    before = (size - stride) // 2
-    after = size - stride - before
-    return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), convolution(layer))
+    before, after = rest // 2, rest - rest // 2
+    made = convolution(layer)
+    made.padding = (0, 0)
+    return nn.Sequential(nn.ZeroPad2d((before, after, before, after)), made)
 
 
 def dense(layer: keras.layers.Dense) -> nn.Linear:

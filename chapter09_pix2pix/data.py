@@ -11,7 +11,6 @@ facades it also writes a map of the test split, map.png, for translate.py.
 
 import argparse
 import functools
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +23,6 @@ from chapter09_pix2pix.pairs import Pairs
 from common import cli, files, images, inputs, rundir
 from common.errors import UserError, exit_status
 
-CACHE_BYTES = 2**30  # of resized pairs that are kept in memory
 DRAWN = {"train": 240, "validation": 12, "test": 40}  # facades
 DRAWN_SIZE = 128
 EXAMPLE_SIZE = 64  # of a map to translate: that of the demo's network
@@ -156,12 +154,6 @@ def load(args: argparse.Namespace) -> Data:
     return load_folder(Path(args.data_dir), args.dataset, args.hold_out)
 
 
-@functools.cache
-def tell_left_out(problem: str) -> None:
-    """Prints once what is left out."""
-    print(f"left out: {problem}", file=sys.stderr)
-
-
 def resize(pair: np.ndarray, size: int, nearest: bool = False) -> np.ndarray:
     """Resizes a pair or photograph to a square by averaging areas, as the original does.
 
@@ -180,29 +172,8 @@ def resize(pair: np.ndarray, size: int, nearest: bool = False) -> np.ndarray:
 
 
 def make_reader(found: Pairs, size: int) -> Callable[[int], np.ndarray]:
-    """Returns a function that reads and resizes a pair by its number, and keeps it in memory.
-
-    A file that cannot be decoded is replaced by the next one; it is listed on stderr, once.
-    """
-    kept: dict[int, np.ndarray] = {}
-    limit = CACHE_BYTES // (6 * size**2)
-
-    def read(number: int) -> np.ndarray:
-        if (pair := kept.get(number)) is not None:
-            return pair
-        for other in range(number, number + len(found.names)):
-            try:
-                pair = resize(found.read(other % len(found.names)), size)
-                break
-            except UserError as error:
-                tell_left_out(str(error))
-        else:
-            raise ValueError("none of the images can be decoded")
-        if len(kept) < limit:
-            kept[number] = pair
-        return pair
-
-    return read
+    """Returns a function that reads and resizes a pair by its number, and keeps it in memory."""
+    return inputs.keep_in_memory(lambda i: resize(found.read(i), size), len(found.names))
 
 
 def augment(pair: tf.Tensor, key: tf.Tensor, args: argparse.Namespace) -> tf.Tensor:
@@ -314,7 +285,7 @@ def read_chunks(
             names.append(name)
             seen += 1
         except UserError as error:
-            tell_left_out(str(error))
+            inputs.tell_left_out(str(error))
         if len(kept) == count:
             yield names, np.stack(kept)
             names, kept = [], []

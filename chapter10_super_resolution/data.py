@@ -26,12 +26,10 @@ from chapter10_super_resolution.pictures import (
     of_arrays,
     of_files,
     shrink,
-    tell_left_out,
 )
 from common import cli, files, images, inputs, rundir
 from common.errors import UserError, exit_status
 
-CACHE_BYTES = 2**30  # of pictures that are kept in memory
 DRAWN = {"train": 120, "validation": 6, "test": 24}  # pictures
 DRAWN_SIZE = 144  # 2, 3 and 4 divide it
 MIN_TEST = 16  # smallest side of a test picture, so that SSIM has its window within the border
@@ -198,7 +196,7 @@ def read_pairs(found: Pictures, factor: int, kind: str) -> dict[str, Pair]:
         try:
             pairs[name] = make_pair(found.read(number), factor, kind, number)
         except UserError as error:
-            tell_left_out(str(error))
+            inputs.tell_left_out(str(error))
     if not pairs:
         raise UserError(f"none of the pictures can be decoded: {found.names[0]} ...",
                         "give complete PNG or JPEG files")
@@ -206,30 +204,9 @@ def read_pairs(found: Pictures, factor: int, kind: str) -> dict[str, Pair]:
 
 
 def make_reader(found: Pictures, factor: int) -> Callable[[int], Pair]:
-    """Returns a function that reads a picture and reduces it, and keeps both in memory.
-
-    A file that cannot be decoded is replaced by the next one; it is listed on stderr, once.
-    """
-    kept: dict[int, Pair] = {}
-    size = 0
-
-    def read(number: int) -> Pair:
-        nonlocal size
-        if (pair := kept.get(number)) is not None:
-            return pair
-        for other in range(number, number + len(found.names)):
-            try:
-                pair = make_pair(found.read(other % len(found.names)), factor, "bicubic")
-                break
-            except UserError as error:
-                tell_left_out(str(error))
-        else:
-            raise ValueError("none of the pictures can be decoded")
-        if (size := size + pair.sharp.nbytes) < CACHE_BYTES:
-            kept[number] = pair
-        return pair
-
-    return read
+    """Returns a function that reads a picture and reduces it, and keeps both in memory."""
+    return inputs.keep_in_memory(
+        lambda i: make_pair(found.read(i), factor, "bicubic"), len(found.names))
 
 
 def turn(picture: np.ndarray, number: int) -> np.ndarray:

@@ -1,6 +1,5 @@
 """Sharp pictures: in memory, or in files; those that are no images are listed and left out."""
 
-import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -91,9 +90,3 @@ def take_some(found: Pictures, most: int) -> Pictures:
     """Returns at most so many pictures, evenly spread."""
     count = min(most, len(found.names))
     return found.take(np.linspace(0, len(found.names) - 1, count).astype(int).tolist())
-
-
-@functools.cache
-def tell_left_out(problem: str) -> None:
-    """Prints once what is left out."""
-    print(f"left out: {problem}", file=sys.stderr)

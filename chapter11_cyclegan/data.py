@@ -18,7 +18,6 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
-from chapter09_pix2pix.data import tell_left_out
 from chapter11_cyclegan import drawn, records
 from chapter11_cyclegan.domains import (
     Domain,
@@ -31,7 +30,6 @@ from chapter11_cyclegan.domains import (
 from common import cli, files, images, inputs, rundir
 from common.errors import UserError, exit_status
 
-CACHE_BYTES = 2**30  # of resized images that are kept in memory
 DRAWN = {"train": 200, "test": 60}  # images of each domain
 DRAWN_SIZE = 64
 FEWEST = 2  # images of a domain
@@ -161,29 +159,8 @@ def resize(picture: np.ndarray, size: int) -> np.ndarray:
 
 
 def make_reader(domain: Domain, size: int) -> Callable[[int], np.ndarray]:
-    """Returns a function that reads and resizes an image by its number, and keeps it in memory.
-
-    A file that cannot be decoded is replaced by the next one; it is listed on stderr, once.
-    """
-    kept: dict[int, np.ndarray] = {}
-    limit = CACHE_BYTES // (3 * size**2)
-
-    def read(number: int) -> np.ndarray:
-        if (picture := kept.get(number)) is not None:
-            return picture
-        for other in range(number, number + len(domain.names)):
-            try:
-                picture = resize(domain.read(other % len(domain.names)), size)
-                break
-            except UserError as error:
-                tell_left_out(str(error))
-        else:
-            raise ValueError("none of the images can be decoded")
-        if len(kept) < limit:
-            kept[number] = picture
-        return picture
-
-    return read
+    """Returns a function that reads and resizes an image by its number, and keeps it in memory."""
+    return inputs.keep_in_memory(lambda i: resize(domain.read(i), size), len(domain.names))
 
 
 def read_all(domain: Domain, size: int, most: int | None = None) -> tuple[list[str], np.ndarray]:
@@ -208,7 +185,7 @@ def read_all(domain: Domain, size: int, most: int | None = None) -> tuple[list[s
             pictures.append(resize(domain.read(int(number)), size))
             names.append(domain.names[number])
         except UserError as error:
-            tell_left_out(str(error))
+            inputs.tell_left_out(str(error))
     if not names:
         raise UserError(f"none of the images can be decoded: {domain.names[0]} ...",
                         "give complete PNG or JPEG files")

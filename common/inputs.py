@@ -4,7 +4,56 @@ Batch k of a training stream is a pure function of (seed, k), so that a resumed 
 stream at step k with the batches that an uninterrupted run would get.
 """
 
+import functools
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
 import tensorflow as tf
+
+from common.errors import UserError
+
+CACHE_BYTES = 2**30  # of images that `keep_in_memory` keeps
+Item = TypeVar("Item", bound=np.ndarray | tuple[np.ndarray, ...])
+
+
+@functools.cache
+def tell_left_out(problem: str) -> None:
+    """Prints once what is left out."""
+    print(f"left out: {problem}", file=sys.stderr)
+
+
+def keep_in_memory(read: Callable[[int], Item], count: int) -> Callable[[int], Item]:
+    """Returns a function that reads an item by its number, and keeps it in memory.
+
+    An item that cannot be decoded is replaced by the next one; it is listed on stderr, once.
+
+    Args:
+        read: returns an item by its number; raises UserError if it cannot be decoded.
+        count: number of items.
+    """
+    kept: dict[int, Item] = {}
+    size = 0
+
+    def read_or_next(number: int) -> Item:
+        nonlocal size
+        if (item := kept.get(number)) is not None:
+            return item
+        for other in range(number, number + count):
+            try:
+                item = read(other % count)
+                break
+            except UserError as error:
+                tell_left_out(str(error))
+        else:
+            raise ValueError("none of the images can be decoded")
+        size += sum(part.nbytes for part in item)  # the rows of an array, or several arrays
+        if size <= CACHE_BYTES:
+            kept[number] = item
+        return item
+
+    return read_or_next
 
 
 def index_batches(

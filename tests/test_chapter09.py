@@ -52,7 +52,7 @@ from chapter09_pix2pix.inference import (
     mirror_to,
     seed_noise,
 )
-from common import averages, image_metrics, images, rundir
+from common import averages, image_metrics, images, inputs, rundir
 from common.errors import UserError
 
 CHAPTER = "chapter09_pix2pix"
@@ -533,7 +533,7 @@ def test_a_file_that_breaks_off_is_replaced_in_training(capsys):
         return np.full((8, 8, 6), number, np.uint8)
 
     found = pairs.Pairs(("0", "1"), read, "")
-    data.tell_left_out.cache_clear()
+    inputs.tell_left_out.cache_clear()
     assert data.make_reader(found, 8)(0)[0, 0, 0] == 1
     chunks = list(data.read_chunks(found, 8, 16))
     assert [names for names, _ in chunks] == [["1"]]
