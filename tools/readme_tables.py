@@ -60,8 +60,10 @@ def show(name: str, values: Sequence[float]) -> str:
     """Formats a metric's values over seeds as `mean ± std` or `median (quartiles)`."""
     if any(word in name for word in PERCENT):
         scale, digits, unit = 100, 2, " %"
-    else:  # counts are whole
-        scale, digits, unit = 1, 0 if all(isinstance(v, int) for v in values) else 3, ""
+    elif all(isinstance(value, int) for value in values):  # counts are whole
+        scale, digits, unit = 1, 0, ""
+    else:
+        scale, digits, unit = 1, 4 if 0 < max(map(abs, values)) < 0.002 else 3, ""
     if len(values) >= 10:
         low, median, high = (f"{scale * value:,.{digits}f}"
                              for value in statistics.quantiles(values, method="inclusive"))
