@@ -507,7 +507,7 @@ def test_without_test_images_a_share_is_held_out(tmp_path):
     found = data.load(args)
     assert [len(domain.names) for split in found[:2] for domain in split] == [3, 3, 2, 2]
     args.hold_out = 0.9
-    with pytest.raises(UserError, match="domain X has no training image"):
+    with pytest.raises(UserError, match="domain X has only one"):
         data.load(args)
     (folder / "testA").mkdir()
     (folder / "testB").mkdir()
