@@ -182,6 +182,9 @@ CHAPTERS = [
                 ("play", "--sample"))),
     tiny("appendix_a_numpy_rnn", "--hidden_size", "4", random=False, idle="--momentum 0.5",
          verbs=(("data",), ("sample", "--num_samples", "2"))),
+    tiny("appendix_b_jazz", "--num_windows", "12", "--window", "6", "--batch_size", "4",
+         "--lstm_size", "8", "--dropout", "0.2", idle="--momentum 0.5",
+         verbs=(("data",), ("generate", "--measures", "2"))),
 ]
 STEPS = 10  # with batch k a pure function of (seed, k), where an epoch ends makes no difference
 
