@@ -10,8 +10,8 @@ class Improviser(NamedTuple):
     """Two models of the same layers, and so of the same weights.
 
     `training` maps one-hot windows (batch, steps, values), of 30 steps in the source, and the first
-    states a and c, each (batch, size), to logits (batch, steps, values). `step` maps a one-hot value
-    (batch, 1, values) and states to logits (batch, values) and the next states.
+    states a and c, each (batch, size), to logits (batch, steps, values). `step` maps a one-hot
+    value (batch, 1, values) and states to logits (batch, values) and the next states.
     """
 
     training: keras.Model
