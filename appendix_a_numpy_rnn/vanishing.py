@@ -77,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             axes.plot(norms, "-" if name.startswith("LSTM") else "--", label=name)
         axes.set(xlabel="distance in time (steps)", ylabel="norm of the gradient", yscale="log",
                  ylim=(1e-12, 1e4))
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.legend(fontsize=8)
         figures.save_figure(Path(args.output), figure)
         print(f"wrote {args.output}")
