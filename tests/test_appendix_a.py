@@ -171,6 +171,7 @@ def test_every_epoch_has_every_name_once():
     assert epochs[0] != epochs[1]
 
 
+@pytest.mark.slow
 def test_a_short_training_learns_and_samples(capsys):
     assert train.main(["--name", "a", "--max_steps", "1500", "--hidden_size", "20"]) == 0
     assert eval.main(["--name", "a"]) == 0
