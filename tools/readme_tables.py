@@ -171,12 +171,15 @@ def chapters_table(folder: str, spec: dict[str, Any], chinese: bool) -> str:
         results, (split, metric) = load(row["chapter"], row["run"]), row["metric"].split(".")
         values = [result["metrics"][split][metric] for result in results]
         scale = 100 if any(word in metric for word in PERCENT) else 1
-        number, digits = scale * statistics.fmean(values), row["digits"]
+        mean, digits = scale * statistics.fmean(values), row["digits"]
         spread = scale * statistics.stdev(values) if len(values) > 1 else 0
-        shown = f"{number:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
+        shown = f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
         demo, *_ = load(row["chapter"], row["demo"])
         page = "README.zh-CN.md" if chinese else "README.md"
-        rows.append([row["chapter"][7:9].lstrip("0"),
+        number = row["chapter"].split("_")[1].upper()  # of an appendix: a letter
+        if row["chapter"].startswith("chapter"):
+            number = row["chapter"][7:9].lstrip("0")
+        rows.append([number,
                      f"[{row['project']}]({row['chapter']}/{page})",
                      f"{max(demo['minutes_two_cores'], 0.1):.1f}",
                      row["ours"].format(shown), row["book"]])
