@@ -22,8 +22,8 @@ import tensorflow as tf
 from chapter17_image_caption import batches, data, encoder, flags
 from chapter17_image_caption.data import Data
 from chapter17_image_caption.inference import (
-    Describe,
     Decoding,
+    Describe,
     Detector,
     Run,
     make_score,
