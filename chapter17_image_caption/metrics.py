@@ -83,9 +83,16 @@ class Cider:
             self.frequency.update({gram for reference in some for order in ORDERS
                                    for gram in ngrams(reference, order)})
         self.log_count = math.log(max(2, len(corpus)))
+        self._known: dict[tuple[str, ...], list[tuple[dict, float]]] = {}
 
-    def vectors(self, words: Words) -> list[dict[tuple[str, ...], float]]:
-        """Returns the tf-idf vector of each order."""
+    def vectors(self, words: Words) -> list[tuple[dict[tuple[str, ...], float], float]]:
+        """Returns the tf-idf vector of each order and its norm; each caption's are kept."""
+        if (key := tuple(words)) not in self._known:
+            found = self._weigh(words)
+            self._known[key] = [(vector, math.hypot(*vector.values())) for vector in found]
+        return self._known[key]
+
+    def _weigh(self, words: Words) -> list[dict[tuple[str, ...], float]]:
         return [{gram: count * (self.log_count - math.log(max(1, self.frequency[gram])))
                  for gram, count in ngrams(words, order).items()} for order in ORDERS]
 
@@ -93,8 +100,9 @@ class Cider:
         """Returns CIDEr-D of a caption with one reference."""
         gap = len(caption) - len(reference)
         total = 0.0
-        for ours, theirs in zip(self.vectors(caption), self.vectors(reference), strict=True):
-            norms = math.hypot(*ours.values()) * math.hypot(*theirs.values())
+        for (ours, norm), (theirs, other) in zip(self.vectors(caption), self.vectors(reference),
+                                                 strict=True):
+            norms = norm * other
             common = sum(min(value, theirs[gram]) * theirs[gram]
                          for gram, value in ours.items() if gram in theirs)
             total += common / norms if norms else 0.0

@@ -14,7 +14,7 @@ SIZE = 64  # pixels
 COLOURS = {"red": (205, 50, 45), "green": (45, 160, 70), "blue": (50, 80, 205),
            "yellow": (225, 190, 40)}  # RGB
 SHAPES = ("circle", "square", "triangle")
-SIZES = {"small": 4.0, "large": 7.0}  # radius in pixels
+SIZES = {"small": 5.0, "large": 8.5}  # radius in pixels
 NUMBERS = ("a", "two", "three")
 RELATIONS = {"above": "below", "left of": "right of"}  # of the first group and of the second
 ONE_GROUP = 0.25  # share of the scenes

@@ -50,8 +50,8 @@ PRESETS = {
         "attention_penalty": 0.01,
         "learning_rate": 0.003,
         "batch_size": 64,
-        "max_steps": 1500,
-        "eval_every": 300,
+        "max_steps": 2500,
+        "eval_every": 500,
     },
     # Section 17.2.4 and the original's configuration.py.
     "book": {"dataset": "coco", "encoder": "InceptionV3", "augment": True},
