@@ -36,6 +36,7 @@ from common import checkpoint, cli, files, images, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
+ZERO = tf.UnconnectedGradients.ZERO  # pretraining does not use the encoder
 NUM_SAMPLES = 6  # validation pictures whose captions are written at each evaluation
 
 ADAM = {"optimizer": "adam", "schedule": "cosine"}
@@ -115,8 +116,9 @@ def make_train_step(
             if args.model == "attend":
                 total += args.attention_penalty * doubly_stochastic(weights, mask)
         # Backward pass. Embeddings have sparse gradients: sum repeated rows before the norm.
+        sources = [variable.value for variable in variables]
         gradients = [tf.convert_to_tensor(gradient) for gradient in
-                     tape.gradient(total, variables, unconnected_gradients="zero")]
+                     tape.gradient(total, sources, unconnected_gradients=ZERO)]
         # Clip by the global norm, then update the weights.
         gradients, norm = tf.clip_by_global_norm(gradients, args.max_gradient_norm)
         optimizer.apply(gradients, variables)
@@ -166,6 +168,7 @@ def introduce(args: argparse.Namespace, found: Data) -> None:
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, to `--max_steps`; returns its validation perplexity."""
     flags.check_flags(args)
+    keras.utils.set_random_seed(args.seed)
     found = data.load(args)
     introduce(args, found)
     # Build the encoder, and see the training pictures through it, once if it does not change.
