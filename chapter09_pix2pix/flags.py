@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from chapter09_pix2pix import data
+from chapter09_pix2pix import data, perceptual
 from chapter09_pix2pix.model import DISCRIMINATORS, GENERATORS, depth_of
 from common import cli
 from common.errors import UserError
@@ -37,6 +37,7 @@ def add_loss_flags(parser: argparse.ArgumentParser) -> None:
                        help="weight of the discriminator's judgement; 0: no discriminator")
     group.add_argument("--pixel_loss", choices=["l1", "l2"], default="l1",
                        help="difference from the target: absolute or squared")
+    perceptual.add_flags(group, weight=0.0)
 
 
 def add_training_flags(parser: argparse.ArgumentParser) -> None:
@@ -80,10 +81,14 @@ def check(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect, or sizes contradict each other."""
     if not args.gan_weight:
         cli.refuse_idle(args, ["netD", "ndf"], "--gan_weight 0")
-        if not args.l1_weight:
+        if not args.l1_weight and not args.perceptual_weight:
             raise UserError("--l1_weight 0 and --gan_weight 0", "raise one of them")
     if not args.l1_weight:
         cli.refuse_idle(args, ["pixel_loss"], "--l1_weight 0")
+    perceptual.check(args)
+    if args.lab_colorization and args.perceptual_weight:
+        raise UserError("--perceptual_weight with --lab_colorization: outputs are no RGB images",
+                        "omit one of them")
     if args.crop == "resized":
         cli.refuse_idle(args, ["scale_size"], "--crop resized")
     multiple = 2 ** depth_of(args.netG, args.crop_size)

@@ -21,6 +21,7 @@ import tensorflow as tf
 
 from chapter09_pix2pix import data, flags, losses, pairs
 from chapter09_pix2pix.inference import build, build_judge
+from chapter09_pix2pix.perceptual import Perceptual, make_perceptual
 from chapter09_pix2pix.training import (
     check_health,
     make_averaging,
@@ -103,7 +104,7 @@ def build_parser() -> cli.Parser:
 
 def make_train_step(
     args: argparse.Namespace, generator: keras.Model, judge: keras.Model | None,
-    optimizers: dict[str, keras.Optimizer],
+    optimizers: dict[str, keras.Optimizer], perceptual: Perceptual | None = None,
 ) -> Callable[[tf.Tensor, tf.Tensor], dict[str, tf.Tensor]]:
     """Returns the train step: from inputs and targets to what is logged."""
     @tf.function
@@ -113,6 +114,11 @@ def make_train_step(
             outputs = generator(inputs, training=True)
             l1 = losses.pixel_loss(outputs, targets, args.pixel_loss)
             g_total, logged = args.l1_weight * l1, {"generator_loss_L1": l1}
+            # Its difference in the features of a network that knows photographs.
+            if perceptual is not None:
+                of_features = perceptual(127.5 * (outputs + 1), 127.5 * (targets + 1))
+                g_total += args.perceptual_weight * of_features
+                logged["perceptual_loss"] = of_features
             # The discriminator sees a real and a generated pair, in two passes: batch
             # normalization would otherwise mix them.
             if judge is not None:
@@ -175,7 +181,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     optimizers = {name: make_optimizer(args) for name in networks}
     averaged = averages.copy(generator) if args.ema_decay else None
     update_averages = averaged and make_averaging(generator, averaged, args.ema_decay)
-    train_step = make_train_step(args, generator, judge, optimizers)
+    train_step = make_train_step(args, generator, judge, optimizers, make_perceptual(args))
     with rundir.open_run(args, dataset_sha256=found.digest, parameters=sum(
             variable.value.shape.num_elements() for network in networks.values()
             for variable in network.trainable_variables)) as run:

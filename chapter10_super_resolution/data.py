@@ -11,6 +11,8 @@ test pictures it also writes a small one, small.png, for upscale.py.
 import argparse
 import functools
 import itertools
+import os
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -76,7 +78,7 @@ class Data(NamedTuple):
     @property
     def digest(self) -> str:
         """The sha256 of names and sizes of the training and validation files, or of drawings."""
-        return files.sha256("\n".join([self.train.digest, self.validation.digest]).encode())
+        return files.sha256(os.fsencode("\n".join([self.train.digest, self.validation.digest])))
 
 
 class Pair(NamedTuple):
@@ -194,7 +196,7 @@ def read_pairs(found: Pictures, factor: int, kind: str) -> dict[str, Pair]:
     pairs = {}
     for number, name in enumerate(found.names):
         try:
-            pairs[name] = make_pair(found.read(number), factor, kind, number)
+            pairs[name] = make_pair(found.read(number), factor, kind, zlib.crc32(os.fsencode(name)))
         except UserError as error:
             inputs.tell_left_out(str(error))
     if not pairs:
@@ -278,7 +280,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="drawn: pictures drawn by code, offline; photos: those in --data_dir")
     group.add_argument("--data_dir", type=paths, metavar="FOLDER[,FOLDER]",
                        help="folders of photographs, subfolders included")
-    group.add_argument("--hold_out", type=cli.number(float, 0, 0.9, "a number from 0 to 0.9"),
+    group.add_argument("--hold_out", type=cli.number(float, 0.01, 0.9, "a number from 0.01 to 0.9"),
                        default=0.1, help="share of the photographs held out for validation")
     group.add_argument("--reduce_jpegs", type=cli.number(int, 1, 8, "a whole number from 1 to 8"),
                        default=2,
@@ -304,8 +306,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the data set and draws a sheet of enlarged small patches, and sharp ones below."""
 
     def show() -> None:
-        args = build_parser().parse_args(argv)
-        args.typed, args.seed, args.batch_size = {}, 0, 8
+        parser = build_parser()
+        args = parser.parse_args(argv)
+        args.typed, args.seed, args.batch_size = cli.typed_flags(parser, argv), 0, 8
         found = load(args)
         print(f"{len(found.train.names):,} pictures to train on, {len(found.validation.names):,} "
               f"for validation, {len(found.test.names) if found.test else 0:,} to test on")

@@ -6,9 +6,9 @@
 PSNR in dB and SSIM of the luma, without a border as wide as the factor, averaged over the pictures:
 of the network, of its self-ensemble (the mean over eight ways to turn the picture), and of bicubic
 interpolation. The interval of the gain over bicubic is paired: a bootstrap of the differences on
-the same pictures. Photographs have no test split: without --test_dir only those held out for
-validation are measured, on which the checkpoint was selected. Writes eval.json, index.html with all
-pictures, and sheet.png with cut-outs of some, to the run folder.
+the same pictures. With --test_dir only its pictures are measured. Photographs have no test split:
+without it those held out for validation are measured, on which the checkpoint was selected. Writes
+eval.json, index.html with all pictures, and sheet.png with cut-outs of some, to the run folder.
 """
 
 import argparse
@@ -23,7 +23,6 @@ from chapter10_super_resolution import data, quality, sheet
 from chapter10_super_resolution.inference import Enlarge, bicubic, load_run, make_enlarge
 from chapter10_super_resolution.pictures import Pictures
 from common import cli, image_metrics, page, results, rundir
-from common.errors import UserError
 
 METHODS = "bicubic", "network", "self_ensemble"
 SHOWN = 400  # pixels of each side that the page shows at most, cut out of the middle
@@ -83,12 +82,12 @@ def report(metrics: dict[str, dict[str, float]], html: Path) -> None:
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Evaluates a run, writes eval.json and index.html; returns the scores of the test pictures."""
-    found = data.load(argparse.Namespace(**vars(flags), typed={}))
-    rundir.check_data(args.run_dir, found.digest)
-    if args.test_dir and not Path(args.test_dir).is_dir():
-        raise UserError(f"there is no folder {args.test_dir}", "check --test_dir")
-    test = data.load_test(Path(args.test_dir), flags.factor) if args.test_dir else found.test
-    splits = ({"test": test} if test else {}) | {"validation": found.validation}
+    if args.test_dir:
+        splits = {"test": data.load_test(Path(args.test_dir), flags.factor)}
+    else:
+        found = data.load(argparse.Namespace(**vars(flags), typed={}))
+        rundir.check_data(args.run_dir, found.digest)
+        splits = ({"test": found.test} if found.test else {}) | {"validation": found.validation}
     network = load_run(args, flags)
     methods = dict(zip(METHODS, (lambda small: bicubic(small, flags.factor),
                                  make_enlarge(network, flags),
@@ -109,12 +108,12 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                   f"{loss}{flags.blocks}x{flags.width}-x{flags.factor}-{flags.preset}", metrics,
                   details={"test": Path(args.test_dir).name if args.test_dir else dataset})
     report(metrics, html)
-    return metrics.get("test", metrics["validation"])
+    return metrics.get("test") or metrics["validation"]
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__file__, __doc__, data=["data_dir"])
+    parser = cli.verb_parser(__file__, __doc__, data=["data_dir"], data_type=data.paths)
     parser.add_argument("--test_dir", type=cli.path,
                         help="folder of sharp test pictures, such as Set5 (default: drawn ones, of "
                              "a run on drawn pictures)")

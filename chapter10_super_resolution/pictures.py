@@ -11,8 +11,9 @@ from PIL import Image
 
 from chapter10_super_resolution import degradation
 from common import files, images
+from common.errors import UserError
 
-JPEGS = ".jpg", ".jpeg"
+JPEGS = ".jpg", ".jpeg", ".jpe", ".jfif"
 
 
 class Pictures(NamedTuple):
@@ -64,10 +65,16 @@ def find_pictures(folder: Path, reduce_jpegs: int, least: int) -> list[Path]:
         folder: of the pictures.
         reduce_jpegs: factor by which JPEG files are reduced.
         least: pixels that the smaller side has at least, after that.
+
+    Raises:
+        UserError: there is no such folder.
     """
-    listed = images.list_folder(folder, recursive=True) if folder.is_dir() else []
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}", "check the path")
+    listed = images.list_folder(folder, recursive=True)
     found = [path for path in listed if size_of(path, reduce_jpegs) >= least]
-    if others := [path.name for path in listed if path not in set(found)]:
+    used = set(found)
+    if others := [path.name for path in listed if path not in used]:
         print(f"left out of {folder}: {len(others)} files that are no images of at least {least} "
               f"pixels a side, after the reduction of JPEGs: {', '.join(others[:5])}"
               f"{' ...' if len(others) > 5 else ''}", file=sys.stderr)

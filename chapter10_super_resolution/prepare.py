@@ -30,6 +30,7 @@ from common import cli, images
 from common.errors import UserError, exit_status
 
 LEFT_OUT = "left_out.txt"
+TEXT = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of files may be any bytes
 SHOWN = 5  # pictures left out that are printed; all are in the list
 
 
@@ -54,6 +55,26 @@ def move_aside(paths: Sequence[Path], target: Path) -> None:
         raise UserError(f"{taken[0]} is there already", "give another --move_to")
     for path in paths:
         shutil.move(path, target / path.name)
+
+
+def write_list(path: Path, lines: Sequence[str]) -> None:
+    """Writes the list of files left out, and keeps the lines of those moved aside earlier."""
+    before = path.read_text(**TEXT).splitlines() if path.exists() else []
+    moved = [line for line in before if not Path(line.split("\t")[0]).exists()]
+    path.write_text("".join(f"{line}\n" for line in [*moved, *lines]), **TEXT)
+
+
+def check_written(output: Path, targets: Sequence[Path], size: int) -> None:
+    """Raises UserError if pairs in the folder were written with other shares or another size."""
+    parts = {target.stem: target for target in targets}
+    for path in (path for part in split.PARTS for path in (output / part).glob("*.png")):
+        if path != parts.get(path.stem, path):
+            raise UserError(f"{path} was written with other shares: it belongs in "
+                            f"{parts[path.stem].parent.name} now", "give another --output_dir")
+        with Image.open(path) as image:
+            if image.size != (2 * size, size):
+                raise UserError(f"{path} has {image.width} x {image.height} pixels, --size {size} "
+                                "makes others", "give another --output_dir")
 
 
 def make_pair(path: Path, size: int) -> np.ndarray:
@@ -87,7 +108,8 @@ def prepare(args: argparse.Namespace) -> None:
     """Makes all pairs that are missing.
 
     Raises:
-        UserError: no picture can be used, or two have the same name without suffix.
+        UserError: no picture can be used, two have the same name without suffix, or the folder has
+            pairs of other flags.
     """
     check(args)
     output = Path(args.output_dir)
@@ -99,13 +121,14 @@ def prepare(args: argparse.Namespace) -> None:
     if len(bad) == len(listed):
         raise UserError(f"{args.dir_path} holds no RGB pictures that can be decoded, but "
                         f"{bad[0].name}: {problems[bad[0]]}", "check --dir_path")
-    output.mkdir(parents=True, exist_ok=True)
-    lines = [f"{path}\t{problems[path]}" for path in bad]
-    (output / LEFT_OUT).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    print("\n".join([f"{len(bad)} of {len(listed)} files are left out, see {output / LEFT_OUT}",
-                     *lines[:SHOWN], *["..."] * (len(lines) > SHOWN)]))
     targets = {path: output / split.part_of(split.share_of(path), args.train_frac, args.test_frac)
                / f"{path.stem}.png" for path in listed if not problems[path]}
+    check_written(output, list(targets.values()), args.size)
+    output.mkdir(parents=True, exist_ok=True)
+    lines = [f"{path}\t{problems[path]}" for path in bad]
+    write_list(output / LEFT_OUT, lines)
+    print("\n".join([f"{len(bad)} of {len(listed)} files are left out, see {output / LEFT_OUT}",
+                     *lines[:SHOWN], *["..."] * (len(lines) > SHOWN)]))
     missing = [path for path, target in targets.items() if not target.exists()]
 
     def one(path: Path) -> None:

@@ -22,8 +22,8 @@ from chapter10_super_resolution import data, flags
 from chapter10_super_resolution.data import Data
 from chapter10_super_resolution.inference import build
 from chapter10_super_resolution.model import enlarge
-from chapter10_super_resolution.training import make_optimizer, make_validate
-from common import averages, checkpoint, cli, files, rundir
+from chapter10_super_resolution.training import make_optimizer, make_validate, start_from_run
+from common import averages, cli, files, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -108,7 +108,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     introduce(args, found)
     # The network, the average of its weights, and the optimizer.
     network = build(args)
-    checkpoint.start_from(args, **{"averaged" if args.ema_decay else "network": network})
+    start_from_run(args, network)
     averaged = averages.copy(network) if args.ema_decay else None
     optimizer = make_optimizer(args)
     train_step = make_train_step(args, network, averaged, optimizer)

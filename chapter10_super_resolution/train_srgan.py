@@ -17,11 +17,12 @@ import keras
 import tensorflow as tf
 
 from chapter09_pix2pix import losses
+from chapter09_pix2pix.perceptual import Perceptual, make_perceptual
 from chapter10_super_resolution import data, flags
 from chapter10_super_resolution.inference import build
 from chapter10_super_resolution.model import build_discriminator, enlarge
-from chapter10_super_resolution.training import make_optimizer, make_validate
-from common import averages, checkpoint, cli, features, rundir
+from chapter10_super_resolution.training import make_optimizer, make_validate, start_from_run
+from common import averages, cli, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -46,25 +47,11 @@ PRESETS = {
     },
 }
 
-Perceptual = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # a loss of enlarged and sharp patches
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     return flags.build_srgan_parser(__file__, __doc__, PRESETS)
-
-
-def make_perceptual(args: argparse.Namespace) -> Perceptual | None:
-    """Returns the loss of the features of a VGG-16, None if its weight is 0."""
-    if not args.perceptual_weight:
-        return None
-    extract = features.open_application("VGG16", args.weights).extractor([args.perceptual_layer])
-
-    def loss(enlarged: tf.Tensor, sharp: tf.Tensor) -> tf.Tensor:
-        (found,), (wanted,) = extract(enlarged), extract(sharp)
-        return tf.reduce_mean(tf.square(found - wanted)) / tf.reduce_mean(tf.square(wanted))
-
-    return loss
 
 
 def make_train_step(
@@ -118,7 +105,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
               "then --init_from NAME")
     # The network and the discriminator, each with its optimizer.
     network, side = build(args), args.patch_size * args.factor
-    checkpoint.start_from(args, **{"averaged" if args.ema_decay else "network": network})
+    start_from_run(args, network)
     networks = {"network": network,
                 "discriminator": build_discriminator(side, args.ndf, seed=args.seed + 1)}
     averaged = averages.copy(network) if args.ema_decay else None

@@ -11,7 +11,7 @@ from chapter10_super_resolution import data, sheet
 from chapter10_super_resolution.data import Data
 from chapter10_super_resolution.inference import bicubic, make_enlarge, score_all
 from chapter10_super_resolution.pictures import take_some
-from common import images
+from common import checkpoint, images, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
 
@@ -29,6 +29,14 @@ def make_optimizer(args: argparse.Namespace) -> keras.Optimizer:
         rate = keras.optimizers.schedules.ExponentialDecay(rate, args.halve_every, 0.5,
                                                            staircase=True)
     return keras.optimizers.Adam(rate)
+
+
+def start_from_run(args: argparse.Namespace, network: keras.Model) -> None:
+    """Gives a new network the weights of the run `--init_from`: their average, if it has one."""
+    if args.init_from:
+        there = rundir.read_config(rundir.find_run(args.chapter, args.init_from), args.chapter)
+        name = "averaged" if there["flags"]["ema_decay"] else "network"
+        checkpoint.start_from(args, **{name: network})
 
 
 def make_validate(

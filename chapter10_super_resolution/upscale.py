@@ -51,7 +51,8 @@ def limited(enlarge: Enlarge, factor: int) -> Enlarge:
 
 def beside_bicubic(enlarge: Enlarge, factor: int) -> Enlarge:
     """Returns a function whose results stand to the right of the bicubic enlargement."""
-    return lambda picture: np.concatenate([bicubic(picture, factor), enlarge(picture)], axis=1)
+    baseline = with_alpha(lambda picture: bicubic(picture, factor))
+    return lambda picture: np.concatenate([baseline(picture), enlarge(picture)], axis=1)
 
 
 def upscale(args: argparse.Namespace, flags: argparse.Namespace) -> None:

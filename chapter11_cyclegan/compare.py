@@ -1,9 +1,10 @@
 """Draws the translations of several runs side by side: recipes, presets, steps.
 
-    python compare.py book_128 resize best --direction YtoX
-    python compare.py best --checkpoint 1000
+    python compare.py half0 cut0 --direction YtoX
+    python compare.py half0 --checkpoint 1000
 
-A column for each run, a row for each of the first test images; runs of the same data. Writes
+A column for each run, a row for each of some test images, evenly spread; runs of the same test
+images. Writes
 compare-DIRECTION.png to runs/chapter11_cyclegan/. Their scores are those of eval.py.
 """
 
@@ -18,37 +19,43 @@ from common import cli, figures, rundir
 from common.errors import UserError, exit_status
 
 CHAPTER = "chapter11_cyclegan"
+LOCATIONS = "data_dir", "X", "Y"  # flags of the data
 
 
 def compare(args: argparse.Namespace) -> None:
     """Draws the grid.
 
     Raises:
-        UserError: the runs are of different data.
+        UserError: the runs are of different data, or directions.
     """
     columns: dict[str, np.ndarray] = {}
-    digest = None
+    digest = shown = None
     for name in args.runs:
         folder = rundir.find_run(CHAPTER, name)
         config = rundir.read_config(folder, CHAPTER)
         if digest not in (None, config["dataset_sha256"]):
             raise UserError(f"{name} is of other data than {args.runs[0]}", "give runs of one data "
                             "set")
-        digest, flags = config["dataset_sha256"], argparse.Namespace(**config["flags"], typed={})
-        if args.data_dir:
-            flags.data_dir = args.data_dir
-        direction = choose_direction(args, flags)
-        number = list(GENERATORS).index(direction)
-        _, pictures = data.read_all(data.load(flags).test[number], flags.image_size, args.num)
+        moved = {flag: vars(args)[flag] for flag in LOCATIONS if vars(args)[flag]}
+        flags = argparse.Namespace(**config["flags"] | moved, typed={})
+        args.direction = direction = choose_direction(args, flags)
+        found, digest = data.load(flags), config["dataset_sha256"]
+        rundir.check_data(folder, found.digest)
+        names, pictures = data.read_all(found.test[list(GENERATORS).index(direction)],
+                                        flags.image_size, args.num)
+        if shown not in (None, names):
+            raise UserError(f"{name} is tested on other images than {args.runs[0]}",
+                            "give runs of the same --fold or --hold_out")
+        shown = names
         generators = load_run(argparse.Namespace(run_dir=folder, checkpoint=args.checkpoint), flags)
         columns.setdefault("input", pictures)
         outputs = make_predict(generators[direction])(data.scale(pictures))
         columns[folder.name] = data.to_uint8(outputs)
     rows = range(min(map(len, columns.values())))
-    shown = [pictures[row] for row in rows for pictures in columns.values()]
+    cells = [pictures[row] for row in rows for pictures in columns.values()]
     titles = [title if row == 0 else "" for row in rows for title in columns]
     png = rundir.runs_dir() / CHAPTER / f"compare-{args.direction}.png"
-    figures.draw_sheet(shown, titles, len(columns), png)
+    figures.draw_sheet(cells, titles, len(columns), png)
     print(f"wrote {png}")
 
 
@@ -56,12 +63,13 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="names or folders of runs")
-    parser.add_argument("--direction", choices=list(GENERATORS), default="XtoY",
-                        help="which generator")
+    parser.add_argument("--direction", choices=list(GENERATORS), 
+                        help="which generator (default: the first of the first run)")
     parser.add_argument("--num", type=cli.small_int, default=4, help="test images")
     parser.add_argument("--checkpoint", type=cli.checkpoint_name, default="best",
                         metavar="best|latest|STEP", help="which weights")
-    parser.add_argument("--data_dir", type=cli.path, help="where the data lies now")
+    for flag in LOCATIONS:
+        parser.add_argument(f"--{flag}", type=cli.path, help="where the data lies now")
     return parser
 
 

@@ -10,6 +10,7 @@ scenes it also writes one of the test split, apples.png, for translate.py.
 
 import argparse
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -82,8 +83,8 @@ class Data(NamedTuple):
     @property
     def digest(self) -> str:
         """The sha256 of what is read."""
-        return files.sha256("\n".join(domain.digest for split in (self.train, self.test)
-                                      for domain in split).encode())
+        return files.sha256(os.fsencode("\n".join(
+            domain.digest for split in (self.train, self.test) for domain in split)))
 
 
 @functools.cache
@@ -120,6 +121,16 @@ def check(args: argparse.Namespace) -> None:
                         "images are resized to --scale_size before --image_size is cropped")
 
 
+def check_enough(train: Split) -> None:
+    """Raises UserError if a domain has too few images to train on."""
+    for name, domain in zip("XY", train, strict=True):
+        if len(domain.names) < FEWEST:
+            count = f"{len(domain.names)} training images" if domain.names else "no training image"
+            raise UserError(f"domain {name} has {count.replace('1 training images', 'only one')}",
+                            "a domain is learnt from a few hundred images; check the folders, "
+                            "and --hold_out")
+
+
 def load(args: argparse.Namespace) -> Data:
     """Loads the data set that the flags of `add_flags` choose.
 
@@ -133,20 +144,22 @@ def load(args: argparse.Namespace) -> Data:
         train, test = load_folders(Path(args.data_dir))
     else:
         train, test = Split(*(Domain(*records.read(Path(file))) for file in (args.X, args.Y))), None
-    for name, domain in zip("XY", train, strict=True):
-        if len(domain.names) < FEWEST:
-            count = f"{len(domain.names)} training images" if domain.names else "no training image"
-            raise UserError(f"domain {name} has {count.replace('1 training images', 'only one')}",
-                            "a domain is learnt from a few hundred images; check the folders")
+    check_enough(train)
     if args.fold is not None:
-        return Data(*fold_of(train, test, args.fold))
-    if test is None or not (test.x.names and test.y.names):
-        return Data(*hold_out(train, args.hold_out))
-    return Data(train, test)
+        found = Data(*fold_of(train, test, args.fold))
+    elif test is None:
+        found = Data(*hold_out(train, args.hold_out))
+    elif not (test.x.names and test.y.names):
+        raise UserError(f"testA has {len(test.x.names)} images, testB {len(test.y.names)}",
+                        "give test images of both domains, or remove both folders")
+    else:
+        found = Data(train, test)
+    check_enough(found.train)
+    return found
 
 
 def resize(picture: np.ndarray, size: int) -> np.ndarray:
-    """Resizes an image to a square, as the original does; shrunk sides by means over areas.
+    """Resizes an image to a square: by means over areas where it shrinks, else bilinearly.
 
     Args:
         picture: uint8 of shape (height, width, 3).
@@ -278,15 +291,17 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     add_flags(parser)
-    parser.set_defaults(image_size=128)
+    parser.set_defaults(image_size=None)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the data set and draws a sheet of both domains."""
     def show() -> None:
-        args = build_parser().parse_args(argv)
-        args.typed, args.seed, args.batch_size = {}, 0, SHOWN
+        parser = build_parser()
+        args = parser.parse_args(argv)
+        args.typed, args.seed, args.batch_size = cli.typed_flags(parser, argv), 0, SHOWN
+        args.image_size = args.image_size or (DRAWN_SIZE if args.dataset == "drawn" else 128)
         found = load(args)
         for name, split in (("train on", found.train), ("test on", found.test)):
             print(f"to {name}: {len(split.x.names):,} images of X, {len(split.y.names):,} of Y")

@@ -35,7 +35,7 @@ def choose_direction(args: argparse.Namespace, flags: argparse.Namespace) -> str
     there = directions_of(flags)
     if args.direction and args.direction not in there:
         raise UserError(f"the run translates {there[0]}, not {args.direction}",
-                        "name another run with --name or --run_dir")
+                        "name another run, or omit --direction")
     return args.direction or there[0]
 
 
@@ -106,6 +106,13 @@ def make_translate(generator: keras.Model) -> Apply:
     return translate
 
 
+def check_size(height: int, width: int) -> None:
+    """Raises UserError if an image is too large to pass through a network as a whole."""
+    if height * width > MAX_PIXELS:
+        raise UserError(f"an image has {width} x {height} pixels",
+                        f"resize it to at most {MAX_PIXELS:,} pixels, or give a smaller --size")
+
+
 def make_transform(
     generator: keras.Model, size: int | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
@@ -128,12 +135,10 @@ def make_transform(
         if size:
             sides = np.array(picture.shape[:2])
             sides = np.maximum(1, np.rint(sides * size / sides.min())).astype(int)
+            check_size(*sides)
             resized = tf.image.resize(picture, sides, antialias=True)
             picture = np.uint8(np.clip(np.rint(resized.numpy()), 0, 255))
-        height, width = picture.shape[:2]
-        if height * width > MAX_PIXELS:
-            raise UserError(f"an image has {width} x {height} pixels",
-                            f"resize it to at most {MAX_PIXELS:,} pixels, or give --size")
+        check_size(*picture.shape[:2])
         return translate(tf.constant(picture[None]))[0].numpy()
 
     return transform

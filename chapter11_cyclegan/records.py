@@ -1,5 +1,6 @@
 """TFRecords of the images of one domain, with the original's features (book, section 11.2.1)."""
 
+import os
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ def make_record(name: str, jpeg: bytes) -> bytes:
     def text(value: bytes) -> tf.train.Feature:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
 
-    features = tf.train.Features(feature={NAME: text(name.encode()), ENCODED: text(jpeg)})
+    features = tf.train.Features(feature={NAME: text(os.fsencode(name)), ENCODED: text(jpeg)})
     return tf.train.Example(features=features).SerializeToString()
 
 

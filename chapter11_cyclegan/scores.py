@@ -44,6 +44,13 @@ class Translated(NamedTuple):
     change_l1: np.ndarray
 
 
+def moments(pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns mean and deviation of each channel, image by image: thousands need no copy."""
+    first, second = (np.mean([(np.float64(picture) ** power).mean(axis=(0, 1))
+                              for picture in pictures], axis=0) for power in (1, 2))
+    return first, np.sqrt(np.maximum(second - first**2, 0))
+
+
 def match_colours(pictures: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Gives images the colours of another domain: a baseline (Reinhard et al. 2001, in RGB).
 
@@ -55,8 +62,7 @@ def match_colours(pictures: np.ndarray, source: np.ndarray, target: np.ndarray) 
         source: training images of the same domain.
         target: training images of the other domain.
     """
-    of_source, of_target = ((part.mean(axis=(0, 1, 2)), part.std(axis=(0, 1, 2)))
-                            for part in (np.float64(source), np.float64(target)))
+    of_source, of_target = moments(source), moments(target)
     ratio = of_target[1] / np.maximum(of_source[1], 1e-6)
     changed = (pictures - of_source[0]) * ratio + of_target[0]
     return np.uint8(np.clip(np.rint(changed), 0, 255))

@@ -48,7 +48,8 @@ def training_parser(
 
 
 def verb_parser(
-    file: str, doc: str, checkpoint: str = "best", data: Collection[str] = ()
+    file: str, doc: str, checkpoint: str = "best", data: Collection[str] = (),
+    data_type: Callable[[str], str] | None = None,
 ) -> Parser:
     """Returns a parser with the flags of every script that uses a finished run.
 
@@ -58,6 +59,7 @@ def verb_parser(
         checkpoint: default of `--checkpoint`; "latest" where validation selects no best one.
         data: flags of the training script that say where its data lies. The script takes them
             too, because the data may have moved since.
+        data_type: argparse `type` of these flags (default: `path`).
     """
     parser = Parser(file, doc, data=data)
     parser.add_argument("--name", help="the run runs/<chapter>/<name> (default: the latest run)")
@@ -67,7 +69,7 @@ def verb_parser(
                         help="which weights: the best on validation data, the latest, or those of "
                              "a step")
     for flag in data:
-        parser.add_argument(f"--{flag}", type=path,
+        parser.add_argument(f"--{flag}", type=data_type or path,
                             help="where the run's data lies now (default: where it was trained)")
     return parser
 

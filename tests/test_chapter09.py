@@ -52,6 +52,7 @@ from chapter09_pix2pix.inference import (
     mirror_to,
     seed_noise,
 )
+from chapter09_pix2pix.perceptual import make_perceptual
 from common import averages, image_metrics, images, inputs, rundir
 from common.errors import UserError
 
@@ -258,7 +259,7 @@ def one_step(args):
     judge = build_judge(args) if args.gan_weight else None
     rate = keras.optimizers.Adam(1e-3)
     optimizers = {"generator": rate, "discriminator": keras.optimizers.Adam(1e-3)}
-    step = train.make_train_step(args, generator, judge, optimizers)
+    step = train.make_train_step(args, generator, judge, optimizers, make_perceptual(args))
     a, b = next(iter(data.training_batches(data.load(args).train, args)))
     return generator, judge, step, a, b
 
@@ -278,6 +279,17 @@ def test_each_optimizer_moves_its_network_only(monkeypatch):
     assert all(moved(generator, of_g)) and all(moved(judge, of_d))
     assert {"discriminator_loss", "generator_loss_GAN", "generator_loss_L1", "d_real",
             "d_fake"} <= set(logged)
+
+
+@pytest.mark.slow
+def test_the_perceptual_loss_alone_moves_the_generator():
+    args = flags_of(*TINY, "--perceptual_weight", "2", "--perceptual_layer", "block1_conv1",
+                    "--weights", "none", "--l1_weight", "0", "--gan_weight", "0")
+    args.ngf = 4
+    generator, _, step, a, b = one_step(args)
+    before = [v.numpy() for v in generator.trainable_variables]
+    assert float(step(a, b)["perceptual_loss"]) > 0
+    assert all(moved(generator, before))
 
 
 @pytest.mark.slow
@@ -825,6 +837,9 @@ def test_flags_that_contradict_each_other(tmp_path, capfd):
             ("--lab_colorization with --dataset pairs", "--dataset", "pairs", "--lab_colorization",
              *folder),
             ("--l1_weight 0 and --gan_weight 0", "--l1_weight", "0", "--gan_weight", "0"),
+            ("--weights none has no effect", "--weights", "none"),
+            ("--perceptual_weight with --lab_colorization", "--dataset", "photos",
+             "--lab_colorization", "--perceptual_weight", "1", *folder),
             ("--pixel_loss l2 has no effect", "--l1_weight", "0", "--pixel_loss", "l2"),
             ("--lightness_jitter 0.3 has no effect", "--lightness_jitter", "0.3"),
             ("no training images", "--dataset", "pairs", *folder),

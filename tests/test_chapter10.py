@@ -16,6 +16,7 @@ from PIL import Image
 
 from chapter09_pix2pix import process
 from chapter09_pix2pix import train as pix2pix_train
+from chapter09_pix2pix.perceptual import make_perceptual
 from chapter10_super_resolution import (
     compare,
     data,
@@ -336,11 +337,11 @@ def test_each_loss_moves_its_own_network_only(frozen):
 
 def test_the_perceptual_loss_is_a_share_of_the_features():
     args = srgan_flags("--weights", "none", "--perceptual_layer", "block1_conv1")
-    loss = train_srgan.make_perceptual(args)
+    loss = make_perceptual(args)
     sharp = tf.constant(noise(16, 16)[None], tf.float32)
     assert float(loss(sharp, sharp)) == 0
     assert 0.1 < float(loss(tf.reverse(sharp, [1]), sharp)) < 4
-    assert train_srgan.make_perceptual(srgan_flags("--perceptual_weight", "0")) is None
+    assert make_perceptual(srgan_flags("--perceptual_weight", "0")) is None
 
 
 # ---------------------------------------------------------------- data
@@ -453,6 +454,8 @@ def test_folders_without_enough_pictures(tmp_path, capfd):
     fails(train.main, *photos, capfd=capfd, says="0 pictures to train on and 1 for validation")
     save(tmp_path / "two.png", smooth(90, 200))
     fails(train.main, *photos, capfd=capfd, says="at least 96 pixels a side")
+    fails(train.main, *photos[:-1], f"{tmp_path},{tmp_path}/none", capfd=capfd,
+          says="there is no folder")
 
 
 # ---------------------------------------------------------------- pictures of any size
@@ -631,6 +634,14 @@ def test_another_factor_starts_from_the_weights_of_a_run(trained, capfd):
     assert "starting from" in told and told.count("not taken: ") == 2 and "(3, 3, 4, 12)" in told
 
 
+@pytest.mark.slow
+def test_bfloat16_with_the_perceptual_loss_starts_from_a_run_without_averages(few_drawings):
+    assert train.main([*TINY, "--ema_decay", "0", "--name", "raw"]) == 0
+    assert train_srgan.main([
+        *TINY, "--ndf", "2", "--weights", "none", "--perceptual_weight", "1", "--perceptual_layer",
+        "block1_conv1", "--precision", "bfloat16", "--init_from", "raw", "--name", "sharp"]) == 0
+
+
 # ---------------------------------------------------------------- the book's pairs
 
 
@@ -699,6 +710,9 @@ def test_prepare_refuses(photos, tmp_path, capfd):
     fails(prepare.main, "-p", str(photos), *out, "--move_to", str(tmp_path / "bad"), capfd=capfd,
           says="is there already")
     assert (photos / "broken.jpg").exists()
+    fails(prepare.main, "-p", str(photos), *out, "--size", "32", capfd=capfd, says="pixels, --size")
+    fails(prepare.main, "-p", str(photos), *out, "--train_frac", "0", "--test_frac", "1",
+          capfd=capfd, says="was written with other shares")
 
 
 @pytest.mark.slow
@@ -723,6 +737,11 @@ def test_the_books_way_is_measured_beside_ours(trained, photos, tmp_path, capfd)
     (other := run.with_name("other")).mkdir()
     (other / "config.json").write_text(json.dumps(config))
     fails(compare.main, "--book_run", "other", *command[2:], capfd=capfd, says="no sharp pictures")
+    run = rundir.runs_dir() / CHAPTER / "run"
+    config = json.loads((run / "config.json").read_text())
+    config["flags"]["degradation"] = "real"
+    (run / "config.json").write_text(json.dumps(config))
+    fails(compare.main, *command, "--name", "run", capfd=capfd, says="is for --degradation real")
 
 
 def test_the_blurred_half_is_the_books():

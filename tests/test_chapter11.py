@@ -506,6 +506,14 @@ def test_without_test_images_a_share_is_held_out(tmp_path):
     args = step_flags(dataset="folders", data_dir=str(folder), hold_out=0.4)
     found = data.load(args)
     assert [len(domain.names) for split in found[:2] for domain in split] == [3, 3, 2, 2]
+    args.hold_out = 0.9
+    with pytest.raises(UserError, match="domain X has only one"):
+        data.load(args)
+    (folder / "testA").mkdir()
+    (folder / "testB").mkdir()
+    photo(folder / "testA" / "a.png")
+    with pytest.raises(UserError, match="testA has 1 images, testB 0"):
+        data.load(args)
 
 
 # ---------------------------------------------------------------- records
@@ -742,7 +750,8 @@ def test_two_folds_measure_all_images_and_the_judge_keeps_the_best(tmp_path, run
     assert metrics["test_XtoY"]["kid_interval"] > 0
     capfd.readouterr()
     fails(evaluation.main, "--name", "half0", "--other", "half0", capfd=capfd, says="differs")
-    assert compare.main(["half0", "half1", "--num", "2", "--direction", "YtoX"]) == 0
+    fails(compare.main, "half0", "half1", capfd=capfd, says="is tested on other images")
+    assert compare.main(["half0", "--num", "2", "--direction", "YtoX"]) == 0
     assert (runs / CHAPTER / "compare-YtoX.png").is_file()
 
 

@@ -60,8 +60,10 @@ def show(name: str, values: Sequence[float]) -> str:
     """Formats a metric's values over seeds as `mean ± std` or `median (quartiles)`."""
     if any(word in name for word in PERCENT):
         scale, digits, unit = 100, 2, " %"
-    else:  # counts are whole
-        scale, digits, unit = 1, 0 if all(isinstance(v, int) for v in values) else 3, ""
+    elif all(isinstance(value, int) for value in values):  # counts are whole
+        scale, digits, unit = 1, 0, ""
+    else:
+        scale, digits, unit = 1, 4 if 0 < max(map(abs, values)) < 0.002 else 3, ""
     if len(values) >= 10:
         low, median, high = (f"{scale * value:,.{digits}f}"
                              for value in statistics.quantiles(values, method="inclusive"))
@@ -169,12 +171,15 @@ def chapters_table(folder: str, spec: dict[str, Any], chinese: bool) -> str:
         results, (split, metric) = load(row["chapter"], row["run"]), row["metric"].split(".")
         values = [result["metrics"][split][metric] for result in results]
         scale = 100 if any(word in metric for word in PERCENT) else 1
-        number, digits = scale * statistics.fmean(values), row["digits"]
+        mean, digits = scale * statistics.fmean(values), row["digits"]
         spread = scale * statistics.stdev(values) if len(values) > 1 else 0
-        shown = f"{number:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
+        shown = f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
         demo, *_ = load(row["chapter"], row["demo"])
         page = "README.zh-CN.md" if chinese else "README.md"
-        rows.append([row["chapter"][7:9].lstrip("0"),
+        number = row["chapter"].split("_")[1].upper()  # of an appendix: a letter
+        if row["chapter"].startswith("chapter"):
+            number = row["chapter"][7:9].lstrip("0")
+        rows.append([number,
                      f"[{row['project']}]({row['chapter']}/{page})",
                      f"{max(demo['minutes_two_cores'], 0.1):.1f}",
                      row["ours"].format(shown), row["book"]])

@@ -1,0 +1,1 @@
+"""Appendix A: recurrent networks in NumPy, forward and backward."""

@@ -1,0 +1,1 @@
+"""Appendix B: an LSTM improvises over chords."""

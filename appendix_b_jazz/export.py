@@ -1,0 +1,49 @@
+"""Exports a network of tunes as a SavedModel with the sampling loop inside.
+
+    python export.py
+
+serving_default  first, length, temperature (0: the most probable value), seed -> tokens: strings
+"""
+
+import argparse
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from appendix_b_jazz.inference import load_run
+from appendix_b_jazz.model import improvise
+from common import cli, export
+
+
+def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+    """Writes the SavedModel of a run and verifies it in a fresh process."""
+    model, vocabulary = load_run(args, flags)
+    holder = tf.Module()
+    holder.step = model.step
+    names = tf.constant([*vocabulary, "UNK"])
+
+    def play(
+        first: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        ids = improvise(model, first, length, temperature, seed, len(vocabulary))
+        return {"tokens": tf.gather(names, ids)}
+
+    specs = {"first": tf.TensorSpec((), tf.int32), "length": tf.TensorSpec((), tf.int32),
+             "temperature": tf.TensorSpec((), tf.float32), "seed": tf.TensorSpec((), tf.int32)}
+    example = {"first": 0, "length": 20, "temperature": 0.0, "seed": 0}
+    export.write(args.run_dir, holder, {"serving_default": (play, specs)},
+                 {"serving_default": example}, {"vocabulary": vocabulary})
+
+
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    return cli.verb_parser(__file__, __doc__)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return cli.run_verb(export_run, build_parser(), argv)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
