@@ -14,6 +14,7 @@ keeps the weights with the lowest, and writes captions of some pictures.
 import argparse
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -165,6 +166,15 @@ def introduce(args: argparse.Namespace, found: Data) -> None:
                 print(f"{folder} is there: python train.py --preset {preset}")
 
 
+def start_from_run(args: argparse.Namespace, models: dict[str, Any]) -> None:
+    """Takes the weights of `--init_from`; an encoder that was frozen there keeps `--weights`."""
+    if args.init_from:
+        there = rundir.read_config(rundir.find_run(args.chapter, args.init_from), args.chapter)
+        trained = encoder.is_trained(argparse.Namespace(**there["flags"]))
+        checkpoint.start_from(args, **{name: model for name, model in models.items()
+                                       if name != "encoder" or trained})
+
+
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, to `--max_steps`; returns its validation perplexity."""
     flags.check_flags(args)
@@ -177,7 +187,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     detector = Detector(sight.detector) if sight.detector else None
     captioner = flags.build_captioner(args, len(found.vocabulary), sight.channels)
     models = models_of(captioner, network, detector, args)
-    checkpoint.start_from(args, **models)
+    start_from_run(args, models)
     variables = [variable for model in models.values() if model is not detector
                  for variable in model.trainable_variables]
     stream = batches.Batches(args, found, sight, network.input_shape[1])
