@@ -210,13 +210,17 @@ def describe(data: Data) -> str:
     return "\n".join([*lines, f"vocabulary: {len(data.vocabulary):,} words"])
 
 
+def build_parser() -> cli.Parser:
+    """Returns the parser."""
+    parser = cli.Parser(__file__, __doc__)
+    add_flags(parser)
+    return parser
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Shows a data set; returns the exit status."""
     def show() -> None:
-        parser = cli.Parser(__file__, __doc__)
-        add_flags(parser)
-        args = parser.parse_args(argv)
-        data = load(args)
+        data = load(build_parser().parse_args(argv))
         print(describe(data))
         split = data.splits["train"]
         for name, captions in list(zip(split.names, split.captions, strict=True))[:3]:
