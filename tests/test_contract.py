@@ -22,6 +22,7 @@ from chapter09_pix2pix import data as pix2pix_data
 from chapter10_super_resolution import data as pictures_data
 from chapter11_cyclegan import data as cyclegan_data
 from chapter16_nmt import data as nmt_data
+from chapter17_image_caption import data as captions_data
 from common import checkpoint, files, rundir
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -163,6 +164,13 @@ CHAPTERS = [
          idle="--attention none --attention_architecture gnmt",
          verbs=(("data",), ("translate", "The cook eats an egg."),
                 ("eval", "--against", "run", "--beam_width", "2"))),
+    tiny("chapter17_image_caption", "--num_lstm_units", "8", "--embedding_size", "8",
+         "--encoder_width", "4", "--batch_size", "8", "--schedule", "constant",
+         "--pretrain_steps", "3", idle="--model attend --context every_step",
+         needs=("chapter16_nmt",),
+         verbs=(("data",), ("caption", "--overlay", "--block_repeats", "2"),
+                ("caption", f"{ROOT}/docs/images/chapter03_textures.jpg"),
+                ("eval", "--watch", "1"))),
     tiny("chapter18_q_learning", furniture=FURNITURE - {"data.py"} | {"env.py"},
          idle="--speed 20", verbs=(("env", "--map", "traps"),)),
     tiny("chapter19_sarsa", furniture=FURNITURE - {"data.py", "model.py", "inference.py"},
@@ -223,6 +231,14 @@ def few_sentences():
     """Gives chapter 16 sixty sentences in the place of thousands."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nmt_data, "GRAMMAR", {"train": 40, "dev": 8, "test": 12})
+        yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_pictures():
+    """Gives chapter 17 thirty scenes in the place of thousands."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(captions_data, "DRAWN", {"train": 20, "validation": 4, "test": 6})
         yield
 
 

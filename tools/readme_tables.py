@@ -34,7 +34,8 @@ from tools import pages
 
 TABLE = re.compile(
     r"(<!-- (results|benchmark|quality|rows|chapters) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
-PERCENT = ("accuracy", "form", "success")  # metrics in [0, 1] that are read as per cent
+# Metrics in [0, 1] that are read as per cent.
+PERCENT = ("accuracy", "distinct", "exact_match", "form", "success")
 CHINESE = {
     "Run": "运行", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
     "Book": "书中", "Minutes, two cores": "双核分钟数",

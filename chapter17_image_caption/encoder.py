@@ -1,0 +1,149 @@
+"""The encoder: from pictures to feature vectors, computed once and kept, or trained along."""
+
+import argparse
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from chapter17_image_caption.data import Split
+from chapter17_image_caption.model import build_small_encoder
+from common import cli, files, pretrained
+from common.errors import UserError
+
+SMALL = "small"
+SMALL_SIZE = 64  # pixels
+AT_ONCE = 16  # pictures that are encoded together
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of the encoder."""
+    group = parser.add_argument_group("encoder")
+    group.add_argument("--encoder", choices=[SMALL, *pretrained.NETWORKS], default=SMALL,
+                       help="small: a few convolutions, always trained along; or a network of "
+                            "keras.applications")
+    group.add_argument("--weights", "--inception_checkpoint_file", type=pretrained.weights,
+                       default="imagenet", help="of the network: imagenet, none, or a file")
+    group.add_argument("--alpha", type=cli.positive_float, help="width multiplier of a MobileNet")
+    group.add_argument("--image_size", type=cli.size,
+                       help=f"height and width of pictures (default: that of the network, "
+                            f"{SMALL_SIZE} for small)")
+    group.add_argument("--encoder_width", type=cli.size, default=16,
+                       help="channels of the first convolution of small")
+    group.add_argument("--train_encoder", "--train_inception",
+                       action=argparse.BooleanOptionalAction, default=False,
+                       help="train the network's weights too")
+    group.add_argument("--augment", action=argparse.BooleanOptionalAction, default=False,
+                       help="random crop, flip and colours, as the original")
+    group.add_argument("--cache_dir", type=cli.path,
+                       help="folder of computed feature vectors (default: data/features)")
+
+
+def check_flags(args: argparse.Namespace) -> None:
+    """Raises UserError if a flag of the encoder has no effect."""
+    if args.encoder == SMALL:
+        cli.refuse_idle(args, ["weights", "alpha", "train_encoder", "cache_dir"],
+                        "--encoder small")
+    else:
+        cli.refuse_idle(args, ["encoder_width"], f"--encoder {args.encoder}")
+        if is_live(args):
+            cli.refuse_idle(args, ["cache_dir"], "--train_encoder or --augment")
+
+
+def is_trained(args: argparse.Namespace) -> bool:
+    """Returns whether the weights of the encoder are trained."""
+    return args.encoder == SMALL or args.train_encoder
+
+
+def is_live(args: argparse.Namespace) -> bool:
+    """Returns whether each batch is encoded anew, because encoder or pictures change."""
+    return is_trained(args) or args.augment
+
+
+def build(args: argparse.Namespace) -> keras.Model:
+    """Builds the encoder with its initial weights.
+
+    Returns:
+        A model from float32 RGB images of shape (batch, size, size, 3) in [0, 255] to feature
+        vectors of shape (batch, places, channels).
+    """
+    if args.encoder == SMALL:
+        return build_small_encoder(args.image_size or SMALL_SIZE, args.encoder_width)
+    size = args.image_size or pretrained.NETWORKS[args.encoder].size
+    try:
+        maps = pretrained.build_maps(args.encoder, size, args.alpha)
+    except ValueError as error:
+        raise UserError(f"--encoder {args.encoder}: {error}",
+                        "choose another --image_size or --alpha") from error
+    pretrained.load(maps, args.weights, args.encoder, args.alpha)
+    flat = keras.layers.Reshape((-1, maps.output_shape[-1]))(maps.output)
+    return keras.Model(maps.inputs, flat, name="encoder")
+
+
+def fit_image(image: tf.Tensor, size: int) -> tf.Tensor:
+    """Resizes an image of any size to a square; returns whole numbers, float32 in [0, 255]."""
+    resized = tf.image.resize(tf.cast(image, tf.float32), (size, size), antialias=True)
+    return tf.clip_by_value(tf.round(resized), 0, 255)
+
+
+def read_pictures(split: Split, size: int) -> Iterator[np.ndarray]:
+    """Yields all pictures of a split, AT_ONCE at a time, float32 of shape (…, size, size, 3)."""
+    for start in range(0, len(split.names), AT_ONCE):
+        rows = range(start, min(start + AT_ONCE, len(split.names)))
+        yield np.stack([fit_image(split.read(row), size) for row in rows])
+
+
+def encode(encoder: keras.Model, split: Split, pooled: bool) -> np.ndarray:
+    """Encodes all pictures of a split.
+
+    Args:
+        encoder: of `build`.
+        split: the pictures.
+        pooled: whether the mean over all places is returned as a single place.
+
+    Returns:
+        float32 of shape (pictures, places, channels).
+    """
+    run = tf.function(lambda images: encoder(images, training=False), reduce_retracing=True)
+    found = []
+    total = -(-len(split.names) // AT_ONCE)
+    for images in tqdm(read_pictures(split, encoder.input_shape[1]), "encoding", total,
+                       leave=False, disable=None):
+        maps = run(tf.constant(images)).numpy()
+        found.append(maps.mean(axis=1, keepdims=True) if pooled else maps)
+    return np.concatenate(found)
+
+
+def cached(args: argparse.Namespace, encoder: keras.Model, split: Split, sha256: str, name: str
+           ) -> np.ndarray:
+    """Returns the feature vectors of a split, from the file of an earlier run if there is one.
+
+    Args:
+        args: the flags.
+        encoder: a frozen one.
+        split: the pictures.
+        sha256: of the data set.
+        name: of the split.
+    """
+    pooled = args.model != "attend"
+    weights = files.sha256(*encoder.get_weights())
+    about = repr((weights, sha256, encoder.input_shape, name, split.names, pooled))
+    folder = Path(args.cache_dir or files.default_dir("features"))
+    path = folder / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.npy"
+    if not path.is_file():
+        print(f"encoding the {len(split.names):,} pictures of {name}, once: {path}",
+              file=sys.stderr)
+        found = encode(encoder, split, pooled)
+        folder.mkdir(parents=True, exist_ok=True)
+        with (part := path.with_suffix(".part")).open("wb") as file:
+            np.save(file, found)
+        part.replace(path)
+    try:
+        return np.load(path, mmap_mode="r")
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path} is damaged ({error})", "delete it") from error
