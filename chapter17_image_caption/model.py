@@ -125,7 +125,7 @@ class Captioner(keras.Model):
 
     def attend(self, output: tf.Tensor, seen: tuple[tf.Tensor, tf.Tensor]
                ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Computes soft attention (Xu et al. 2015, section 4.2).
+        """Computes soft attention (Xu et al. 2015, § 4.2).
 
         Args:
             output: the LSTM's last output, of shape (batch, units).
