@@ -116,7 +116,7 @@ def rows_of(split: Split, captions: Sequence[Sequence[Caption]], cider: Cider
 
 def write_captions(path: Path, split: Split, captions: Sequence[Sequence[Caption]]) -> None:
     """Writes all captions as text."""
-    lines = [f"{name}\t{found.probability:.6f}\t{' '.join(found.words)}\n"
+    lines = [f"{name}\t{found.probability:.3g}\t{' '.join(found.words)}\n"
              for name, some in zip(split.names, captions, strict=True) for found in some]
     path.write_text("".join(lines), encoding="utf-8")
 

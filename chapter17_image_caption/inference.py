@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter16_nmt import beam_search
-from chapter16_nmt.corpus import END_ID, START_ID
+from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID
 from chapter17_image_caption import attributes, data, encoder
 from chapter17_image_caption.data import Split
 from chapter17_image_caption.flags import build_captioner
@@ -182,6 +182,7 @@ def search(captioner: Captioner, features: tf.Tensor, width: int | tf.Tensor,
 
     def step(tokens: tf.Tensor, state: dict[str, Any]) -> tuple[tf.Tensor, Any, tf.Tensor]:
         logits, decoder, weights = captioner.next_word(tokens, state["decoder"], state["seen"])
+        logits += BLOCKED * tf.one_hot(UNKNOWN_ID, tf.shape(logits)[1])  # "<unk>" is no word
         recent = state["recent"]
         if how.block_repeats:
             recent = tf.concat([recent[:, 1:], tokens[:, None]], axis=1)

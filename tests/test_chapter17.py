@@ -258,6 +258,8 @@ def test_a_blocked_word_does_not_come_again():
         return inference.search(captioner, features, 1, how).tokens.numpy()[0, 0].tolist()
 
     assert words(0) == [3] * 7
+    captioner.classifier.bias.assign([9.0, 0, 0, 5.0, 4.0, 0, 0, 0, 0])
+    assert words(0) == [3] * 7  # the unknown word is never written
     assert all(a != b for a, b in zip(words(1), words(1)[1:], strict=False))
 
 
