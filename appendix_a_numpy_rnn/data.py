@@ -1,4 +1,4 @@
-"""Lists of names for the NumPy language model: one name a line.
+"""Lists of names for the NumPy language model: one name per line.
 
     python data.py                       # the shipped invented names
     python data.py --input_file mine.txt
@@ -20,7 +20,7 @@ from common.errors import UserError, exit_status
 from common.text import read_text
 
 SAMPLE = Path(__file__).parent / "names.txt"
-MAX_LENGTH = 50  # characters a name
+MAX_LENGTH = 50  # characters per name
 END = 0  # the token of the newline
 
 OFFLINE = {"file": "the file given by `--input_file`, by default names.txt: 400 names that this "
@@ -62,10 +62,10 @@ def parse(text: str, source: str) -> list[str]:
     for number, line in enumerate(lines, 1):
         if len(line) > MAX_LENGTH:
             raise UserError(f"{source}, line {number} has {len(line)} characters, a name has at "
-                            f"most {MAX_LENGTH}", "give one name a line")
+                            f"most {MAX_LENGTH}", "give one name per line")
     names = list(dict.fromkeys(filter(None, lines)))
     if len(names) < 2:
-        raise UserError(f"{source} has {len(names)} names", "give one name a line, at least two")
+        raise UserError(f"{source} has {len(names)} names", "give one name per line, at least two")
     if left_out := len(lines) - len(names):
         print(f"{source}: {left_out} empty or repeated lines left out", file=sys.stderr)
     return names
@@ -102,7 +102,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dataset", choices=[*OFFLINE, *SOURCES], default="file",
                        help="file: --input_file; dinos is downloaded once")
     group.add_argument("--input_file", type=cli.path,
-                       help="UTF-8 text, one name a line (default: names.txt)")
+                       help="UTF-8 text, one name per line (default: names.txt)")
     group.add_argument("--data_dir", type=cli.path, help="folder of a downloaded list "
                        "(default: data/<dataset> in the repository)")
     group.add_argument("--held_out", type=cli.number(float, 0, 0.5, "a number from 0 to 0.5"),

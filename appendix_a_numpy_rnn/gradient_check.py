@@ -1,11 +1,13 @@
-"""Checks hand-written gradients against central differences. Works for any loss of NumPy arrays.
+"""Checks hand-written gradients against central differences.
 
-from appendix_a_numpy_rnn.gradient_check import relative_errors
+    from appendix_a_numpy_rnn.gradient_check import relative_errors
 
-def loss():
-return ...            # a float that depends on the arrays in `weights`
+    def loss():
+        return ...    # a float that depends on the arrays in `weights`
 
-print(relative_errors(loss, weights, gradients))    # below 1e-6 if the gradients are right
+    print(relative_errors(loss, weights, gradients))    # below 1e-6 if the gradients are right
+
+It works for any loss of NumPy arrays in float64.
 """
 
 from collections.abc import Callable, Mapping

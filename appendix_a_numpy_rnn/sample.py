@@ -1,6 +1,8 @@
 """Invents names with a trained model.
 
-python sample.py --num_samples 20 --temperature 0.8
+    python sample.py --num_samples 20 --temperature 0.8
+
+A name has at most 50 characters.
 """
 
 import argparse
@@ -23,7 +25,7 @@ def build_parser() -> cli.Parser:
 
 
 def sample(args: argparse.Namespace, flags: argparse.Namespace) -> None:
-    """Prints names, one a line."""
+    """Prints names, one per line."""
     run = load_run(args, flags)
     print(*sample_names(flags.cell, run.weights, run.vocabulary, args.num_samples,
                         np.random.default_rng(args.seed), args.temperature), sep="\n")

@@ -1,4 +1,4 @@
-"""Trains a language model of names in NumPy: one name a step (appendix A, "dinosaur island").
+"""Trains a language model of names in NumPy: one name per step (appendix A, "dinosaur island").
 
     python train.py                                # the shipped names, under a minute
     python train.py --preset source --dataset dinos
@@ -13,6 +13,7 @@ import argparse
 import itertools
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -90,7 +91,10 @@ def train_step(
     return loss
 
 
-def write_samples(run, monitor: Monitor, step: int, weights: Weights, args, vocabulary) -> str:
+def write_samples(
+    run: Path, monitor: Monitor, step: int, weights: Weights, args: argparse.Namespace,
+    vocabulary: Sequence[str],
+) -> str:
     """Samples names, writes them to the run and returns them."""
     rng = np.random.default_rng([args.seed, step])
     text = "\n".join(sample_names(args.cell, weights, vocabulary, NUM_SAMPLES, rng)) + "\n"

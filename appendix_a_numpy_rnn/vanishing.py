@@ -1,6 +1,6 @@
 """Draws how gradients vanish or explode: their norm against the distance in time.
 
-    python vanishing.py --output vanishing.png
+    python vanishing.py
 
 The cells are untrained. The recurrent matrix of the RNN is scaled to a spectral radius; the biases
 of the LSTM's forget gate are b. A gradient of norm 1 enters the last state, and the figure shows
@@ -19,7 +19,7 @@ from appendix_a_numpy_rnn.cells import (
     sequence_forward,
     zero_states,
 )
-from common import cli, figures
+from common import cli, figures, rundir
 from common.errors import exit_status
 from common.figures import plt
 
@@ -63,7 +63,8 @@ def curves(seed: int) -> dict[str, np.ndarray]:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
-    parser.add_argument("--output", type=cli.path, default="vanishing.png", help="PNG to write")
+    parser.add_argument("--output", type=cli.path,
+                        help="PNG to write (default: vanishing.png in runs/appendix_a_numpy_rnn)")
     parser.add_argument("--seed", type=cli.seed, default=0, help="seed of weights and inputs")
     return parser
 
@@ -79,8 +80,10 @@ def main(argv: Sequence[str] | None = None) -> int:
                  ylim=(1e-12, 1e4))
         axes.yaxis.set_major_formatter("{x:g}")
         axes.legend(fontsize=8)
-        figures.save_figure(Path(args.output), figure)
-        print(f"wrote {args.output}")
+        png = Path(args.output or rundir.runs_dir() / "appendix_a_numpy_rnn" / "vanishing.png")
+        png.parent.mkdir(parents=True, exist_ok=True)
+        figures.save_figure(png, figure)
+        print(f"wrote {png}")
 
     return exit_status(draw)
 

@@ -9,6 +9,7 @@ begin at evenly spaced places, or at every place.
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +26,7 @@ from common.text import build_vocabulary
 
 UNKNOWN = "UNK"  # the last value: rare tokens of the training measures, new ones of the others
 HELD_OUT = 0.1
+SUFFIXES = ".mid", ".midi"
 
 OFFLINE = {"tune": "a blues of 108 measures that this project composed by rules",
            "file": "the MIDI file, or the folder of MIDI files, given by `--input_file`"}
@@ -63,7 +65,7 @@ def read_pieces(flags: argparse.Namespace) -> tuple[list[Piece], str]:
     if not path.is_dir():
         return [to_piece(read_midi(path))], files.sha256(path.read_bytes())
     pieces, digest = [], []
-    for file in sorted(path.glob("*.mid")):
+    for file in sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES):
         try:
             pieces.append(to_piece(read_midi(file)))
             digest.append(file.read_bytes())
@@ -90,8 +92,9 @@ def load(flags: argparse.Namespace, vocabulary: list[str] | None = None) -> Corp
     if vocabulary is None:
         seen = [token for tokens, split in encoded
                 for token in (tokens if flags.min_count == 1 else tokens[:split])]
-        ranked = build_vocabulary(seen, len(seen), special=())
-        vocabulary = [token for token in ranked if seen.count(token) >= flags.min_count]
+        counts = Counter(seen)
+        vocabulary = [token for token in build_vocabulary(counts, len(counts), special=())
+                      if counts[token] >= flags.min_count]
     ids = {token: i for i, token in enumerate(vocabulary)}
     tunes = [Tune(piece, np.array([ids.get(token, len(ids)) for token in tokens], np.int32), split)
              for piece, (tokens, split) in zip(pieces, encoded, strict=True)]

@@ -15,8 +15,7 @@ import numpy as np
 from appendix_b_jazz import data
 from appendix_b_jazz.inference import held_out_nats, load_run
 from common import cli, results, rundir
-
-DRAWS = 1000  # of the bootstrap
+from common.intervals import mean_interval
 
 
 def count_nats(corpus: data.Corpus) -> dict[str, np.ndarray]:
@@ -47,10 +46,9 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                       "nats_per_token": float(values.mean()), "tokens": len(values)}
                for name, values in nats.items()}
     gain = nats["bigram"] - nats["validation"]
-    chosen = np.random.default_rng(0).integers(len(gain), size=(DRAWS, len(gain)))
-    low, high = np.quantile(gain[chosen].mean(axis=1), [0.025, 0.975])
+    low, high = mean_interval(gain)
     dataset = "tune" if flags.dataset == "tune" else "midi"
-    details = {"gain_over_bigram": [float(low), float(high)], "values": len(run.vocabulary) + 1}
+    details = {"gain_over_bigram": [low, high], "values": len(run.vocabulary) + 1}
     results.write(args, dataset, f"lstm{flags.lstm_size}-{flags.preset}", metrics, details=details)
     print(f"perplexity {metrics['validation']['perplexity']:.2f} per token (unigram "
           f"{metrics['unigram']['perplexity']:.2f}, bigram {metrics['bigram']['perplexity']:.2f}); "

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from appendix_b_jazz.data import UNKNOWN
 from appendix_b_jazz.inference import load_run
 from appendix_b_jazz.model import improvise
 from common import cli, export
@@ -20,7 +21,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     model, vocabulary = load_run(args, flags)
     holder = tf.Module()
     holder.step = model.step
-    names = tf.constant([*vocabulary, "UNK"])
+    names = tf.constant([*vocabulary, UNKNOWN])
 
     def play(
         first: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor

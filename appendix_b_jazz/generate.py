@@ -1,8 +1,10 @@
 """Improvises over chords: a MIDI file, a WAV file and a piano roll in the run folder.
 
-python generate.py
-python generate.py --temperature 0.7 --measures 16 --seed 3
-python generate.py --temperature 0            # always the most probable value
+    python generate.py
+    python generate.py --temperature 0.7 --measures 16 --seed 3
+    python generate.py --temperature 0            # always the most probable value
+
+The chords are those of the first tune of the run's data.
 """
 
 import argparse

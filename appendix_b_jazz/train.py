@@ -93,7 +93,9 @@ def learning_rate(
     return keras.optimizers.schedules.InverseTimeDecay(args.learning_rate, 1, args.decay)
 
 
-def play(model: Improviser, corpus: data.Corpus, args, step: int, monitor: Monitor) -> None:
+def play(
+    model: Improviser, corpus: data.Corpus, args: argparse.Namespace, step: int, monitor: Monitor
+) -> None:
     """Writes the sound of four improvised measures to TensorBoard."""
     piece = corpus.tunes[0].piece
     tracks = solo(model, corpus, piece.chords[:MEASURES], piece.measure, 1.0, args.seed)

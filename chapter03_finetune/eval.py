@@ -8,14 +8,13 @@ test split is the one that prepare.py calls validation; training never uses it.
 """
 
 import argparse
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from chapter03_finetune import data
 from chapter03_finetune.inference import draw_mistakes, load_run, make_predict, score
-from common import cli, figures, results, rundir
+from common import cli, figures, intervals, results, rundir
 from common.errors import UserError
 
 BOOK = {"book_head": 0.76, "book_all": 0.82}  # book, section 3.3.6
@@ -25,15 +24,6 @@ def top_k_accuracy(logits: np.ndarray, labels: np.ndarray, k: int) -> float:
     """Returns the fraction of examples whose label is among the k largest logits."""
     best = np.argsort(-logits, axis=1, kind="stable")[:, :k]
     return float((best == labels[:, None]).any(axis=1).mean())
-
-
-def wilson_interval(hits: int, examples: int, z: float = 1.96) -> tuple[float, float]:
-    """Returns the Wilson score interval of an accuracy (Wilson 1927); z = 1.96: 95 %."""
-    share = hits / examples
-    middle = (share + z**2 / (2 * examples)) / (1 + z**2 / examples)
-    reach = z / (1 + z**2 / examples) * math.sqrt(
-        share * (1 - share) / examples + z**2 / (4 * examples**2))
-    return middle - reach, middle + reach
 
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
@@ -51,7 +41,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     test, scores = splits["test"], metrics["test"]
     answers = logits["test"].argmax(axis=1)
     hits = int(np.count_nonzero(answers == test.labels))
-    low, high = wilson_interval(hits, len(answers))
+    low, high = intervals.wilson_interval(hits / len(answers), len(answers))
     among_best = top_k_accuracy(logits["test"], test.labels, args.top_k)
     scores |= {f"top_{args.top_k}_accuracy": among_best, "accuracy_low": low, "accuracy_high": high}
     recall = {name: float(np.mean(answers[test.labels == i] == i))

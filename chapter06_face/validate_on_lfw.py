@@ -10,20 +10,12 @@ those of the image and its mirror image, see --flip. Writes thresholds.json besi
 """
 
 import argparse
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from chapter06_face import inference, verification
-from common import cli, images, results
+from common import cli, images, intervals, results
 from common.errors import exit_status
-
-
-def wilson_interval(share: float, count: int, z: float = 1.96) -> tuple[float, float]:
-    """Returns the Wilson score interval of a share of `count`; z = 1.96: 95 %."""
-    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    reach = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return middle - reach, middle + reach
 
 
 def rows(
@@ -32,7 +24,7 @@ def rows(
     """Returns the scores of a model and of pixels, with their intervals, as rows of a table."""
     table = []
     for model, found in ((name, scores), ("pixels", plain)):
-        low, high = wilson_interval(found["accuracy"], found["pairs"])
+        low, high = intervals.wilson_interval(found["accuracy"], found["pairs"])
         table.append({"model": model, "low": low, "high": high,
                       **{key: found[key] for key in ("accuracy", "auc", "eer", "pairs")}})
     return table
@@ -55,7 +47,7 @@ def validate(args: argparse.Namespace, argv: Sequence[str] | None) -> dict[str, 
     scores = verification.evaluate(verification.squared_distances(vectors, pairs), same, num_folds)
     grey = verification.evaluate(verification.squared_distances(inference.pixels(faces), pairs),
                                  same, num_folds)
-    low, high = wilson_interval(scores["accuracy"], len(same))
+    low, high = intervals.wilson_interval(scores["accuracy"], len(same))
     # compare.py and the others embed a face once: their thresholds are those of such embeddings.
     table = inference.write_thresholds(embedder.folder,
                                        verification.squared_distances(plain, pairs), same)

@@ -27,7 +27,7 @@ from chapter09_pix2pix import baselines, data
 from chapter09_pix2pix.baselines import Chunk, Chunks
 from chapter09_pix2pix.inference import load_run, make_predict
 from chapter09_pix2pix.pairs import Pairs
-from common import cli, features, image_metrics, kernel_distance, page, results, rundir
+from common import cli, features, image_metrics, intervals, kernel_distance, page, results, rundir
 
 OF_TRAINING = 2  # pairs of the training split on the page
 MAX_TRAINING = 400  # pairs from which the baselines are computed
@@ -137,10 +137,10 @@ def gain(scores: Scores, baseline: str) -> dict[str, float]:
 
     `psnr` is in dB; `l1` is the share by which the mean difference is smaller.
     """
-    psnr = image_metrics.paired_interval(*(np.array(scores[name]["psnr"])
-                                           for name in ("test", baseline)))
-    l1 = image_metrics.paired_interval(*(np.array(scores[name]["l1"])
-                                         for name in (baseline, "test")))
+    psnr = intervals.paired_interval(*(np.array(scores[name]["psnr"])
+                                       for name in ("test", baseline)))
+    l1 = intervals.paired_interval(*(np.array(scores[name]["l1"])
+                                     for name in (baseline, "test")))
     unit = np.mean(scores[baseline]["l1"])
     return {"psnr": psnr["difference"], "psnr_low": psnr["low"], "psnr_high": psnr["high"],
             "l1": l1["difference"] / unit, "l1_low": l1["low"] / unit,

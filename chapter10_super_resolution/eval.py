@@ -22,7 +22,7 @@ import numpy as np
 from chapter10_super_resolution import data, quality, sheet
 from chapter10_super_resolution.inference import Enlarge, bicubic, load_run, make_enlarge
 from chapter10_super_resolution.pictures import Pictures
-from common import cli, image_metrics, page, results, rundir
+from common import cli, intervals, page, results, rundir
 
 METHODS = "bicubic", "network", "self_ensemble"
 SHOWN = 400  # pixels of each side that the page shows at most, cut out of the middle
@@ -64,7 +64,7 @@ def summarize(scores: Scores) -> dict[str, dict[str, float]]:
             metrics[named(split, method)] = {name: float(np.mean(values))
                                              for name, values in found.items()}
         psnr = {method: np.array(found["psnr"]) for method, found in by_method.items()}
-        gain = image_metrics.paired_interval(psnr["network"], psnr["bicubic"])
+        gain = intervals.paired_interval(psnr["network"], psnr["bicubic"])
         metrics[split] |= {"gain": gain["difference"], "gain_low": gain["low"],
                            "gain_high": gain["high"], "images": len(psnr["network"])}
     return metrics

@@ -19,7 +19,6 @@ from common import cli, figures, rundir
 from common.errors import UserError, exit_status
 
 CHAPTER = "chapter11_cyclegan"
-LOCATIONS = "data_dir", "X", "Y"  # flags of the data
 
 
 def compare(args: argparse.Namespace) -> None:
@@ -36,7 +35,7 @@ def compare(args: argparse.Namespace) -> None:
         if digest not in (None, config["dataset_sha256"]):
             raise UserError(f"{name} is of other data than {args.runs[0]}", "give runs of one data "
                             "set")
-        moved = {flag: vars(args)[flag] for flag in LOCATIONS if vars(args)[flag]}
+        moved = {flag: vars(args)[flag] for flag in data.LOCATIONS if vars(args)[flag]}
         flags = argparse.Namespace(**config["flags"] | moved, typed={})
         args.direction = direction = choose_direction(args, flags)
         found, digest = data.load(flags), config["dataset_sha256"]
@@ -63,12 +62,12 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
     parser.add_argument("runs", nargs="+", metavar="RUN", help="names or folders of runs")
-    parser.add_argument("--direction", choices=list(GENERATORS), 
+    parser.add_argument("--direction", choices=list(GENERATORS),
                         help="which generator (default: the first of the first run)")
     parser.add_argument("--num", type=cli.small_int, default=4, help="test images")
     parser.add_argument("--checkpoint", type=cli.checkpoint_name, default="best",
                         metavar="best|latest|STEP", help="which weights")
-    for flag in LOCATIONS:
+    for flag in data.LOCATIONS:
         parser.add_argument(f"--{flag}", type=cli.path, help="where the data lies now")
     return parser
 

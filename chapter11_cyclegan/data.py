@@ -35,6 +35,7 @@ DRAWN = {"train": 200, "test": 60}  # images of each domain
 DRAWN_SIZE = 64
 FEWEST = 2  # images of a domain
 SHOWN = 8
+LOCATIONS = "data_dir", "X", "Y"  # flags that say where the images are
 
 NAMES = ("apple2orange (996 apples, 1,020 oranges), horse2zebra (939, 1,177), "
          "summer2winter_yosemite (1,273, 854), monet2photo (1,074, 6,853), cezanne2photo (584, "

@@ -33,7 +33,6 @@ from common.errors import UserError
 ON_SHEET = 6  # images of each domain on sheet.png
 OPPOSITE = {"XtoY": "YtoX", "YtoX": "XtoY"}
 BASELINES = ("identity", "colours", "floor")
-LOCATIONS = ("data_dir", "X", "Y")  # flags of the data
 
 
 class Run(NamedTuple):
@@ -71,13 +70,13 @@ def open_other(args: argparse.Namespace, flags: argparse.Namespace) -> Run:
     """
     folder = rundir.find_run(args.chapter, args.other)
     there = rundir.read_config(folder)["flags"]
-    free = {*LOCATIONS, "judge", "log_every", "save_every", "eval_every", "seed", "preset"}
+    free = {*data.LOCATIONS, "judge", "log_every", "save_every", "eval_every", "seed", "preset"}
     differ = [flag for flag, value in vars(flags).items()
               if flag not in free and there.get(flag) != value]
     if differ != ["fold"] or None in (flags.fold, there["fold"]):
         raise UserError(f"{folder} differs from {args.run_dir} by --{' --'.join(differ) or 'seed'}",
                         "give two runs of the same flags, with --fold 0 and --fold 1")
-    moved = {flag: args.typed[flag] for flag in LOCATIONS if flag in args.typed}
+    moved = {flag: args.typed[flag] for flag in data.LOCATIONS if flag in args.typed}
     return open_run(argparse.Namespace(run_dir=folder, checkpoint=args.checkpoint),
                     argparse.Namespace(**there | moved))
 
@@ -197,7 +196,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    parser = cli.verb_parser(__file__, __doc__, data=LOCATIONS)
+    parser = cli.verb_parser(__file__, __doc__, data=data.LOCATIONS)
     parser.add_argument("--judge", type=cli.path, metavar="FILE",
                         help="weights of a MobileNet .75, trained on ImageNet, in whose features "
                              "KID is measured")

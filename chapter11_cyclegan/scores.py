@@ -14,6 +14,7 @@ from chapter11_cyclegan import data
 from chapter11_cyclegan.health import correlation
 from chapter11_cyclegan.judge import Judge, fit_classifier
 from common import image_metrics, kernel_distance
+from common.intervals import with_interval
 
 Scores = dict[str, float]
 Predict = Callable[[np.ndarray], np.ndarray]  # from and to images in [-1, 1]
@@ -99,12 +100,6 @@ def join(parts: list[Translated]) -> Translated:
     return Translated(*(list(itertools.chain(*column)) if isinstance(column[0], list) else
                         None if column[0] is None else np.concatenate(column)
                         for column in columns))
-
-
-def with_interval(name: str, values: np.ndarray) -> Scores:
-    """Returns the mean of a score over all images, and the ends of its 95 % interval."""
-    low, high = image_metrics.mean_interval(values)
-    return {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
 
 
 def against_truth(pictures: np.ndarray, truth: np.ndarray | None) -> Scores:

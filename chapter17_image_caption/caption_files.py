@@ -1,7 +1,8 @@
 """Caption files: COCO's JSON, the token files of Flickr8k, and one's own captions.tsv.
 
-Each reader returns one `Listing` a split. Pictures that are named but missing, and pictures without
-a caption, are left out and counted; the captions of missing training pictures remain as texts.
+Each reader returns one `Listing` per split. Pictures that are named but missing, and pictures
+without a caption, are left out and counted; the captions of missing training pictures remain as
+texts.
 """
 
 import random
@@ -73,7 +74,7 @@ def listing(named: Iterable[tuple[Path, list[str]]], name: str) -> Listing:
 
 
 def read_flickr8k(folder: Path) -> dict[str, Listing]:
-    """Reads Flickr8k: `picture.jpg#0 TAB caption` a line, and the three lists of pictures."""
+    """Reads Flickr8k: `picture.jpg#0 TAB caption` per line, and the three lists of pictures."""
     hint = "unpack Flickr8k_text and Flickr8k_Dataset there"
     files.check_files(folder, [FLICKR_TOKENS, *FLICKR_SPLITS.values()], hint)
     captions: dict[str, list[str]] = {}

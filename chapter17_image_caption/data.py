@@ -26,7 +26,7 @@ LARGER = 346 / 299  # by how much the original enlarges pictures before a random
 
 OFFLINE = {"scenes": "scenes of coloured shapes, drawn by code, with captions of a grammar",
            "own": "one's own pictures: `captions.tsv` in `--data_dir` has a picture, a tab and a "
-                  "caption a line, perhaps with a tab and train, validation or test"}
+                  "caption per line, perhaps with a tab and train, validation or test"}
 SOURCES = {
     "flickr8k": files.Source(
         "Flickr8k (Hodosh et al. 2013): 8,092 pictures with five captions each, 1.1 GB; for "
@@ -220,7 +220,11 @@ def build_parser() -> cli.Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Shows a data set; returns the exit status."""
     def show() -> None:
-        data = load(build_parser().parse_args(argv))
+        parser = build_parser()
+        args = parser.parse_args(argv)
+        args.typed = cli.typed_flags(parser, argv)
+        check_flags(args)
+        data = load(args)
         print(describe(data))
         split = data.splits["train"]
         for name, captions in list(zip(split.names, split.captions, strict=True))[:3]:

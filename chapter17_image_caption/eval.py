@@ -36,6 +36,7 @@ from chapter17_image_caption.inference import (
 from chapter17_image_caption.metrics import Cider
 from common import checkpoint_files, cli, page, results, rundir
 from common.errors import UserError
+from common.intervals import with_interval
 
 EXCHANGES = 5  # by how many places the pictures are shifted, at most, for the control
 SHOWN = 200  # pictures on the page
@@ -72,20 +73,19 @@ def measure(run: Run, found: Data, split: Split, name: str, args: argparse.Names
     ids, score = data.encode(words, found.vocabulary), make_score(run.captioner)
     perplexity = score(sees, owners, ids)
     exchanged = exchanged_perplexity(score, sees, owners, ids)
-    own = np.array([cider.score(*pair) for pair in zip(best, split.captions, strict=True)])
+    own = cider.scores(best, split.captions)
     others = metrics.shuffled_cider(best, split.captions, cider)
     scores["test"] |= {"perplexity": perplexity, "pictures": len(best)}
     scores["shuffled"] = {"perplexity": exchanged, "cider": float(others.mean())}
     scores["looking"] = {"perplexity_ratio": exchanged / perplexity,
-                         **metrics.with_bounds("cider_gain", metrics.mean_interval(own - others))}
+                         **with_interval("cider_gain", own - others)}
     # Baselines in the space of the encoder's features.
     train = found.splits["train"]
     _, known = see_split(run, train, found.sha256, "train")
     for baseline, theirs in baselines.captions_of(features, known, train.captions).items():
         scores[baseline] = metrics.score(theirs, split.captions, cider)
-    consensus = [cider.score(*pair) for pair in zip(theirs, split.captions, strict=True)]
-    scores["against_consensus"] = metrics.with_bounds(
-        "cider", metrics.mean_interval(own - np.array(consensus)))
+    consensus = cider.scores(theirs, split.captions)  # the last of the baselines
+    scores["against_consensus"] = with_interval("cider", own - consensus)
     return scores, captions
 
 

@@ -10,6 +10,7 @@ from common import cli
 from common.errors import UserError
 
 DECAY = ("num_epochs_per_decay", "learning_rate_decay_factor")
+number_below_1 = cli.number(float, 0, 0.999, "a number from 0 to below 1")
 
 
 def add_network_flags(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +31,6 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
                        help="words of the attribute vector")
     group.add_argument("--attention_penalty", type=cli.non_negative_float, default=1.0,
                        help="weight of the doubly stochastic penalty of attend")
-
-
-number_below_1 = cli.number(float, 0, 0.999, "a number from 0 to below 1")
 
 
 def add_training_flags(parser: argparse.ArgumentParser) -> None:

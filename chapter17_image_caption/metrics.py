@@ -1,4 +1,4 @@
-"""Scores of captions: BLEU-1 to BLEU-4, CIDEr-D, exact match, distinct captions; intervals.
+"""Scores of captions: BLEU-1 to BLEU-4, CIDEr-D, exact match, distinct captions.
 
 Captions and references are lists of words. A picture has one or more references.
 """
@@ -6,11 +6,11 @@ Captions and references are lists of words. A picture has one or more references
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
-from chapter16_nmt.metrics import MAX_ORDER, RESAMPLES, ngrams
+from chapter16_nmt.metrics import MAX_ORDER, ngrams
+from common.intervals import with_interval
 
 SIGMA = 6.0  # words; of CIDEr-D's penalty of other lengths
 SCALE = 10.0  # of CIDEr-D
@@ -112,25 +112,9 @@ class Cider:
         """Returns CIDEr-D of a caption with its references."""
         return float(np.mean([self.similarity(caption, reference) for reference in references]))
 
-
-class Interval(NamedTuple):
-    """A value, and the bounds between which 95 % of the resampled values are."""
-
-    value: float
-    low: float
-    high: float
-
-
-def mean_interval(values: np.ndarray, seed: int = 0) -> Interval:
-    """Returns a mean with its bootstrap interval: pictures are drawn with replacement."""
-    drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.percentile(values[drawn].mean(axis=1), [2.5, 97.5])
-    return Interval(float(values.mean()), float(low), float(high))
-
-
-def with_bounds(name: str, interval: Interval) -> dict[str, float]:
-    """Returns a value and its bounds as entries of a result."""
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    def scores(self, captions: Sequence[Words], references: Sequence[References]) -> np.ndarray:
+        """Returns the score of each caption with the references of its picture."""
+        return np.array([self.score(*pair) for pair in zip(captions, references, strict=True)])
 
 
 def score(captions: Sequence[Words], references: Sequence[References], cider: Cider
@@ -139,12 +123,11 @@ def score(captions: Sequence[Words], references: Sequence[References], cider: Ci
 
     `exact_match` is the share that equals a reference, `distinct` the share of different captions.
     """
-    values = np.array([cider.score(*pair) for pair in zip(captions, references, strict=True)])
     exact = np.array([list(caption) in [list(words) for words in some]
                       for caption, some in zip(captions, references, strict=True)], float)
-    return {**with_bounds("cider", mean_interval(values)),
+    return {**with_interval("cider", cider.scores(captions, references)),
             **bleu(bleu_statistics(captions, references).sum(axis=0)),
-            **with_bounds("exact_match", mean_interval(exact)),
+            **with_interval("exact_match", exact),
             "distinct": len({tuple(caption) for caption in captions}) / len(captions)}
 
 

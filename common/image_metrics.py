@@ -1,7 +1,7 @@
-"""How close generated images are to their targets: L1, PSNR, SSIM; intervals over images.
+"""How close generated images are to their targets: L1, PSNR, SSIM.
 
 All metrics are computed for each image, so that two methods can be compared on the same images
-(`paired_interval`).
+(`intervals.paired_interval`).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,6 @@ import numpy as np
 MAX_PSNR = 100.0  # dB, of images that are equal
 WINDOW, SIGMA = 11, 1.5  # of SSIM: the side and the standard deviation of the Gaussian, in pixels
 STABILITY = (0.01 * 255) ** 2, (0.03 * 255) ** 2  # C1 and C2 of SSIM
-RESAMPLES = 2000  # of the bootstrap
 
 
 def l1(image: np.ndarray, target: np.ndarray) -> float:
@@ -66,28 +65,3 @@ def score(
     """Returns L1, PSNR and SSIM of each image, by name, of shape (images,)."""
     pairs = list(zip(images, targets, strict=True))
     return {name: np.array([metric(*pair) for pair in pairs]) for name, metric in METRICS.items()}
-
-
-def mean_interval(values: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Returns the 95 % bootstrap interval of a mean: images are drawn with replacement."""
-    drawn = np.random.default_rng(seed).integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
-
-
-def paired_interval(
-    first: np.ndarray, second: np.ndarray, seed: int = 0
-) -> dict[str, float]:
-    """Compares two methods on the same images.
-
-    Args:
-        first: a metric of one method, of shape (images,).
-        second: of the other, in the same order.
-        seed: of the bootstrap.
-
-    Returns:
-        `difference`, the mean of first - second; `low` and `high`, the ends of its 95 % interval.
-    """
-    difference = np.float64(first) - np.float64(second)
-    low, high = mean_interval(difference, seed)
-    return {"difference": float(difference.mean()), "low": low, "high": high}

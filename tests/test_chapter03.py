@@ -803,13 +803,6 @@ def test_few_pictures_are_learnt_by_heart():
 # The verbs
 
 
-def test_wilson_interval():
-    np.testing.assert_allclose(eval.wilson_interval(8, 10), (0.4902, 0.9433), atol=1e-4)
-    np.testing.assert_allclose(eval.wilson_interval(0, 10), (0, 0.2775), atol=1e-4)
-    low, high = eval.wilson_interval(384, 480)
-    assert 0.761 < low < 0.763 and 0.832 < high < 0.834
-
-
 def test_top_k():
     logits = np.array([[3.0, 2, 1], [1, 2, 3], [2, 3, 1]])
     assert eval.top_k_accuracy(logits, np.array([1, 1, 2]), 1) == 0

@@ -58,7 +58,10 @@ def load(chapter: str, run: str) -> list[dict[str, Any]]:
 
 
 def show(name: str, values: Sequence[float]) -> str:
-    """Formats a metric's values over seeds as `mean ± std` or `median (quartiles)`."""
+    """Formats a metric's values over seeds as `mean ± std` or `median (quartiles)`.
+
+    Fractions have three digits, small ones four.
+    """
     if any(word in name for word in PERCENT):
         scale, digits, unit = 100, 2, " %"
     elif all(isinstance(value, int) for value in values):  # counts are whole
