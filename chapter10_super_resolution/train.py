@@ -36,7 +36,7 @@ PRESETS = {
     },
     "best": {
         "dataset": "photos",
-        "max_steps": 16_000,
+        "max_steps": 6000,
         "eval_every": 1000,
     },
     "real": {
