@@ -99,12 +99,14 @@ def foreground(picture: np.ndarray) -> np.ndarray:
     return grey(picture) > THRESHOLD
 
 
-def find_contours(mask: np.ndarray) -> list[np.ndarray]:
+def find_contours(mask: np.ndarray, method: int = cv2.CHAIN_APPROX_SIMPLE) -> list[np.ndarray]:
     """Returns the outlines of all shapes and of their holes, each int of shape (points, 2) as x, y.
 
-    Straight pieces keep their two ends only (CHAIN_APPROX_SIMPLE).
+    Args:
+        mask: bool of shape (h, w).
+        method: of OpenCV: by default, straight pieces keep their two ends only.
     """
-    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
+    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_TREE, method)
     return [contour[:, 0] for contour in found]
 
 
@@ -113,11 +115,22 @@ def contours(picture: np.ndarray) -> np.ndarray:
     return cv2.drawContours(picture.copy(), find_contours(foreground(picture)), -1, GREEN, 1)
 
 
+def corner_mask(
+    picture: np.ndarray, block: int = 2, aperture: int = 23, k: float = 0.04
+) -> np.ndarray:
+    """Returns where the Harris response is above 1 % of the largest, bool of shape (h, w)."""
+    response = harris_response(grey(picture), block, aperture, k)
+    return response > 0.01 * max(response.max(), 0)
+
+
 def corners(picture: np.ndarray) -> np.ndarray:
-    """Marks the pixels whose Harris response is above 1 % of the largest."""
-    response, marked = harris_response(grey(picture)), picture.copy()
-    marked[response > 0.01 * response.max()] = RED
-    return marked
+    """Marks the corners in red."""
+    return marked(picture, corner_mask(picture))
+
+
+def marked(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """Returns a copy of a picture whose pixels in a mask are red."""
+    return np.where(mask[..., np.newaxis], np.uint8(RED), picture)
 
 
 def histogram(picture: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
