@@ -48,7 +48,7 @@ def follow_keras(name: str, rate: float, steps: int) -> np.ndarray:
     optimizer, path = KERAS[name](rate), [START]
     for _ in range(steps):
         optimizer.apply([gradient(path[-1])], [x])
-        path.append(np.array(x))
+        path.append(keras.ops.convert_to_numpy(x).copy())
     return np.array(path)
 
 
