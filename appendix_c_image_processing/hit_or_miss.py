@@ -16,8 +16,8 @@ import numpy as np
 
 from appendix_c_image_processing import binary, pictures
 from appendix_c_image_processing.operations import foreground, marked, white_on_black
-from common.errors import UserError, exit_status
-from common.parser import Parser
+from common.errors import exit_status
+from common.parser import Parser, number
 
 SQUARE = np.ones((7, 7), bool)  # which marks a hit, in pixels
 
@@ -25,15 +25,13 @@ SQUARE = np.ones((7, 7), bool)  # which marks a hit, in pixels
 def build_parser() -> Parser:
     """Returns the parser."""
     parser = pictures.build_parser(__file__, __doc__)
-    parser.add_argument("--turns", type=pictures.whole, default=0,
+    parser.add_argument("--turns", type=number(int, 0, 3, "a number from 0 to 3"), default=0,
                         help="quarter turns of the pattern, from 0 to 3")
     return parser
 
 
 def process(args: argparse.Namespace) -> dict[str, Any]:
     """Writes the mask with its hits; returns their number."""
-    if args.turns > 3:
-        raise UserError(f"--turns {args.turns} is above 3", "give 0, 1, 2 or 3")
     mask = foreground(pictures.read(args, default=pictures.drawing))
     hits = binary.hit_or_miss(mask, np.rot90(binary.CORNER, args.turns))
     pictures.write(args.output, marked(white_on_black(mask), binary.dilate(hits, SQUARE)))

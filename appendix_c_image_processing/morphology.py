@@ -14,8 +14,8 @@ from typing import Any
 
 from appendix_c_image_processing import binary, pictures
 from appendix_c_image_processing.operations import foreground, marked, white_on_black
-from common.errors import UserError, exit_status
-from common.parser import Parser
+from common.errors import exit_status
+from common.parser import Parser, number
 
 STRUCTURES = {"square": binary.SQUARE, "cross": binary.CROSS, "right": binary.RIGHT}
 OPERATIONS = {"dilate": binary.dilate, "erode": binary.erode}
@@ -28,14 +28,13 @@ def build_parser() -> Parser:
                         help="grow or shrink the foreground")
     parser.add_argument("--structure", choices=list(STRUCTURES), default="square",
                         help="structuring element")
-    parser.add_argument("--times", type=pictures.whole, default=3, help="how often, from 1 to 999")
+    parser.add_argument("--times", type=number(int, 1, 999, "a number from 1 to 999"),
+                        default=3, help="how often, from 1 to 999")
     return parser
 
 
 def process(args: argparse.Namespace) -> dict[str, Any]:
     """Writes the mask with its changes; returns the pixels of the foreground before and after."""
-    if args.times not in range(1, 1000):
-        raise UserError(f"--times {args.times} is not a number from 1 to 999", "give 1")
     before = foreground(pictures.read(args, default=pictures.drawing))
     after = before
     for _ in range(args.times):

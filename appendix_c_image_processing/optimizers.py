@@ -16,9 +16,9 @@ import numpy as np
 from appendix_c_image_processing import pictures
 from appendix_c_image_processing.update_rules import follow
 from common import figures
-from common.errors import UserError, exit_status
+from common.errors import exit_status
 from common.figures import plt
-from common.parser import Parser
+from common.parser import Parser, number
 
 START = np.array([-7.0, 2.0])
 # Rates at which each gets down the valley, and the optimizers of Keras.
@@ -73,16 +73,14 @@ def draw(paths: dict[str, np.ndarray], args: argparse.Namespace) -> None:
 def build_parser() -> Parser:
     """Returns the parser."""
     parser = Parser(__file__, __doc__)
-    parser.add_argument("--steps", type=pictures.whole, default=100,
-                        help="updates, from 1 to 9999")
+    parser.add_argument("--steps", type=number(int, 1, 9999, "a number from 1 to 9999"),
+                        default=100, help="updates, from 1 to 9999")
     pictures.add_output(parser)
     return parser
 
 
 def process(args: argparse.Namespace) -> dict[str, float]:
     """Draws the figure; returns the largest distance of each path from that of Keras."""
-    if args.steps not in range(1, 10000):
-        raise UserError(f"--steps {args.steps} is not a number from 1 to 9999", "give 100")
     paths = {name: follow(name, gradient, START, rate, args.steps) for name, rate in RATES.items()}
     draw(paths, args)
     return {name: float(np.abs(path - follow_keras(name, RATES[name], args.steps)).max())

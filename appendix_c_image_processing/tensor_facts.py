@@ -104,11 +104,11 @@ def check() -> dict[str, Any]:
     """Prints each fact beside the book's number; returns how many agree."""
     agree = 0
     for fact, (expected, tolerance) in EXPECTED.items():
-        found = fact()
-        right = np.shape(found) == np.shape(expected) and np.allclose(
+        found = np.asarray(fact(), float)
+        right = found.shape == np.shape(expected) and np.allclose(
             found, expected, rtol=0, atol=tolerance)
         agree += right
-        print(f"{fact.__name__:28} {np.round(found, 4).tolist()}  {'' if right else 'DIFFERS'}")
+        print(f"{fact.__name__:28} {found.round(4).tolist()}  {'' if right else 'DIFFERS'}")
     return {"facts": len(EXPECTED), "agree": agree}
 
 

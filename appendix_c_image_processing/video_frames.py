@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 
 from appendix_c_image_processing import pictures
-from common.errors import UserError, exit_status
+from common.errors import exit_status
 from common.files import runs_dir
-from common.parser import Parser
+from common.parser import Parser, number, path
 
 HUES = ("red", "yellow", "green", "cyan", "blue", "magenta")  # 60 degrees apart
 LEAST_SATURATION = 64  # of 255; pixels below it are grey
@@ -53,15 +53,15 @@ def drawn_frames() -> Iterator[np.ndarray]:
         yield frame
 
 
-def draw_video(path: Path) -> Path:
+def draw_video(file: Path) -> Path:
     """Writes the drawn frames as a video and returns its path."""
     from common import video  # loads TensorFlow
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with video.writer(path, rate=10) as write_frame:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with video.writer(file, rate=10) as write_frame:
         for frame in drawn_frames():
             write_frame(frame)
-    return path
+    return file
 
 
 def sheet(frames: Sequence[np.ndarray]) -> np.ndarray:
@@ -77,26 +77,25 @@ def sheet(frames: Sequence[np.ndarray]) -> np.ndarray:
 def build_parser() -> Parser:
     """Returns the parser."""
     parser = Parser(__file__, __doc__)
-    parser.add_argument("--video", type=Path, help="video to read (default: one drawn here)")
-    parser.add_argument("--num_frames", type=pictures.whole, default=20,
-                        help="frames to read, from 1 to 999")
-    parser.add_argument("--output_dir", type=Path, help="folder for the frames "
+    parser.add_argument("--video", type=path, help="video to read (default: one drawn here)")
+    parser.add_argument("--num_frames", type=number(int, 1, 999, "a number from 1 to 999"),
+                        default=20, help="frames to read, from 1 to 999")
+    parser.add_argument("--output_dir", type=path, help="folder for the frames "
                         "(default: video_frames in runs/appendix_c_image_processing)")
     return parser
 
 
 def process(args: argparse.Namespace) -> dict[str, Any]:
     """Writes the frames and a sheet of them; returns the votes and the class."""
-    if args.num_frames not in range(1, 1000):
-        raise UserError(f"--num_frames {args.num_frames} is not a number from 1 to 999", "give 20")
-    folder = args.output_dir or runs_dir() / "appendix_c_image_processing" / "video_frames"
-    path = args.video or draw_video(folder / "drawn.mp4")
-    frames = list(islice(pictures.read_frames(path), args.num_frames))
-    for number, frame in enumerate(frames):
-        pictures.write(folder / f"frame_{number:03}.png", frame)
+    default = runs_dir() / "appendix_c_image_processing" / "video_frames"
+    folder = Path(args.output_dir or default)
+    file = Path(args.video) if args.video else draw_video(folder / "drawn.mp4")
+    frames = list(islice(pictures.read_frames(file), args.num_frames))
+    for index, frame in enumerate(frames):
+        pictures.write(folder / f"frame_{index:03}.png", frame)
     pictures.write(folder / "sheet.png", sheet(frames))
     classes = [hue_name(frame) for frame in frames]
-    print(f"{path} is {majority(classes)}")
+    print(f"{file} is {majority(classes)}")
     return {"class": majority(classes), "votes": dict(Counter(classes))}
 
 
