@@ -27,6 +27,7 @@ NOT_FLAGS = {"chapter", "changed", "command", "name", "neutral", "resume", "run_
              "typed", "unnamed"}
 RUNNING = ".running"  # lies in the folder of a run that has not ended by itself
 
+
 def exists(run_dir: Path) -> bool:
     """Returns whether a folder holds a run."""
     return (run_dir / "config.json").is_file()

@@ -29,7 +29,6 @@ from appendix_c_image_processing import (
     pictures,
     rotate,
     skeleton,
-    tensor_facts,
     update_rules,
     video_frames,
 )
@@ -326,19 +325,6 @@ def test_the_gradient_is_that_of_the_surface():
     differences = [(optimizers.height(point + move) - optimizers.height(point - move)) / (2 * step)
                    for move in step * np.eye(2)]
     np.testing.assert_allclose(optimizers.gradient(point), differences, atol=1e-8)
-
-
-@pytest.mark.parametrize("fact", tensor_facts.EXPECTED, ids=lambda fact: fact.__name__)
-def test_tensor_facts(fact):
-    expected, tolerance = tensor_facts.EXPECTED[fact]
-    np.testing.assert_allclose(fact(), expected, rtol=0, atol=tolerance)
-
-
-def test_a_fact_that_differs_is_told(monkeypatch, capsys):
-    monkeypatch.setitem(tensor_facts.EXPECTED, tensor_facts.l1_loss, (2.0, 0.1))
-    assert tensor_facts.main([]) == 0
-    *_, last = lines = capsys.readouterr().out.splitlines()
-    assert json.loads(last) == {"facts": 9, "agree": 8} and lines[0].endswith("DIFFERS")
 
 
 # ---------------------------------------------------------------- any picture, and user mistakes
