@@ -95,6 +95,9 @@ def load(flags: argparse.Namespace, vocabulary: list[str] | None = None) -> Corp
         counts = Counter(seen)
         vocabulary = [token for token in build_vocabulary(counts, len(counts), special=())
                       if counts[token] >= flags.min_count]
+        if not vocabulary:
+            raise UserError(f"no token occurs {flags.min_count} times in the training measures",
+                            "lower --min_count")
     ids = {token: i for i, token in enumerate(vocabulary)}
     tunes = [Tune(piece, np.array([ids.get(token, len(ids)) for token in tokens], np.int32), split)
              for piece, (tokens, split) in zip(pieces, encoded, strict=True)]

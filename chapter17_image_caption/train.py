@@ -33,6 +33,7 @@ from chapter17_image_caption.inference import (
     see_split,
 )
 from chapter17_image_caption.model import Captioner, caption_loss, doubly_stochastic
+from chapter17_image_caption.transformer import Transformer
 from common import checkpoint, cli, files, images, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
@@ -92,7 +93,7 @@ def build_parser() -> cli.Parser:
 
 
 def make_train_step(
-    encode: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], captioner: Captioner,
+    encode: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], captioner: Captioner | Transformer,
     optimizer: keras.Optimizer, variables: Sequence[keras.Variable], args: argparse.Namespace,
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """Returns the train step: from a batch to the loss in nats per word and the gradient norm.

@@ -95,7 +95,8 @@ def test_main_ends_with_two_lines(tmp_path, capsys):
                         (["--dataset", "file", "--input_file", str(tmp_path / "empty.mid")],
                          "has no notes"),
                         (["--dataset", "file", "--input_file", str(tmp_path / "short.mid")],
-                         "the longest tune has")):
+                         "the longest tune has"),
+                        (["--min_count", "1000"], "no token occurs 1000 times")):
         assert train.main(words) == 2
         error, hint = capsys.readouterr().err.splitlines()[-2:]
         assert error.startswith("error: ") and says in error and hint.startswith("hint: ")
