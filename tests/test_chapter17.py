@@ -152,6 +152,15 @@ def test_exchanged_captions_are_those_of_all_other_pictures():
     assert same == pytest.approx(own)  # a network that does not look gains nothing
 
 
+def test_of_many_pictures_the_next_ones_are_exchanged(monkeypatch):
+    corpus = [["a b".split()], ["a c".split()], ["d e".split()]]
+    cider = metrics.Cider(corpus)
+    best = [["a", "b"], ["a", "b"], ["d", "e"]]
+    whole = metrics.shuffled_cider(best, corpus, cider)
+    monkeypatch.setattr(metrics, "MOST_EXCHANGES", 1)
+    assert metrics.shuffled_cider(best, corpus, cider) == pytest.approx([2 * whole[0], 0, 0])
+
+
 def test_exact_match_and_distinct_captions():
     references = [[["a"], ["b"]], [["c"]]]
     scores = metrics.score([["b"], ["b"]], references, metrics.Cider(references))
@@ -378,6 +387,24 @@ def test_a_picture_without_captions_is_left_out(tmp_path, capfd):
     assert "1 pictures have no caption" in capfd.readouterr().err
 
 
+def test_an_unreadable_picture_takes_its_captions_with_it(tmp_path, capfd):
+    write_pictures(tmp_path, *(f"{number}.png" for number in range(20)))
+    lines = [f"{number}.png\tword{number}" for number in range(20)]
+    (tmp_path / "captions.tsv").write_bytes(("\ufeff" + "\r\n".join(lines)).encode())
+    (tmp_path / "3.png").write_bytes((tmp_path / "3.png").read_bytes()[:40])
+    args = train.build_parser().parse_args(["--dataset", "own", "--data_dir", str(tmp_path),
+                                            "--min_word_count", "1", "--batch_size", "16"])
+    found = data.load(args)
+    stream = batches.Batches(args, found, batches.Sight(None, 4), 8)
+    batch = next(stream.start_at(0))
+    said = [found.vocabulary[i] for i in batch.words.outputs[:, 0]]
+    # The red of a picture is nine times its number.
+    assert said == [f"word{round(picture[0, 0, 0] / 9)}" for picture in batch.sees]
+    assert sorted({*said}) == sorted(f"word{n}" for n in range(20) if n % 10 not in (1, 2)
+                                     and n != 3)
+    assert "3.png is not a readable image" in capfd.readouterr().err
+
+
 @pytest.mark.slow
 def test_captions_of_one_word_and_of_200_words_train(tmp_path):
     own(tmp_path / "data", captions=("thing", " ".join(["long"] * 200)))
@@ -402,8 +429,8 @@ def test_data_that_cannot_be_used(tmp_path):
     own(tmp_path)
     with pytest.raises(UserError, match="no word occurs 99 times"):
         load(tmp_path, "--min_word_count", "99")
-    (tmp_path / "captions.tsv").write_text("nothing.png\ta thing", encoding="utf-8")
-    with pytest.raises(UserError, match="no picture with a caption"):
+    (tmp_path / "captions.tsv").write_text("a thing\tnothing.png", encoding="utf-8")
+    with pytest.raises(UserError, match=r"no picture with a caption; there is no .*a thing"):
         load(tmp_path)
 
 
@@ -442,8 +469,10 @@ def test_flags_that_contradict(capfd):
                        (["--decoder", "transformer", "--num_heads", "7"], "--embedding_size 64")):
         assert train.main(argv) == 2
         assert says in capfd.readouterr().err
-    assert prepare.main([]) == 2
-    assert "frozen encoder" in capfd.readouterr().err
+    for argv, says in (([], "frozen encoder"), (["--data_dir", "."], "--dataset scenes"),
+                       (["--encoder", "MobileNet", "--encoder_width", "3"], "has no effect")):
+        assert prepare.main(argv) == 2
+        assert says in capfd.readouterr().err
 
 
 # ---------------------------------------------------------------- frozen encoders
