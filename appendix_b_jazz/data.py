@@ -1,7 +1,7 @@
 """Tunes for the jazz network: MIDI files as grammar tokens, and windows of them.
 
-    python data.py                          # the composed tune
-    python data.py --input_file tune.mid    # a MIDI file, or a folder of them
+    python data.py                                         # the composed tune
+    python data.py --dataset file --input_file tune.mid    # a MIDI file, or a folder of them
 
 The last tenth of the measures of each tune is held out. Training windows have `--window` values and
 begin at evenly spaced places, or at every place.

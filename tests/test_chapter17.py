@@ -492,6 +492,9 @@ def test_attributes_are_trained_from_kept_features(tmp_path, shallow, capfd):
     files = sorted(kept.iterdir())
     assert len(files) == 2  # train and validation
     stamps = [path.stat().st_mtime_ns for path in files]
+    for argv in (["--watch", "1", "--beam_size", "2"], ["--min_global_step", "2"]):
+        assert evaluation.main(["--name", "run", *argv]) == 2
+    assert "without --watch" in capfd.readouterr().err
     assert evaluation.main(["--name", "run"]) == 0
     assert [path.stat().st_mtime_ns for path in files] == stamps
     assert caption.main(["--name", "run", str(folder), "--overlay"]) == 2
