@@ -73,9 +73,9 @@ def parse(text: str, source: str) -> list[str]:
 
 def load(flags: argparse.Namespace) -> Names:
     """Loads the list that the flags of `add_flags` select; holds out a share of it."""
-    if flags.input_file and flags.dataset != "file":
-        raise UserError(f"both --dataset {flags.dataset} and --input_file {flags.input_file}",
-                        "give only one of them")
+    idle = "input_file" if flags.dataset in SOURCES else "data_dir"
+    if value := vars(flags)[idle]:
+        raise UserError(f"--{idle} {value} has no effect with --dataset {flags.dataset}", "omit it")
     path = Path(flags.input_file or SAMPLE)
     if flags.dataset in SOURCES:
         (file,) = SOURCES[flags.dataset].files

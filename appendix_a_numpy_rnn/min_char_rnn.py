@@ -37,8 +37,9 @@ SHORT = 20  # characters of a text whose predictions are shown as a table
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
-    parser.add_argument("--text", default="hello", help="the text itself")
-    parser.add_argument("--input_file", type=cli.path, help="a UTF-8 text in place of --text")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--text", default="hello", help="the text itself")
+    source.add_argument("--input_file", type=cli.path, help="a UTF-8 text in place of --text")
     parser.add_argument("--hidden_size", type=cli.size, default=16, help="size of the state")
     parser.add_argument("--seq_length", type=cli.size, default=25, help="characters per window")
     parser.add_argument("--learning_rate", type=cli.positive_float, default=0.1,

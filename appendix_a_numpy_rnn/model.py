@@ -144,8 +144,8 @@ def keras_layer(cell: str, weights: Weights) -> keras.layers.RNN:
         layer = keras.layers.SimpleRNN(size, **options)
         arrays = [weights["Wax"].T, weights["Waa"].T, weights["ba"][:, 0]]
     else:
-        order, size = ("ifco" if cell == "lstm" else GATES[cell]), len(weights["bh" if cell == "gru"
-                                                                               else "bf"])
+        order = "ifco" if cell == "lstm" else GATES[cell]
+        size = len(weights["b" + order[0]])
         signs = [-1.0 if gate == "z" else 1.0 for gate in order]
         kernel = np.concatenate([s * weights["W" + g].T for s, g in
                                  zip(signs, order, strict=True)], axis=1)

@@ -1,7 +1,7 @@
 """Tunes for the jazz network: MIDI files as grammar tokens, and windows of them.
 
-    python data.py                          # the composed tune
-    python data.py --input_file tune.mid    # a MIDI file, or a folder of them
+    python data.py                                         # the composed tune
+    python data.py --dataset file --input_file tune.mid    # a MIDI file, or a folder of them
 
 The last tenth of the measures of each tune is held out. Training windows have `--window` values and
 begin at evenly spaced places, or at every place.
@@ -95,6 +95,9 @@ def load(flags: argparse.Namespace, vocabulary: list[str] | None = None) -> Corp
         counts = Counter(seen)
         vocabulary = [token for token in build_vocabulary(counts, len(counts), special=())
                       if counts[token] >= flags.min_count]
+        if not vocabulary:
+            raise UserError(f"no token occurs {flags.min_count} times in the training measures",
+                            "lower --min_count")
     ids = {token: i for i, token in enumerate(vocabulary)}
     tunes = [Tune(piece, np.array([ids.get(token, len(ids)) for token in tokens], np.int32), split)
              for piece, (tokens, split) in zip(pieces, encoded, strict=True)]

@@ -29,7 +29,7 @@ class Note(NamedTuple):
 class Score(NamedTuple):
     """The notes of a MIDI file, track by track."""
 
-    tracks: list[list[Note]]  # those with notes, without drums
+    tracks: list[list[Note]]  # each channel of each track that has notes, without drums
     measure: int  # sixteenths
     beats_per_minute: float
 
@@ -42,7 +42,7 @@ def read_midi(path: Path) -> Score:
     """
     try:
         file = mido.MidiFile(path)
-    except (OSError, EOFError, ValueError, KeyError, IndexError) as error:
+    except (OSError, EOFError, ValueError, KeyError, IndexError, mido.KeySignatureError) as error:
         raise UserError(f"cannot read {path}: {error or 'it ends too early'}",
                         "give a Standard MIDI File (.mid)") from error
     if file.type == 2 or file.ticks_per_beat <= 0 or file.ticks_per_beat >= 2**15:
@@ -50,7 +50,8 @@ def read_midi(path: Path) -> Score:
                         "save it as type 0 or 1, with ticks per beat")
     measure, tempo, tracks = None, None, []
     for track in file.tracks:
-        notes, now, held = [], 0, {}
+        # A file of type 0 has all instruments in one track, told apart by their channels.
+        channels, now, held = {}, 0, {}
         for message in track:
             now += message.time
             if message.type == "time_signature" and measure is None:
@@ -60,14 +61,15 @@ def read_midi(path: Path) -> Score:
             elif message.type in ("note_on", "note_off") and message.channel != DRUMS:
                 key = message.channel, message.note
                 if key in held:
-                    notes.append((held.pop(key), now, message.note))
+                    channels.setdefault(message.channel, []).append(
+                        (held.pop(key), now, message.note))
                 if message.type == "note_on" and message.velocity:
                     held[key] = now
         scale = STEPS_PER_BEAT / file.ticks_per_beat
-        quantized = [Note(round(a * scale), max(1, round(b * scale) - round(a * scale)), pitch)
-                     for a, b, pitch in notes]
-        if quantized:
-            tracks.append(sorted(quantized))
+        for _, notes in sorted(channels.items()):
+            tracks.append(sorted(
+                Note(round(a * scale), max(1, round(b * scale) - round(a * scale)), pitch)
+                for a, b, pitch in notes))
     if not tracks:
         raise UserError(f"{path} has no notes", "give a file with notes (drums do not count)")
     beats_per_minute = mido.tempo2bpm(tempo or 500_000)

@@ -6,6 +6,7 @@ Layers are normalized before attention and feed-forward network ("pre-norm", Xio
 which trains without a long warmup.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -13,6 +14,9 @@ import tensorflow as tf
 
 EPSILON = 1e-6  # of the layer normalization
 FEED_FORWARD = 4  # width of the feed-forward networks, in sizes of the model
+
+# Keys and values of the words so far, of each layer, each of shape (batch, length, units).
+Past = list[tuple[tf.Tensor, tf.Tensor]]
 
 
 class Sizes(NamedTuple):
@@ -157,6 +161,34 @@ class Layer(keras.Layer):
         return x + self.dropouts[1](self.narrow(self.wide(self.norms[1](x))), training=training)
 
 
+def decode(
+    layers: Sequence[Layer], x: tf.Tensor, past: Past, memory: Encoded, training: bool
+) -> tuple[tf.Tensor, Past, tf.Tensor]:
+    """Runs the layers of a decoder over words that follow those of the past; chapter 17 does too.
+
+    Args:
+        layers: of the decoder.
+        x: embedded words with their positions, of shape (batch, length, units).
+        past: keys and values of the words before, of each layer.
+        memory: what the layers attend to.
+        training: whether to apply dropout.
+
+    Returns:
+        Outputs of the shape of `x`, not normalized; keys and values of all words; and the weights
+        of the last layer's attention to the source, of shape (batch, length, source length).
+    """
+    before, count = tf.shape(past[0][0])[1], tf.shape(x)[1]
+    # Each word sees those before it and itself.
+    mask = (tf.range(before + count) <= before + tf.range(count)[:, None])[None]
+    weights, extended = None, []
+    for layer, pair, keys, values in zip(layers, past, memory.keys, memory.values, strict=True):
+        x, pair = layer.attend_to_itself(x, mask, training, pair)
+        x, weights = layer.attend_to_source(x, keys, values, memory.mask, training)
+        x = layer.feed_forward(x, training)
+        extended.append(pair)
+    return x, extended, weights
+
+
 class Transformer(keras.Model):
     """Encoder, decoder, embeddings and classifier."""
 
@@ -221,27 +253,18 @@ class Transformer(keras.Model):
         return state, Encoded([k for k, _ in pairs], [v for _, v in pairs], mask)
 
     def decode(
-        self, tokens: tf.Tensor, past: list[tuple[tf.Tensor, tf.Tensor]], memory: Encoded,
-        training: bool,
-    ) -> tuple[tf.Tensor, list[tuple[tf.Tensor, tf.Tensor]], tf.Tensor]:
+        self, tokens: tf.Tensor, past: Past, memory: Encoded, training: bool
+    ) -> tuple[tf.Tensor, Past, tf.Tensor]:
         """Runs the decoder over words that follow those of the past.
 
         Returns:
             Outputs of shape (batch, length, units), keys and values of all words, and the weights
             of the last layer's attention to the source.
         """
-        before, count = tf.shape(past[0][0])[1], tf.shape(tokens)[1]
-        x = self.embed(self.target_embedding, tokens, before)
-        x, weights, extended = self.dropouts[1](x, training=training), None, []
-        # Each word sees those before it and itself.
-        mask = (tf.range(before + count) <= before + tf.range(count)[:, None])[None]
-        for layer, pair, keys, values in zip(self.decoder, past, memory.keys, memory.values,
-                                             strict=True):
-            x, pair = layer.attend_to_itself(x, mask, training, pair)
-            x, weights = layer.attend_to_source(x, keys, values, memory.mask, training)
-            x = layer.feed_forward(x, training)
-            extended.append(pair)
-        return self.last_norms[1](x), extended, weights
+        x = self.embed(self.target_embedding, tokens, tf.shape(past[0][0])[1])
+        x = self.dropouts[1](x, training=training)
+        x, past, weights = decode(self.decoder, x, past, memory, training)
+        return self.last_norms[1](x), past, weights
 
     def logits(self, outputs: tf.Tensor) -> tf.Tensor:
         """Returns the logits of the next word of outputs of shape (…, units)."""

@@ -79,7 +79,8 @@ class Batches:
         self.owners, words = data.pairs(split.captions)
         self.captions = data.encode(words, found.vocabulary, args.max_words)
         self.read = inputs.keep_in_memory(
-            lambda number: np.uint8(encoder.fit_image(split.read(number), size)),
+            lambda number: (np.array(number),
+                            np.uint8(encoder.fit_image(split.read(number), size))),
             len(split.names))
         everything = [*split.captions, *found.texts]
         self.text_owners, texts = data.pairs(everything)
@@ -104,11 +105,22 @@ class Batches:
                             True)
         first = max(0, step - before)
         for number, chosen in data.stream(len(self), args.batch_size, args.seed, first):
-            owners = self.owners[chosen]
-            sees = (np.stack([self.read(int(i)) for i in owners]) if self.sight.rows is None
-                    else np.asarray(self.sight.rows[owners]))
+            if self.sight.rows is None:
+                sees, chosen = self._pictures(chosen)
+            else:
+                sees = np.asarray(self.sight.rows[self.owners[chosen]])
             key = np.array([args.seed % 2**31, number], np.int32)
             yield Batch(sees, key, data.pad([self.captions[i] for i in chosen]), False)
+
+    def _pictures(self, chosen: np.ndarray) -> tuple[np.ndarray, list[int]]:
+        """Returns the pictures of captions, and the captions.
+
+        A picture that cannot be read is replaced by the next one, with the first caption of that.
+        """
+        found = [self.read(int(owner)) for owner in self.owners[chosen]]
+        captions = [int(i if self.owners[i] == number else np.searchsorted(self.owners, number))
+                    for i, (number, _) in zip(chosen, found, strict=True)]
+        return np.stack([picture for _, picture in found]), captions
 
     def _without_pictures(self, chosen: np.ndarray, number: int) -> np.ndarray:
         """Returns what the decoder sees beside captions without a picture.

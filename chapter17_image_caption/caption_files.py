@@ -53,7 +53,7 @@ def listing(named: Iterable[tuple[Path, list[str]]], name: str) -> Listing:
         named: each picture with its captions.
         name: of the split, for the report.
     """
-    found, without = Listing([], [], []), 0
+    found, without, missing = Listing([], [], []), 0, ""
     for path, captions in named:
         if not (captions := [caption for caption in captions if tokenize(caption)]):
             without += 1
@@ -62,14 +62,15 @@ def listing(named: Iterable[tuple[Path, list[str]]], name: str) -> Listing:
             found.captions.append(captions)
         else:
             found.texts.append(captions)
+            missing = f"; there is no {path}"
     if found.texts:
         print(f"{name}: {len(found.texts):,} named pictures are missing and left out",
               file=sys.stderr)
     if without:
         print(f"{name}: {without:,} pictures have no caption and are left out", file=sys.stderr)
     if not found.paths:
-        raise UserError(f"the {name} split has no picture with a caption",
-                        "check --data_dir, and the names in the caption file")
+        raise UserError(f"the {name} split has no picture with a caption{missing}",
+                        "check --data_dir, and the order of the columns in the caption file")
     return found
 
 

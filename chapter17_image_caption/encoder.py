@@ -109,7 +109,8 @@ def encode(encoder: keras.Model, split: Split, pooled: bool) -> np.ndarray:
     Returns:
         float32 of shape (pictures, places, channels).
     """
-    run = tf.function(lambda images: encoder(images, training=False), reduce_retracing=True)
+    run = tf.function(lambda images: encoder(images, training=False),
+                      input_signature=[tf.TensorSpec((None, *encoder.input_shape[1:]))])
     found = []
     total = -(-len(split.names) // AT_ONCE)
     for images in tqdm(read_pictures(split, encoder.input_shape[1]), "encoding", total,

@@ -40,6 +40,9 @@ from common.intervals import with_interval
 
 EXCHANGES = 5  # by how many places the pictures are shifted, at most, for the control
 SHOWN = 200  # pictures on the page
+# Flags without effect on --watch, which writes no captions.
+NOT_WATCHED = ("beam_size", "max_caption_length", "length_normalization_factor", "block_repeats",
+               "checkpoint", "publish")
 
 
 def exchanged_perplexity(score: Any, sees: np.ndarray, owners: np.ndarray,
@@ -126,7 +129,11 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     found = data.load(flags)
     rundir.check_data(args.run_dir, found.sha256)
     if args.watch:
+        cli.refuse_idle(args, NOT_WATCHED, "--watch")
         return watch(args, flags, found)
+    if "min_global_step" in args.typed:
+        raise UserError(f"--min_global_step {args.min_global_step} has no effect without --watch",
+                        "add --watch SECONDS")
     run, split = load_run(args, flags), found.splits["test"]
     scores, captions = measure(run, found, split, "test", args)
     report(scores)

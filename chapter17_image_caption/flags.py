@@ -6,9 +6,13 @@ import keras
 
 from chapter17_image_caption import data, encoder
 from chapter17_image_caption.model import CONTEXTS, MODELS, Captioner, Sizes
+from chapter17_image_caption.transformer import Settings, Transformer
 from common import cli
 from common.errors import UserError
 
+DECODERS = ("lstm", "transformer")
+LSTM = ("context", "num_lstm_units")  # flags of each decoder
+TRANSFORMER = ("num_layers", "num_heads")
 DECAY = ("num_epochs_per_decay", "learning_rate_decay_factor")
 number_below_1 = cli.number(float, 0, 0.999, "a number from 0 to below 1")
 
@@ -19,14 +23,23 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--model", choices=MODELS, default="tell",
                        help="tell: Show and Tell; attend: Show, Attend and Tell; attributes: a "
                             "vector of probable words")
+    group.add_argument("--decoder", choices=DECODERS, default="lstm",
+                       help="lstm; transformer: attention to the words so far and to the picture")
     group.add_argument("--context", choices=CONTEXTS, default="initial",
                        help="the picture is the first input, or beside every word")
     group.add_argument("--num_lstm_units", type=cli.size, default=512, help="units of the LSTM")
-    group.add_argument("--embedding_size", type=cli.size, default=512, help="of words and picture")
+    group.add_argument("--embedding_size", type=cli.size, default=512,
+                       help="of words and picture, and of the layers of a Transformer")
+    group.add_argument("--num_layers", type=cli.layer_count, default=2,
+                       help="layers of a Transformer")
+    group.add_argument("--num_heads", type=cli.size, default=4,
+                       help="attention heads of a Transformer")
     group.add_argument("--image_dropout", type=number_below_1, default=0.2,
-                       help="dropout of the picture's mean feature vector")
+                       help="dropout of the picture's mean feature vector, or of all of them in a "
+                            "Transformer")
     group.add_argument("--dropout", type=number_below_1, default=0.3,
-                       help="dropout of the LSTM's inputs and outputs")
+                       help="dropout of the LSTM's inputs and outputs, or of a Transformer's "
+                            "layers")
     group.add_argument("--num_attributes", type=cli.size, default=200,
                        help="words of the attribute vector")
     group.add_argument("--attention_penalty", type=cli.non_negative_float, default=1.0,
@@ -64,6 +77,11 @@ def check_flags(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect, or flags contradict each other."""
     data.check_flags(args)
     encoder.check_flags(args)
+    idle = TRANSFORMER if args.decoder == "lstm" else LSTM
+    cli.refuse_idle(args, idle, f"--decoder {args.decoder}")
+    if args.decoder == "transformer" and args.embedding_size % args.num_heads:
+        raise UserError(f"--embedding_size {args.embedding_size} is not a multiple of "
+                        f"--num_heads {args.num_heads}", "change one of them")
     if args.model != "attend":
         cli.refuse_idle(args, ["attention_penalty"], f"--model {args.model}")
     else:
@@ -78,8 +96,12 @@ def check_flags(args: argparse.Namespace) -> None:
         cli.refuse_idle(args, DECAY, f"--schedule {args.schedule}")
 
 
-def build_captioner(args: argparse.Namespace, vocabulary: int, channels: int) -> Captioner:
+def build_captioner(args: argparse.Namespace, vocabulary: int, channels: int
+                    ) -> Captioner | Transformer:
     """Builds the decoder; `channels` is the size of what it sees at each place."""
+    if args.decoder == "transformer":
+        return Transformer(Settings(vocabulary, channels, args.embedding_size, args.num_layers,
+                                    args.num_heads, args.image_dropout, args.dropout), args.seed)
     return Captioner(Sizes(args.model, args.context, vocabulary, channels, args.embedding_size,
                            args.num_lstm_units, args.image_dropout, args.dropout))
 

@@ -15,6 +15,7 @@ from chapter17_image_caption import attributes, data, encoder
 from chapter17_image_caption.data import Split
 from chapter17_image_caption.flags import build_captioner
 from chapter17_image_caption.model import Captioner, caption_loss
+from chapter17_image_caption.transformer import Transformer
 from common import checkpoint, cli, files
 
 VOCABULARY = "vocabulary.json"
@@ -47,7 +48,7 @@ class Run(NamedTuple):
         flags: that the run was trained with.
     """
 
-    captioner: Captioner
+    captioner: Captioner | Transformer
     encoder: keras.Model
     detector: Detector | None
     vocabulary: list[str]
@@ -119,7 +120,7 @@ def save_words(run_dir: Path, vocabulary: Sequence[str], words: Sequence[str], c
                                             list(words), "channels": channels})
 
 
-def models_of(captioner: Captioner, network: keras.Model, detector: Detector | None,
+def models_of(captioner: Captioner | Transformer, network: keras.Model, detector: Detector | None,
               flags: argparse.Namespace) -> dict[str, Any]:
     """Returns what a checkpoint holds: the encoder only if it is trained."""
     models: dict[str, Any] = {"captioner": captioner}
@@ -166,7 +167,7 @@ def see_split(run: Run, split: Split, sha256: str, name: str) -> tuple[np.ndarra
     return sees, rows.mean(axis=1)
 
 
-def search(captioner: Captioner, features: tf.Tensor, width: int | tf.Tensor,
+def search(captioner: Captioner | Transformer, features: tf.Tensor, width: int | tf.Tensor,
            how: Decoding) -> beam_search.Sequences:
     """Searches the most probable captions, in a graph.
 
@@ -235,7 +236,7 @@ class Describe:
         return captions
 
 
-def make_score(captioner: Captioner) -> Callable[..., float]:
+def make_score(captioner: Captioner | Transformer) -> Callable[..., float]:
     """Returns a function from what is seen and the ids of captions to their perplexity per word.
 
     Its arguments are feature vectors (pictures, places, channels), the picture of each caption,

@@ -14,6 +14,7 @@ from common.intervals import with_interval
 
 SIGMA = 6.0  # words; of CIDEr-D's penalty of other lengths
 SCALE = 10.0  # of CIDEr-D
+MOST_EXCHANGES = 300  # other pictures whose captions are compared with the references of one
 ORDERS = range(1, MAX_ORDER + 1)
 
 Words = Sequence[str]
@@ -135,7 +136,10 @@ def shuffled_cider(captions: Sequence[Words], references: Sequence[References], 
                    ) -> np.ndarray:
     """Returns CIDEr-D of other pictures' captions with the references of each picture.
 
-    It is the mean over all other pictures: what captions score whose pictures were exchanged.
+    It is the mean over all other pictures, of many the next ones: what captions score whose
+    pictures were exchanged.
     """
-    found = np.array([[cider.score(caption, some) for caption in captions] for some in references])
-    return (found.sum(axis=1) - found.diagonal()) / max(1, len(captions) - 1)
+    count = len(captions)
+    shifts = range(1, min(count, MOST_EXCHANGES + 1))
+    return np.array([np.mean([cider.score(captions[(row + shift) % count], some)
+                              for shift in shifts]) for row, some in enumerate(references)])

@@ -28,10 +28,14 @@ def build_parser() -> cli.Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
     def prepare() -> dict[str, float]:
-        args = build_parser().parse_args(argv)
+        parser = build_parser()
+        args = parser.parse_args(argv)
+        args.typed = cli.typed_flags(parser, argv)
+        data.check_flags(args)
         if encoder.is_live(args):
             raise UserError("feature vectors are kept of a frozen encoder only", "name a network "
                             "with --encoder, and omit --train_encoder and --augment")
+        encoder.check_flags(args)
         found = data.load(args)
         print(data.describe(found))
         network = encoder.build(args)

@@ -2,13 +2,15 @@
 
     python train.py                                      # scenes of shapes, with attention
     python train.py --model tell --name tell             # the same by Show and Tell
+    python train.py --decoder transformer --embedding_size 128 --learning_rate 0.001
     python train.py --preset book --data_dir FOLDER      # COCO, section 17.2.4
     python train.py --preset flickr8k --data_dir FOLDER --weights FILE
     python caption.py photo.jpg
 
 Papers: Vinyals et al. 2015 (Show and Tell), Xu et al. 2015 (Show, Attend and Tell), Wu et al. 2016
-(attributes). Every `--eval_every` updates it measures the perplexity of the validation captions,
-keeps the weights with the lowest, and writes captions of some pictures.
+(attributes), Vaswani et al. 2017 (Transformer). Every `--eval_every` updates it measures the
+perplexity of the validation captions, keeps the weights with the lowest, and writes captions of
+some pictures.
 """
 
 import argparse
@@ -33,6 +35,7 @@ from chapter17_image_caption.inference import (
     see_split,
 )
 from chapter17_image_caption.model import Captioner, caption_loss, doubly_stochastic
+from chapter17_image_caption.transformer import Transformer
 from common import checkpoint, cli, files, images, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
@@ -92,7 +95,7 @@ def build_parser() -> cli.Parser:
 
 
 def make_train_step(
-    encode: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], captioner: Captioner,
+    encode: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], captioner: Captioner | Transformer,
     optimizer: keras.Optimizer, variables: Sequence[keras.Variable], args: argparse.Namespace,
 ) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
     """Returns the train step: from a batch to the loss in nats per word and the gradient norm.

@@ -3,6 +3,7 @@
 import itertools
 import json
 import multiprocessing
+import os
 import signal
 from contextlib import contextmanager
 from pathlib import Path
@@ -158,6 +159,26 @@ def assert_same_end(first, second, arrays, other_arrays):
 
 
 # ---------------------------------------------------------------- signals and processes
+
+
+def state_of(run: Path) -> dict:
+    """Everything in a run's newest checkpoint but the clocks."""
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
+    names = [n for n in reader.get_variable_to_shape_map() if "_seconds" not in n]
+    return {n: np.array(reader.get_tensor(n)) for n in names if n != "_CHECKPOINTABLE_OBJECT_GRAPH"
+            and not n.startswith("save_counter")}
+
+
+def interrupt_after(monkeypatch, step: int) -> None:
+    """Sends this process a real SIGINT at the end of a step."""
+    end_step = checkpoint.TrainState.end_step
+
+    def end_step_with_signal(self, *args):
+        if int(self.step) == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        end_step(self, *args)
+
+    monkeypatch.setattr(checkpoint.TrainState, "end_step", end_step_with_signal)
 
 
 def send(number=signal.SIGINT):

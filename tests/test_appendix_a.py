@@ -156,6 +156,15 @@ def test_hello(capsys):
         assert probabilities[chars.index(following)] > 0.9
 
 
+def test_flags_without_effect_are_refused(capsys):
+    for main, argv, says in (
+            (train.main, ["--data_dir", "."], "has no effect with --dataset file"),
+            (train.main, ["--dataset", "dinos", "--input_file", "a"], "with --dataset dinos"),
+            (min_char_rnn.main, ["--text", "ab", "--input_file", "a"], "not allowed with")):
+        assert main(argv) == 2
+        assert says in capsys.readouterr().err
+
+
 def test_names_with_empty_lines_and_capitals(capsys):
     assert data.parse("Ana\n\n  BOB \nana\n", "list") == ["ana", "bob"]
     assert "2 empty or repeated" in capsys.readouterr().err

@@ -62,6 +62,14 @@ def test_one_track_is_melody_and_chords(tmp_path):
     assert piece.melody == MELODY and [str(chord) for chord in piece.chords] == ["C"]
 
 
+def test_channels_of_one_track_are_instruments(tmp_path):
+    write_midi(tmp_path / "a.mid", [MELODY, CHORDS], 120)
+    file = mido.MidiFile(tmp_path / "a.mid")  # a channel for each track
+    file.tracks, file.type = [mido.merge_tracks(file.tracks)], 0
+    file.save(tmp_path / "b.MID")
+    assert read_midi(tmp_path / "b.MID").tracks == [MELODY, CHORDS]
+
+
 def test_bad_midi_files(tmp_path):
     write_midi(tmp_path / "empty.mid", [[]], 120)
     with pytest.raises(UserError, match="has no notes"):
@@ -70,6 +78,14 @@ def test_bad_midi_files(tmp_path):
         (tmp_path / "bad.mid").write_bytes(content)
         with pytest.raises(UserError, match="cannot read"):
             read_midi(tmp_path / "bad.mid")
+    write_midi(tmp_path / "key.mid", [MELODY], 120)
+    content, key = (tmp_path / "key.mid").read_bytes(), b"\x00\xff\x59\x02\x09\x05"  # 9 sharps
+    start = content.index(b"MTrk") + 4
+    length = int.from_bytes(content[start : start + 4], "big") + len(key)
+    (tmp_path / "key.mid").write_bytes(
+        content[:start] + length.to_bytes(4, "big") + key + content[start + 4 :])
+    with pytest.raises(UserError, match="Could not decode key"):
+        read_midi(tmp_path / "key.mid")
 
 
 def test_main_ends_with_two_lines(tmp_path, capsys):
@@ -79,7 +95,8 @@ def test_main_ends_with_two_lines(tmp_path, capsys):
                         (["--dataset", "file", "--input_file", str(tmp_path / "empty.mid")],
                          "has no notes"),
                         (["--dataset", "file", "--input_file", str(tmp_path / "short.mid")],
-                         "the longest tune has")):
+                         "the longest tune has"),
+                        (["--min_count", "1000"], "no token occurs 1000 times")):
         assert train.main(words) == 2
         error, hint = capsys.readouterr().err.splitlines()[-2:]
         assert error.startswith("error: ") and says in error and hint.startswith("hint: ")

@@ -16,7 +16,8 @@ from benchmarks import harness
     "chapter01_mnist", "chapter02_cifar", "chapter04_deepdream", "chapter05_detection",
     "chapter07_style_transfer", "chapter08_dcgan", "chapter09_pix2pix",
     "chapter10_super_resolution", "chapter11_cyclegan", "chapter12_char_rnn",
-    "chapter14_word2vec", "chapter18_q_learning", "chapter20_dqn", "chapter21_policy_gradient"])
+    "chapter14_word2vec", "chapter17_image_caption", "chapter18_q_learning", "chapter20_dqn",
+    "chapter21_policy_gradient"])
 def test_ours_is_measured(name, request, monkeypatch, capsys):
     if name == "chapter14_word2vec":
         request.getfixturevalue("real_data")("word2vec/text8_books.zip")
@@ -31,6 +32,21 @@ def test_ours_is_measured(name, request, monkeypatch, capsys):
     monkeypatch.setattr(threading, "set_inter_op_parallelism_threads", lambda _: None)
     assert module.main(["--contender", "ours"]) == 0
     assert float(capsys.readouterr().out.split()[-1]) > 0
+
+
+@pytest.mark.slow
+def test_captions_and_losses_are_those_of_pytorch(monkeypatch):
+    torch = pytest.importorskip("torch")
+    from benchmarks import chapter17_image_caption as module
+
+    for name in ("intra", "inter"):
+        monkeypatch.setattr(tf.config.threading, f"set_{name}_op_parallelism_threads",
+                            lambda _: None)
+    threads = torch.get_num_threads()
+    for setting in module.SETTINGS.values():
+        first, second = (contender(setting)[0]() for contender in (module.ours, module.pytorch))
+        assert first == pytest.approx(second, rel=1e-4)
+    torch.set_num_threads(threads)
 
 
 def test_a_result_has_the_medians_and_keeps_other_entries(monkeypatch, tmp_path, capsys):

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import deterministic, interrupt_after, state_of
 from PIL import Image
 
 from chapter16_nmt import beam_search
@@ -19,6 +20,7 @@ from chapter17_image_caption import (
     caption,
     caption_files,
     data,
+    export,
     flags,
     inference,
     metrics,
@@ -27,8 +29,10 @@ from chapter17_image_caption import (
     prepare,
     scenes,
     train,
+    transformer,
 )
 from chapter17_image_caption import eval as evaluation
+from common import rundir
 from common.errors import UserError
 
 # ---------------------------------------------------------------- beam search
@@ -148,6 +152,15 @@ def test_exchanged_captions_are_those_of_all_other_pictures():
     assert same == pytest.approx(own)  # a network that does not look gains nothing
 
 
+def test_of_many_pictures_the_next_ones_are_exchanged(monkeypatch):
+    corpus = [["a b".split()], ["a c".split()], ["d e".split()]]
+    cider = metrics.Cider(corpus)
+    best = [["a", "b"], ["a", "b"], ["d", "e"]]
+    whole = metrics.shuffled_cider(best, corpus, cider)
+    monkeypatch.setattr(metrics, "MOST_EXCHANGES", 1)
+    assert metrics.shuffled_cider(best, corpus, cider) == pytest.approx([2 * whole[0], 0, 0])
+
+
 def test_exact_match_and_distinct_captions():
     references = [[["a"], ["b"]], [["c"]]]
     scores = metrics.score([["b"], ["b"]], references, metrics.Cider(references))
@@ -209,12 +222,20 @@ def test_scenes_of_the_test_do_not_occur_in_training(monkeypatch):
 # ---------------------------------------------------------------- networks
 
 SIZES = model.Sizes("tell", "initial", 9, 6, 5, 4, 0.0, 0.0)
-KINDS = [("tell", "initial"), ("tell", "every_step"), ("attend", "initial")]
+KINDS = [("tell", "initial"), ("tell", "every_step"), ("attend", "initial"), ("transformer", "")]
+
+
+def build(kind, context="", units=4, size=4):
+    """Returns a small decoder."""
+    if kind == "transformer":
+        return transformer.Transformer(transformer.Settings(9, 6, size, 2, 2, 0.0, 0.0))
+    return model.Captioner(SIZES._replace(model=kind, context=context, units=units,
+                                          embedding_size=size))
 
 
 @pytest.mark.parametrize(("kind", "context"), KINDS)
 def test_a_search_step_equals_training(kind, context):
-    captioner = model.Captioner(SIZES._replace(model=kind, context=context))
+    captioner = build(kind, context)
     rng = np.random.default_rng(0)
     features = tf.constant(rng.normal(size=(2, 3, 6)), tf.float32)
     inputs = tf.constant(rng.integers(3, 9, (2, 4)), tf.int32)
@@ -231,8 +252,7 @@ def test_a_search_step_equals_training(kind, context):
 @pytest.mark.parametrize(("kind", "context"), KINDS)
 def test_a_network_learns_a_caption_by_its_picture(kind, context):
     keras.utils.set_random_seed(0)
-    captioner = model.Captioner(SIZES._replace(model=kind, context=context, units=16,
-                                               embedding_size=8))
+    captioner = build(kind, context, 16, 8)
     features = tf.constant(np.eye(2, 6)[:, None], tf.float32)
     words = data.pad([np.array([3, 4, 5]), np.array([6, 4])])
     optimizer = keras.optimizers.Adam(0.03)
@@ -245,7 +265,56 @@ def test_a_network_learns_a_caption_by_its_picture(kind, context):
     still = [variable.name for variable, old in zip(variables, before, strict=True)
              if (variable.numpy() == old).all()]
     # With a single place there is nothing to choose: the scores have no gradient.
-    assert {*still} <= {"kernel", "bias"} and len(still) <= (4 if kind == "attend" else 0)
+    assert {*still} <= {"kernel", "bias", "gamma", "beta"}
+    assert len(still) <= {"attend": 4, "transformer": 8}.get(kind, 0)
+
+
+@pytest.mark.parametrize(("kind", "context"), KINDS)
+def test_padding_and_later_words_change_no_loss(kind, context):
+    captioner = build(kind, context)
+    features = tf.constant(np.random.default_rng(0).normal(size=(2, 3, 6)), tf.float32)
+
+    def loss(rows, *captions):
+        words = data.pad([np.array(ids) for ids in captions])
+        found, _ = captioner(tf.gather(features, rows), words.inputs, training=False)
+        return float(model.caption_loss(
+            captioner.classifier(tf.boolean_mask(found, words.mask)), words.outputs[words.mask]))
+
+    short, long = loss([0], [3, 4]), loss([1], [5, 6, 7, 8, 3])
+    assert loss([0, 1], [3, 4], [5, 6, 7, 8, 3]) == pytest.approx((3 * short + 6 * long) / 9,
+                                                                  rel=1e-5)
+
+
+def test_a_transformer_looks_back_only():
+    captioner = build("transformer")
+    with tf.GradientTape() as tape:
+        found, _ = captioner(tf.ones((1, 3, 6)), tf.constant([[1, 3, 5, 7]]), training=False)
+        total = tf.reduce_sum(found[:, 2] * [1.0, -2.0, 3.0, 4.0])
+    gradient = tf.convert_to_tensor(tape.gradient(total, captioner.embedding.embeddings.value))
+    reached = np.abs(gradient).max(axis=1) > 1e-6
+    assert np.flatnonzero(reached).tolist() == [1, 3, 5]  # not 7, which comes later
+
+
+@pytest.mark.slow
+def test_a_transformer_resumes_exactly_and_is_exported(monkeypatch, capfd):
+    monkeypatch.setattr(data, "DRAWN", {"train": 20, "validation": 4, "test": 6})
+    argv = ["--decoder", "transformer", "--embedding_size", "8", "--encoder_width", "4",
+            "--batch_size", "8", "--max_steps", "8", "--pretrain_steps", "2", "--log_every", "1"]
+    with deterministic():
+        assert train.main([*argv, "--name", "whole"]) == 0
+        with monkeypatch.context() as patch:
+            interrupt_after(patch, 5)
+            assert train.main([*argv, "--name", "parts"]) == 130
+        assert train.main(["--resume"]) == 0
+    whole, parts = (rundir.runs_dir() / "chapter17_image_caption" / name
+                    for name in ("whole", "parts"))
+    first, second = state_of(whole), state_of(parts)
+    assert first.keys() == second.keys()
+    assert all((first[name] == second[name]).all() for name in first)
+    assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
+    assert caption.main(["--name", "whole", "--overlay"]) == 0
+    assert export.main(["--name", "whole"]) == 0
+    assert "gets the same outputs" in capfd.readouterr().out
 
 
 def test_a_blocked_word_does_not_come_again():
@@ -318,6 +387,24 @@ def test_a_picture_without_captions_is_left_out(tmp_path, capfd):
     assert "1 pictures have no caption" in capfd.readouterr().err
 
 
+def test_an_unreadable_picture_takes_its_captions_with_it(tmp_path, capfd):
+    write_pictures(tmp_path, *(f"{number}.png" for number in range(20)))
+    lines = [f"{number}.png\tword{number}" for number in range(20)]
+    (tmp_path / "captions.tsv").write_bytes(("\ufeff" + "\r\n".join(lines)).encode())
+    (tmp_path / "3.png").write_bytes((tmp_path / "3.png").read_bytes()[:40])
+    args = train.build_parser().parse_args(["--dataset", "own", "--data_dir", str(tmp_path),
+                                            "--min_word_count", "1", "--batch_size", "16"])
+    found = data.load(args)
+    stream = batches.Batches(args, found, batches.Sight(None, 4), 8)
+    batch = next(stream.start_at(0))
+    said = [found.vocabulary[i] for i in batch.words.outputs[:, 0]]
+    # The red of a picture is nine times its number.
+    assert said == [f"word{round(picture[0, 0, 0] / 9)}" for picture in batch.sees]
+    assert sorted({*said}) == sorted(f"word{n}" for n in range(20) if n % 10 not in (1, 2)
+                                     and n != 3)
+    assert "3.png is not a readable image" in capfd.readouterr().err
+
+
 @pytest.mark.slow
 def test_captions_of_one_word_and_of_200_words_train(tmp_path):
     own(tmp_path / "data", captions=("thing", " ".join(["long"] * 200)))
@@ -342,8 +429,8 @@ def test_data_that_cannot_be_used(tmp_path):
     own(tmp_path)
     with pytest.raises(UserError, match="no word occurs 99 times"):
         load(tmp_path, "--min_word_count", "99")
-    (tmp_path / "captions.tsv").write_text("nothing.png\ta thing", encoding="utf-8")
-    with pytest.raises(UserError, match="no picture with a caption"):
+    (tmp_path / "captions.tsv").write_text("a thing\tnothing.png", encoding="utf-8")
+    with pytest.raises(UserError, match=r"no picture with a caption; there is no .*a thing"):
         load(tmp_path)
 
 
@@ -376,11 +463,16 @@ def test_flags_that_contradict(capfd):
     for argv, says in ((["--model", "attributes"], "do not change"),
                        (["--weights", "none"], "--encoder small"),
                        (["--data_dir", "."], "--dataset scenes"),
-                       (["--num_attributes", "5"], "has no effect")):
+                       (["--num_attributes", "5"], "has no effect"),
+                       (["--num_heads", "2"], "--decoder lstm"),
+                       (["--decoder", "transformer", "--num_lstm_units", "8"], "has no effect"),
+                       (["--decoder", "transformer", "--num_heads", "7"], "--embedding_size 64")):
         assert train.main(argv) == 2
         assert says in capfd.readouterr().err
-    assert prepare.main([]) == 2
-    assert "frozen encoder" in capfd.readouterr().err
+    for argv, says in (([], "frozen encoder"), (["--data_dir", "."], "--dataset scenes"),
+                       (["--encoder", "MobileNet", "--encoder_width", "3"], "has no effect")):
+        assert prepare.main(argv) == 2
+        assert says in capfd.readouterr().err
 
 
 # ---------------------------------------------------------------- frozen encoders
@@ -400,6 +492,9 @@ def test_attributes_are_trained_from_kept_features(tmp_path, shallow, capfd):
     files = sorted(kept.iterdir())
     assert len(files) == 2  # train and validation
     stamps = [path.stat().st_mtime_ns for path in files]
+    for argv in (["--watch", "1", "--beam_size", "2"], ["--min_global_step", "2"]):
+        assert evaluation.main(["--name", "run", *argv]) == 2
+    assert "without --watch" in capfd.readouterr().err
     assert evaluation.main(["--name", "run"]) == 0
     assert [path.stat().st_mtime_ns for path in files] == stamps
     assert caption.main(["--name", "run", str(folder), "--overlay"]) == 2

@@ -6,16 +6,15 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import interrupt_after, state_of
 
 from chapter05_detection import shapes
 from chapter09_pix2pix import data as pix2pix_data
@@ -23,7 +22,7 @@ from chapter10_super_resolution import data as pictures_data
 from chapter11_cyclegan import data as cyclegan_data
 from chapter16_nmt import data as nmt_data
 from chapter17_image_caption import data as captions_data
-from common import checkpoint, files, rundir
+from common import files, rundir
 
 ROOT = Path(__file__).resolve().parent.parent
 FURNITURE = frozenset({"README.md", "README.zh-CN.md", "data.py", "model.py", "inference.py",
@@ -267,26 +266,6 @@ def train(chapter: Chapter, name: str, steps: int = STEPS, *argv: str) -> int:
 
 def run_dir(chapter: Chapter, name: str) -> Path:
     return rundir.runs_dir() / chapter.name / name
-
-
-def state_of(run: Path) -> dict:
-    """Everything in a run's newest checkpoint but the clocks."""
-    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(run / "checkpoints")))
-    names = [n for n in reader.get_variable_to_shape_map() if "_seconds" not in n]
-    return {n: np.array(reader.get_tensor(n)) for n in names if n != "_CHECKPOINTABLE_OBJECT_GRAPH"
-            and not n.startswith("save_counter")}
-
-
-def interrupt_after(monkeypatch, step: int) -> None:
-    """Sends this process a real SIGINT at the end of a step."""
-    end_step = checkpoint.TrainState.end_step
-
-    def end_step_with_signal(self, *args):
-        if int(self.step) == step:
-            os.kill(os.getpid(), signal.SIGINT)
-        end_step(self, *args)
-
-    monkeypatch.setattr(checkpoint.TrainState, "end_step", end_step_with_signal)
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(chapter, trained, monkeypatch, capfd):
