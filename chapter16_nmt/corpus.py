@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from chapter16_nmt.tokens import Division
+from chapter16_nmt.tokens import Tokenization
 from common import files
 from common.errors import UserError
 from common.text import read_text
@@ -13,7 +13,7 @@ from common.text import read_text
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"  # the first entries of every vocabulary
 SPECIAL = (UNKNOWN, START, END)
 UNKNOWN_ID, START_ID, END_ID = range(3)
-DIVISIONS = "divisions.json"  # in a prepared folder: how its files were divided
+TOKENIZATION = "tokenization.json"  # in a prepared folder: how its files were tokenized
 
 
 class Corpus(NamedTuple):
@@ -93,13 +93,13 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     part.replace(path)
 
 
-def read_divisions(folder: Path, source: str, target: str) -> tuple[Division, Division]:
-    """Returns how prepare.py divided the files of a folder; as they are if it did not."""
-    path = folder / DIVISIONS
+def read_tokenizations(folder: Path, source: str, target: str) -> tuple[Tokenization, Tokenization]:
+    """Returns how prepare.py tokenized the files of a folder; as they are if it did not."""
+    path = folder / TOKENIZATION
     known = files.read_json(path) if path.is_file() else {}
     found = []
     for language in (source, target):
-        how = Division(**{"language": language} | known.get(language, {}))
+        how = Tokenization(**{"language": language} | known.get(language, {}))
         if how.subwords:  # beside the files, wherever the folder lies now
             how = how._replace(subwords=str(folder / Path(how.subwords).name))
         found.append(how)

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from chapter16_nmt import corpus, grammar
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID, Corpus
-from chapter16_nmt.tokens import Division, divide
+from chapter16_nmt.tokens import Tokenization, tokenize
 from common import cli, files
 from common.errors import UserError, exit_status
 
@@ -68,13 +68,13 @@ class Data(NamedTuple):
     Attributes:
         splits: "train", "dev" and, if there is one, "test".
         vocabularies: of source and target.
-        divisions: how both sides were divided into tokens.
+        tokenizations: how both sides were tokenized.
         sha256: of the pairs of training and dev, and of the vocabularies.
     """
 
     splits: dict[str, Split]
     vocabularies: tuple[list[str], list[str]]
-    divisions: tuple[Division, Division]
+    tokenizations: tuple[Tokenization, Tokenization]
     sha256: str
 
 
@@ -169,15 +169,15 @@ def encode(
     return split
 
 
-def read_grammar() -> tuple[dict[str, Corpus], tuple[Division, Division]]:
+def read_grammar() -> tuple[dict[str, Corpus], tuple[Tokenization, Tokenization]]:
     """Returns the sentences of the grammar by split; no test sentence occurs in training."""
-    ways = Division("en", "char", lowercase=True), Division("zh", "char")
+    ways = Tokenization("en", "char", lowercase=True), Tokenization("zh", "char")
     drawn = grammar.sentences(sum(GRAMMAR.values()), seed=0)
     found, start = {}, 0
     for name in reversed(GRAMMAR):
         pairs = drawn[start : start + GRAMMAR[name]]
         start += len(pairs)
-        found[name] = Corpus(*([divide(pair[side], ways[side]) for pair in pairs]
+        found[name] = Corpus(*([tokenize(pair[side], ways[side]) for pair in pairs]
                                for side in (0, 1)))
     return {name: found[name] for name in GRAMMAR}, ways
 
@@ -190,7 +190,7 @@ def prefix(args: argparse.Namespace, name: str) -> str:
 
 def read_files(
     args: argparse.Namespace
-) -> tuple[dict[str, Corpus], list[list[str]], tuple[Division, Division]]:
+) -> tuple[dict[str, Corpus], list[list[str]], tuple[Tokenization, Tokenization]]:
     """Reads parallel files and vocabularies.
 
     Raises:
@@ -208,7 +208,7 @@ def read_files(
              for name in names}
     vocabularies = [corpus.read_vocabulary(Path(f"{prefix(args, 'vocab')}.{language}"))
                     for language in (args.src, args.src if args.share_vocab else args.tgt)]
-    ways = corpus.read_divisions(train.parent, args.src, args.tgt)
+    ways = corpus.read_tokenizations(train.parent, args.src, args.tgt)
     return found, vocabularies, tuple(way._replace(delimiter=args.bpe_delimiter) for way in ways)
 
 
@@ -281,7 +281,7 @@ class Batches:
     """
 
     def __init__(self, split: Split, args: argparse.Namespace):
-        """Divides the pairs into buckets.
+        """Assigns the pairs to buckets.
 
         Args:
             split: the pairs.

@@ -7,7 +7,7 @@ serving_default  texts: string (count,); beam_width: int32 (); length_penalty_we
 nbest            the same inputs
                  -> translations: string (count, beam_width), the best first; scores: the same shape
 
-Vocabularies and the division into tokens are part of the graph where TensorFlow can do it: of files
+Vocabularies and the tokenization are part of the graph where TensorFlow can do it: of files
 as they are, and of the levels `space` and `char` of prepare.py. Moses' tokenizer, jieba and
 SentencePiece are Python libraries: a network of their tokens takes tokens separated by spaces, and
 joins sub-words, but does not detokenize. signature.json names the level. An unused place of `nbest`
@@ -23,7 +23,7 @@ from chapter16_nmt import beam_search
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID
 from chapter16_nmt.decoding import limits
 from chapter16_nmt.inference import Run, load_run
-from chapter16_nmt.tokens import WORD_START, Division
+from chapter16_nmt.tokens import WORD_START, Tokenization
 from common import cli, export
 from common.text import lookup_table
 from common.words import lower
@@ -34,12 +34,12 @@ ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&#39;": "'"
 EXAMPLES = ("", "a", "the . the")  # beside sentences of the vocabulary, for the comparison
 
 
-def divide(texts: tf.Tensor, how: Division) -> tf.RaggedTensor:
-    """Divides sentences into tokens in a graph; see `tokens.divide`.
+def tokenize(texts: tf.Tensor, how: Tokenization) -> tf.RaggedTensor:
+    """Tokenizes sentences in a graph; see `tokens.tokenize`.
 
     Args:
         texts: string of shape (count,).
-        how: how the language is divided.
+        how: how the language is tokenized.
     """
     replace = tf.strings.regex_replace
     if how.level and not how.subwords:
@@ -53,7 +53,7 @@ def divide(texts: tf.Tensor, how: Division) -> tf.RaggedTensor:
     return tf.strings.split(tf.strings.strip(texts))
 
 
-def join(tokens: tf.RaggedTensor, how: Division) -> tf.Tensor:
+def join(tokens: tf.RaggedTensor, how: Tokenization) -> tf.Tensor:
     """Joins tokens to sentences in a graph, string of shape (count,); see `tokens.join`."""
     if how.subwords:
         joined = tf.strings.reduce_join(tokens, axis=1)
@@ -74,13 +74,13 @@ class Translator(tf.Module):
     def __init__(self, run: Run):
         """Keeps the network, the table of source tokens, and the target tokens."""
         super().__init__()
-        self.model, self.flags, self.divisions = run.model, run.flags, list(run.divisions)
+        self.model, self.flags, self.tokenizations = run.model, run.flags, list(run.tokenizations)
         self.table = lookup_table(run.vocabularies[0], unknown=UNKNOWN_ID)
         self.words = tf.constant(run.vocabularies[1])
 
     def encode(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the ids of sentences, (count, longest), at least one wide, and their lengths."""
-        tokens = divide(texts, self.divisions[0])[:, : self.flags.src_max_len]
+        tokens = tokenize(texts, self.tokenizations[0])[:, : self.flags.src_max_len]
         ids = self.table.lookup(tokens.flat_values)
         ids = tf.RaggedTensor.from_row_lengths(ids, tokens.row_lengths())
         if self.flags.source_reverse:
@@ -111,7 +111,7 @@ class Translator(tf.Module):
         rows = tf.reshape(found.tokens[:count], (count * width, -1))
         keep = (rows != END_ID) & (tf.repeat(lengths[:count], width)[:, None] > 0)
         words = tf.ragged.boolean_mask(tf.gather(self.words, rows), keep)
-        texts = tf.reshape(join(words, self.divisions[1]), (count, width))
+        texts = tf.reshape(join(words, self.tokenizations[1]), (count, width))
         scores = tf.where(lengths[:count, None] > 0, found.scores[:count], 0.0)
         return tf.where(scores > beam_search.NEVER / 2, texts, ""), scores
 
@@ -138,7 +138,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     words = run.vocabularies[0][3:]
     examples = {"texts": [" ".join(words[:9]), " ".join(words[9:15]), *EXAMPLES],
                 "length_penalty_weight": 1.0}
-    source, target = run.divisions
+    source, target = run.tokenizations
     export.write(
         args.run_dir, held,
         {"serving_default": (held.translate, specs), "nbest": (held.nbest, specs)},

@@ -16,7 +16,7 @@ from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN, UNKNOWN_ID
 from chapter16_nmt.decoding import Decoding, limits
 from chapter16_nmt.flags import attends, build_model
 from chapter16_nmt.model import cross_entropy
-from chapter16_nmt.tokens import Division, divide
+from chapter16_nmt.tokens import Tokenization, tokenize
 from common import checkpoint, files
 from common.checkpoint_files import READ_ERRORS, checkpoints, unusable
 from common.errors import UserError
@@ -25,18 +25,18 @@ VOCABULARY = "vocabulary.json"
 
 
 class Run(NamedTuple):
-    """A trained network, and how its sentences are divided.
+    """A trained network, and how its sentences are tokenized.
 
     Attributes:
         model: the network.
         vocabularies: of source and target.
-        divisions: of source and target.
+        tokenizations: of source and target.
         flags: that the run was trained with.
     """
 
     model: keras.Model
     vocabularies: tuple[list[str], list[str]]
-    divisions: tuple[Division, Division]
+    tokenizations: tuple[Tokenization, Tokenization]
     flags: argparse.Namespace
 
 
@@ -57,14 +57,14 @@ class Translation(NamedTuple):
 def save_languages(run_dir: Path, corpus: data.Data) -> None:
     """Copies vocabularies and models of sub-words to a run, which then does not need the data."""
     ways = []
-    for side, how in zip(("source", "target"), corpus.divisions, strict=True):
+    for side, how in zip(("source", "target"), corpus.tokenizations, strict=True):
         if how.subwords:
             copy = run_dir / f"subwords.{side}.model"
             copy.write_bytes(Path(how.subwords).read_bytes())
             how = how._replace(subwords=copy.name)
         ways.append(how._asdict())
     files.write_json(run_dir / VOCABULARY,
-                     {"vocabularies": corpus.vocabularies, "divisions": ways})
+                     {"vocabularies": corpus.vocabularies, "tokenizations": ways})
 
 
 def load_run(
@@ -80,7 +80,7 @@ def load_run(
     """
     known = files.read_json(args.run_dir / VOCABULARY)
     vocabularies = tuple(known["vocabularies"])
-    ways = [Division(**way) for way in known["divisions"]]
+    ways = [Tokenization(**way) for way in known["tokenizations"]]
     ways = [way._replace(subwords=str(args.run_dir / way.subwords)) if way.subwords else way
             for way in ways]
     model = build_model(flags, [len(vocabulary) for vocabulary in vocabularies])
@@ -184,14 +184,14 @@ class Translate:
     def texts(
         self, texts: Sequence[str], how: Decoding, max_len: int | None = None
     ) -> tuple[list[list[Translation]], list[list[str]]]:
-        """Divides and translates sentences; also returns their tokens.
+        """Tokenizes and translates sentences; also returns their tokens.
 
         Args:
             texts: the sentences.
             how: see `Decoding`.
             max_len: longer sources are cut to so many tokens.
         """
-        sources = [divide(text, self.run.divisions[0])[:max_len] for text in texts]
+        sources = [tokenize(text, self.run.tokenizations[0])[:max_len] for text in texts]
         return self.sentences(sources, how), sources
 
     def sentences(

@@ -1,4 +1,4 @@
-"""Prepares parallel files for training: divides sentences, learns sub-words, builds vocabularies.
+"""Prepares parallel files for training: tokens, sub-words, vocabularies.
 
     python prepare.py --train_prefix raw/train --dev_prefix raw/dev --test_prefix raw/test \\
         --src en --tgt zh --src_level moses --tgt_level char --lowercase --output_dir en_zh
@@ -7,10 +7,10 @@
     python train.py --data_dir en_zh --src en --tgt zh
 
 raw/train.en and raw/train.zh have one sentence a line, line k of one the translation of line k of
-the other. The output has train, dev and test, divided, vocab.en and vocab.zh, and divisions.json,
-by which translate.py divides and joins sentences in the same way. Entities such as &quot; are
-replaced, in all files alike. Pairs of training with an empty side are left out, and so are those of
-which one side is in dev or test.
+the other. The output has train, dev and test, tokenized, vocab.en and vocab.zh, and
+tokenization.json, by which translate.py tokenizes and joins sentences in the same way. Entities
+such as &quot; are replaced, in all files alike. Pairs of training with an empty side are left out,
+and so are those of which one side is in dev or test.
 """
 
 import argparse
@@ -24,11 +24,11 @@ from chapter16_nmt import corpus
 from chapter16_nmt.corpus import Corpus
 from chapter16_nmt.tokens import (
     LEVELS,
-    Division,
+    Tokenization,
     check_language,
     clean,
-    divide,
     learn_subwords,
+    tokenize,
 )
 from common import cli, files
 from common.errors import UserError, exit_status
@@ -39,12 +39,12 @@ SPLITS = ("train", "dev", "test")
 def split_pairs(
     pairs: Sequence[tuple[str, str]], held_out: int, seed: int
 ) -> dict[str, list[tuple[str, str]]]:
-    """Divides pairs into train, dev and test by distinct sources.
+    """Splits pairs into train, dev and test by distinct sources.
 
     Args:
         pairs: raw sentences.
         held_out: pairs of dev, and as many of test.
-        seed: of the division.
+        seed: of the split.
 
     Raises:
         UserError: there are too few.
@@ -92,17 +92,19 @@ def without_leaks(
             if not any(clean(pair[side]) in seen[side] for side in (0, 1))]
 
 
-def divide_all(pairs: Sequence[tuple[str, str]], ways: Sequence[Division], name: str) -> Corpus:
-    """Divides all sentences of a split."""
+def tokenize_all(
+    pairs: Sequence[tuple[str, str]], ways: Sequence[Tokenization], name: str
+) -> Corpus:
+    """Tokenizes all sentences of a split."""
     bar = tqdm(pairs, name, unit="pair", disable=None)
-    rows = [[divide(text, how) for text, how in zip(pair, ways, strict=True)] for pair in bar]
+    rows = [[tokenize(text, how) for text, how in zip(pair, ways, strict=True)] for pair in bar]
     return Corpus([row[0] for row in rows], [row[1] for row in rows])
 
 
 def prepare(args: argparse.Namespace) -> None:
     """Writes the prepared folder."""
     output, languages = Path(args.output_dir), (args.src, args.tgt)
-    ways = [Division(language, level, args.lowercase) for language, level in
+    ways = [Tokenization(language, level, args.lowercase) for language, level in
             zip(languages, (args.src_level, args.tgt_level), strict=True)]
     for how in ways:
         check_language(how)
@@ -117,20 +119,20 @@ def prepare(args: argparse.Namespace) -> None:
         raise UserError(f"no pair of {args.train_prefix} is left", "give other training files")
     output.mkdir(parents=True, exist_ok=True)
     if args.subwords:
-        divided = divide_all(raw["train"], ways, "train")
-        for number, (language, sentences) in enumerate(zip(languages, divided, strict=True)):
+        tokenized = tokenize_all(raw["train"], ways, "train")
+        for number, (language, sentences) in enumerate(zip(languages, tokenized, strict=True)):
             path = output / f"subwords.{language}.model"
             learn_subwords(sentences, args.subwords, path)
             ways[number] = ways[number]._replace(subwords=str(path))
     for name, pairs in raw.items():
-        divided = divide_all(pairs, ways, name)
-        for language, sentences in zip(languages, divided, strict=True):
+        tokenized = tokenize_all(pairs, ways, name)
+        for language, sentences in zip(languages, tokenized, strict=True):
             corpus.write_lines(output / f"{name}.{language}", map(" ".join, sentences))
             if name == "train":
                 vocabulary = corpus.build_vocabulary(sentences, args.min_count, args.max_vocab)
                 corpus.write_lines(output / f"vocab.{language}", vocabulary)
                 print(f"vocab.{language}: {len(vocabulary):,} tokens")
-    files.write_json(output / corpus.DIVISIONS, {
+    files.write_json(output / corpus.TOKENIZATION, {
         language: how._asdict() | {"subwords": Path(how.subwords).name if how.subwords else ""}
         for language, how in zip(languages, ways, strict=True)})
     counts = ", ".join(f"{len(pairs):,} pairs {name}" for name, pairs in raw.items())
@@ -154,7 +156,7 @@ def build_parser() -> cli.Parser:
                             help=f"tokens of the {side}: space: as they are; moses: words and "
                                  "punctuation; char: characters; jieba: Chinese words")
     parser.add_argument("--lowercase", action=argparse.BooleanOptionalAction, default=False,
-                        help="make all letters small")
+                        help="lowercase the text")
     parser.add_argument("--subwords", type=cli.non_negative_int, default=0, metavar="SIZE",
                         help="learn so many sub-words of each language (byte-pair encoding); 0: "
                              "whole tokens")

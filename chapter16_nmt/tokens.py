@@ -1,7 +1,7 @@
-"""How sentences are divided into tokens, and tokens joined to sentences again.
+"""How sentences are tokenized, and tokens joined to sentences again.
 
-A `Division` says how one side of a corpus was divided; prepare.py writes it beside the files, so
-that translate.py divides and joins a stranger's sentences in the same way.
+A `Tokenization` says how one side of a corpus was tokenized. prepare.py writes it beside the files,
+so that translate.py tokenizes and joins a stranger's sentences in the same way.
 """
 
 import html
@@ -29,17 +29,17 @@ TREEBANK = re.compile(r"(?<=\w) n(?='t\b)")
 LONGEST = 500  # characters of a token; a longer one is cut
 
 
-class Division(NamedTuple):
-    """How sentences of one language are divided.
+class Tokenization(NamedTuple):
+    """How sentences of one language are tokenized.
 
     Attributes:
         language: of two letters, for Moses' rules.
         level: "": lines are tokens between spaces, and stay as they are; the others clean their
             text: "space": tokens between spaces; "moses": by Moses' rules; "char": Latin words,
             and single characters of other scripts; "jieba": Chinese words.
-        lowercase: whether letters are made small.
-        subwords: a model of SentencePiece that divides the tokens further; "" for none.
-        delimiter: ends the parts of words that files were divided into, such as @@; "" for none.
+        lowercase: whether the text is lowercased.
+        subwords: a model of SentencePiece that splits the tokens further; "" for none.
+        delimiter: ends the parts of words that words were split into, such as @@; "" for none.
     """
 
     language: str
@@ -55,7 +55,7 @@ def moses(language: str) -> tuple[MosesTokenizer, MosesDetokenizer]:
     return MosesTokenizer(lang=language), MosesDetokenizer(lang=language)
 
 
-def check_language(how: Division) -> None:
+def check_language(how: Tokenization) -> None:
     """Raises UserError if Moses has no rules for a language; it would silently take English ones.
 
     Chinese has none either: there are no spaces between its words.
@@ -87,8 +87,8 @@ def clean(text: str) -> str:
     return TREEBANK.sub("n ", " ".join(text.split()))
 
 
-def divide(text: str, how: Division) -> list[str]:
-    """Divides a sentence into tokens.
+def tokenize(text: str, how: Tokenization) -> list[str]:
+    """Tokenizes a sentence.
 
     Raises:
         UserError: its model of sub-words cannot be read.
@@ -112,7 +112,7 @@ def divide(text: str, how: Division) -> list[str]:
     return [token[:LONGEST] for token in tokens]
 
 
-def join_parts(tokens: Sequence[str], how: Division) -> list[str]:
+def join_parts(tokens: Sequence[str], how: Tokenization) -> list[str]:
     """Returns tokens whose sub-words are joined again."""
     if how.subwords:
         return "".join(tokens).replace(WORD_START, " ").split()
@@ -122,7 +122,7 @@ def join_parts(tokens: Sequence[str], how: Division) -> list[str]:
     return list(tokens)
 
 
-def join(tokens: Sequence[str], how: Division) -> str:
+def join(tokens: Sequence[str], how: Tokenization) -> str:
     """Returns the sentence of tokens."""
     tokens = join_parts(tokens, how)
     if how.level == "moses":

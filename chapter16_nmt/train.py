@@ -127,7 +127,7 @@ def write_samples(
     languages: Run,
 ) -> None:
     """Writes translations of the first dev sentences, and the attention of one of them."""
-    ways, lines = languages.divisions, []
+    ways, lines = languages.tokenizations, []
     for source, reference, translation in zip(dev.sources, dev.references, found, strict=False):
         lines += [f"source       {join(source, ways[0])}",
                   f"reference    {join(reference, ways[1])}",
@@ -146,7 +146,7 @@ def make_evaluate(
 ) -> Callable[[int, Path, Monitor], dict[str, float]]:
     """Returns a function that scores the dev sentences, translated greedily, and writes samples."""
     translate, score = Translate(languages), make_score(languages.model)
-    how = languages.divisions[1]
+    how = languages.tokenizations[1]
     references = [join_parts(tokens, how) for tokens in dev.references]
 
     def evaluate(step: int, run: Path, monitor: Monitor) -> dict[str, float]:
@@ -187,7 +187,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     batches = data.Batches(corpus.splits["train"], args)
     train_step = make_train_step(model, optimizer, args)
     metrics = args.metrics.split(",")
-    languages = Run(model, corpus.vocabularies, corpus.divisions, args)
+    languages = Run(model, corpus.vocabularies, corpus.tokenizations, args)
     evaluate = make_evaluate(languages, corpus.splits["dev"], metrics)
     parameters = model.count_params()
     with rundir.open_run(args, dataset_sha256=corpus.sha256, parameters=parameters) as run:

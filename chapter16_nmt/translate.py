@@ -22,7 +22,7 @@ from chapter16_nmt.decoding import Decoding, add_decoding_flags, decoding
 from chapter16_nmt.flags import attends
 from chapter16_nmt.inference import Run, Translate, Translation, load_run, replace_unknown
 from chapter16_nmt.pictures import draw_attention
-from chapter16_nmt.tokens import divide, join, join_parts
+from chapter16_nmt.tokens import join, join_parts, tokenize
 from common import cli
 from common.errors import UserError
 from common.text import decode
@@ -83,7 +83,7 @@ def search_of(args: argparse.Namespace, run: Run) -> Decoding:
 def written(translation: Translation, source: Sequence[str], run: Run, replace: bool) -> str:
     """Returns a translation as a sentence."""
     tokens = replace_unknown(translation, source) if replace else translation.tokens
-    return join(tokens, run.divisions[1])
+    return join(tokens, run.tokenizations[1])
 
 
 def output_lines(
@@ -106,7 +106,7 @@ def output_lines(
 
 def tell(texts: Sequence[str], sources: Sequence[Sequence[str]], run: Run, max_len: int) -> None:
     """Prints on stderr what of the sentences the network does not see."""
-    whole = [divide(text, run.divisions[0]) for text in texts]
+    whole = [tokenize(text, run.tokenizations[0]) for text in texts]
     empty = sum(not tokens for tokens in whole)
     cut = sum(len(tokens) > max_len for tokens in whole)
     known = set(run.vocabularies[0])
@@ -126,8 +126,9 @@ def score(lines: Sequence[str], file: str, run: Run) -> dict[str, float]:
     if len(references) != len(lines):
         raise UserError(f"{file} has {len(references):,} lines, there are {len(lines):,} "
                         "translations", "line k must be the reference of sentence k")
-    how = run.divisions[1]
-    tokens = ([join_parts(divide(line, how), how) for line in side] for side in (lines, references))
+    how = run.tokenizations[1]
+    tokens = ([join_parts(tokenize(line, how), how) for line in side]
+              for side in (lines, references))
     return {"bleu": metrics.corpus_bleu(*tokens)} | metrics.sacrebleu_scores(
         lines, references, how.language)[0]
 

@@ -34,12 +34,12 @@ from chapter16_nmt import (
 from chapter16_nmt.corpus import Corpus
 from chapter16_nmt.decoding import Decoding
 from chapter16_nmt.schedules import learning_rate
-from chapter16_nmt.tokens import Division
+from chapter16_nmt.tokens import Tokenization
 from common import rundir
 from common.errors import UserError
 
 TESTDATA = "book/chapter_16/nmt/testdata"
-CHAR = Division("en", "char", lowercase=True)
+CHAR = Tokenization("en", "char", lowercase=True)
 
 
 def arrays(*shape: int, seed: int = 0, scale: float = 1.0) -> np.ndarray:
@@ -99,7 +99,7 @@ def test_rouge_l_is_the_longest_common_subsequence():
     assert metrics.rouge_l([["a"]], [["a", "b"]]) == pytest.approx(100 * 2.5 / 4.5)
 
 
-def test_sacrebleu_divides_by_language():
+def test_sacrebleu_tokenizes_by_language():
     scores, signatures = metrics.sacrebleu_scores(["我是人。"], ["我是人。"], "zh")
     assert scores == {"sacrebleu": pytest.approx(100), "chrf": pytest.approx(100)}
     assert "tok:zh" in signatures["sacrebleu"]
@@ -387,55 +387,55 @@ def test_length_penalty():
 
 
 def test_both_forms_of_a_contraction_become_one():
-    space = Division("en", "space")
-    treebank = tokens.divide("They do n't say \" no \" .", space)
-    escaped = tokens.divide("They don &apos;t say &quot; no &quot; .", space)
+    space = Tokenization("en", "space")
+    treebank = tokens.tokenize("They do n't say \" no \" .", space)
+    escaped = tokens.tokenize("They don &apos;t say &quot; no &quot; .", space)
     assert treebank == escaped == ["They", "don", "'t", "say", '"', "no", '"', "."]
 
 
 def test_the_real_files_come_to_one_form(real_data):
-    space = Division("en", "space")
+    space = Tokenization("en", "space")
     for name in ("train.evb.en", "tst2013.en"):
         lines = corpus.read_lines(real_data(f"nmt/en-vi/{name}"))[:3000]
-        words = [word for line in lines for word in tokens.divide(line, space)]
+        words = [word for line in lines for word in tokens.tokenize(line, space)]
         assert words.count("'t") > 10 and words.count("n't") == 0
         assert not any(word.endswith(";") and word.startswith("&") for word in words)
 
 
 @pytest.mark.parametrize(("text", "how", "expected"), [
-    ("我是Tom Smith，25岁。", Division("zh", "char"),
+    ("我是Tom Smith，25岁。", Tokenization("zh", "char"),
      ["我", "是", "Tom", "Smith", "，", "25", "岁", "。"]),
-    ("I can't go.", Division("en", "moses"), ["I", "can", "'t", "go", "."]),
-    ("我来到北京", Division("zh", "jieba"), ["我", "来到", "北京"]),
-    ("as &quot; it is", Division("en"), ["as", "&quot;", "it", "is"]),
+    ("I can't go.", Tokenization("en", "moses"), ["I", "can", "'t", "go", "."]),
+    ("我来到北京", Tokenization("zh", "jieba"), ["我", "来到", "北京"]),
+    ("as &quot; it is", Tokenization("en"), ["as", "&quot;", "it", "is"]),
 ])
-def test_sentences_are_divided_and_joined(text, how, expected):
-    assert tokens.divide(text, how) == expected
+def test_sentences_are_tokenized_and_joined(text, how, expected):
+    assert tokens.tokenize(text, how) == expected
     assert tokens.join(expected, how) == text
 
 
 def test_parts_of_words_are_joined(tmp_path):
-    assert tokens.join(["un@@", "do", "it@@"], Division("en", delimiter="@@")) == "undo it"
+    assert tokens.join(["un@@", "do", "it@@"], Tokenization("en", delimiter="@@")) == "undo it"
     sentences = [text.split() for text, _ in grammar.sentences(200, seed=1)]
     path = tmp_path / "subwords.model"
     tokens.learn_subwords(sentences, 120, path)
-    how = Division("en", "space", subwords=str(path))
-    parts = tokens.divide("The teachers repaired a bicycle .", how)
+    how = Tokenization("en", "space", subwords=str(path))
+    parts = tokens.tokenize("The teachers repaired a bicycle .", how)
     assert len(parts) > 6 and tokens.join(parts, how) == "The teachers repaired a bicycle ."
     with pytest.raises(UserError, match="cannot learn"):
         tokens.learn_subwords([["a"]], 5000, path)
     with pytest.raises(UserError, match="no model of SentencePiece"):
-        tokens.divide("a", how._replace(subwords=str(tmp_path / "none")))
+        tokens.tokenize("a", how._replace(subwords=str(tmp_path / "none")))
 
 
 def test_a_word_of_ten_thousand_letters_is_cut():
-    assert tokens.divide("x" * 10_000, Division("en", "space")) == ["x" * tokens.LONGEST]
+    assert tokens.tokenize("x" * 10_000, Tokenization("en", "space")) == ["x" * tokens.LONGEST]
 
 
 def test_a_language_without_rules_is_refused():
     with pytest.raises(UserError, match="no rules for the language vi"):
-        tokens.check_language(Division("vi", "moses"))
-    tokens.check_language(Division("vi", "space"))
+        tokens.check_language(Tokenization("vi", "moses"))
+    tokens.check_language(Tokenization("vi", "space"))
 
 
 def test_vocabularies(tmp_path):
@@ -481,7 +481,8 @@ def test_prepared_files_can_be_trained_on(tmp_path, capsys):
     assert corpus.read_lines(out / "train.zh") == ["猫 和 狗 。", "它 是 新 的 。", "猫 吃 。"]
     loaded = data.load(data_flags("--dataset", "files", "--data_dir", str(out)))
     assert len(loaded.splits["train"].source) == 3 and "test" not in loaded.splits
-    assert loaded.divisions == (Division("en", "moses", True), Division("zh", "char", True))
+    assert loaded.tokenizations == (
+        Tokenization("en", "moses", True), Tokenization("zh", "char", True))
     shared = data.load(data_flags("--dataset", "files", "--data_dir", str(out), "--share_vocab"))
     assert shared.vocabularies[0] == shared.vocabularies[1]
 
@@ -531,7 +532,7 @@ def data_flags(*argv: str) -> argparse.Namespace:
 def test_the_grammar_is_a_function_and_test_sentences_are_new():
     drawn = grammar.sentences(3000, seed=0)
     assert len(dict(drawn)) == 3000
-    assert len({word for text, _ in drawn for word in tokens.divide(text, CHAR)}) >= 200
+    assert len({word for text, _ in drawn for word in tokens.tokenize(text, CHAR)}) >= 200
     parts = data.read_grammar()[0]
     assert {name: len(pairs.source) for name, pairs in parts.items()} == data.GRAMMAR
     known = set(map(tuple, parts["train"].source))
@@ -619,7 +620,7 @@ def test_a_few_sentences_are_learned(trained):
     run = load(trained)
     english, chinese = zip(*train_pairs(), strict=True)
     found, _ = inference.Translate(run).texts(english, Decoding())
-    right = [tokens.join(best.tokens, run.divisions[1]) == text
+    right = [tokens.join(best.tokens, run.tokenizations[1]) == text
              for (best, *_), text in zip(found, chinese, strict=True)]
     assert sum(right) >= 10
     record = (trained / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
@@ -632,7 +633,7 @@ def test_a_few_sentences_are_learned(trained):
 def test_a_translation_does_not_depend_on_its_batch(trained, width):
     run = load(trained)
     translator = inference.Translate(run)
-    sources = [tokens.divide(text, run.divisions[0]) for text, _ in
+    sources = [tokens.tokenize(text, run.tokenizations[0]) for text, _ in
                [*train_pairs()[:9], *grammar.sentences(9, seed=5)]]
     how = Decoding(beam_width=width, length_penalty_weight=1.0, nbest=width, attention=True)
     whole = translator.sentences(sources, how)
@@ -656,7 +657,7 @@ def test_a_translation_does_not_depend_on_its_batch(trained, width):
 def test_a_transformer_is_searched_and_exported_alike():
     words = [*corpus.SPECIAL, *"abcdefghijklmnopq"]
     flags = train.build_parser().parse_args(["--model", "transformer"])
-    run = inference.Run(network("shared"), (words, words), (Division("en"),) * 2, flags)
+    run = inference.Run(network("shared"), (words, words), (Tokenization("en"),) * 2, flags)
     texts = ["a b c d", "q", "e f g a b c d h", ""]
     translator, how = inference.Translate(run), Decoding(3, 1.0, nbest=3, attention=True)
     whole, sources = translator.texts(texts, how)
@@ -676,7 +677,7 @@ def test_a_transformer_is_searched_and_exported_alike():
 @pytest.mark.slow
 def test_samples_depend_on_the_seed_only(trained):
     run = load(trained)
-    translator, source = inference.Translate(run), tokens.divide("the cook eats.", CHAR)
+    translator, source = inference.Translate(run), tokens.tokenize("the cook eats.", CHAR)
     how = Decoding(temperature=1.5, seed=1)
     alone = translator.sentences([source], how)[0][0].tokens
     assert translator.sentences([["a", "cat"], source, []], how)[1][0].tokens == alone
@@ -710,21 +711,21 @@ def test_the_export_translates_as_translate_does(trained):
     how = Decoding(beam_width=3, length_penalty_weight=1.0, nbest=3)
     expected, _ = inference.Translate(run).texts(texts, how)
     assert [text.decode() for text in found["translations"].numpy()] == [
-        tokens.join(best.tokens, run.divisions[1]) for best, *_ in expected]
+        tokens.join(best.tokens, run.tokenizations[1]) for best, *_ in expected]
     np.testing.assert_allclose(found["scores"], [best.score for best, *_ in expected], atol=1e-4)
     assert held.translate(tf.constant([], tf.string), 3, 1.0)["translations"].shape == (0,)
     several = held.nbest(tf.constant(texts[:1]), 3, 1.0)["translations"].numpy()[0]
     assert [text.decode() for text in several] == [
-        tokens.join(one.tokens, run.divisions[1]) for one in expected[0]]
+        tokens.join(one.tokens, run.tokenizations[1]) for one in expected[0]]
 
 
-@pytest.mark.parametrize("how", [CHAR, Division("zh", "char"), Division("en", "space"),
-                                 Division("en")])
-def test_the_graph_divides_and_joins_as_python_does(how):
+@pytest.mark.parametrize("how", [CHAR, Tokenization("zh", "char"), Tokenization("en", "space"),
+                                 Tokenization("en")])
+def test_the_graph_tokenizes_and_joins_as_python_does(how):
     texts = ["I don't know, Tom!", "我是Tom Smith，25岁。", " a  b\u3000c ", "&lt;do n't&gt; É", ""]
     found = [[word.decode() for word in words] for words in
-             export.divide(tf.constant(texts), how).to_list()]
-    assert found == [tokens.divide(text, how) for text in texts]
+             export.tokenize(tf.constant(texts), how).to_list()]
+    assert found == [tokens.tokenize(text, how) for text in texts]
     joined = [text.decode() for text in export.join(tf.ragged.constant(found), how).numpy()]
     assert joined == [tokens.join(words, how) for words in found]
 
