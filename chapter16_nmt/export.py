@@ -15,6 +15,7 @@ is "" with a score of -1e9.
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 
 import tensorflow as tf
@@ -23,64 +24,76 @@ from chapter16_nmt import beam_search
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID
 from chapter16_nmt.decoding import limits
 from chapter16_nmt.inference import Run, load_run
-from chapter16_nmt.tokens import WORD_START, Tokenization
+from chapter16_nmt.normal_form import Compose
+from chapter16_nmt.tokens import (
+    DROP_SPACES,
+    ENTITIES,
+    LATIN,
+    MARK_SPACES,
+    WORD_START,
+    Tokenization,
+)
 from common import cli, export
 from common.text import lookup_table
 from common.words import lower
 
-LATIN = "A-Za-z0-9À-ɏ"
-ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&#39;": "'", "&#91;": "[",
-            "&#93;": "]", "&#124;": "|", "&amp;": "&"}
+SPACES = r"[\s\pZ\x0b\x1c-\x1f\x{85}]+"  # what `str.split` takes for white space
+TREEBANK = r"([\pL\pN_]) n('t)\b", r"\1n \2"  # as in tokens.py
 EXAMPLES = ("", "a", "the . the")  # beside sentences of the vocabulary, for the comparison
 
 
-def tokenize(texts: tf.Tensor, how: Tokenization) -> tf.RaggedTensor:
+def tokenize(texts: tf.Tensor, how: Tokenization, compose: Compose) -> tf.RaggedTensor:
     """Tokenizes sentences in a graph; see `tokens.tokenize`.
 
     Args:
         texts: string of shape (count,).
         how: how the language is tokenized.
+        compose: composes letters.
     """
-    replace = tf.strings.regex_replace
-    if how.level and not how.subwords:
-        for entity, character in ENTITIES.items():
-            texts = replace(texts, entity, character)
-        texts = replace(texts, r"(\w) n('t)\b", r"\1n \2")  # as tokens.TREEBANK
+    cleaned = bool(how.level and not how.subwords)
+    if cleaned:
+        texts = compose(replace_all(texts, [*ENTITIES.items()] * 2))
+    texts = tf.strings.strip(replace_all(texts, [(SPACES, " ")]))
+    if cleaned:
+        texts = replace_all(texts, [TREEBANK])
         texts = lower(texts) if how.lowercase else texts
-    texts = replace(texts, r"[\s\pZ]+", " ")
     if how.level == "char":
-        texts = replace(texts, f"([{LATIN}]+|[^ ])", r"\1 ")
-    return tf.strings.split(tf.strings.strip(texts))
+        texts = replace_all(texts, [*MARK_SPACES, (f"([{LATIN}]+|[^ ])", r"\1 ")])
+    return tf.strings.split(texts)
+
+
+def replace_all(texts: tf.Tensor, rules: Sequence[tuple[str, str]]) -> tf.Tensor:
+    """Replaces patterns, one after the other; see `tokens.replace_all`."""
+    for pattern, replacement in rules:
+        texts = tf.strings.regex_replace(texts, pattern, replacement)
+    return texts
 
 
 def join(tokens: tf.RaggedTensor, how: Tokenization) -> tf.Tensor:
     """Joins tokens to sentences in a graph, string of shape (count,); see `tokens.join`."""
+    texts = tf.strings.reduce_join(tokens, axis=1, separator="" if how.subwords else " ")
     if how.subwords:
-        joined = tf.strings.reduce_join(tokens, axis=1)
-        return tf.strings.strip(tf.strings.regex_replace(joined, WORD_START, " "))
-    texts = tf.strings.reduce_join(tokens, axis=1, separator=" ")
-    if how.delimiter:
-        return tf.strings.regex_replace(texts, f"{how.delimiter}( |$)", "")
-    if how.level in ("char", "jieba"):
-        # No spaces, but between two Latin words.
-        texts = tf.strings.regex_replace(texts, f"([^{LATIN}]) ", r"\1")
-        texts = tf.strings.regex_replace(texts, f" ([^{LATIN}])", r"\1")
-    return texts
+        texts = tf.strings.strip(replace_all(texts, [(WORD_START, " ")]))
+    elif how.delimiter:
+        texts = replace_all(texts, [(f"{re.escape(how.delimiter)}( |$)", "")])
+    joined = how.level in ("char", "jieba")
+    return tf.strings.strip(replace_all(texts, DROP_SPACES)) if joined else texts
 
 
 class Translator(tf.Module):
     """A network with its vocabularies, stored in the SavedModel."""
 
     def __init__(self, run: Run):
-        """Keeps the network, the table of source tokens, and the target tokens."""
+        """Keeps the network, the tables of letters and source tokens, and the target tokens."""
         super().__init__()
         self.model, self.flags, self.tokenizations = run.model, run.flags, list(run.tokenizations)
+        self.compose = Compose()
         self.table = lookup_table(run.vocabularies[0], unknown=UNKNOWN_ID)
         self.words = tf.constant(run.vocabularies[1])
 
     def encode(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the ids of sentences, (count, longest), at least one wide, and their lengths."""
-        tokens = tokenize(texts, self.tokenizations[0])[:, : self.flags.src_max_len]
+        tokens = tokenize(texts, self.tokenizations[0], self.compose)[:, : self.flags.src_max_len]
         ids = self.table.lookup(tokens.flat_values)
         ids = tf.RaggedTensor.from_row_lengths(ids, tokens.row_lengths())
         if self.flags.source_reverse:

@@ -10,7 +10,9 @@ raw/train.en and raw/train.zh have one sentence a line, line k of one the transl
 the other. The output has train, dev and test, tokenized, vocab.en and vocab.zh, and
 tokenization.json, by which translate.py tokenizes and joins sentences in the same way. Entities
 such as &quot; are replaced, in all files alike. Pairs of training with an empty side are left out,
-and so are those of which one side is in dev or test.
+and so are those of which one side is in dev or test. Without a level, languages that are written
+without spaces are split into characters, those that Moses' tokenizer has rules for by these, and
+others at spaces.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from chapter16_nmt.tokens import (
     Tokenization,
     check_language,
     clean,
+    default_level,
     learn_subwords,
     tokenize,
 )
@@ -37,7 +40,7 @@ SPLITS = ("train", "dev", "test")
 
 
 def split_pairs(
-    pairs: Sequence[tuple[str, str]], held_out: int, seed: int
+    pairs: Sequence[tuple[str, str]], held_out: int, seed: int, lowercase: bool = False
 ) -> dict[str, list[tuple[str, str]]]:
     """Splits pairs into train, dev and test by distinct sources.
 
@@ -45,11 +48,12 @@ def split_pairs(
         pairs: raw sentences.
         held_out: pairs of dev, and as many of test.
         seed: of the split.
+        lowercase: whether sources that differ in case only are the same.
 
     Raises:
         UserError: there are too few.
     """
-    sources = sorted({clean(source) for source, _ in pairs})
+    sources = sorted({clean(source, lowercase) for source, _ in pairs})
     if len(sources) < 3 * held_out:
         raise UserError(f"{len(sources):,} different sentences cannot give {held_out:,} to dev and "
                         "as many to test", "lower --split")
@@ -58,7 +62,7 @@ def split_pairs(
             for place, i in enumerate(order)}
     found: dict[str, list[tuple[str, str]]] = {name: [] for name in SPLITS}
     for pair in pairs:
-        found[part[clean(pair[0])]].append(pair)
+        found[part[clean(pair[0], lowercase)]].append(pair)
     return found
 
 
@@ -73,7 +77,7 @@ def read_raw(args: argparse.Namespace) -> dict[str, list[tuple[str, str]]]:
         if args.dev_prefix or args.test_prefix:
             raise UserError("--split makes dev and test of the training files",
                             "omit it, or --dev_prefix and --test_prefix")
-        return split_pairs(train, args.split, args.seed)
+        return split_pairs(train, args.split, args.seed, args.lowercase)
     if not args.dev_prefix:
         raise UserError("--dev_prefix is missing", "give it, or --split N")
     found = {"train": train}
@@ -84,12 +88,12 @@ def read_raw(args: argparse.Namespace) -> dict[str, list[tuple[str, str]]]:
 
 
 def without_leaks(
-    train: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]]
+    train: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]], lowercase: bool = False
 ) -> list[tuple[str, str]]:
     """Returns the pairs of training without those of which one side is among others."""
-    seen = [{clean(pair[side]) for pair in others} for side in (0, 1)]
+    seen = [{clean(pair[side], lowercase) for pair in others} for side in (0, 1)]
     return [pair for pair in train
-            if not any(clean(pair[side]) in seen[side] for side in (0, 1))]
+            if not any(clean(pair[side], lowercase) in seen[side] for side in (0, 1))]
 
 
 def tokenize_all(
@@ -104,14 +108,14 @@ def tokenize_all(
 def prepare(args: argparse.Namespace) -> None:
     """Writes the prepared folder."""
     output, languages = Path(args.output_dir), (args.src, args.tgt)
-    ways = [Tokenization(language, level, args.lowercase) for language, level in
-            zip(languages, (args.src_level, args.tgt_level), strict=True)]
+    ways = [Tokenization(language, level or default_level(language), args.lowercase)
+            for language, level in zip(languages, (args.src_level, args.tgt_level), strict=True)]
     for how in ways:
         check_language(how)
     raw = read_raw(args)
     whole = len(raw["train"])
     held_out = [pair for name in SPLITS[1:] for pair in raw.get(name, [])]
-    raw["train"] = without_leaks(raw["train"], held_out)
+    raw["train"] = without_leaks(raw["train"], held_out, args.lowercase)
     leaks = whole - len(raw["train"])
     raw["train"] = [pair for pair in raw["train"] if all(clean(side) for side in pair)]
     empty = whole - leaks - len(raw["train"])
@@ -152,9 +156,10 @@ def build_parser() -> cli.Parser:
                         help="hold N pairs out for dev, and N for test")
     parser.add_argument("--output_dir", type=cli.path, required=True, help="the prepared folder")
     for name, side in (("src", "source"), ("tgt", "target")):
-        parser.add_argument(f"--{name}_level", choices=LEVELS, default="space",
+        parser.add_argument(f"--{name}_level", choices=LEVELS,
                             help=f"tokens of the {side}: space: as they are; moses: words and "
-                                 "punctuation; char: characters; jieba: Chinese words")
+                                 "punctuation; char: characters; jieba: Chinese words (default: by "
+                                 "the language)")
     parser.add_argument("--lowercase", action=argparse.BooleanOptionalAction, default=False,
                         help="lowercase the text")
     parser.add_argument("--subwords", type=cli.non_negative_int, default=0, metavar="SIZE",

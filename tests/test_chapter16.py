@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import sys
+import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -33,6 +34,7 @@ from chapter16_nmt import (
 )
 from chapter16_nmt.corpus import Corpus
 from chapter16_nmt.decoding import Decoding
+from chapter16_nmt.normal_form import Compose
 from chapter16_nmt.schedules import learning_rate
 from chapter16_nmt.tokens import Tokenization
 from common import rundir
@@ -407,11 +409,26 @@ def test_the_real_files_come_to_one_form(real_data):
      ["我", "是", "Tom", "Smith", "，", "25", "岁", "。"]),
     ("I can't go.", Tokenization("en", "moses"), ["I", "can", "'t", "go", "."]),
     ("我来到北京", Tokenization("zh", "jieba"), ["我", "来到", "北京"]),
+    ("Tom, 我来到北京", Tokenization("zh", "jieba"), ["Tom", ",", "␣", "我", "来到", "北京"]),
+    ("Hello, Tom", CHAR._replace(lowercase=False), ["Hello", ",", "␣", "Tom"]),
+    ("он 5", Tokenization("ru", "char"), ["о", "н", "␣", "5"]),
     ("as &quot; it is", Tokenization("en"), ["as", "&quot;", "it", "is"]),
 ])
 def test_sentences_are_tokenized_and_joined(text, how, expected):
     assert tokens.tokenize(text, how) == expected
     assert tokens.join(expected, how) == text
+
+
+def test_scores_do_not_count_spaces():
+    how = Tokenization("en", "char")
+    assert tokens.join_parts(["Hello", ",", "␣", "Tom"], how) == ["Hello", ",", "Tom"]
+
+
+def test_the_default_level_fits_the_language():
+    levels = {language: tokens.default_level(language) for language in
+              ("en", "de", "zh", "zh-CN", "ja", "vi", "xx")}
+    assert levels == {"en": "moses", "de": "moses", "zh": "char", "zh-CN": "char", "ja": "char",
+                      "vi": "space", "xx": "space"}
 
 
 def test_parts_of_words_are_joined(tmp_path):
@@ -493,6 +510,24 @@ def test_splits_share_no_source(tmp_path):
     sides = {name: {source for source, _ in part} for name, part in found.items()}
     assert len(sides["dev"]) == len(sides["test"]) == 5
     assert sum(map(len, sides.values())) == 30 == len(set.union(*sides.values()))
+    cased = prepare.split_pairs([(f"{'sS'[i // 30]}{i % 30}", "t") for i in range(60)], 5, 0, True)
+    lower = [{source.lower() for source, _ in part} for part in cased.values()]
+    assert sum(map(len, lower)) == 30 == len(set.union(*lower))
+
+
+def test_sentences_that_differ_in_case_are_leaks_of_lowercase_text():
+    train, held_out = [("A cat", "x"), ("a dog", "y")], [("a CAT", "z")]
+    assert prepare.without_leaks(train, held_out, lowercase=True) == train[1:]
+    assert prepare.without_leaks(train, held_out) == train
+
+
+def test_prepare_chooses_levels_by_language(tmp_path):
+    raw_files(tmp_path)
+    assert prepare.main(["--src", "en", "--tgt", "zh", "--train_prefix", str(tmp_path / "raw"),
+                         "--dev_prefix", str(tmp_path / "held"),
+                         "--output_dir", str(tmp_path / "out")]) == 0
+    assert corpus.read_lines(tmp_path / "out/train.en")[0] == "A cat & a dog ."
+    assert corpus.read_lines(tmp_path / "out/train.zh")[0] == "猫 和 狗 。"
 
 
 def fails(main, argv: list[str], says: str, capsys) -> None:
@@ -720,14 +755,29 @@ def test_the_export_translates_as_translate_does(trained):
 
 
 @pytest.mark.parametrize("how", [CHAR, Tokenization("zh", "char"), Tokenization("en", "space"),
-                                 Tokenization("en")])
+                                 Tokenization("en"), Tokenization("ru", "char", lowercase=True),
+                                 Tokenization("vi", "char"), Tokenization("de", delimiter="++")])
 def test_the_graph_tokenizes_and_joins_as_python_does(how):
-    texts = ["I don't know, Tom!", "我是Tom Smith，25岁。", " a  b\u3000c ", "&lt;do n't&gt; É", ""]
+    texts = ["I don't know, Tom!", "我是Tom Smith，25岁。", " a  b\u3000c ", "&lt;do n't&gt; É", "",
+             "Я люблю, тебя.", "The dogs' house: 3.5 m, 我 们 a", "été n't &amp;quot;x&nbsp;&#91;",
+             "Cafe\u0301 e\u0323\u0302 e\u0302\u0323 x\u0302 \u1112\u1161\u11ab \u212b",
+             "&eacute; &#233;", "a\x85b\x0bc\x1cd\u2028e", "Thế hệ++ mới+"]
     found = [[word.decode() for word in words] for words in
-             export.tokenize(tf.constant(texts), how).to_list()]
+             export.tokenize(tf.constant(texts), how, Compose()).to_list()]
     assert found == [tokens.tokenize(text, how) for text in texts]
     joined = [text.decode() for text in export.join(tf.ragged.constant(found), how).numpy()]
     assert joined == [tokens.join(words, how) for words in found]
+    if how.level == "char":  # nothing is lost
+        assert joined == [tokens.clean(text, how.lowercase) for text in texts]
+
+
+def test_letters_are_composed_as_in_the_standard():
+    letters = [letter for letter in map(chr, range(0x30000))
+               if not unicodedata.is_normalized("NFD", letter)]
+    texts = [f"a{unicodedata.normalize('NFD', letter)}b" for letter in letters]
+    found = [text.decode() for text in Compose()(tf.constant(texts)).numpy()]
+    assert found == [unicodedata.normalize("NFC", text) for text in texts]
+    assert Compose()(tf.constant([], tf.string)).shape == (0,)
 
 
 @pytest.mark.slow
