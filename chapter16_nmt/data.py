@@ -24,6 +24,7 @@ from common import cli, files
 from common.errors import UserError, exit_status
 
 GRAMMAR = {"train": 8000, "dev": 300, "test": 500}  # sentences that are drawn
+LEAST_SHARED = 0.5  # of the target's tokens in a vocabulary of both sides
 BUCKET_WIDTH = 10  # lengths that share a bucket if sources have no limit, as in the original
 FILE_FLAGS = ("data_dir", "train_prefix", "dev_prefix", "test_prefix", "vocab_prefix")
 
@@ -230,10 +231,20 @@ def load(args: argparse.Namespace) -> Data:
               for name, pairs in found.items()}
     if not splits["train"].source or not splits["dev"].source:
         raise UserError("no pair of sentences is left for training or dev", "give other files")
+    covered = 1 - unknown_share(splits["train"].target)
+    if args.share_vocab and covered < LEAST_SHARED:
+        raise UserError(f"--share_vocab: vocab.{args.src} has {covered:.0%} of the target's tokens",
+                        "omit it, or prepare the files with prepare.py --share_vocab")
     texts = [*found["train"], *found["dev"], vocabularies]
     digest = files.sha256(*("\n".join(" ".join(tokens) for tokens in text).encode()
                             for text in texts))
     return Data(splits, tuple(vocabularies), ways, digest)
+
+
+def unknown_share(sentences: Sequence[Sequence[int]]) -> float:
+    """Returns the share of tokens outside the vocabulary."""
+    unknown = sum(tokens.count(UNKNOWN_ID) for tokens in sentences)
+    return unknown / max(1, sum(map(len, sentences)))
 
 
 def bucket_width(num_buckets: int, src_max_len: int | None) -> int:
@@ -331,8 +342,7 @@ def describe(data: Data) -> str:
     """Returns lines on the splits and the vocabularies of a data set."""
     lines = []
     for name, split in data.splits.items():
-        words = sum(map(len, split.source))
-        unknown = sum(tokens.count(UNKNOWN_ID) for tokens in split.source) / max(1, words)
+        unknown = unknown_share(split.source)
         lines.append(f"{name}: {len(split.source):,} pairs, {split.counts['empty']:,} with an empty"
                      f" side, {split.counts['cut']:,} cut; {unknown:.1%} of the source's tokens "
                      "are unknown")

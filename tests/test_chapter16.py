@@ -484,6 +484,10 @@ def raw_files(folder: Path) -> list[str]:
     write(folder, "raw", ["A cat &amp; a dog.", "A cat.", "", "It is new.", "Cats eat."],
           ["猫和狗。", "猫。", "空。", "它是新的。", "猫吃。"])
     write(folder, "held", ["A cat."], ["一只猫。"])
+    return raw_flags(folder)
+
+
+def raw_flags(folder: Path) -> list[str]:
     return ["--src", "en", "--tgt", "zh", "--src_level", "moses", "--tgt_level", "char",
             "--train_prefix", str(folder / "raw"), "--dev_prefix", str(folder / "held"),
             "--output_dir", str(folder / "out")]
@@ -500,8 +504,43 @@ def test_prepared_files_can_be_trained_on(tmp_path, capsys):
     assert len(loaded.splits["train"].source) == 3 and "test" not in loaded.splits
     assert loaded.tokenizations == (
         Tokenization("en", "moses", True), Tokenization("zh", "char", True))
-    shared = data.load(data_flags("--dataset", "files", "--data_dir", str(out), "--share_vocab"))
+    files = ["--dataset", "files", "--data_dir", str(out), "--share_vocab"]
+    with pytest.raises(UserError, match="has 0% of the target's tokens"):
+        data.load(data_flags(*files))
+    assert prepare.main([*flags, "--share_vocab"]) == 0
+    shared = data.load(data_flags(*files))
     assert shared.vocabularies[0] == shared.vocabularies[1]
+    assert corpus.UNKNOWN_ID not in itertools.chain(*shared.splits["train"].target)
+
+
+def test_both_languages_can_share_sub_words(tmp_path):
+    pairs = grammar.sentences(60, seed=1)
+    write(tmp_path, "raw", *zip(*pairs[8:], strict=True))
+    write(tmp_path, "held", *zip(*pairs[:8], strict=True))
+    flags = raw_flags(tmp_path)
+    assert prepare.main([*flags, "--subwords", "400", "--share_vocab"]) == 0
+    out = tmp_path / "out"
+    how, other = corpus.read_tokenizations(out, "en", "zh")
+    assert how.subwords == other.subwords == str(out / "subwords.model")
+    assert corpus.read_lines(out / "vocab.en") == corpus.read_lines(out / "vocab.zh")
+    assert tokens.join(tokens.tokenize(pairs[0][1], other), other) == pairs[0][1]
+
+
+def test_prepare_replaces_its_own_files_only(tmp_path, capsys):
+    flags, out = raw_files(tmp_path), tmp_path / "out"
+    assert prepare.main([*flags, "--test_prefix", str(tmp_path / "held"), "--subwords", "20"]) == 0
+    (out / "notes.txt").write_text("mine", encoding="utf-8")
+    assert (out / "subwords.en.model").exists() and (out / "test.zh").exists()
+    assert prepare.main(flags) == 0
+    assert {path.name for path in out.iterdir()} == {
+        "train.en", "train.zh", "dev.en", "dev.zh", "vocab.en", "vocab.zh", "tokenization.json",
+        "prepared.json", "notes.txt"}
+    (out / "prepared.json").unlink()
+    fails(prepare.main, flags, "has a dev.en that prepare.py has not written", capsys)
+    before = (tmp_path / "raw.en").read_bytes()
+    fails(prepare.main, [*flags, "--output_dir", str(tmp_path)], "is the folder of the raw files",
+          capsys)
+    assert (tmp_path / "raw.en").read_bytes() == before
 
 
 def test_splits_share_no_source(tmp_path):
