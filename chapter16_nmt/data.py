@@ -49,8 +49,8 @@ class Split(NamedTuple):
     """Sentence pairs as ids.
 
     Attributes:
-        source: ids of each source, cut to the longest allowed.
-        target: ids of each target, without start and end symbols.
+        source: ids of each source; in training, cut to the longest allowed.
+        target: the same of each target, without start and end symbols.
         sources: the tokens of each source, whole.
         references: the tokens of each target, whole.
         counts: how many pairs were `empty` or `cut`.
@@ -119,7 +119,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="ends the parts of words in the files, such as @@; parts are joined "
                             "before scoring")
     group.add_argument("--src_max_len", type=cli.positive_int, default=50,
-                       help="longer sources are cut to so many tokens")
+                       help="longer sources are cut in training")
     group.add_argument("--tgt_max_len", type=cli.positive_int, default=50,
                        help="longer targets are cut in training")
     group.add_argument("--source_reverse", action=argparse.BooleanOptionalAction, default=False,
@@ -149,8 +149,8 @@ def encode(
     Args:
         pairs: the tokens.
         vocabularies: of source and target.
-        limits: most tokens of a source and of a target.
-        training: whether pairs with an empty side are left out, and targets are cut.
+        limits: most tokens of a source and of a target in training.
+        training: whether pairs with an empty side are left out, and sentences are cut.
         reverse: whether sources are reversed.
     """
     tables = [{token: i for i, token in enumerate(vocabulary)} for vocabulary in vocabularies]
@@ -161,8 +161,8 @@ def encode(
             continue
         source, target = ([table.get(token, UNKNOWN_ID) for token in tokens]
                           for table, tokens in zip(tables, both, strict=True))
-        split.counts["cut"] += len(source) > limits[0] or (training and len(target) > limits[1])
-        source = source[: limits[0]]
+        split.counts["cut"] += training and (len(source) > limits[0] or len(target) > limits[1])
+        source = source[: limits[0]] if training else source
         split.source.append(source[::-1] if reverse else source)
         split.target.append(target[: limits[1]] if training else target)
         split.sources.append(both[0])

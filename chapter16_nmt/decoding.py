@@ -16,6 +16,8 @@ class Decoding(NamedTuple):
         beam_width: 0 or 1: greedy.
         length_penalty_weight: w of ((5 + length) / 6)^w.
         max_len: most tokens of a translation; None: see `limits`.
+        src_max_len: longer sources are cut to so many tokens; None: as in the original, the whole
+            source is translated.
         nbest: translations of each sentence; fewer if fewer have ended within the limit.
         temperature: above 0, tokens are sampled.
         seed: of the sampling.
@@ -26,6 +28,7 @@ class Decoding(NamedTuple):
     beam_width: int = 0
     length_penalty_weight: float = 0.0
     max_len: int | None = None
+    src_max_len: int | None = None
     nbest: int = 1
     temperature: float = 0.0
     seed: int = 0
@@ -53,6 +56,7 @@ def add_decoding_flags(
     group.add_argument("--length_penalty_weight", type=cli.non_negative_float,
                        default=length_penalty_weight,
                        help="scores are divided by ((5 + length) / 6) to this power")
+    add_source_limit(group)
     group.add_argument("--tgt_max_len_infer", type=cli.positive_int,
                        help="most tokens of a translation (default: twice those of its source "
                             "and ten)")
@@ -65,7 +69,13 @@ def add_decoding_flags(
                        help="use the best weights by this metric, one of the run's --metrics")
 
 
+def add_source_limit(group: argparse._ActionsContainer) -> None:
+    """Adds the flag that cuts sources, which an export has too."""
+    group.add_argument("--src_max_len_infer", type=cli.positive_int,
+                       help="longer sources are cut to so many tokens (default: never)")
+
+
 def decoding(args: argparse.Namespace) -> Decoding:
     """Returns the search that the flags name."""
     return Decoding(args.beam_width, args.length_penalty_weight, args.tgt_max_len_infer,
-                    batch_size=args.infer_batch_size)
+                    args.src_max_len_infer, batch_size=args.infer_batch_size)

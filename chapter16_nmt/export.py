@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from chapter16_nmt import beam_search
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID
-from chapter16_nmt.decoding import limits
+from chapter16_nmt.decoding import add_source_limit, limits
 from chapter16_nmt.inference import Run, load_run
 from chapter16_nmt.normal_form import Compose
 from chapter16_nmt.tokens import (
@@ -83,17 +83,17 @@ def join(tokens: tf.RaggedTensor, how: Tokenization) -> tf.Tensor:
 class Translator(tf.Module):
     """A network with its vocabularies, stored in the SavedModel."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Run, max_len: int | None = None):
         """Keeps the network, the tables of letters and source tokens, and the target tokens."""
         super().__init__()
         self.model, self.flags, self.tokenizations = run.model, run.flags, list(run.tokenizations)
-        self.compose = Compose()
+        self.max_len, self.compose = max_len, Compose()
         self.table = lookup_table(run.vocabularies[0], unknown=UNKNOWN_ID)
         self.words = tf.constant(run.vocabularies[1])
 
     def encode(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the ids of sentences, (count, longest), at least one wide, and their lengths."""
-        tokens = tokenize(texts, self.tokenizations[0], self.compose)[:, : self.flags.src_max_len]
+        tokens = tokenize(texts, self.tokenizations[0], self.compose)[:, : self.max_len]
         ids = self.table.lookup(tokens.flat_values)
         ids = tf.RaggedTensor.from_row_lengths(ids, tokens.row_lengths())
         if self.flags.source_reverse:
@@ -144,7 +144,7 @@ class Translator(tf.Module):
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and verifies it in a separate process."""
     run = load_run(args, flags, args.average)
-    held = Translator(run)
+    held = Translator(run, args.src_max_len_infer)
     specs = {"texts": tf.TensorSpec((None,), tf.string),
              "beam_width": tf.TensorSpec((), tf.int32),
              "length_penalty_weight": tf.TensorSpec((), tf.float32)}
@@ -165,6 +165,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
+    add_source_limit(parser)
     parser.add_argument("--average", type=cli.positive_int, default=1, metavar="N",
                         help="use the mean of the weights of the last N checkpoints")
     return parser

@@ -18,7 +18,7 @@ from chapter16_nmt.flags import attends, build_model
 from chapter16_nmt.model import cross_entropy
 from chapter16_nmt.tokens import Tokenization, tokenize
 from common import checkpoint, files
-from common.checkpoint_files import READ_ERRORS, checkpoints, unusable
+from common.checkpoint_files import READ_ERRORS, checkpoints, step_of, unusable
 from common.errors import UserError
 
 VOCABULARY = "vocabulary.json"
@@ -91,7 +91,7 @@ def load_run(
     else:
         checkpoint.load(args.run_dir, args.checkpoint, model=model)
     if average > 1:
-        load_average(args.run_dir, average, model)
+        load_average(args.run_dir, average, flags, model)
     return Run(model, vocabularies, tuple(ways), flags)
 
 
@@ -108,15 +108,21 @@ def best_folder(run_dir: Path, flags: argparse.Namespace, metric: str) -> Path:
     return run_dir if metric == names[0] else run_dir / f"best_{metric}"
 
 
-def load_average(run_dir: Path, count: int, model: keras.Model) -> None:
+def load_average(
+    run_dir: Path, count: int, flags: argparse.Namespace, model: keras.Model
+) -> None:
     """Loads the mean of the weights of the last checkpoints (Junczys-Dowmunt et al. 2016).
+
+    Those of `--save_every` and of the end count; not that of the first update, nor that of an
+    interruption.
 
     Raises:
         UserError: there are fewer.
     """
-    paths = checkpoints(run_dir / "checkpoints")[-count:]
+    paths = [path for path in checkpoints(run_dir / "checkpoints")
+             if step_of(path) % flags.save_every == 0 or step_of(path) == flags.max_steps][-count:]
     if len(paths) < count:
-        raise UserError(f"{run_dir} has {len(paths)} checkpoints, not {count}",
+        raise UserError(f"{run_dir} has {len(paths)} regular checkpoints, not {count}",
                         "lower --average, or train with a smaller --save_every")
     variables = checkpoint.weights(model)
     try:
@@ -182,16 +188,10 @@ class Translate:
         self._ids = {token: i for i, token in enumerate(run.vocabularies[0])}
 
     def texts(
-        self, texts: Sequence[str], how: Decoding, max_len: int | None = None
+        self, texts: Sequence[str], how: Decoding
     ) -> tuple[list[list[Translation]], list[list[str]]]:
-        """Tokenizes and translates sentences; also returns their tokens.
-
-        Args:
-            texts: the sentences.
-            how: see `Decoding`.
-            max_len: longer sources are cut to so many tokens.
-        """
-        sources = [tokenize(text, self.run.tokenizations[0])[:max_len] for text in texts]
+        """Tokenizes and translates sentences; also returns their tokens."""
+        sources = [tokenize(text, self.run.tokenizations[0]) for text in texts]
         return self.sentences(sources, how), sources
 
     def sentences(
@@ -201,7 +201,8 @@ class Translate:
 
         An empty sentence has an empty translation.
         """
-        ids = [[self._ids.get(token, UNKNOWN_ID) for token in tokens] for tokens in sources]
+        ids = [[self._ids.get(token, UNKNOWN_ID) for token in tokens[: how.src_max_len]]
+               for tokens in sources]
         if self.run.flags.source_reverse:
             ids = [tokens[::-1] for tokens in ids]
         found: list[list[Translation]] = [[Translation([], 0.0)] for _ in ids]

@@ -104,16 +104,17 @@ def output_lines(
             yield lines[0][0]
 
 
-def tell(texts: Sequence[str], sources: Sequence[Sequence[str]], run: Run, max_len: int) -> None:
+def tell(sources: Sequence[Sequence[str]], run: Run, max_len: int | None) -> None:
     """Prints on stderr what of the sentences the network does not see."""
-    whole = [tokenize(text, run.tokenizations[0]) for text in texts]
-    empty = sum(not tokens for tokens in whole)
-    cut = sum(len(tokens) > max_len for tokens in whole)
     known = set(run.vocabularies[0])
-    unknown = sum(token not in known for tokens in sources for token in tokens)
-    if empty or cut or unknown:
-        print(f"{len(texts):,} sentences: {empty:,} empty, {cut:,} cut to {max_len} tokens, "
-              f"{unknown:,} tokens unknown", file=sys.stderr)
+    counts = {"empty": sum(not tokens for tokens in sources)}
+    if max_len:
+        counts[f"cut to {max_len} tokens"] = sum(len(tokens) > max_len for tokens in sources)
+    counts["tokens unknown"] = sum(token not in known for tokens in sources
+                                   for token in tokens[:max_len])
+    if any(counts.values()):
+        found = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+        print(f"{len(sources):,} sentences: {found}", file=sys.stderr)
 
 
 def score(lines: Sequence[str], file: str, run: Run) -> dict[str, float]:
@@ -133,14 +134,14 @@ def score(lines: Sequence[str], file: str, run: Run) -> dict[str, float]:
         lines, references, how.language)[0]
 
 
-def converse(translate: Translate, how: Decoding, max_len: int, run: Run, replace: bool) -> None:
+def converse(translate: Translate, how: Decoding, run: Run, replace: bool) -> None:
     """Translates each line of stdin at once, until it ends."""
     prompt = sys.stdin.isatty()
     while True:
         print("> " if prompt else "", end="", flush=True)
         if not (line := sys.stdin.readline()):
             return
-        (found,), (source,) = translate.texts([line], how, max_len)
+        (found,), (source,) = translate.texts([line], how)
         for translation in found:
             print(written(translation, source, run, replace), flush=True)
 
@@ -148,13 +149,12 @@ def converse(translate: Translate, how: Decoding, max_len: int, run: Run, replac
 def translate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float] | None:
     """Translates and prints sentences."""
     run = load_run(args, flags, args.average)
-    how, max_len = search_of(args, run), args.src_max_len_infer or flags.src_max_len
-    translator = Translate(run)
+    how, translator = search_of(args, run), Translate(run)
     if args.interactive:
-        return converse(translator, how, max_len, run, args.replace_unk)
+        return converse(translator, how, run, args.replace_unk)
     texts = read_sentences(args)
-    found, sources = translator.texts(texts, how, max_len)
-    tell(texts, sources, run, max_len)
+    found, sources = translator.texts(texts, how)
+    tell(sources, run, how.src_max_len)
     lines = list(output_lines(args, texts, sources, found, run))
     if args.output_file:
         write_lines(Path(args.output_file), lines)
@@ -183,8 +183,6 @@ def build_parser() -> cli.Parser:
                         help="references, to score the translations")
     parser.add_argument("--inference_list", dest="lines", type=line_numbers, metavar="N,N,…",
                         help="translate only these lines of the input")
-    parser.add_argument("--src_max_len_infer", type=cli.positive_int,
-                        help="longer sentences are cut to so many tokens (default: as in training)")
     add_decoding_flags(parser, beam_width=0, length_penalty_weight=0.0)
     parser.add_argument("--nbest", type=cli.positive_int, default=1,
                         help="translations of each sentence, of the beam")

@@ -620,8 +620,8 @@ def test_dropped_cut_and_empty_sentences_are_counted():
     assert training.counts == {"empty": 1, "cut": 2}
     assert training.source == [[3, 4], [3]] and training.target == [[3], [3] * 4]
     test = data.encode(pairs, vocabularies, (2, 4), training=False, reverse=True)
-    assert test.counts == {"empty": 1, "cut": 1}
-    assert test.source == [[4, 3], [], [3]] and test.target[2] == [3] * 5
+    assert test.counts == {"empty": 1, "cut": 0}
+    assert test.source == [[0, 4, 3], [], [3]] and test.target[2] == [3] * 5
     unknown = data.encode(Corpus([["q", "a"]], [["x"]]), vocabularies, (9, 9), training=False)
     assert unknown.source == [[corpus.UNKNOWN_ID, 3]]
 
@@ -767,8 +767,8 @@ def test_weights_of_several_checkpoints_are_averaged(trained):
     for found, *parts in zip(mean, *each, strict=True):
         if found.dtype == np.float32:
             np.testing.assert_allclose(found, np.mean(parts, axis=0), atol=1e-6)
-    with pytest.raises(UserError, match="4 checkpoints, not 9"):
-        load(trained, average=9)
+    with pytest.raises(UserError, match="3 regular checkpoints, not 4"):
+        load(trained, average=4)  # beside them is that of the first update
     load(trained, metric="rouge")
     with pytest.raises(UserError, match="without accuracy"):
         load(trained, metric="accuracy")
@@ -788,6 +788,17 @@ def test_the_export_translates_as_translate_does(trained):
         tokens.join(best.tokens, run.tokenizations[1]) for best, *_ in expected]
     np.testing.assert_allclose(found["scores"], [best.score for best, *_ in expected], atol=1e-4)
     assert held.translate(tf.constant([], tf.string), 3, 1.0)["translations"].shape == (0,)
+    # Both see whole sentences, longer than those of training, and both can cut them.
+    long, limit = " ".join(["the cook eats an egg"] * 14), run.flags.src_max_len + 5
+    assert len(tokens.tokenize(long, run.tokenizations[0])) > limit > run.flags.src_max_len
+    seen = {}
+    for most in (None, 5):
+        (whole,), _ = inference.Translate(run).texts([long], how._replace(src_max_len=most))
+        there = export.Translator(run, most).translate(tf.constant([long]), 3, 1.0)
+        seen[most] = there["translations"].numpy()[0].decode()
+        assert seen[most] == tokens.join(whole[0].tokens, run.tokenizations[1])
+        np.testing.assert_allclose(there["scores"][0], whole[0].score, atol=1e-4)
+    assert seen[None] != seen[5]
     several = held.nbest(tf.constant(texts[:1]), 3, 1.0)["translations"].numpy()[0]
     assert [text.decode() for text in several] == [
         tokens.join(one.tokens, run.tokenizations[1]) for one in expected[0]]
@@ -826,7 +837,8 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
     texts = [text for text, _ in train_pairs()[:2]]
     file.write_text("\n".join([texts[0], "", "zebra " * 60, texts[1]]) + "\n", encoding="utf-8")
     assert translate.main([*run, "--input_file", str(file), "--output_file", str(out),
-                           "--attention_png", str(tmp_path / "a.png")]) == 0
+                           "--attention_png", str(tmp_path / "a.png"),
+                           "--src_max_len_infer", "50"]) == 0
     assert "4 sentences: 1 empty, 1 cut to 50 tokens, 50 tokens unknown" in capsys.readouterr().err
     lines = corpus.read_lines(out)
     assert len(lines) == 4 and lines[0] and not lines[1] and (tmp_path / "a.png").is_file()
@@ -837,7 +849,10 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
     printed = [row.split("\t") for row in capsys.readouterr().out.splitlines()]
     assert [row[0] for row in printed] == ["1", "1"] and printed[0][1] != printed[1][1]
     assert float(printed[0][2]) >= float(printed[1][2])
-    assert translate.main([*run, "--input_file", str(file), "--ref_file", str(out)]) == 0
+    assert translate.main([*run, "--input_file", str(file)]) == 0
+    assert "4 sentences: 1 empty, 60 tokens unknown" in capsys.readouterr().err
+    assert translate.main([*run, "--input_file", str(file), "--ref_file", str(out),
+                           "--src_max_len_infer", "50"]) == 0
     scores = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert scores["bleu"] == pytest.approx(100)
     stdin = SimpleNamespace(buffer=io.BytesIO(texts[0].encode()), readline=iter(
