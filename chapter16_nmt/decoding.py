@@ -48,7 +48,8 @@ def limits(lengths: int | tf.Tensor) -> int | tf.Tensor:
 def add_decoding_flags(
     parser: argparse.ArgumentParser, beam_width: int, length_penalty_weight: float
 ) -> None:
-    """Adds the flags of the search for translations, and of the weights that are used."""
+    """Adds the flags of the search for translations, and those of `add_model_flags`."""
+    add_model_flags(parser)
     group = parser.add_argument_group("decoding")
     group.add_argument("--beam_width", type=cli.number(int, 0, 1000, "a whole number from 0 to "
                                                        "1000"), default=beam_width,
@@ -56,23 +57,22 @@ def add_decoding_flags(
     group.add_argument("--length_penalty_weight", type=cli.non_negative_float,
                        default=length_penalty_weight,
                        help="scores are divided by ((5 + length) / 6) to this power")
-    add_source_limit(group)
     group.add_argument("--tgt_max_len_infer", type=cli.positive_int,
                        help="most tokens of a translation (default: twice those of its source "
                             "and ten)")
     group.add_argument("--infer_batch_size", type=cli.size, default=32,
                        help="sentences that are translated together; translations do not depend "
                             "on it")
-    group.add_argument("--average", type=cli.positive_int, default=1, metavar="N",
-                       help="use the mean of the weights of the last N checkpoints")
-    group.add_argument("--metric", choices=list(METRICS),
-                       help="use the best weights by this metric, one of the run's --metrics")
 
 
-def add_source_limit(group: argparse._ActionsContainer) -> None:
-    """Adds the flag that cuts sources, which an export has too."""
-    group.add_argument("--src_max_len_infer", type=cli.positive_int,
-                       help="longer sources are cut to so many tokens (default: never)")
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that an export has too: which weights, and how much of a source is read."""
+    parser.add_argument("--average", type=cli.positive_int, default=1, metavar="N",
+                        help="use the mean weights of the last N checkpoints of --save_every")
+    parser.add_argument("--metric", choices=list(METRICS),
+                        help="use the best weights by this metric, one of the run's --metrics")
+    parser.add_argument("--src_max_len_infer", type=cli.positive_int,
+                        help="longer sources are cut to so many tokens (default: never)")
 
 
 def decoding(args: argparse.Namespace) -> Decoding:

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from chapter16_nmt import beam_search
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID
-from chapter16_nmt.decoding import add_source_limit, limits
+from chapter16_nmt.decoding import add_model_flags, limits
 from chapter16_nmt.inference import Run, load_run
 from chapter16_nmt.normal_form import Compose
 from chapter16_nmt.tokens import (
@@ -165,9 +165,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
-    add_source_limit(parser)
-    parser.add_argument("--average", type=cli.positive_int, default=1, metavar="N",
-                        help="use the mean of the weights of the last N checkpoints")
+    add_model_flags(parser)
     return parser
 
 

@@ -71,8 +71,9 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max_steps", "--num_train_steps", type=cli.positive_int, default=12000,
                        help="number of optimizer updates")
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="optimizer")
-    group.add_argument("--learning_rate", type=cli.positive_float, default=1.0,
-                       help="learning rate; 0.001 is usual for adam")
+    group.add_argument("--learning_rate", type=cli.positive_float,
+                       help="learning rate (default: 1 for sgd, 0.002 for adam, 0.001 for adam "
+                            "with a transformer)")
     group.add_argument("--warmup_steps", type=cli.non_negative_int, default=0,
                        help="updates in which the learning rate rises from 0")
     group.add_argument("--schedule", choices=["decay", "cosine"], default="decay",
@@ -102,6 +103,13 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--save_every", type=cli.positive_int, default=1000,
                        help="updates between two checkpoints")
     cli.add_init_from(group)
+
+
+def default_rate(args: argparse.Namespace) -> float:
+    """Returns the learning rate of an optimizer if none is given."""
+    if args.optimizer == "sgd":
+        return 1.0
+    return 0.001 if args.model == TRANSFORMER else 0.002
 
 
 def attends(flags: argparse.Namespace) -> bool:

@@ -3,7 +3,7 @@
     python train.py                                    # sentences of a grammar, English to Chinese
     python train.py --attention none --name plain      # the same without attention
     python train.py --preset book --data_dir FOLDER    # Vietnamese to English, section 16.3.1
-    python train.py --preset zh --data_dir en_zh       # English to Chinese, after prepare.py
+    python train.py --preset best_zh --data_dir en_zh       # English to Chinese, after prepare.py
     python translate.py "The cook will wash the fish tomorrow."
 
 Papers: Sutskever et al. 2014, Bahdanau et al. 2015, Luong et al. 2015, Wu et al. 2016, Vaswani et
@@ -44,14 +44,15 @@ EVAL_BATCH = 64  # sentences
 
 VIETNAMESE = {"dataset": "files", "src": "vi", "tgt": "en"}
 CHINESE = {"dataset": "files", "src": "en", "tgt": "zh"}
-ADAM = {"optimizer": "adam", "learning_rate": 0.002, "loss_reduction": "tokens",
-        "max_gradient_norm": 1.0, "warmup_steps": 200, "schedule": "cosine"}
+ADAM = {"optimizer": "adam", "loss_reduction": "tokens", "max_gradient_norm": 1.0,
+        "warmup_steps": 200, "schedule": "cosine", "save_every": 100}
 WMT16 = {"dataset": "files", "src": "de", "tgt": "en", "bpe_delimiter": "@@", "num_units": 1024,
          "num_layers": 4, "attention": "normed_bahdanau", "max_steps": 340000,
          "start_decay_step": 170000, "decay_steps": 17000, "decay_factor": 0.5}
 GNMT = {"encoder_type": "gnmt", "attention_architecture": "gnmt_v2", "residual": True}
 SMALL = ADAM | {"encoder_type": "bi", "attention": "scaled_luong", "tie_embeddings": True,
                 "dropout": 0.3, "label_smoothing": 0.1, "batch_tokens": 2048, "patience": 5}
+TRANSFORMER = {"model": "transformer", "num_layers": 3, "warmup_steps": 400, "eval_every": 500}
 PRESETS = {
     "demo": ADAM | {
         "num_units": 128,
@@ -73,12 +74,11 @@ PRESETS = {
     "wmt16": WMT16 | {"encoder_type": "bi"},
     "wmt16_gnmt_4_layer": WMT16 | GNMT,
     "wmt16_gnmt_8_layer": WMT16 | GNMT | {"num_layers": 8},
-    # Small networks that two CPU cores train in less than 40 minutes.
-    "zh": CHINESE | SMALL | {"num_units": 256, "max_steps": 3600, "eval_every": 300},
-    "vi": VIETNAMESE | SMALL | {"num_units": 192, "max_steps": 4500, "eval_every": 750},
-    "zh_transformer": CHINESE | SMALL | {
-        "model": "transformer", "num_layers": 3, "num_units": 256, "learning_rate": 0.001,
-        "warmup_steps": 400, "max_steps": 4000, "eval_every": 400},
+    # Small networks, meant for two CPU cores.
+    "best_zh": CHINESE | SMALL | {"num_units": 256, "max_steps": 3600, "eval_every": 300},
+    "best_vi": VIETNAMESE | SMALL | {"num_units": 192, "max_steps": 4500, "eval_every": 500},
+    "best_zh_transformer": CHINESE | SMALL | TRANSFORMER | {"num_units": 256, "max_steps": 4000},
+    "best_vi_transformer": VIETNAMESE | SMALL | TRANSFORMER | {"num_units": 192, "max_steps": 4500},
 }
 
 
@@ -167,7 +167,7 @@ def introduce(args: argparse.Namespace, corpus: data.Data) -> None:
     print(f"training on {args.dataset}, {args.src} to {args.tgt}\n{data.describe(corpus)}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book --data_dir FOLDER")
-        for preset in ("zh", "vi"):
+        for preset in ("best_zh", "best_vi"):
             folder = files.default_dir("{src}-{tgt}".format_map(PRESETS[preset]))
             if folder.is_dir():
                 print(f"{folder} is there: python train.py --preset {preset}")
@@ -182,6 +182,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     # Build the network, and the batches: sentences of similar lengths together.
     model = flags.build_model(args, [len(vocabulary) for vocabulary in corpus.vocabularies])
     checkpoint.start_from(args, model=model)
+    args.learning_rate = args.learning_rate or flags.default_rate(args)
     rate = learning_rate(args)
     optimizer = (keras.optimizers.SGD if args.optimizer == "sgd" else keras.optimizers.Adam)(rate)
     batches = data.Batches(corpus.splits["train"], args)

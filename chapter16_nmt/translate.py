@@ -7,7 +7,8 @@
     python translate.py --interactive                         # sentence by sentence
 
 A line of the output belongs to the line of the input with the same number. With --nbest N there are
-N lines for each sentence: its number, a translation, and its score, separated by tabs.
+N lines for each sentence: its number, a translation, and its score, separated by tabs. The beam is
+then at least N wide.
 """
 
 import argparse
@@ -65,6 +66,8 @@ def search_of(args: argparse.Namespace, run: Run) -> Decoding:
     Raises:
         UserError: flags contradict each other, or the run has no attention.
     """
+    if "beam_width" not in args.typed:
+        args.beam_width = args.nbest
     width = max(1, args.beam_width)
     if args.nbest > width:
         raise UserError(f"--nbest {args.nbest} of a beam of width {width}",
@@ -185,7 +188,7 @@ def build_parser() -> cli.Parser:
                         help="translate only these lines of the input")
     add_decoding_flags(parser, beam_width=0, length_penalty_weight=0.0)
     parser.add_argument("--nbest", type=cli.positive_int, default=1,
-                        help="translations of each sentence, of the beam")
+                        help="translations of each sentence; without --beam_width also its value")
     parser.add_argument("--sampling_temperature", type=cli.non_negative_float, default=0.0,
                         help="above 0: draw the tokens instead of taking the most probable ones")
     parser.add_argument("--seed", type=cli.number(int, 0, 2**31 - 1, "a whole number from 0 to "

@@ -22,6 +22,7 @@ from chapter16_nmt import (
     corpus,
     data,
     export,
+    flags,
     grammar,
     inference,
     metrics,
@@ -37,7 +38,7 @@ from chapter16_nmt.decoding import Decoding
 from chapter16_nmt.normal_form import Compose
 from chapter16_nmt.schedules import learning_rate
 from chapter16_nmt.tokens import Tokenization
-from common import rundir
+from common import cli, rundir
 from common.errors import UserError
 
 TESTDATA = "book/chapter_16/nmt/testdata"
@@ -315,6 +316,16 @@ def test_learning_rates_are_those_of_the_original():
     assert rates([0, 3, 9], warmup_steps=4, learning_rate=2.0) == pytest.approx([0.5, 2, 2])
     cosine = rates([0, 4, 6, 8], schedule="cosine", warmup_steps=4, max_steps=8)
     assert cosine == pytest.approx([0, 1, 0.5, 0], abs=1e-6)
+
+
+@pytest.mark.parametrize(("argv", "rate"), [
+    ([], 0.002), (["--optimizer", "sgd"], 1.0), (["--preset", "book"], 1.0),
+    (["--preset", "book", "--optimizer", "adam"], 0.002), (["--model", "transformer"], 0.001),
+    (["--preset", "best_zh_transformer"], 0.001),
+    (["--preset", "best_vi", "--learning_rate", "0.5"], 0.5)])
+def test_the_learning_rate_follows_the_optimizer(argv, rate):
+    args = cli.resolve(train.build_parser(), argv)
+    assert (args.learning_rate or flags.default_rate(args)) == rate
 
 
 # Search
@@ -851,6 +862,10 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
     assert float(printed[0][2]) >= float(printed[1][2])
     assert translate.main([*run, "--input_file", str(file)]) == 0
     assert "4 sentences: 1 empty, 60 tokens unknown" in capsys.readouterr().err
+    assert translate.main([*line, "--nbest", "3"]) == 0
+    alone = capsys.readouterr().out
+    assert translate.main([*line, "--nbest", "3", "--beam_width", "3"]) == 0
+    assert capsys.readouterr().out == alone and alone.count("\n") == 3
     assert translate.main([*run, "--input_file", str(file), "--ref_file", str(out),
                            "--src_max_len_infer", "50"]) == 0
     scores = json.loads(capsys.readouterr().out.splitlines()[-1])
@@ -869,7 +884,8 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
 def test_bad_use_of_translate_is_refused(trained, tmp_path, capsys, monkeypatch):
     run = ["--run_dir", str(trained), "a cat"]
     fails(translate.main, run[:2], "no sentence to translate", capsys)
-    fails(translate.main, [*run, "--nbest", "3"], "--nbest 3 of a beam of width 1", capsys)
+    fails(translate.main, [*run, "--nbest", "3", "--beam_width", "2"],
+          "--nbest 3 of a beam of width 2", capsys)
     fails(translate.main, [*run, "--inference_list", "2"], "--inference_list 2", capsys)
     fails(translate.main, [*run, "--sampling_temperature", "1", "--beam_width", "2"],
           "--sampling_temperature", capsys)
