@@ -24,13 +24,18 @@ class Corpus(NamedTuple):
 
 
 def read_lines(path: Path) -> list[str]:
-    """Reads the lines of a text file: plain, gzipped or zipped.
+    """Reads the lines of a text file: plain, gzipped or zipped."""
+    return split_lines(read_text(path))
 
-    Only a line feed ends a line: other separators of Unicode, which `str.splitlines` knows too,
-    occur inside sentences and would shift all that follow.
+
+def split_lines(text: str) -> list[str]:
+    """Splits a text at line feeds.
+
+    Other separators of Unicode, which `str.splitlines` knows too, occur inside sentences and would
+    shift all that follow.
     """
-    lines = read_text(path).replace("\r\n", "\n").split("\n")
-    return lines[:-1] if lines and not lines[-1] else lines
+    lines = text.replace("\r\n", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def read_pair(prefix: str, source: str, target: str) -> tuple[list[str], list[str]]:

@@ -229,8 +229,9 @@ def load(args: argparse.Namespace) -> Data:
     limits = args.src_max_len, args.tgt_max_len
     splits = {name: encode(pairs, vocabularies, limits, name == "train", args.source_reverse)
               for name, pairs in found.items()}
-    if not splits["train"].source or not splits["dev"].source:
-        raise UserError("no pair of sentences is left for training or dev", "give other files")
+    for name, split in splits.items():
+        if not split.source:
+            raise UserError(f"no pair of sentences is left in {name}", "give other files")
     covered = 1 - unknown_share(splits["train"].target)
     if args.share_vocab and covered < LEAST_SHARED:
         raise UserError(f"--share_vocab: vocab.{args.src} has {covered:.0%} of the target's tokens",

@@ -153,6 +153,9 @@ def check_recurrent(args: argparse.Namespace) -> None:
                             "add --attention scaled_luong, or --context every_step")
     else:
         cli.refuse_idle(args, ["context"], f"--attention {args.attention}")
+    if args.num_layers < (3 if args.encoder_type == "gnmt" else 2):
+        cli.refuse_idle(args, ["residual"], f"--encoder_type {args.encoder_type} --num_layers "
+                        f"{args.num_layers}")
     if args.unit_type == "gru":
         cli.refuse_idle(args, ["forget_bias"], "--unit_type gru")
     if args.init_op != "uniform":

@@ -602,7 +602,11 @@ def test_bad_files_are_refused(tmp_path, capsys):
     write(tmp_path, "train", [""], [""])
     write(tmp_path, "dev", ["a"], ["b"])
     write(tmp_path, "vocab", ["a"], ["b"])
-    fails(train.main, files, "no pair of sentences is left", capsys)
+    fails(train.main, files, "no pair of sentences is left in train", capsys)
+    write(tmp_path, "train", ["a"], ["b"])
+    for language in ("en", "zh"):
+        (tmp_path / f"test.{language}").write_text("", encoding="utf-8")
+    fails(train.main, files, "no pair of sentences is left in test", capsys)
 
 
 # Data
@@ -691,7 +695,8 @@ def trained(tmp_path_factory) -> Path:
 
 
 def load(run: Path, **changed) -> inference.Run:
-    args = SimpleNamespace(**{"run_dir": run, "checkpoint": "latest", "metric": None} | changed)
+    args = SimpleNamespace(**{"run_dir": run, "checkpoint": "latest", "metric": None, "typed": {}}
+                           | changed)
     flags = argparse.Namespace(**rundir.read_config(run)["flags"])
     return inference.load_run(args, flags, changed.get("average", 1))
 
@@ -760,15 +765,35 @@ def test_a_transformer_is_searched_and_exported_alike():
 
 
 @pytest.mark.slow
-def test_samples_depend_on_the_seed_only(trained):
+def test_samples_depend_on_the_seed_and_the_number_only(trained):
     run = load(trained)
     translator, source = inference.Translate(run), tokens.tokenize("the cook eats.", CHAR)
-    how = Decoding(temperature=1.5, seed=1)
-    alone = translator.sentences([source], how)[0][0].tokens
-    assert translator.sentences([["a", "cat"], source, []], how)[1][0].tokens == alone
-    others = {tuple(translator.sentences([source], how._replace(seed=seed))[0][0].tokens)
-              for seed in range(6)}
-    assert len(others) > 1
+    how = Decoding(temperature=1.5, seed=1, length_penalty_weight=1.0)
+    alone = translator.sentences([source], how, [7])[0][0]
+    among = translator.sentences([["a", "cat"], source, []], how, [1, 7, 9])[1][0]
+    assert among.tokens == alone.tokens and among.score == pytest.approx(alone.score, abs=1e-4)
+    # Equal sentences get different samples, of different numbers and of different seeds.
+    several = [best.tokens for best, *_ in translator.sentences([source] * 6, how)]
+    assert len(set(map(tuple, several))) > 1 and several[0] != alone.tokens
+    seeds = {tuple(translator.sentences([source], how._replace(seed=seed))[0][0].tokens)
+             for seed in range(6)}
+    assert len(seeds) > 1
+
+
+@pytest.mark.slow
+def test_the_score_of_a_sample_is_its_probability(trained):
+    run = load(trained)
+    source = tokens.tokenize("the cook eats.", CHAR)
+    how = Decoding(temperature=1.5, attention=True)
+    found, *_ = inference.Translate(run).sentences([source], how)[0]
+    ids = [[vocabulary.index(token) if token in vocabulary else 0 for token in words]
+           for vocabulary, words in zip(run.vocabularies, (source, found.tokens), strict=True)]
+    batch = data.pad(data.Split([ids[0]], [ids[1]], [], [], {}), [0])
+    words = tf.boolean_mask(batch.outputs, batch.target_mask)
+    nats = float(model.cross_entropy(logits_of(run.model, batch), words)[1])
+    assert len(found.attention) == len(found.tokens) + 1  # it has ended within the limit
+    assert found.score == pytest.approx(-nats, abs=1e-3)
+    np.testing.assert_allclose(found.attention.sum(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -870,12 +895,15 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
                            "--src_max_len_infer", "50"]) == 0
     scores = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert scores["bleu"] == pytest.approx(100)
-    stdin = SimpleNamespace(buffer=io.BytesIO(texts[0].encode()), readline=iter(
+    assert translate.main([*line, "--ref_file", str(out)]) == 0  # line 4 of both files
+    scores = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert scores["bleu"] == pytest.approx(100)
+    stdin = SimpleNamespace(buffer=io.BytesIO(f"{texts[0]}\u2028\n".encode()), readline=iter(
         [f"{texts[0]}\n", "\n", ""]).__next__, isatty=lambda: False)
     monkeypatch.setattr(sys, "stdin", stdin)
     assert translate.main([*run, "--input_file", "-", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer["source"] == texts[0] and answer["translations"][0]["text"] == lines[0]
+    assert answer["source"] == f"{texts[0]}\u2028" and answer["translations"][0]["text"] == lines[0]
     assert translate.main([*run, "--interactive"]) == 0
     assert capsys.readouterr().out.splitlines() == [lines[0], ""]
 
@@ -891,8 +919,20 @@ def test_bad_use_of_translate_is_refused(trained, tmp_path, capsys, monkeypatch)
           "--sampling_temperature", capsys)
     file = tmp_path / "refs"
     file.write_text("a\nb\n", encoding="utf-8")
-    fails(translate.main, [*run, "--ref_file", str(file)], "2 lines", capsys)
+    fails(translate.main, [*run, "--ref_file", str(file)], "2 lines, there are 1 sentences", capsys)
     fails(translate.main, [*run, "--input_file", str(file)], "both", capsys)
+    fails(translate.main, [*run, "--interactive"], "both sentences and --interactive", capsys)
+    for idle in (["--ref_file", str(file)], ["--inference_list", "1"], ["--json"]):
+        fails(translate.main, [*run[:2], "--interactive", *idle], "has no effect with", capsys)
+    fails(translate.main, [*run, "--seed", "3"], "--seed 3 has no effect", capsys)
+    fails(translate.main, [*run, "--sampling_temperature", "1", "--nbest", "2"], "--nbest 2",
+          capsys)
+    fails(translate.main, [*run, "--average", "2", "--checkpoint", "50"],
+          "--checkpoint 50 has no effect with --average 2", capsys)
+    fails(translate.main, [*run, "--metric", "rouge", "--checkpoint", "best"],
+          "--checkpoint best has no effect with --metric rouge", capsys)
+    for png in ("a.foo", "none/a.png"):
+        fails(translate.main, [*run, "--attention_png", str(tmp_path / png)], png, capsys)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))  # closed
     fails(translate.main, [*run[:2], "--input_file", "-"], "no sentence to translate", capsys)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"\xff\xfe\xff")))
@@ -916,6 +956,8 @@ def test_unknown_words_are_replaced_by_what_was_attended_to():
     (["--metrics", "bleu,meteor"], "meteor"),
     (["--metrics", "bleu,bleu"], "twice"),
     (["--encoder_type", "gnmt", "--num_layers", "1"], "two layers"),
+    (["--residual", "--encoder_type", "uni", "--num_layers", "1"], "--residual has no effect"),
+    (["--residual", "--encoder_type", "gnmt"], "--residual has no effect"),
     (["--num_heads", "2"], "--num_heads 2 has no effect with --model rnn"),
     (["--model", "transformer", "--attention", "luong"], "--attention luong has no effect"),
     (["--model", "transformer", "--num_units", "30"], "--num_heads 4"),
