@@ -628,6 +628,19 @@ def test_the_grammar_is_a_function_and_test_sentences_are_new():
     assert not known & set(map(tuple, [*parts["test"].source, *parts["dev"].source]))
 
 
+def test_each_sentence_of_the_grammar_has_one_translation():
+    rng, found = np.random.default_rng(3), {}
+    for _ in range(30_000):
+        english, chinese = grammar.sentence(rng)
+        assert found.setdefault(english, chinese) == chinese
+    written = "".join(found.values())
+    results = [grammar.VERBS[number][4] for number in grammar.RESULTS]
+    assert all(verb in written for verb in results)
+    for verb in results:  # what has been done at once is not being done
+        assert not any(f"{before}{verb}" in written for before in ("正在", "在", "不"))
+    assert not any(f"{grammar.VERBS[number][4]}了" in written for number in grammar.STATES)
+
+
 def test_dropped_cut_and_empty_sentences_are_counted():
     pairs = Corpus([["a", "b", "c"], [], ["a"]], [["x"], ["x"], ["x"] * 5])
     vocabularies = [*corpus.SPECIAL, "a", "b"], [*corpus.SPECIAL, "x"]
