@@ -108,7 +108,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                "sentences": len(tokens), **split.counts}
     found = {name: scores}
     for baseline, translations in baselines.translations(
-            split.sources, train.sources, train.references).items():
+            split.sources, train.sources, train.references, how).items():
         found[baseline] = scores_of(translations, split.references, how)[0]
     if args.against:
         found["difference"] = compare(args, tokens, corpus, split, how)

@@ -63,8 +63,8 @@ VERBS = [
     ("like", "likes", "liked", "liking", "喜欢", ALL),
     ("forget", "forgets", "forgot", "forgetting", "忘记", (*TEXT, *SEEN, *OBJECT)),
 ]
-# Verbs of a state have no progressive form and no 了. Verbs of a result (看见, 找到, 丢失, 带来, 忘记)
-# tell what has happened or will happen.
+# Verbs of a state have no progressive form and no 了. Verbs of a result, such as 找到, tell what
+# has happened or will happen.
 STATES, RESULTS = (15, 16), (3, 8, 9, 10, 17)
 ADJECTIVES = {"red": "红色的", "blue": "蓝色的", "white": "白色的", "black": "黑色的",
               "green": "绿色的", "big": "大的", "small": "小的", "new": "新的",

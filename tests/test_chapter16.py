@@ -112,9 +112,19 @@ def test_sacrebleu_tokenizes_by_language():
 def test_baselines():
     sources = [["a", "cat"], ["a", "dog"], ["the", "dog"], ["a", "cat"]]
     targets = [["一", "猫"], ["一", "狗"], ["那", "狗"], ["一", "猫"]]
-    found = baselines.translations([["the", "cat", "zebra"]], sources, targets)
+    found = baselines.translations([["the", "cat", "zebra"]], sources, targets, Tokenization("zh"))
     assert found == {"copy": [["the", "cat", "zebra"]], "most_frequent": [["一", "猫"]],
                      "dictionary": [["那", "猫", "zebra"]]}
+
+
+def test_a_dictionary_of_characters_has_whole_words(monkeypatch):
+    sources = [["the", "teacher", "eats"], ["the", "cook", "eats"], ["the", "teacher", "sings"]]
+    targets = [list("那老师吃"), list("那厨子吃"), list("那老师唱")]
+    char = Tokenization("zh", "char")
+    assert baselines.translations([["eats", "teacher"]], sources, targets, char)["dictionary"] == [
+        list("吃老师")]
+    monkeypatch.setattr(baselines, "MAX_PAIRS", 1)  # the first pair alone: all is equally frequent
+    assert baselines.translations([["cook"]], sources, targets, char)["dictionary"] == [["cook"]]
 
 
 # Attention, cells, networks
