@@ -118,8 +118,9 @@ def test_baselines():
 
 
 def test_a_dictionary_of_characters_has_whole_words(monkeypatch):
-    sources = [["the", "teacher", "eats"], ["the", "cook", "eats"], ["the", "teacher", "sings"]]
-    targets = [list("那老师吃"), list("那厨子吃"), list("那老师唱")]
+    sources = [["the", "teacher", "eats"], ["the", "cook", "eats"], ["my", "teacher", "sings"],
+               ["the", "boy", "sleeps"]]
+    targets = [list("那老师吃"), list("那厨子吃"), list("我老师唱"), list("那孩睡")]
     char = Tokenization("zh", "char")
     assert baselines.translations([["eats", "teacher"]], sources, targets, char)["dictionary"] == [
         list("吃老师")]
