@@ -59,6 +59,10 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
                             "before the first word (figure 16-1), or at each word (figure 16-2)")
     group.add_argument("--tie_embeddings", action=argparse.BooleanOptionalAction, default=False,
                        help="use the target's embedding as weights of the classifier")
+    for side in ("src", "tgt"):
+        group.add_argument(f"--{side}_embedding_file", type=cli.path,
+                           help="initial embeddings of known words, of dimension --num_units: "
+                                "word2vec's text (chapter 14) or .bin format, or GloVe's")
     group.add_argument("--init_op", choices=["uniform", "glorot_normal", "glorot_uniform"],
                        default="uniform", help="distribution of the initial weights")
     group.add_argument("--init_weight", type=cli.positive_float, default=0.1,
@@ -133,6 +137,8 @@ def build_model(
 
 def check_flags(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect, or if flags contradict each other."""
+    if args.share_vocab:
+        cli.refuse_idle(args, ["tgt_embedding_file"], "--share_vocab")
     if args.schedule == "cosine":
         cli.refuse_idle(args, DECAY, "--schedule cosine")
     if args.model != TRANSFORMER:

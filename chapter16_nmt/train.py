@@ -38,6 +38,7 @@ from common.checkpoint import TrainState
 from common.errors import UserError
 from common.images import read_image
 from common.monitor import Monitor
+from common.word_vectors import start_embedding
 
 NUM_SAMPLES = 3  # dev sentences whose translations are written at each evaluation
 EVAL_BATCH = 64  # sentences
@@ -92,6 +93,17 @@ def build_parser() -> cli.Parser:
     flags.add_network_flags(parser)
     flags.add_training_flags(parser)
     return parser
+
+
+def start_embeddings(
+    args: argparse.Namespace, model: keras.Model, vocabularies: Sequence[Sequence[str]]
+) -> None:
+    """Gives the known words of a new run the vectors in files, if there are any."""
+    embeddings = model.source_embedding, model.target_embedding
+    files_of_vectors = args.src_embedding_file, args.tgt_embedding_file
+    for embedding, vocabulary, file in zip(embeddings, vocabularies, files_of_vectors, strict=True):
+        if file and not rundir.last_step(args.run_dir):
+            start_embedding(embedding, vocabulary, Path(file), "num_units")
 
 
 def make_train_step(
@@ -182,6 +194,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     # Build the network, and the batches: sentences of similar lengths together.
     model = flags.build_model(args, [len(vocabulary) for vocabulary in corpus.vocabularies])
     checkpoint.start_from(args, model=model)
+    start_embeddings(args, model, corpus.vocabularies)
     args.learning_rate = args.learning_rate or flags.default_rate(args)
     rate = learning_rate(args)
     optimizer = (keras.optimizers.SGD if args.optimizer == "sgd" else keras.optimizers.Adam)(rate)

@@ -222,6 +222,27 @@ def network(name: str):
     return model.Translator(NETWORKS[name], 20, 20, init_weight=0.5, seed=1)
 
 
+@pytest.mark.parametrize("name", ["luong", "transformer"])
+def test_known_words_start_from_the_vectors_of_a_file(name, tmp_path, capsys):
+    net, path = network(name), tmp_path / "vectors.txt"
+    vectors = {"cat": arrays(6), "no word": arrays(6, seed=1)}
+    path.write_text("2 6\n" + "\n".join(f"{word.replace(' ', '_')} {' '.join(map(str, vector))}"
+                                        for word, vector in vectors.items()), encoding="utf-8")
+    words = [[*corpus.SPECIAL, *(f"{side}{i}" for i in range(16)), "cat"] for side in "st"]
+    before = net.target_embedding.embeddings.numpy().copy()
+    args = argparse.Namespace(run_dir=tmp_path, src_embedding_file=None,
+                              tgt_embedding_file=str(path))
+    train.start_embeddings(args, net, words)
+    after = net.target_embedding.embeddings.numpy()
+    np.testing.assert_allclose(after[19], vectors["cat"], rtol=1e-6)
+    np.testing.assert_array_equal(after[:19], before[:19])
+    assert "1 of 20 words" in capsys.readouterr().out
+    args.src_embedding_file = str(path)
+    path.write_text("1 5\ncat 1 2 3 4 5\n", encoding="utf-8")
+    with pytest.raises(UserError, match="dimension 5, --num_units is 6"):
+        train.start_embeddings(args, net, words)
+
+
 def batch_of(lengths: list[tuple[int, int]], seed: int = 0) -> data.Batch:
     rngs = [np.random.default_rng([seed, i]) for i in range(len(lengths))]
     split = data.Split(
@@ -982,6 +1003,7 @@ def test_unknown_words_are_replaced_by_what_was_attended_to():
     (["--encoder_type", "gnmt", "--num_layers", "1"], "two layers"),
     (["--residual", "--encoder_type", "uni", "--num_layers", "1"], "--residual has no effect"),
     (["--residual", "--encoder_type", "gnmt"], "--residual has no effect"),
+    (["--share_vocab", "--tgt_embedding_file", "x"], "has no effect with --share_vocab"),
     (["--num_heads", "2"], "--num_heads 2 has no effect with --model rnn"),
     (["--model", "transformer", "--attention", "luong"], "--attention luong has no effect"),
     (["--model", "transformer", "--num_units", "30"], "--num_heads 4"),
