@@ -1,7 +1,7 @@
 """Beam search: the most probable sequences of a decoder, step by step, in the graph.
 
-A beam holds the best `width` beginnings of each sentence. At each step every beginning is continued
-by its `width` most probable tokens; the best continuations stay, and those that end leave the beam.
+A beam holds the best `width` hypotheses of each sentence. At each step every hypothesis is extended
+by its `width` most probable tokens; the best extensions stay, and those that end leave the beam.
 A sentence is finished when nothing in its beam can become better than the worst of its `width` best
 complete sequences; it then leaves the batch, and the others go on. Greedy search is the beam of
 width 1. Chapter 17 uses this file too.

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from chapter16_nmt.tokens import Division
+from chapter16_nmt.tokens import Tokenization
 from common import files
 from common.errors import UserError
 from common.text import read_text
@@ -13,7 +13,7 @@ from common.text import read_text
 UNKNOWN, START, END = "<unk>", "<s>", "</s>"  # the first entries of every vocabulary
 SPECIAL = (UNKNOWN, START, END)
 UNKNOWN_ID, START_ID, END_ID = range(3)
-DIVISIONS = "divisions.json"  # in a prepared folder: how its files were divided
+TOKENIZATION = "tokenization.json"  # in a prepared folder: how its files were tokenized
 
 
 class Corpus(NamedTuple):
@@ -24,13 +24,18 @@ class Corpus(NamedTuple):
 
 
 def read_lines(path: Path) -> list[str]:
-    """Reads the lines of a text file: plain, gzipped or zipped.
+    """Reads the lines of a text file: plain, gzipped or zipped."""
+    return split_lines(read_text(path))
 
-    Only a line feed ends a line: other separators of Unicode, which `str.splitlines` knows too,
-    occur inside sentences and would shift all that follow.
+
+def split_lines(text: str) -> list[str]:
+    """Splits a text at line feeds.
+
+    Other separators of Unicode, which `str.splitlines` knows too, occur inside sentences and would
+    shift all that follow.
     """
-    lines = read_text(path).replace("\r\n", "\n").split("\n")
-    return lines[:-1] if lines and not lines[-1] else lines
+    lines = text.replace("\r\n", "\n").split("\n")
+    return lines if lines[-1] else lines[:-1]
 
 
 def read_pair(prefix: str, source: str, target: str) -> tuple[list[str], list[str]]:
@@ -93,13 +98,13 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
     part.replace(path)
 
 
-def read_divisions(folder: Path, source: str, target: str) -> tuple[Division, Division]:
-    """Returns how prepare.py divided the files of a folder; as they are if it did not."""
-    path = folder / DIVISIONS
+def read_tokenizations(folder: Path, source: str, target: str) -> tuple[Tokenization, Tokenization]:
+    """Returns how prepare.py tokenized the files of a folder; as they are if it did not."""
+    path = folder / TOKENIZATION
     known = files.read_json(path) if path.is_file() else {}
     found = []
     for language in (source, target):
-        how = Division(**{"language": language} | known.get(language, {}))
+        how = Tokenization(**{"language": language} | known.get(language, {}))
         if how.subwords:  # beside the files, wherever the folder lies now
             how = how._replace(subwords=str(folder / Path(how.subwords).name))
         found.append(how)

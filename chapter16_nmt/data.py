@@ -19,11 +19,12 @@ import tensorflow as tf
 
 from chapter16_nmt import corpus, grammar
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID, Corpus
-from chapter16_nmt.tokens import Division, divide
+from chapter16_nmt.tokens import Tokenization, tokenize
 from common import cli, files
 from common.errors import UserError, exit_status
 
 GRAMMAR = {"train": 8000, "dev": 300, "test": 500}  # sentences that are drawn
+LEAST_SHARED = 0.5  # of the target's tokens in a vocabulary of both sides
 BUCKET_WIDTH = 10  # lengths that share a bucket if sources have no limit, as in the original
 FILE_FLAGS = ("data_dir", "train_prefix", "dev_prefix", "test_prefix", "vocab_prefix")
 
@@ -48,8 +49,8 @@ class Split(NamedTuple):
     """Sentence pairs as ids.
 
     Attributes:
-        source: ids of each source, cut to the longest allowed.
-        target: ids of each target, without start and end symbols.
+        source: ids of each source; in training, cut to the longest allowed.
+        target: the same of each target, without start and end symbols.
         sources: the tokens of each source, whole.
         references: the tokens of each target, whole.
         counts: how many pairs were `empty` or `cut`.
@@ -68,13 +69,13 @@ class Data(NamedTuple):
     Attributes:
         splits: "train", "dev" and, if there is one, "test".
         vocabularies: of source and target.
-        divisions: how both sides were divided into tokens.
+        tokenizations: how both sides were tokenized.
         sha256: of the pairs of training and dev, and of the vocabularies.
     """
 
     splits: dict[str, Split]
     vocabularies: tuple[list[str], list[str]]
-    divisions: tuple[Division, Division]
+    tokenizations: tuple[Tokenization, Tokenization]
     sha256: str
 
 
@@ -118,7 +119,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="ends the parts of words in the files, such as @@; parts are joined "
                             "before scoring")
     group.add_argument("--src_max_len", type=cli.positive_int, default=50,
-                       help="longer sources are cut to so many tokens")
+                       help="longer sources are cut in training")
     group.add_argument("--tgt_max_len", type=cli.positive_int, default=50,
                        help="longer targets are cut in training")
     group.add_argument("--source_reverse", action=argparse.BooleanOptionalAction, default=False,
@@ -148,8 +149,8 @@ def encode(
     Args:
         pairs: the tokens.
         vocabularies: of source and target.
-        limits: most tokens of a source and of a target.
-        training: whether pairs with an empty side are left out, and targets are cut.
+        limits: most tokens of a source and of a target in training.
+        training: whether pairs with an empty side are left out, and sentences are cut.
         reverse: whether sources are reversed.
     """
     tables = [{token: i for i, token in enumerate(vocabulary)} for vocabulary in vocabularies]
@@ -160,8 +161,8 @@ def encode(
             continue
         source, target = ([table.get(token, UNKNOWN_ID) for token in tokens]
                           for table, tokens in zip(tables, both, strict=True))
-        split.counts["cut"] += len(source) > limits[0] or (training and len(target) > limits[1])
-        source = source[: limits[0]]
+        split.counts["cut"] += training and (len(source) > limits[0] or len(target) > limits[1])
+        source = source[: limits[0]] if training else source
         split.source.append(source[::-1] if reverse else source)
         split.target.append(target[: limits[1]] if training else target)
         split.sources.append(both[0])
@@ -169,15 +170,15 @@ def encode(
     return split
 
 
-def read_grammar() -> tuple[dict[str, Corpus], tuple[Division, Division]]:
+def read_grammar() -> tuple[dict[str, Corpus], tuple[Tokenization, Tokenization]]:
     """Returns the sentences of the grammar by split; no test sentence occurs in training."""
-    ways = Division("en", "char", lowercase=True), Division("zh", "char")
+    ways = Tokenization("en", "char", lowercase=True), Tokenization("zh", "char")
     drawn = grammar.sentences(sum(GRAMMAR.values()), seed=0)
     found, start = {}, 0
     for name in reversed(GRAMMAR):
         pairs = drawn[start : start + GRAMMAR[name]]
         start += len(pairs)
-        found[name] = Corpus(*([divide(pair[side], ways[side]) for pair in pairs]
+        found[name] = Corpus(*([tokenize(pair[side], ways[side]) for pair in pairs]
                                for side in (0, 1)))
     return {name: found[name] for name in GRAMMAR}, ways
 
@@ -190,7 +191,7 @@ def prefix(args: argparse.Namespace, name: str) -> str:
 
 def read_files(
     args: argparse.Namespace
-) -> tuple[dict[str, Corpus], list[list[str]], tuple[Division, Division]]:
+) -> tuple[dict[str, Corpus], list[list[str]], tuple[Tokenization, Tokenization]]:
     """Reads parallel files and vocabularies.
 
     Raises:
@@ -208,7 +209,7 @@ def read_files(
              for name in names}
     vocabularies = [corpus.read_vocabulary(Path(f"{prefix(args, 'vocab')}.{language}"))
                     for language in (args.src, args.src if args.share_vocab else args.tgt)]
-    ways = corpus.read_divisions(train.parent, args.src, args.tgt)
+    ways = corpus.read_tokenizations(train.parent, args.src, args.tgt)
     return found, vocabularies, tuple(way._replace(delimiter=args.bpe_delimiter) for way in ways)
 
 
@@ -228,12 +229,23 @@ def load(args: argparse.Namespace) -> Data:
     limits = args.src_max_len, args.tgt_max_len
     splits = {name: encode(pairs, vocabularies, limits, name == "train", args.source_reverse)
               for name, pairs in found.items()}
-    if not splits["train"].source or not splits["dev"].source:
-        raise UserError("no pair of sentences is left for training or dev", "give other files")
+    for name, split in splits.items():
+        if not split.source:
+            raise UserError(f"no pair of sentences is left in {name}", "give other files")
+    covered = 1 - unknown_share(splits["train"].target)
+    if args.share_vocab and covered < LEAST_SHARED:
+        raise UserError(f"--share_vocab: vocab.{args.src} has {covered:.0%} of the target's tokens",
+                        "omit it, or prepare the files with prepare.py --share_vocab")
     texts = [*found["train"], *found["dev"], vocabularies]
     digest = files.sha256(*("\n".join(" ".join(tokens) for tokens in text).encode()
                             for text in texts))
     return Data(splits, tuple(vocabularies), ways, digest)
+
+
+def unknown_share(sentences: Sequence[Sequence[int]]) -> float:
+    """Returns the share of tokens outside the vocabulary."""
+    unknown = sum(tokens.count(UNKNOWN_ID) for tokens in sentences)
+    return unknown / max(1, sum(map(len, sentences)))
 
 
 def bucket_width(num_buckets: int, src_max_len: int | None) -> int:
@@ -281,7 +293,7 @@ class Batches:
     """
 
     def __init__(self, split: Split, args: argparse.Namespace):
-        """Divides the pairs into buckets.
+        """Assigns the pairs to buckets.
 
         Args:
             split: the pairs.
@@ -331,8 +343,7 @@ def describe(data: Data) -> str:
     """Returns lines on the splits and the vocabularies of a data set."""
     lines = []
     for name, split in data.splits.items():
-        words = sum(map(len, split.source))
-        unknown = sum(tokens.count(UNKNOWN_ID) for tokens in split.source) / max(1, words)
+        unknown = unknown_share(split.source)
         lines.append(f"{name}: {len(split.source):,} pairs, {split.counts['empty']:,} with an empty"
                      f" side, {split.counts['cut']:,} cut; {unknown:.1%} of the source's tokens "
                      "are unknown")

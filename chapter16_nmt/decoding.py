@@ -16,6 +16,8 @@ class Decoding(NamedTuple):
         beam_width: 0 or 1: greedy.
         length_penalty_weight: w of ((5 + length) / 6)^w.
         max_len: most tokens of a translation; None: see `limits`.
+        src_max_len: longer sources are cut to so many tokens; None: as in the original, the whole
+            source is translated.
         nbest: translations of each sentence; fewer if fewer have ended within the limit.
         temperature: above 0, tokens are sampled.
         seed: of the sampling.
@@ -26,6 +28,7 @@ class Decoding(NamedTuple):
     beam_width: int = 0
     length_penalty_weight: float = 0.0
     max_len: int | None = None
+    src_max_len: int | None = None
     nbest: int = 1
     temperature: float = 0.0
     seed: int = 0
@@ -45,7 +48,8 @@ def limits(lengths: int | tf.Tensor) -> int | tf.Tensor:
 def add_decoding_flags(
     parser: argparse.ArgumentParser, beam_width: int, length_penalty_weight: float
 ) -> None:
-    """Adds the flags of the search for translations, and of the weights that are used."""
+    """Adds the flags of the search for translations, and those of `add_model_flags`."""
+    add_model_flags(parser)
     group = parser.add_argument_group("decoding")
     group.add_argument("--beam_width", type=cli.number(int, 0, 1000, "a whole number from 0 to "
                                                        "1000"), default=beam_width,
@@ -59,13 +63,19 @@ def add_decoding_flags(
     group.add_argument("--infer_batch_size", type=cli.size, default=32,
                        help="sentences that are translated together; translations do not depend "
                             "on it")
-    group.add_argument("--average", type=cli.positive_int, default=1, metavar="N",
-                       help="use the mean of the weights of the last N checkpoints")
-    group.add_argument("--metric", choices=list(METRICS),
-                       help="use the best weights by this metric, one of the run's --metrics")
+
+
+def add_model_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags that an export has too: which weights, and how much of a source is read."""
+    parser.add_argument("--average", type=cli.positive_int, default=1, metavar="N",
+                        help="use the mean weights of the last N checkpoints of --save_every")
+    parser.add_argument("--metric", choices=list(METRICS),
+                        help="use the best weights by this metric, one of the run's --metrics")
+    parser.add_argument("--src_max_len_infer", type=cli.positive_int,
+                        help="longer sources are cut to so many tokens (default: never)")
 
 
 def decoding(args: argparse.Namespace) -> Decoding:
     """Returns the search that the flags name."""
     return Decoding(args.beam_width, args.length_penalty_weight, args.tgt_max_len_infer,
-                    batch_size=args.infer_batch_size)
+                    args.src_max_len_infer, batch_size=args.infer_batch_size)

@@ -21,7 +21,7 @@ from chapter16_nmt.decoding import add_decoding_flags, decoding
 from chapter16_nmt.flags import TRANSFORMER
 from chapter16_nmt.inference import Run, Translate, Translation, load_run, make_score
 from chapter16_nmt.pictures import draw_attention
-from chapter16_nmt.tokens import Division, join, join_parts
+from chapter16_nmt.tokens import Tokenization, join, join_parts
 from common import cli, results, rundir
 
 NUM_PICTURES = 4  # test sentences whose attention is drawn
@@ -31,14 +31,14 @@ Sentences = Sequence[Sequence[str]]
 
 
 def scores_of(
-    translations: Sentences, references: Sentences, how: Division
+    translations: Sentences, references: Sentences, how: Tokenization
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Returns all scores of some translations, and the signatures of sacrebleu.
 
     Args:
         translations: the tokens of the vocabulary, perhaps parts of words.
         references: the same of the references.
-        how: how the target was divided.
+        how: how the target was tokenized.
     """
     whole = [[join_parts(tokens, how) for tokens in side] for side in (translations, references)]
     interval = metrics.bleu_interval(*whole)
@@ -50,7 +50,8 @@ def scores_of(
 
 
 def compare(
-    args: argparse.Namespace, ours: Sentences, corpus: data.Data, split: data.Split, how: Division
+    args: argparse.Namespace, ours: Sentences, corpus: data.Data, split: data.Split,
+    how: Tokenization,
 ) -> dict[str, float]:
     """Returns the paired difference in BLEU from the run that `--against` names.
 
@@ -63,7 +64,7 @@ def compare(
     there = argparse.Namespace(**{**vars(args), "run_dir": other})
     run = load_run(there, flags, args.average)
     found = Translate(run).sentences(split.sources, decoding(args), bar=True)
-    theirs = [join_parts(best.tokens, run.divisions[1]) for best, *_ in found]
+    theirs = [join_parts(best.tokens, run.tokenizations[1]) for best, *_ in found]
     references = [join_parts(tokens, how) for tokens in split.references]
     difference = metrics.paired_difference([join_parts(tokens, how) for tokens in ours], theirs,
                                            references)
@@ -83,7 +84,7 @@ def draw_pictures(run_dir: Path, sources: Sentences, found: Sequence[Translation
 
 def write_translations(path: Path, split: data.Split, found: Sentences, run: Run) -> None:
     """Writes sources, references and translations as text."""
-    source_way, target_way = run.divisions
+    source_way, target_way = run.tokenizations
     lines = [f"source       {join(source, source_way)}\nreference    {join(reference, target_way)}"
              f"\ntranslation  {join(tokens, target_way)}\n"
              for source, reference, tokens in
@@ -96,7 +97,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     run = load_run(args, flags, args.average)
     corpus = data.load(flags)
     rundir.check_data(args.run_dir, corpus.sha256)
-    name, how = "test" if "test" in corpus.splits else "dev", run.divisions[1]
+    name, how = "test" if "test" in corpus.splits else "dev", run.tokenizations[1]
     split, train = corpus.splits[name], corpus.splits["train"]
     # Translate, and score the network and the baselines alike.
     best = [found for found, *_ in Translate(run).sentences(
@@ -107,7 +108,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                "sentences": len(tokens), **split.counts}
     found = {name: scores}
     for baseline, translations in baselines.translations(
-            split.sources, train.sources, train.references).items():
+            split.sources, train.sources, train.references, how).items():
         found[baseline] = scores_of(translations, split.references, how)[0]
     if args.against:
         found["difference"] = compare(args, tokens, corpus, split, how)

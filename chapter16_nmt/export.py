@@ -7,7 +7,7 @@ serving_default  texts: string (count,); beam_width: int32 (); length_penalty_we
 nbest            the same inputs
                  -> translations: string (count, beam_width), the best first; scores: the same shape
 
-Vocabularies and the division into tokens are part of the graph where TensorFlow can do it: of files
+Vocabularies and the tokenization are part of the graph where TensorFlow can do it: of files
 as they are, and of the levels `space` and `char` of prepare.py. Moses' tokenizer, jieba and
 SentencePiece are Python libraries: a network of their tokens takes tokens separated by spaces, and
 joins sub-words, but does not detokenize. signature.json names the level. An unused place of `nbest`
@@ -15,72 +15,85 @@ is "" with a score of -1e9.
 """
 
 import argparse
+import re
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from chapter16_nmt import beam_search
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID
-from chapter16_nmt.decoding import limits
+from chapter16_nmt.decoding import add_model_flags, limits
 from chapter16_nmt.inference import Run, load_run
-from chapter16_nmt.tokens import WORD_START, Division
+from chapter16_nmt.normal_form import Compose
+from chapter16_nmt.tokens import (
+    DROP_SPACES,
+    ENTITIES,
+    LATIN,
+    MARK_SPACES,
+    WORD_START,
+    Tokenization,
+)
 from common import cli, export
 from common.text import lookup_table
 from common.words import lower
 
-LATIN = "A-Za-z0-9À-ɏ"
-ENTITIES = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&#39;": "'", "&#91;": "[",
-            "&#93;": "]", "&#124;": "|", "&amp;": "&"}
+SPACES = r"[\s\pZ\x0b\x1c-\x1f\x{85}]+"  # what `str.split` takes for white space
+TREEBANK = r"([\pL\pN_]) n('t)\b", r"\1n \2"  # as in tokens.py
 EXAMPLES = ("", "a", "the . the")  # beside sentences of the vocabulary, for the comparison
 
 
-def divide(texts: tf.Tensor, how: Division) -> tf.RaggedTensor:
-    """Divides sentences into tokens in a graph; see `tokens.divide`.
+def tokenize(texts: tf.Tensor, how: Tokenization, compose: Compose) -> tf.RaggedTensor:
+    """Tokenizes sentences in a graph; see `tokens.tokenize`.
 
     Args:
         texts: string of shape (count,).
-        how: how the language is divided.
+        how: how the language is tokenized.
+        compose: composes letters.
     """
-    replace = tf.strings.regex_replace
-    if how.level and not how.subwords:
-        for entity, character in ENTITIES.items():
-            texts = replace(texts, entity, character)
-        texts = replace(texts, r"(\w) n('t)\b", r"\1n \2")  # as tokens.TREEBANK
+    cleaned = bool(how.level and not how.subwords)
+    if cleaned:
+        texts = compose(replace_all(texts, [*ENTITIES.items()] * 2))
+    texts = tf.strings.strip(replace_all(texts, [(SPACES, " ")]))
+    if cleaned:
+        texts = replace_all(texts, [TREEBANK])
         texts = lower(texts) if how.lowercase else texts
-    texts = replace(texts, r"[\s\pZ]+", " ")
     if how.level == "char":
-        texts = replace(texts, f"([{LATIN}]+|[^ ])", r"\1 ")
-    return tf.strings.split(tf.strings.strip(texts))
+        texts = replace_all(texts, [*MARK_SPACES, (f"([{LATIN}]+|[^ ])", r"\1 ")])
+    return tf.strings.split(texts)
 
 
-def join(tokens: tf.RaggedTensor, how: Division) -> tf.Tensor:
-    """Joins tokens to sentences in a graph, string of shape (count,); see `tokens.join`."""
-    if how.subwords:
-        joined = tf.strings.reduce_join(tokens, axis=1)
-        return tf.strings.strip(tf.strings.regex_replace(joined, WORD_START, " "))
-    texts = tf.strings.reduce_join(tokens, axis=1, separator=" ")
-    if how.delimiter:
-        return tf.strings.regex_replace(texts, f"{how.delimiter}( |$)", "")
-    if how.level in ("char", "jieba"):
-        # No spaces, but between two Latin words.
-        texts = tf.strings.regex_replace(texts, f"([^{LATIN}]) ", r"\1")
-        texts = tf.strings.regex_replace(texts, f" ([^{LATIN}])", r"\1")
+def replace_all(texts: tf.Tensor, rules: Sequence[tuple[str, str]]) -> tf.Tensor:
+    """Replaces patterns, one after the other; see `tokens.replace_all`."""
+    for pattern, replacement in rules:
+        texts = tf.strings.regex_replace(texts, pattern, replacement)
     return texts
+
+
+def join(tokens: tf.RaggedTensor, how: Tokenization) -> tf.Tensor:
+    """Joins tokens to sentences in a graph, string of shape (count,); see `tokens.join`."""
+    texts = tf.strings.reduce_join(tokens, axis=1, separator="" if how.subwords else " ")
+    if how.subwords:
+        texts = tf.strings.strip(replace_all(texts, [(WORD_START, " ")]))
+    elif how.delimiter:
+        texts = replace_all(texts, [(f"{re.escape(how.delimiter)}( |$)", "")])
+    joined = how.level in ("char", "jieba")
+    return tf.strings.strip(replace_all(texts, DROP_SPACES)) if joined else texts
 
 
 class Translator(tf.Module):
     """A network with its vocabularies, stored in the SavedModel."""
 
-    def __init__(self, run: Run):
-        """Keeps the network, the table of source tokens, and the target tokens."""
+    def __init__(self, run: Run, max_len: int | None = None):
+        """Keeps the network, the tables of letters and source tokens, and the target tokens."""
         super().__init__()
-        self.model, self.flags, self.divisions = run.model, run.flags, list(run.divisions)
+        self.model, self.flags, self.tokenizations = run.model, run.flags, list(run.tokenizations)
+        self.max_len, self.compose = max_len, Compose()
         self.table = lookup_table(run.vocabularies[0], unknown=UNKNOWN_ID)
         self.words = tf.constant(run.vocabularies[1])
 
     def encode(self, texts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the ids of sentences, (count, longest), at least one wide, and their lengths."""
-        tokens = divide(texts, self.divisions[0])[:, : self.flags.src_max_len]
+        tokens = tokenize(texts, self.tokenizations[0], self.compose)[:, : self.max_len]
         ids = self.table.lookup(tokens.flat_values)
         ids = tf.RaggedTensor.from_row_lengths(ids, tokens.row_lengths())
         if self.flags.source_reverse:
@@ -111,7 +124,7 @@ class Translator(tf.Module):
         rows = tf.reshape(found.tokens[:count], (count * width, -1))
         keep = (rows != END_ID) & (tf.repeat(lengths[:count], width)[:, None] > 0)
         words = tf.ragged.boolean_mask(tf.gather(self.words, rows), keep)
-        texts = tf.reshape(join(words, self.divisions[1]), (count, width))
+        texts = tf.reshape(join(words, self.tokenizations[1]), (count, width))
         scores = tf.where(lengths[:count, None] > 0, found.scores[:count], 0.0)
         return tf.where(scores > beam_search.NEVER / 2, texts, ""), scores
 
@@ -131,14 +144,14 @@ class Translator(tf.Module):
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and verifies it in a separate process."""
     run = load_run(args, flags, args.average)
-    held = Translator(run)
+    held = Translator(run, args.src_max_len_infer)
     specs = {"texts": tf.TensorSpec((None,), tf.string),
              "beam_width": tf.TensorSpec((), tf.int32),
              "length_penalty_weight": tf.TensorSpec((), tf.float32)}
     words = run.vocabularies[0][3:]
     examples = {"texts": [" ".join(words[:9]), " ".join(words[9:15]), *EXAMPLES],
                 "length_penalty_weight": 1.0}
-    source, target = run.divisions
+    source, target = run.tokenizations
     export.write(
         args.run_dir, held,
         {"serving_default": (held.translate, specs), "nbest": (held.nbest, specs)},
@@ -152,8 +165,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
-    parser.add_argument("--average", type=cli.positive_int, default=1, metavar="N",
-                        help="use the mean of the weights of the last N checkpoints")
+    add_model_flags(parser)
     return parser
 
 

@@ -59,6 +59,10 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
                             "before the first word (figure 16-1), or at each word (figure 16-2)")
     group.add_argument("--tie_embeddings", action=argparse.BooleanOptionalAction, default=False,
                        help="use the target's embedding as weights of the classifier")
+    for side in ("src", "tgt"):
+        group.add_argument(f"--{side}_embedding_file", type=cli.path,
+                           help="initial embeddings of known words, of dimension --num_units: "
+                                "word2vec's text (chapter 14) or .bin format, or GloVe's")
     group.add_argument("--init_op", choices=["uniform", "glorot_normal", "glorot_uniform"],
                        default="uniform", help="distribution of the initial weights")
     group.add_argument("--init_weight", type=cli.positive_float, default=0.1,
@@ -71,8 +75,9 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max_steps", "--num_train_steps", type=cli.positive_int, default=12000,
                        help="number of optimizer updates")
     group.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd", help="optimizer")
-    group.add_argument("--learning_rate", type=cli.positive_float, default=1.0,
-                       help="learning rate; 0.001 is usual for adam")
+    group.add_argument("--learning_rate", type=cli.positive_float,
+                       help="learning rate (default: 1 for sgd, 0.002 for adam, 0.001 for adam "
+                            "with a transformer)")
     group.add_argument("--warmup_steps", type=cli.non_negative_int, default=0,
                        help="updates in which the learning rate rises from 0")
     group.add_argument("--schedule", choices=["decay", "cosine"], default="decay",
@@ -104,6 +109,13 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     cli.add_init_from(group)
 
 
+def default_rate(args: argparse.Namespace) -> float:
+    """Returns the learning rate of an optimizer if none is given."""
+    if args.optimizer == "sgd":
+        return 1.0
+    return 0.001 if args.model == TRANSFORMER else 0.002
+
+
 def attends(flags: argparse.Namespace) -> bool:
     """Returns whether the network that the flags name has attention to the source."""
     return flags.model == TRANSFORMER or flags.attention != NO_ATTENTION
@@ -125,6 +137,8 @@ def build_model(
 
 def check_flags(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect, or if flags contradict each other."""
+    if args.share_vocab:
+        cli.refuse_idle(args, ["tgt_embedding_file"], "--share_vocab")
     if args.schedule == "cosine":
         cli.refuse_idle(args, DECAY, "--schedule cosine")
     if args.model != TRANSFORMER:
@@ -145,6 +159,9 @@ def check_recurrent(args: argparse.Namespace) -> None:
                             "add --attention scaled_luong, or --context every_step")
     else:
         cli.refuse_idle(args, ["context"], f"--attention {args.attention}")
+    if args.num_layers < (3 if args.encoder_type == "gnmt" else 2):
+        cli.refuse_idle(args, ["residual"], f"--encoder_type {args.encoder_type} --num_layers "
+                        f"{args.num_layers}")
     if args.unit_type == "gru":
         cli.refuse_idle(args, ["forget_bias"], "--unit_type gru")
     if args.init_op != "uniform":

@@ -1,8 +1,8 @@
 """English sentences and their Chinese translations from a grammar of this project.
 
 The grammar has tenses, questions, negation, measure words, subordinate clauses and the word order
-of both languages: time and place stand before the verb in Chinese. Each word has one translation,
-each sentence too, so that a translation is right or wrong.
+of both languages: time and place stand before the verb in Chinese. Each sentence has one
+translation, so that a translation is right or wrong.
 """
 
 from collections.abc import Sequence
@@ -40,12 +40,12 @@ THINGS = [
     ("flower", "flowers", "花", "朵"), ("tree", "trees", "树", "棵"),
     ("computer", "computers", "电脑", "台"), ("camera", "cameras", "相机", "台"),
 ]
-READ, SONG, SEEN, FOOD = range(0, 5), (3, 5), (6, 7, 8, 9), range(10, 15)
+TEXT, SONG, SEEN, FOOD = range(0, 5), (3, 5), (6, 7, 8, 9), range(10, 15)
 ANIMAL, OBJECT, ALL = range(15, 20), range(20, 36), range(36)
 # Verbs: base, third person, past, -ing, Chinese, the things they take.
 VERBS = [
-    ("read", "reads", "read", "reading", "读", READ),
-    ("write", "writes", "wrote", "writing", "写", READ),
+    ("translate", "translates", "translated", "translating", "翻译", TEXT),
+    ("write", "writes", "wrote", "writing", "写", TEXT),
     ("sing", "sings", "sang", "singing", "唱", SONG),
     ("see", "sees", "saw", "seeing", "看见", ALL),
     ("paint", "paints", "painted", "painting", "画", (*ANIMAL, *OBJECT)),
@@ -61,9 +61,11 @@ VERBS = [
     ("draw", "draws", "drew", "drawing", "描绘", (7, *ANIMAL, *OBJECT)),
     ("need", "needs", "needed", "needing", "需要", ALL),
     ("like", "likes", "liked", "liking", "喜欢", ALL),
-    ("forget", "forgets", "forgot", "forgetting", "忘记", (*READ, *SEEN, *OBJECT)),
+    ("forget", "forgets", "forgot", "forgetting", "忘记", (*TEXT, *SEEN, *OBJECT)),
 ]
-STATES = (15, 16, 17)  # verbs without a progressive form
+# Verbs of a state have no progressive form and no 了. Verbs of a result, such as 找到, tell what
+# has happened or will happen.
+STATES, RESULTS = (15, 16), (3, 8, 9, 10, 17)
 ADJECTIVES = {"red": "红色的", "blue": "蓝色的", "white": "白色的", "black": "黑色的",
               "green": "绿色的", "big": "大的", "small": "小的", "new": "新的",
               "beautiful": "漂亮的", "expensive": "昂贵的", "cheap": "便宜的", "heavy": "重的",
@@ -134,7 +136,8 @@ def clause(rng: np.random.Generator, question: bool = False) -> Pair:
     (what, what_zh), not_zh = thing(rng, takes), ""
     place, place_zh = pick(rng, PLACES) if rng.random() < 0.4 else ("", "")
     negative = not question and rng.random() < 0.25
-    tense = ("now", "past", "future", "progressive")[rng.integers(3 if number in STATES else 4)]
+    tenses = ("past", "future") if number in RESULTS else ("past", "future", "now", "progressive")
+    tense = tenses[rng.integers(3 if number in STATES else len(tenses))]
     times = {"now": NOW, "past": PAST, "future": FUTURE}.get(tense)
     when, when_zh = pick(rng, times) if times and rng.random() < 0.6 else ("", "")
     be = "am" if who == "I" else "is" if single else "are"
@@ -144,6 +147,8 @@ def clause(rng: np.random.Generator, question: bool = False) -> Pair:
             before, after, not_zh = "", "", "不"
         case "past":
             auxiliary, form, before, after, not_zh = "did", past, "", "了", "没有"
+            if number in STATES:
+                after, not_zh = "", "不"
         case "future":
             auxiliary, form, before, after, not_zh = "will", f"will {base}", "会", "", "不会"
         case _:
@@ -155,8 +160,6 @@ def clause(rng: np.random.Generator, question: bool = False) -> Pair:
         english = f"{who} {auxiliary} not {main}" if negative else f"{who} {form}"
     if negative:
         before, after = not_zh, ""
-    if question and tense == "past":
-        after = "了"
     # English: who does what, where, when. Chinese: who, when, where does what.
     english = " ".join(filter(None, [english, what, place, when]))
     chinese = f"{who_zh}{when_zh}{place_zh}{before}{verb_zh}{after}{what_zh}"

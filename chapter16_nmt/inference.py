@@ -4,7 +4,7 @@ import argparse
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -12,31 +12,32 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from chapter16_nmt import beam_search, data
-from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN, UNKNOWN_ID
+from chapter16_nmt.corpus import END_ID, UNKNOWN, UNKNOWN_ID
 from chapter16_nmt.decoding import Decoding, limits
 from chapter16_nmt.flags import attends, build_model
 from chapter16_nmt.model import cross_entropy
-from chapter16_nmt.tokens import Division, divide
-from common import checkpoint, files
-from common.checkpoint_files import READ_ERRORS, checkpoints, unusable
+from chapter16_nmt.search_graph import make_search
+from chapter16_nmt.tokens import Tokenization, tokenize
+from common import checkpoint, cli, files
+from common.checkpoint_files import READ_ERRORS, checkpoints, step_of, unusable
 from common.errors import UserError
 
 VOCABULARY = "vocabulary.json"
 
 
 class Run(NamedTuple):
-    """A trained network, and how its sentences are divided.
+    """A trained network, and how its sentences are tokenized.
 
     Attributes:
         model: the network.
         vocabularies: of source and target.
-        divisions: of source and target.
+        tokenizations: of source and target.
         flags: that the run was trained with.
     """
 
     model: keras.Model
     vocabularies: tuple[list[str], list[str]]
-    divisions: tuple[Division, Division]
+    tokenizations: tuple[Tokenization, Tokenization]
     flags: argparse.Namespace
 
 
@@ -45,7 +46,7 @@ class Translation(NamedTuple):
 
     Attributes:
         tokens: without start and end symbols.
-        score: log-probability, divided by the length penalty.
+        score: log-probability by the network, divided by the length penalty.
         attention: weights of shape (tokens and end symbol, source tokens), None without attention.
     """
 
@@ -57,14 +58,14 @@ class Translation(NamedTuple):
 def save_languages(run_dir: Path, corpus: data.Data) -> None:
     """Copies vocabularies and models of sub-words to a run, which then does not need the data."""
     ways = []
-    for side, how in zip(("source", "target"), corpus.divisions, strict=True):
+    for side, how in zip(("source", "target"), corpus.tokenizations, strict=True):
         if how.subwords:
             copy = run_dir / f"subwords.{side}.model"
             copy.write_bytes(Path(how.subwords).read_bytes())
             how = how._replace(subwords=copy.name)
         ways.append(how._asdict())
     files.write_json(run_dir / VOCABULARY,
-                     {"vocabularies": corpus.vocabularies, "divisions": ways})
+                     {"vocabularies": corpus.vocabularies, "tokenizations": ways})
 
 
 def load_run(
@@ -73,25 +74,27 @@ def load_run(
     """Rebuilds the network of a run and loads its trained weights.
 
     Args:
-        args: arguments of the calling script, with `run_dir`, `checkpoint` and, optionally,
-            `metric`.
+        args: arguments of the calling script, with `run_dir`, `checkpoint`, `typed` and,
+            optionally, `metric`.
         flags: the flags that the run was trained with.
         average: above 1, the mean of the weights of so many last checkpoints is taken.
     """
     known = files.read_json(args.run_dir / VOCABULARY)
     vocabularies = tuple(known["vocabularies"])
-    ways = [Division(**way) for way in known["divisions"]]
+    ways = [Tokenization(**way) for way in known["tokenizations"]]
     ways = [way._replace(subwords=str(args.run_dir / way.subwords)) if way.subwords else way
             for way in ways]
     model = build_model(flags, [len(vocabulary) for vocabulary in vocabularies])
     if metric := getattr(args, "metric", None):
         if average > 1:
             raise UserError(f"--metric {metric} with --average {average}", "omit one of them")
+        cli.refuse_idle(args, ["checkpoint"], f"--metric {metric}")
         checkpoint.load(best_folder(args.run_dir, flags, metric), "best", model=model)
+    elif average > 1:
+        cli.refuse_idle(args, ["checkpoint"], f"--average {average}")
+        load_average(args.run_dir, average, flags, model)
     else:
         checkpoint.load(args.run_dir, args.checkpoint, model=model)
-    if average > 1:
-        load_average(args.run_dir, average, model)
     return Run(model, vocabularies, tuple(ways), flags)
 
 
@@ -108,15 +111,21 @@ def best_folder(run_dir: Path, flags: argparse.Namespace, metric: str) -> Path:
     return run_dir if metric == names[0] else run_dir / f"best_{metric}"
 
 
-def load_average(run_dir: Path, count: int, model: keras.Model) -> None:
+def load_average(
+    run_dir: Path, count: int, flags: argparse.Namespace, model: keras.Model
+) -> None:
     """Loads the mean of the weights of the last checkpoints (Junczys-Dowmunt et al. 2016).
+
+    Those of `--save_every` and of the end count; not that of the first update, nor that of an
+    interruption.
 
     Raises:
         UserError: there are fewer.
     """
-    paths = checkpoints(run_dir / "checkpoints")[-count:]
+    paths = [path for path in checkpoints(run_dir / "checkpoints")
+             if step_of(path) % flags.save_every == 0 or step_of(path) == flags.max_steps][-count:]
     if len(paths) < count:
-        raise UserError(f"{run_dir} has {len(paths)} checkpoints, not {count}",
+        raise UserError(f"{run_dir} has {len(paths)} regular checkpoints, not {count}",
                         "lower --average, or train with a smaller --save_every")
     variables = checkpoint.weights(model)
     try:
@@ -130,47 +139,6 @@ def load_average(run_dir: Path, count: int, model: keras.Model) -> None:
         raise unusable(paths[-1], error, "omit --average") from error
 
 
-def make_search(
-    model: keras.Model, attention: bool, sampling: bool
-) -> Callable[..., beam_search.Sequences]:
-    """Returns the search in a graph.
-
-    Args:
-        model: the network.
-        attention: whether the attention weights are kept.
-        sampling: whether tokens are drawn; the graph then uses `temperature` and `seed`.
-    """
-    def noise(logits: tf.Tensor, time: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor
-              ) -> tf.Tensor:
-        # The most probable token of logits with Gumbel noise is a sample. The noise depends on the
-        # seed and the number of the token, not on the batch.
-        uniform = tf.random.stateless_uniform(
-            tf.shape(logits)[1:], tf.stack([seed, time]), minval=1e-20)
-        return logits / temperature - tf.math.log(-tf.math.log(uniform))
-
-    @tf.function(autograph=False, input_signature=[
-        tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.bool),
-        tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32),
-        tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.float32), tf.TensorSpec((), tf.int32)])
-    def search(source, mask, most, width, weight, temperature, seed):
-        state, memory = model.encode(source, mask)
-        rows = tf.shape(source)[0]
-
-        def step(tokens: tf.Tensor, state: dict[str, Any]):
-            logits, decoder, weights = model.step(tokens, state["decoder"], state["memory"] or None)
-            if sampling:
-                logits = noise(logits, tf.reduce_max(state["time"]), temperature, seed)
-            kept = weights if attention else tf.zeros((tf.size(tokens), 1))
-            return logits, state | {"decoder": decoder, "time": state["time"] + 1}, kept
-
-        state = {"decoder": state, "memory": memory or (), "time": tf.zeros((rows,), tf.int32)}
-        return beam_search.search(
-            step, state, rows, most, width, START_ID, END_ID,
-            lambda lengths: beam_search.length_penalty(lengths, weight))
-
-    return search
-
-
 class Translate:
     """Translates sentences; each graph is traced once."""
 
@@ -182,26 +150,30 @@ class Translate:
         self._ids = {token: i for i, token in enumerate(run.vocabularies[0])}
 
     def texts(
-        self, texts: Sequence[str], how: Decoding, max_len: int | None = None
+        self, texts: Sequence[str], how: Decoding, numbers: Sequence[int] | None = None
     ) -> tuple[list[list[Translation]], list[list[str]]]:
-        """Divides and translates sentences; also returns their tokens.
-
-        Args:
-            texts: the sentences.
-            how: see `Decoding`.
-            max_len: longer sources are cut to so many tokens.
-        """
-        sources = [divide(text, self.run.divisions[0])[:max_len] for text in texts]
-        return self.sentences(sources, how), sources
+        """Tokenizes and translates sentences; also returns their tokens. See `sentences`."""
+        sources = [tokenize(text, self.run.tokenizations[0]) for text in texts]
+        return self.sentences(sources, how, numbers), sources
 
     def sentences(
-        self, sources: Sequence[Sequence[str]], how: Decoding, bar: bool = False
+        self, sources: Sequence[Sequence[str]], how: Decoding,
+        numbers: Sequence[int] | None = None, bar: bool = False,
     ) -> list[list[Translation]]:
         """Translates sentences of tokens; returns `nbest` translations of each, the best first.
 
         An empty sentence has an empty translation.
+
+        Args:
+            sources: the tokens.
+            how: see `Decoding`.
+            numbers: of the sentences; the same sentence with another number gets another sample
+                (default: from 1).
+            bar: whether to show a progress bar.
         """
-        ids = [[self._ids.get(token, UNKNOWN_ID) for token in tokens] for tokens in sources]
+        numbers = numbers or range(1, len(sources) + 1)
+        ids = [[self._ids.get(token, UNKNOWN_ID) for token in tokens[: how.src_max_len]]
+               for tokens in sources]
         if self.run.flags.source_reverse:
             ids = [tokens[::-1] for tokens in ids]
         found: list[list[Translation]] = [[Translation([], 0.0)] for _ in ids]
@@ -209,12 +181,14 @@ class Translate:
         batches = data.in_order_of_length([len(ids[i]) for i in filled], how.batch_size)
         for batch in tqdm(list(batches), "translating", leave=False, disable=None if bar else True):
             chosen = [filled[i] for i in batch]
-            for i, translations in zip(chosen, self._batch([ids[i] for i in chosen], how),
-                                       strict=True):
-                found[i] = translations
+            translations = self._batch([ids[i] for i in chosen], [numbers[i] for i in chosen], how)
+            for i, of_sentence in zip(chosen, translations, strict=True):
+                found[i] = of_sentence
         return found
 
-    def _batch(self, ids: Sequence[Sequence[int]], how: Decoding) -> list[list[Translation]]:
+    def _batch(
+        self, ids: Sequence[Sequence[int]], numbers: Sequence[int], how: Decoding
+    ) -> list[list[Translation]]:
         """Translates one batch of sentences, none of them empty."""
         source = np.zeros((len(ids), max(map(len, ids))), np.int32)
         mask = np.zeros(source.shape, bool)
@@ -225,7 +199,7 @@ class Translate:
         width = max(1, how.beam_width)
         result = [part.numpy() for part in search(
             source, mask, np.array(most, np.int32), width, how.length_penalty_weight,
-            how.temperature or 1.0, how.seed)]
+            how.temperature or 1.0, how.seed, np.array(numbers, np.int32))]
         return [self._read(row, len(tokens), how, *result) for row, tokens in enumerate(ids)]
 
     def _read(

@@ -150,7 +150,7 @@ def sacrebleu_scores(
     Args:
         translations: the sentences, joined as a reader expects them.
         references: the same of the references.
-        language: of the target, which decides how sacrebleu divides sentences.
+        language: of the target, which decides how sacrebleu tokenizes sentences.
     """
     special = {"zh": "zh", "ja": "char", "ko": "char"}  # the others: 13a, the library's default
     scorers = {"sacrebleu": BLEU(tokenize=special.get(language, "13a")), "chrf": CHRF()}

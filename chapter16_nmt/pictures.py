@@ -18,11 +18,12 @@ def draw_attention(
     """Draws attention weights as a table: source words above, target words on the left.
 
     Args:
-        source: tokens of the source.
+        source: tokens of the source; those behind the last weight were cut.
         target: tokens of the translation.
         weights: from 0 to 1, of shape (target tokens, perhaps with the end symbol, source tokens).
         png: file to write.
     """
+    source = source[: weights.shape[1]]
     rows = [*target, END][: len(weights)]
     size = 1.5 + INCHES * len(source), 1.2 + INCHES * len(rows)
     figure, axes = plt.subplots(figsize=size)

@@ -1,10 +1,9 @@
-"""How sentences are divided into tokens, and tokens joined to sentences again.
+"""How sentences are tokenized, and tokens joined to sentences again.
 
-A `Division` says how one side of a corpus was divided; prepare.py writes it beside the files, so
-that translate.py divides and joins a stranger's sentences in the same way.
+A `Tokenization` says how one side of a corpus was tokenized. prepare.py writes it beside the files,
+so that translate.py tokenizes and joins a stranger's sentences in the same way.
 """
 
-import html
 import re
 import unicodedata
 from collections.abc import Sequence
@@ -20,26 +19,35 @@ from common.errors import UserError
 from common.words import segment
 
 LEVELS = ("space", "moses", "char", "jieba")
+UNSPACED = {"zh", "cn", "cmn", "yue", "ja", "jp", "th", "lo", "km", "my"}  # no spaces between words
 WORD_START = "▁"  # begins the pieces that begin a word, as SentencePiece has it
-# A character token: a run of Latin letters or digits, or one character of another script.
-CHARACTERS = re.compile(r"[A-Za-z0-9À-ɏ]+|\S")
-LATIN = re.compile(r"[A-Za-z0-9À-ɏ]")
-# "do n't" of the Penn Treebank is "don 't" in Moses' form.
-TREEBANK = re.compile(r"(?<=\w) n(?='t\b)")
+SPACE = "␣"  # a token: a space that `join` would not write
+LATIN = "A-Za-z0-9À-ɏḀ-ỿ"  # letters and digits, of which a run is one token
+CHARACTERS = re.compile(rf"[{LATIN}]+|\S")
 LONGEST = 500  # characters of a token; a longer one is cut
 
+# Entities that Moses' tokenizer writes, and the space of web pages; & is the last.
+ENTITIES = {"&nbsp;": " ", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&#39;": "'",
+            "&#91;": "[", "&#93;": "]", "&#124;": "|", "&amp;": "&"}
+# Patterns and what replaces them, in the syntax that Python and TensorFlow share.
+MARK_SPACES = ((f"([^{LATIN}]) ", rf"\1 {SPACE} "),  # all spaces, but between two Latin words
+               (f"([{LATIN}]) ([^{LATIN}{SPACE} ])", rf"\1 {SPACE} \2"))
+DROP_SPACES = ((f"([^{LATIN}]) ", r"\1"), (f" ([^{LATIN}])", r"\1"), (SPACE, " "))
+# "do n't" of the Penn Treebank is "don 't" in Moses' form.
+TREEBANK = re.compile(r"(\w) n('t)\b")
 
-class Division(NamedTuple):
-    """How sentences of one language are divided.
+
+class Tokenization(NamedTuple):
+    """How sentences of one language are tokenized.
 
     Attributes:
         language: of two letters, for Moses' rules.
         level: "": lines are tokens between spaces, and stay as they are; the others clean their
             text: "space": tokens between spaces; "moses": by Moses' rules; "char": Latin words,
-            and single characters of other scripts; "jieba": Chinese words.
-        lowercase: whether letters are made small.
-        subwords: a model of SentencePiece that divides the tokens further; "" for none.
-        delimiter: ends the parts of words that files were divided into, such as @@; "" for none.
+            single characters of other scripts, and `SPACE`; "jieba": Chinese words, and `SPACE`.
+        lowercase: whether the text is lowercased.
+        subwords: a model of SentencePiece that splits the tokens further; "" for none.
+        delimiter: ends the parts of words that words were split into, such as @@; "" for none.
     """
 
     language: str
@@ -55,12 +63,21 @@ def moses(language: str) -> tuple[MosesTokenizer, MosesDetokenizer]:
     return MosesTokenizer(lang=language), MosesDetokenizer(lang=language)
 
 
-def check_language(how: Division) -> None:
-    """Raises UserError if Moses has no rules for a language; it would silently take English ones.
+def languages_of_moses() -> set[str]:
+    """Returns the languages that Moses has rules for; Chinese has no spaces to go by."""
+    return set(NonbreakingPrefixes().available_langs.values()) - UNSPACED
 
-    Chinese has none either: there are no spaces between its words.
-    """
-    known = set(NonbreakingPrefixes().available_langs.values()) - {"zh", "yue"}
+
+def default_level(language: str) -> str:
+    """Returns the level of raw text in a language: characters, Moses' rules, or else spaces."""
+    if re.split("[-_]", language.lower())[0] in UNSPACED:
+        return "char"
+    return "moses" if language in languages_of_moses() else "space"
+
+
+def check_language(how: Tokenization) -> None:
+    """Raises UserError if Moses has no rules for a language, where it would take English ones."""
+    known = languages_of_moses()
     if how.level == "moses" and how.language not in known:
         raise UserError(f"Moses' tokenizer has no rules for the language {how.language}",
                         "use the level space, char or jieba for it; the suffixes of files with "
@@ -81,30 +98,38 @@ def load_subwords(path: str) -> sentencepiece.SentencePieceProcessor:
                         "its folder as a whole") from error
 
 
-def clean(text: str) -> str:
+def clean(text: str, lowercase: bool = False) -> str:
     """Brings text to one form: no entities (&quot;), composed letters, Moses' contractions."""
-    text = unicodedata.normalize("NFC", html.unescape(html.unescape(text)))
-    return TREEBANK.sub("n ", " ".join(text.split()))
+    for entity, character in [*ENTITIES.items()] * 2:  # &amp;quot; was escaped twice
+        text = text.replace(entity, character)
+    text = " ".join(unicodedata.normalize("NFC", text).split())
+    text = TREEBANK.sub(r"\1n \2", text)
+    return text.lower() if lowercase else text
 
 
-def divide(text: str, how: Division) -> list[str]:
-    """Divides a sentence into tokens.
+def replace_all(text: str, rules: Sequence[tuple[str, str]]) -> str:
+    """Replaces patterns, one after the other."""
+    for pattern, replacement in rules:
+        text = re.sub(pattern, replacement, text)
+    return text
+
+
+def tokenize(text: str, how: Tokenization) -> list[str]:
+    """Tokenizes a sentence.
 
     Raises:
         UserError: its model of sub-words cannot be read.
     """
     if not how.level:
         return text.split()
-    text = clean(text)
-    if how.lowercase:
-        text = text.lower()
+    text = clean(text, how.lowercase)
     match how.level:
         case "moses":
             tokens = moses(how.language)[0].tokenize(text, escape=False)
         case "char":
-            tokens = CHARACTERS.findall(text)
+            tokens = CHARACTERS.findall(replace_all(text, MARK_SPACES))
         case "jieba":
-            tokens = segment([text], "zh", "word")[0].split()
+            tokens = segment([replace_all(text, MARK_SPACES)], "zh", "word")[0].split()
         case _:
             tokens = text.split()
     if how.subwords:
@@ -112,7 +137,7 @@ def divide(text: str, how: Division) -> list[str]:
     return [token[:LONGEST] for token in tokens]
 
 
-def join_parts(tokens: Sequence[str], how: Division) -> list[str]:
+def whole_tokens(tokens: Sequence[str], how: Tokenization) -> list[str]:
     """Returns tokens whose sub-words are joined again."""
     if how.subwords:
         return "".join(tokens).replace(WORD_START, " ").split()
@@ -122,19 +147,18 @@ def join_parts(tokens: Sequence[str], how: Division) -> list[str]:
     return list(tokens)
 
 
-def join(tokens: Sequence[str], how: Division) -> str:
+def join_parts(tokens: Sequence[str], how: Tokenization) -> list[str]:
+    """Returns what scores compare: whole tokens, without `SPACE`."""
+    return [token for token in whole_tokens(tokens, how) if token != SPACE]
+
+
+def join(tokens: Sequence[str], how: Tokenization) -> str:
     """Returns the sentence of tokens."""
-    tokens = join_parts(tokens, how)
+    tokens = whole_tokens(tokens, how)
     if how.level == "moses":
         return moses(how.language)[1].detokenize(tokens)
-    if how.level in ("char", "jieba"):
-        # No spaces, but between two Latin words.
-        text = ""
-        for token in tokens:
-            both = text and LATIN.match(text[-1]) and LATIN.match(token)
-            text += f" {token}" if both else token
-        return text
-    return " ".join(tokens)
+    text = " ".join(tokens)
+    return replace_all(text, DROP_SPACES).strip() if how.level in ("char", "jieba") else text
 
 
 def learn_subwords(sentences: Sequence[Sequence[str]], size: int, path: Path) -> None:

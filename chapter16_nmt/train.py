@@ -3,7 +3,7 @@
     python train.py                                    # sentences of a grammar, English to Chinese
     python train.py --attention none --name plain      # the same without attention
     python train.py --preset book --data_dir FOLDER    # Vietnamese to English, section 16.3.1
-    python train.py --preset zh --data_dir en_zh       # English to Chinese, after prepare.py
+    python train.py --preset best_zh --data_dir en_zh       # English to Chinese, after prepare.py
     python translate.py "The cook will wash the fish tomorrow."
 
 Papers: Sutskever et al. 2014, Bahdanau et al. 2015, Luong et al. 2015, Wu et al. 2016, Vaswani et
@@ -38,20 +38,22 @@ from common.checkpoint import TrainState
 from common.errors import UserError
 from common.images import read_image
 from common.monitor import Monitor
+from common.word_vectors import start_embedding
 
 NUM_SAMPLES = 3  # dev sentences whose translations are written at each evaluation
 EVAL_BATCH = 64  # sentences
 
 VIETNAMESE = {"dataset": "files", "src": "vi", "tgt": "en"}
 CHINESE = {"dataset": "files", "src": "en", "tgt": "zh"}
-ADAM = {"optimizer": "adam", "learning_rate": 0.002, "loss_reduction": "tokens",
-        "max_gradient_norm": 1.0, "warmup_steps": 200, "schedule": "cosine"}
+ADAM = {"optimizer": "adam", "loss_reduction": "tokens", "max_gradient_norm": 1.0,
+        "warmup_steps": 200, "schedule": "cosine", "save_every": 100}
 WMT16 = {"dataset": "files", "src": "de", "tgt": "en", "bpe_delimiter": "@@", "num_units": 1024,
          "num_layers": 4, "attention": "normed_bahdanau", "max_steps": 340000,
          "start_decay_step": 170000, "decay_steps": 17000, "decay_factor": 0.5}
 GNMT = {"encoder_type": "gnmt", "attention_architecture": "gnmt_v2", "residual": True}
 SMALL = ADAM | {"encoder_type": "bi", "attention": "scaled_luong", "tie_embeddings": True,
                 "dropout": 0.3, "label_smoothing": 0.1, "batch_tokens": 2048, "patience": 5}
+TRANSFORMER = {"model": "transformer", "num_layers": 3, "warmup_steps": 400, "eval_every": 500}
 PRESETS = {
     "demo": ADAM | {
         "num_units": 128,
@@ -73,12 +75,11 @@ PRESETS = {
     "wmt16": WMT16 | {"encoder_type": "bi"},
     "wmt16_gnmt_4_layer": WMT16 | GNMT,
     "wmt16_gnmt_8_layer": WMT16 | GNMT | {"num_layers": 8},
-    # Small networks that two CPU cores train in less than 40 minutes.
-    "zh": CHINESE | SMALL | {"num_units": 256, "max_steps": 3600, "eval_every": 300},
-    "vi": VIETNAMESE | SMALL | {"num_units": 192, "max_steps": 4500, "eval_every": 750},
-    "zh_transformer": CHINESE | SMALL | {
-        "model": "transformer", "num_layers": 3, "num_units": 256, "learning_rate": 0.001,
-        "warmup_steps": 400, "max_steps": 4000, "eval_every": 400},
+    # Small networks, meant for two CPU cores.
+    "best_zh": CHINESE | SMALL | {"num_units": 256, "max_steps": 3600, "eval_every": 300},
+    "best_vi": VIETNAMESE | SMALL | {"num_units": 192, "max_steps": 4500, "eval_every": 500},
+    "best_zh_transformer": CHINESE | SMALL | TRANSFORMER | {"num_units": 256, "max_steps": 4000},
+    "best_vi_transformer": VIETNAMESE | SMALL | TRANSFORMER | {"num_units": 192, "max_steps": 4500},
 }
 
 
@@ -92,6 +93,17 @@ def build_parser() -> cli.Parser:
     flags.add_network_flags(parser)
     flags.add_training_flags(parser)
     return parser
+
+
+def start_embeddings(
+    args: argparse.Namespace, model: keras.Model, vocabularies: Sequence[Sequence[str]]
+) -> None:
+    """Gives the known words of a new run the vectors in files, if there are any."""
+    embeddings = model.source_embedding, model.target_embedding
+    files_of_vectors = args.src_embedding_file, args.tgt_embedding_file
+    for embedding, vocabulary, file in zip(embeddings, vocabularies, files_of_vectors, strict=True):
+        if file and not rundir.last_step(args.run_dir):
+            start_embedding(embedding, vocabulary, Path(file), "num_units")
 
 
 def make_train_step(
@@ -127,7 +139,7 @@ def write_samples(
     languages: Run,
 ) -> None:
     """Writes translations of the first dev sentences, and the attention of one of them."""
-    ways, lines = languages.divisions, []
+    ways, lines = languages.tokenizations, []
     for source, reference, translation in zip(dev.sources, dev.references, found, strict=False):
         lines += [f"source       {join(source, ways[0])}",
                   f"reference    {join(reference, ways[1])}",
@@ -146,7 +158,7 @@ def make_evaluate(
 ) -> Callable[[int, Path, Monitor], dict[str, float]]:
     """Returns a function that scores the dev sentences, translated greedily, and writes samples."""
     translate, score = Translate(languages), make_score(languages.model)
-    how = languages.divisions[1]
+    how = languages.tokenizations[1]
     references = [join_parts(tokens, how) for tokens in dev.references]
 
     def evaluate(step: int, run: Path, monitor: Monitor) -> dict[str, float]:
@@ -167,7 +179,7 @@ def introduce(args: argparse.Namespace, corpus: data.Data) -> None:
     print(f"training on {args.dataset}, {args.src} to {args.tgt}\n{data.describe(corpus)}")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book --data_dir FOLDER")
-        for preset in ("zh", "vi"):
+        for preset in ("best_zh", "best_vi"):
             folder = files.default_dir("{src}-{tgt}".format_map(PRESETS[preset]))
             if folder.is_dir():
                 print(f"{folder} is there: python train.py --preset {preset}")
@@ -182,12 +194,14 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     # Build the network, and the batches: sentences of similar lengths together.
     model = flags.build_model(args, [len(vocabulary) for vocabulary in corpus.vocabularies])
     checkpoint.start_from(args, model=model)
+    start_embeddings(args, model, corpus.vocabularies)
+    args.learning_rate = args.learning_rate or flags.default_rate(args)
     rate = learning_rate(args)
     optimizer = (keras.optimizers.SGD if args.optimizer == "sgd" else keras.optimizers.Adam)(rate)
     batches = data.Batches(corpus.splits["train"], args)
     train_step = make_train_step(model, optimizer, args)
     metrics = args.metrics.split(",")
-    languages = Run(model, corpus.vocabularies, corpus.divisions, args)
+    languages = Run(model, corpus.vocabularies, corpus.tokenizations, args)
     evaluate = make_evaluate(languages, corpus.splits["dev"], metrics)
     parameters = model.count_params()
     with rundir.open_run(args, dataset_sha256=corpus.sha256, parameters=parameters) as run:

@@ -7,25 +7,31 @@
     python translate.py --interactive                         # sentence by sentence
 
 A line of the output belongs to the line of the input with the same number. With --nbest N there are
-N lines for each sentence: its number, a translation, and its score, separated by tabs.
+N lines for each sentence: its number, a translation, and its score, separated by tabs. The beam is
+then at least N wide.
 """
 
 import argparse
+import itertools
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from chapter16_nmt import metrics
-from chapter16_nmt.corpus import UNKNOWN, read_lines, write_lines
+from chapter16_nmt.corpus import UNKNOWN, read_lines, split_lines, write_lines
 from chapter16_nmt.decoding import Decoding, add_decoding_flags, decoding
 from chapter16_nmt.flags import attends
 from chapter16_nmt.inference import Run, Translate, Translation, load_run, replace_unknown
 from chapter16_nmt.pictures import draw_attention
-from chapter16_nmt.tokens import divide, join, join_parts
+from chapter16_nmt.tokens import join, join_parts, tokenize
 from common import cli
 from common.errors import UserError
 from common.text import decode
+
+# Flags that have no effect on a conversation.
+OF_FILES = ("input_file", "output_file", "ref_file", "inference_list", "attention_png", "json",
+            "infer_batch_size")
 
 
 def read_sentences(args: argparse.Namespace) -> list[str]:
@@ -34,21 +40,30 @@ def read_sentences(args: argparse.Namespace) -> list[str]:
     Raises:
         UserError: there is none, or the file cannot be read.
     """
-    if args.sentences and args.input_file:
-        raise UserError(f"both sentences and --input_file {args.input_file}", "give one of them")
     if args.input_file == "-":
-        lines = decode(sys.stdin.buffer.read(), "stdin").splitlines()
+        lines = split_lines(decode(sys.stdin.buffer.read(), "stdin"))
     else:
         lines = read_lines(Path(args.input_file)) if args.input_file else args.sentences
     if not lines:
         raise UserError("there is no sentence to translate", "give sentences, --input_file FILE, "
                         "--input_file - for stdin, or --interactive")
-    if not args.lines:
-        return lines
-    if wrong := [number for number in args.lines if not 1 <= number <= len(lines)]:
+    if wrong := [number for number in args.inference_list or () if not 1 <= number <= len(lines)]:
         raise UserError(f"--inference_list {wrong[0]}: there are {len(lines):,} lines",
                         "lines are numbered from 1")
-    return [lines[number - 1] for number in args.lines]
+    return lines
+
+
+def read_references(file: str, count: int) -> list[str]:
+    """Reads as many references as there are sentences.
+
+    Raises:
+        UserError: the file cannot be read, or has another number of lines.
+    """
+    references = read_lines(Path(file))
+    if len(references) != count:
+        raise UserError(f"{file} has {len(references):,} lines, there are {count:,} sentences",
+                        "line k must be the reference of sentence k")
+    return references
 
 
 def line_numbers(text: str) -> list[int]:
@@ -59,18 +74,36 @@ def line_numbers(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(f"{text} is not a list such as 1,4,7") from None
 
 
+def check_flags(args: argparse.Namespace) -> None:
+    """Raises UserError if a flag has no effect, or if flags contradict each other."""
+    if args.sentences and (args.input_file or args.interactive):
+        flag = "--interactive" if args.interactive else f"--input_file {args.input_file}"
+        raise UserError(f"both sentences and {flag}", "omit one of them")
+    if args.interactive:
+        cli.refuse_idle(args, OF_FILES, "--interactive")
+    if "beam_width" not in args.typed:
+        args.beam_width = args.nbest
+    if args.nbest > max(1, args.beam_width):
+        raise UserError(f"--nbest {args.nbest} of a beam of width {max(1, args.beam_width)}",
+                        f"add --beam_width {args.nbest}")
+    if not args.sampling_temperature:
+        cli.refuse_idle(args, ["seed"], "--sampling_temperature 0")
+    elif args.beam_width > 1:
+        flag = "beam_width" if "beam_width" in args.typed else "nbest"
+        raise UserError(f"--sampling_temperature with --{flag} {args.beam_width}",
+                        "omit one of them")
+    png = args.attention_png and Path(args.attention_png)
+    if png and (png.suffix.lower() != ".png" or not png.parent.is_dir()):
+        raise UserError(f"cannot write to --attention_png {png}",
+                        "name a .png file in an existing folder")
+
+
 def search_of(args: argparse.Namespace, run: Run) -> Decoding:
     """Returns the search that the flags name.
 
     Raises:
-        UserError: flags contradict each other, or the run has no attention.
+        UserError: it needs attention, and the run has none.
     """
-    width = max(1, args.beam_width)
-    if args.nbest > width:
-        raise UserError(f"--nbest {args.nbest} of a beam of width {width}",
-                        f"add --beam_width {args.nbest}")
-    if args.sampling_temperature and width > 1:
-        raise UserError(f"--sampling_temperature with --beam_width {width}", "omit one of them")
     flag = "--replace_unk" if args.replace_unk else "--attention_png"
     attention = bool(args.replace_unk or args.attention_png)
     if attention and not attends(run.flags):
@@ -83,7 +116,7 @@ def search_of(args: argparse.Namespace, run: Run) -> Decoding:
 def written(translation: Translation, source: Sequence[str], run: Run, replace: bool) -> str:
     """Returns a translation as a sentence."""
     tokens = replace_unknown(translation, source) if replace else translation.tokens
-    return join(tokens, run.divisions[1])
+    return join(tokens, run.tokenizations[1])
 
 
 def output_lines(
@@ -104,68 +137,65 @@ def output_lines(
             yield lines[0][0]
 
 
-def tell(texts: Sequence[str], sources: Sequence[Sequence[str]], run: Run, max_len: int) -> None:
+def tell(sources: Sequence[Sequence[str]], run: Run, max_len: int | None) -> None:
     """Prints on stderr what of the sentences the network does not see."""
-    whole = [divide(text, run.divisions[0]) for text in texts]
-    empty = sum(not tokens for tokens in whole)
-    cut = sum(len(tokens) > max_len for tokens in whole)
     known = set(run.vocabularies[0])
-    unknown = sum(token not in known for tokens in sources for token in tokens)
-    if empty or cut or unknown:
-        print(f"{len(texts):,} sentences: {empty:,} empty, {cut:,} cut to {max_len} tokens, "
-              f"{unknown:,} tokens unknown", file=sys.stderr)
+    counts = {"empty": sum(not tokens for tokens in sources)}
+    if max_len:
+        counts[f"cut to {max_len} tokens"] = sum(len(tokens) > max_len for tokens in sources)
+    counts["tokens unknown"] = sum(token not in known for tokens in sources
+                                   for token in tokens[:max_len])
+    if any(counts.values()):
+        found = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+        print(f"{len(sources):,} sentences: {found}", file=sys.stderr)
 
 
-def score(lines: Sequence[str], file: str, run: Run) -> dict[str, float]:
-    """Scores translations against a file of references.
-
-    Raises:
-        UserError: it has another number of lines.
-    """
-    references = read_lines(Path(file))
-    if len(references) != len(lines):
-        raise UserError(f"{file} has {len(references):,} lines, there are {len(lines):,} "
-                        "translations", "line k must be the reference of sentence k")
-    how = run.divisions[1]
-    tokens = ([join_parts(divide(line, how), how) for line in side] for side in (lines, references))
+def score(lines: Sequence[str], references: Sequence[str], run: Run) -> dict[str, float]:
+    """Scores translations against references."""
+    how = run.tokenizations[1]
+    tokens = ([join_parts(tokenize(line, how), how) for line in side]
+              for side in (lines, references))
     return {"bleu": metrics.corpus_bleu(*tokens)} | metrics.sacrebleu_scores(
         lines, references, how.language)[0]
 
 
-def converse(translate: Translate, how: Decoding, max_len: int, run: Run, replace: bool) -> None:
+def converse(translate: Translate, how: Decoding, replace: bool) -> None:
     """Translates each line of stdin at once, until it ends."""
     prompt = sys.stdin.isatty()
-    while True:
+    for number in itertools.count(1):
         print("> " if prompt else "", end="", flush=True)
         if not (line := sys.stdin.readline()):
             return
-        (found,), (source,) = translate.texts([line], how, max_len)
+        (found,), (source,) = translate.texts([line], how, [number])
         for translation in found:
-            print(written(translation, source, run, replace), flush=True)
+            print(written(translation, source, translate.run, replace), flush=True)
 
 
 def translate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float] | None:
     """Translates and prints sentences."""
-    run = load_run(args, flags, args.average)
-    how, max_len = search_of(args, run), args.src_max_len_infer or flags.src_max_len
-    translator = Translate(run)
+    check_flags(args)
     if args.interactive:
-        return converse(translator, how, max_len, run, args.replace_unk)
-    texts = read_sentences(args)
-    found, sources = translator.texts(texts, how, max_len)
-    tell(texts, sources, run, max_len)
-    lines = list(output_lines(args, texts, sources, found, run))
+        run = load_run(args, flags, args.average)
+        return converse(Translate(run), search_of(args, run), args.replace_unk)
+    lines = read_sentences(args)
+    references = read_references(args.ref_file, len(lines)) if args.ref_file else []
+    numbers = args.inference_list or range(1, len(lines) + 1)
+    run = load_run(args, flags, args.average)
+    how, texts = search_of(args, run), [lines[number - 1] for number in numbers]
+    found, sources = Translate(run).texts(texts, how, numbers)
+    tell(sources, run, how.src_max_len)
+    output = list(output_lines(args, texts, sources, found, run))
     if args.output_file:
-        write_lines(Path(args.output_file), lines)
+        write_lines(Path(args.output_file), output)
     else:
-        print(*lines, sep="\n")
-    if args.attention_png and found[0][0].tokens:
-        best = found[0][0]
-        draw_attention(sources[0], best.tokens, best.attention, Path(args.attention_png))
+        print(*output, sep="\n")
+    best = [translations[0] for translations in found]
+    if args.attention_png and best[0].tokens:
+        draw_attention(sources[0], best[0].tokens, best[0].attention, Path(args.attention_png))
     if args.ref_file:
-        best_lines = [written(best, source, run, args.replace_unk)
-                      for (best, *_), source in zip(found, sources, strict=True)]
-        return score(best_lines, args.ref_file, run)
+        return score([written(translation, source, run, args.replace_unk)
+                      for translation, source in zip(best, sources, strict=True)],
+                     [references[number - 1] for number in numbers], run)
     return None
 
 
@@ -180,13 +210,11 @@ def build_parser() -> cli.Parser:
                         help="write the translations here (default: stdout)")
     parser.add_argument("--ref_file", "--inference_ref_file", type=cli.path,
                         help="references, to score the translations")
-    parser.add_argument("--inference_list", dest="lines", type=line_numbers, metavar="N,N,…",
+    parser.add_argument("--inference_list", type=line_numbers, metavar="N,N,…",
                         help="translate only these lines of the input")
-    parser.add_argument("--src_max_len_infer", type=cli.positive_int,
-                        help="longer sentences are cut to so many tokens (default: as in training)")
     add_decoding_flags(parser, beam_width=0, length_penalty_weight=0.0)
     parser.add_argument("--nbest", type=cli.positive_int, default=1,
-                        help="translations of each sentence, of the beam")
+                        help="translations of each sentence; without --beam_width also its value")
     parser.add_argument("--sampling_temperature", type=cli.non_negative_float, default=0.0,
                         help="above 0: draw the tokens instead of taking the most probable ones")
     parser.add_argument("--seed", type=cli.number(int, 0, 2**31 - 1, "a whole number from 0 to "

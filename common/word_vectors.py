@@ -17,7 +17,9 @@ MAX_LINE = 2**20  # bytes; no vector is longer
 MAX_WORD = 1000  # bytes
 
 
-def read_vectors(path: Path, size: int, words: Collection[str]) -> dict[str, np.ndarray]:
+def read_vectors(
+    path: Path, size: int, words: Collection[str], flag: str = "embedding_size"
+) -> dict[str, np.ndarray]:
     """Reads the vectors of the given words; files may hold millions of others.
 
     Args:
@@ -26,6 +28,7 @@ def read_vectors(path: Path, size: int, words: Collection[str]) -> dict[str, np.
             without the header, as GloVe has it, or in word2vec's binary format (`.bin`).
         size: expected dimension of the vectors.
         words: the words to look for.
+        flag: that sets the dimension, for the message.
 
     Returns:
         The vector of each word that the file has, float32 of shape (size,).
@@ -43,8 +46,8 @@ def read_vectors(path: Path, size: int, words: Collection[str]) -> dict[str, np.
         if found < 1:
             raise UserError(f"{path} does not begin with two counts, or a word and numbers", hint)
         if found != size:
-            raise UserError(f"{path} has vectors of dimension {found}, --embedding_size is {size}",
-                            f"set --embedding_size {found}")
+            raise UserError(f"{path} has vectors of dimension {found}, --{flag} is {size}",
+                            f"set --{flag} {found}")
         if counts and extension(path) == ".bin":
             rows = binary_rows(file, size)
         else:
@@ -101,7 +104,8 @@ def binary_rows(file: IO[bytes], size: int) -> Iterator[tuple[bytes, np.ndarray]
 
 
 def start_embedding(
-    embedding: keras.layers.Embedding, vocabulary: Sequence[str], path: Path
+    embedding: keras.layers.Embedding, vocabulary: Sequence[str], path: Path,
+    flag: str = "embedding_size",
 ) -> None:
     """Sets the rows of an embedding to the vectors in a file, where it has them.
 
@@ -111,11 +115,12 @@ def start_embedding(
         embedding: built, with the dimension of the vectors.
         vocabulary: the words in the order of their ids.
         path: see `read_vectors`.
+        flag: see `read_vectors`.
 
     Raises:
         UserError: see `read_vectors`.
     """
-    vectors = read_vectors(path, embedding.output_dim, vocabulary)
+    vectors = read_vectors(path, embedding.output_dim, vocabulary, flag)
     known = [i for i, word in enumerate(vocabulary) if word in vectors]
     matrix = embedding.embeddings.numpy()
     for i in known:

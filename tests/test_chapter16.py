@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import sys
+import unicodedata
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +22,7 @@ from chapter16_nmt import (
     corpus,
     data,
     export,
+    flags,
     grammar,
     inference,
     metrics,
@@ -33,13 +35,14 @@ from chapter16_nmt import (
 )
 from chapter16_nmt.corpus import Corpus
 from chapter16_nmt.decoding import Decoding
+from chapter16_nmt.normal_form import Compose
 from chapter16_nmt.schedules import learning_rate
-from chapter16_nmt.tokens import Division
-from common import rundir
+from chapter16_nmt.tokens import Tokenization
+from common import cli, rundir
 from common.errors import UserError
 
 TESTDATA = "book/chapter_16/nmt/testdata"
-CHAR = Division("en", "char", lowercase=True)
+CHAR = Tokenization("en", "char", lowercase=True)
 
 
 def arrays(*shape: int, seed: int = 0, scale: float = 1.0) -> np.ndarray:
@@ -99,7 +102,7 @@ def test_rouge_l_is_the_longest_common_subsequence():
     assert metrics.rouge_l([["a"]], [["a", "b"]]) == pytest.approx(100 * 2.5 / 4.5)
 
 
-def test_sacrebleu_divides_by_language():
+def test_sacrebleu_tokenizes_by_language():
     scores, signatures = metrics.sacrebleu_scores(["我是人。"], ["我是人。"], "zh")
     assert scores == {"sacrebleu": pytest.approx(100), "chrf": pytest.approx(100)}
     assert "tok:zh" in signatures["sacrebleu"]
@@ -109,9 +112,20 @@ def test_sacrebleu_divides_by_language():
 def test_baselines():
     sources = [["a", "cat"], ["a", "dog"], ["the", "dog"], ["a", "cat"]]
     targets = [["一", "猫"], ["一", "狗"], ["那", "狗"], ["一", "猫"]]
-    found = baselines.translations([["the", "cat", "zebra"]], sources, targets)
+    found = baselines.translations([["the", "cat", "zebra"]], sources, targets, Tokenization("zh"))
     assert found == {"copy": [["the", "cat", "zebra"]], "most_frequent": [["一", "猫"]],
                      "dictionary": [["那", "猫", "zebra"]]}
+
+
+def test_a_dictionary_of_characters_has_whole_words(monkeypatch):
+    sources = [["the", "teacher", "eats"], ["the", "cook", "eats"], ["my", "teacher", "sings"],
+               ["the", "boy", "sleeps"]]
+    targets = [list("那老师吃"), list("那厨子吃"), list("我老师唱"), list("那孩睡")]
+    char = Tokenization("zh", "char")
+    assert baselines.translations([["eats", "teacher"]], sources, targets, char)["dictionary"] == [
+        list("吃老师")]
+    monkeypatch.setattr(baselines, "MAX_PAIRS", 1)  # the first pair alone: all is equally frequent
+    assert baselines.translations([["cook"]], sources, targets, char)["dictionary"] == [["cook"]]
 
 
 # Attention, cells, networks
@@ -206,6 +220,27 @@ def network(name: str):
     if isinstance(NETWORKS[name], transformer.Sizes):
         return transformer.Transformer(NETWORKS[name], 20, 20, seed=1)
     return model.Translator(NETWORKS[name], 20, 20, init_weight=0.5, seed=1)
+
+
+@pytest.mark.parametrize("name", ["luong", "transformer"])
+def test_known_words_start_from_the_vectors_of_a_file(name, tmp_path, capsys):
+    net, path = network(name), tmp_path / "vectors.txt"
+    vectors = {"cat": arrays(6), "no word": arrays(6, seed=1)}
+    path.write_text("2 6\n" + "\n".join(f"{word.replace(' ', '_')} {' '.join(map(str, vector))}"
+                                        for word, vector in vectors.items()), encoding="utf-8")
+    words = [[*corpus.SPECIAL, *(f"{side}{i}" for i in range(16)), "cat"] for side in "st"]
+    before = net.target_embedding.embeddings.numpy().copy()
+    args = argparse.Namespace(run_dir=tmp_path, src_embedding_file=None,
+                              tgt_embedding_file=str(path))
+    train.start_embeddings(args, net, words)
+    after = net.target_embedding.embeddings.numpy()
+    np.testing.assert_allclose(after[19], vectors["cat"], rtol=1e-6)
+    np.testing.assert_array_equal(after[:19], before[:19])
+    assert "1 of 20 words" in capsys.readouterr().out
+    args.src_embedding_file = str(path)
+    path.write_text("1 5\ncat 1 2 3 4 5\n", encoding="utf-8")
+    with pytest.raises(UserError, match="dimension 5, --num_units is 6"):
+        train.start_embeddings(args, net, words)
 
 
 def batch_of(lengths: list[tuple[int, int]], seed: int = 0) -> data.Batch:
@@ -315,6 +350,16 @@ def test_learning_rates_are_those_of_the_original():
     assert cosine == pytest.approx([0, 1, 0.5, 0], abs=1e-6)
 
 
+@pytest.mark.parametrize(("argv", "rate"), [
+    ([], 0.002), (["--optimizer", "sgd"], 1.0), (["--preset", "book"], 1.0),
+    (["--preset", "book", "--optimizer", "adam"], 0.002), (["--model", "transformer"], 0.001),
+    (["--preset", "best_zh_transformer"], 0.001),
+    (["--preset", "best_vi", "--learning_rate", "0.5"], 0.5)])
+def test_the_learning_rate_follows_the_optimizer(argv, rate):
+    args = cli.resolve(train.build_parser(), argv)
+    assert (args.learning_rate or flags.default_rate(args)) == rate
+
+
 # Search
 
 
@@ -387,55 +432,70 @@ def test_length_penalty():
 
 
 def test_both_forms_of_a_contraction_become_one():
-    space = Division("en", "space")
-    treebank = tokens.divide("They do n't say \" no \" .", space)
-    escaped = tokens.divide("They don &apos;t say &quot; no &quot; .", space)
+    space = Tokenization("en", "space")
+    treebank = tokens.tokenize("They do n't say \" no \" .", space)
+    escaped = tokens.tokenize("They don &apos;t say &quot; no &quot; .", space)
     assert treebank == escaped == ["They", "don", "'t", "say", '"', "no", '"', "."]
 
 
 def test_the_real_files_come_to_one_form(real_data):
-    space = Division("en", "space")
+    space = Tokenization("en", "space")
     for name in ("train.evb.en", "tst2013.en"):
         lines = corpus.read_lines(real_data(f"nmt/en-vi/{name}"))[:3000]
-        words = [word for line in lines for word in tokens.divide(line, space)]
+        words = [word for line in lines for word in tokens.tokenize(line, space)]
         assert words.count("'t") > 10 and words.count("n't") == 0
         assert not any(word.endswith(";") and word.startswith("&") for word in words)
 
 
 @pytest.mark.parametrize(("text", "how", "expected"), [
-    ("我是Tom Smith，25岁。", Division("zh", "char"),
+    ("我是Tom Smith，25岁。", Tokenization("zh", "char"),
      ["我", "是", "Tom", "Smith", "，", "25", "岁", "。"]),
-    ("I can't go.", Division("en", "moses"), ["I", "can", "'t", "go", "."]),
-    ("我来到北京", Division("zh", "jieba"), ["我", "来到", "北京"]),
-    ("as &quot; it is", Division("en"), ["as", "&quot;", "it", "is"]),
+    ("I can't go.", Tokenization("en", "moses"), ["I", "can", "'t", "go", "."]),
+    ("我来到北京", Tokenization("zh", "jieba"), ["我", "来到", "北京"]),
+    ("Tom, 我来到北京", Tokenization("zh", "jieba"), ["Tom", ",", "␣", "我", "来到", "北京"]),
+    ("Hello, Tom", CHAR._replace(lowercase=False), ["Hello", ",", "␣", "Tom"]),
+    ("он 5", Tokenization("ru", "char"), ["о", "н", "␣", "5"]),
+    ("as &quot; it is", Tokenization("en"), ["as", "&quot;", "it", "is"]),
 ])
-def test_sentences_are_divided_and_joined(text, how, expected):
-    assert tokens.divide(text, how) == expected
+def test_sentences_are_tokenized_and_joined(text, how, expected):
+    assert tokens.tokenize(text, how) == expected
     assert tokens.join(expected, how) == text
 
 
+def test_scores_do_not_count_spaces():
+    how = Tokenization("en", "char")
+    assert tokens.join_parts(["Hello", ",", "␣", "Tom"], how) == ["Hello", ",", "Tom"]
+
+
+def test_the_default_level_fits_the_language():
+    levels = {language: tokens.default_level(language) for language in
+              ("en", "de", "zh", "zh-CN", "ja", "vi", "xx")}
+    assert levels == {"en": "moses", "de": "moses", "zh": "char", "zh-CN": "char", "ja": "char",
+                      "vi": "space", "xx": "space"}
+
+
 def test_parts_of_words_are_joined(tmp_path):
-    assert tokens.join(["un@@", "do", "it@@"], Division("en", delimiter="@@")) == "undo it"
+    assert tokens.join(["un@@", "do", "it@@"], Tokenization("en", delimiter="@@")) == "undo it"
     sentences = [text.split() for text, _ in grammar.sentences(200, seed=1)]
     path = tmp_path / "subwords.model"
     tokens.learn_subwords(sentences, 120, path)
-    how = Division("en", "space", subwords=str(path))
-    parts = tokens.divide("The teachers repaired a bicycle .", how)
+    how = Tokenization("en", "space", subwords=str(path))
+    parts = tokens.tokenize("The teachers repaired a bicycle .", how)
     assert len(parts) > 6 and tokens.join(parts, how) == "The teachers repaired a bicycle ."
     with pytest.raises(UserError, match="cannot learn"):
         tokens.learn_subwords([["a"]], 5000, path)
     with pytest.raises(UserError, match="no model of SentencePiece"):
-        tokens.divide("a", how._replace(subwords=str(tmp_path / "none")))
+        tokens.tokenize("a", how._replace(subwords=str(tmp_path / "none")))
 
 
 def test_a_word_of_ten_thousand_letters_is_cut():
-    assert tokens.divide("x" * 10_000, Division("en", "space")) == ["x" * tokens.LONGEST]
+    assert tokens.tokenize("x" * 10_000, Tokenization("en", "space")) == ["x" * tokens.LONGEST]
 
 
 def test_a_language_without_rules_is_refused():
     with pytest.raises(UserError, match="no rules for the language vi"):
-        tokens.check_language(Division("vi", "moses"))
-    tokens.check_language(Division("vi", "space"))
+        tokens.check_language(Tokenization("vi", "moses"))
+    tokens.check_language(Tokenization("vi", "space"))
 
 
 def test_vocabularies(tmp_path):
@@ -467,6 +527,10 @@ def raw_files(folder: Path) -> list[str]:
     write(folder, "raw", ["A cat &amp; a dog.", "A cat.", "", "It is new.", "Cats eat."],
           ["猫和狗。", "猫。", "空。", "它是新的。", "猫吃。"])
     write(folder, "held", ["A cat."], ["一只猫。"])
+    return raw_flags(folder)
+
+
+def raw_flags(folder: Path) -> list[str]:
     return ["--src", "en", "--tgt", "zh", "--src_level", "moses", "--tgt_level", "char",
             "--train_prefix", str(folder / "raw"), "--dev_prefix", str(folder / "held"),
             "--output_dir", str(folder / "out")]
@@ -481,9 +545,45 @@ def test_prepared_files_can_be_trained_on(tmp_path, capsys):
     assert corpus.read_lines(out / "train.zh") == ["猫 和 狗 。", "它 是 新 的 。", "猫 吃 。"]
     loaded = data.load(data_flags("--dataset", "files", "--data_dir", str(out)))
     assert len(loaded.splits["train"].source) == 3 and "test" not in loaded.splits
-    assert loaded.divisions == (Division("en", "moses", True), Division("zh", "char", True))
-    shared = data.load(data_flags("--dataset", "files", "--data_dir", str(out), "--share_vocab"))
+    assert loaded.tokenizations == (
+        Tokenization("en", "moses", True), Tokenization("zh", "char", True))
+    files = ["--dataset", "files", "--data_dir", str(out), "--share_vocab"]
+    with pytest.raises(UserError, match="has 0% of the target's tokens"):
+        data.load(data_flags(*files))
+    assert prepare.main([*flags, "--share_vocab"]) == 0
+    shared = data.load(data_flags(*files))
     assert shared.vocabularies[0] == shared.vocabularies[1]
+    assert corpus.UNKNOWN_ID not in itertools.chain(*shared.splits["train"].target)
+
+
+def test_both_languages_can_share_sub_words(tmp_path):
+    pairs = grammar.sentences(60, seed=1)
+    write(tmp_path, "raw", *zip(*pairs[8:], strict=True))
+    write(tmp_path, "held", *zip(*pairs[:8], strict=True))
+    flags = raw_flags(tmp_path)
+    assert prepare.main([*flags, "--subwords", "400", "--share_vocab"]) == 0
+    out = tmp_path / "out"
+    how, other = corpus.read_tokenizations(out, "en", "zh")
+    assert how.subwords == other.subwords == str(out / "subwords.model")
+    assert corpus.read_lines(out / "vocab.en") == corpus.read_lines(out / "vocab.zh")
+    assert tokens.join(tokens.tokenize(pairs[0][1], other), other) == pairs[0][1]
+
+
+def test_prepare_replaces_its_own_files_only(tmp_path, capsys):
+    flags, out = raw_files(tmp_path), tmp_path / "out"
+    assert prepare.main([*flags, "--test_prefix", str(tmp_path / "held"), "--subwords", "20"]) == 0
+    (out / "notes.txt").write_text("mine", encoding="utf-8")
+    assert (out / "subwords.en.model").exists() and (out / "test.zh").exists()
+    assert prepare.main(flags) == 0
+    assert {path.name for path in out.iterdir()} == {
+        "train.en", "train.zh", "dev.en", "dev.zh", "vocab.en", "vocab.zh", "tokenization.json",
+        "prepared.json", "notes.txt"}
+    (out / "prepared.json").unlink()
+    fails(prepare.main, flags, "has a dev.en that prepare.py has not written", capsys)
+    before = (tmp_path / "raw.en").read_bytes()
+    fails(prepare.main, [*flags, "--output_dir", str(tmp_path)], "is the folder of the raw files",
+          capsys)
+    assert (tmp_path / "raw.en").read_bytes() == before
 
 
 def test_splits_share_no_source(tmp_path):
@@ -492,6 +592,24 @@ def test_splits_share_no_source(tmp_path):
     sides = {name: {source for source, _ in part} for name, part in found.items()}
     assert len(sides["dev"]) == len(sides["test"]) == 5
     assert sum(map(len, sides.values())) == 30 == len(set.union(*sides.values()))
+    cased = prepare.split_pairs([(f"{'sS'[i // 30]}{i % 30}", "t") for i in range(60)], 5, 0, True)
+    lower = [{source.lower() for source, _ in part} for part in cased.values()]
+    assert sum(map(len, lower)) == 30 == len(set.union(*lower))
+
+
+def test_sentences_that_differ_in_case_are_leaks_of_lowercase_text():
+    train, held_out = [("A cat", "x"), ("a dog", "y")], [("a CAT", "z")]
+    assert prepare.without_leaks(train, held_out, lowercase=True) == train[1:]
+    assert prepare.without_leaks(train, held_out) == train
+
+
+def test_prepare_chooses_levels_by_language(tmp_path):
+    raw_files(tmp_path)
+    assert prepare.main(["--src", "en", "--tgt", "zh", "--train_prefix", str(tmp_path / "raw"),
+                         "--dev_prefix", str(tmp_path / "held"),
+                         "--output_dir", str(tmp_path / "out")]) == 0
+    assert corpus.read_lines(tmp_path / "out/train.en")[0] == "A cat & a dog ."
+    assert corpus.read_lines(tmp_path / "out/train.zh")[0] == "猫 和 狗 。"
 
 
 def fails(main, argv: list[str], says: str, capsys) -> None:
@@ -516,7 +634,11 @@ def test_bad_files_are_refused(tmp_path, capsys):
     write(tmp_path, "train", [""], [""])
     write(tmp_path, "dev", ["a"], ["b"])
     write(tmp_path, "vocab", ["a"], ["b"])
-    fails(train.main, files, "no pair of sentences is left", capsys)
+    fails(train.main, files, "no pair of sentences is left in train", capsys)
+    write(tmp_path, "train", ["a"], ["b"])
+    for language in ("en", "zh"):
+        (tmp_path / f"test.{language}").write_text("", encoding="utf-8")
+    fails(train.main, files, "no pair of sentences is left in test", capsys)
 
 
 # Data
@@ -531,11 +653,24 @@ def data_flags(*argv: str) -> argparse.Namespace:
 def test_the_grammar_is_a_function_and_test_sentences_are_new():
     drawn = grammar.sentences(3000, seed=0)
     assert len(dict(drawn)) == 3000
-    assert len({word for text, _ in drawn for word in tokens.divide(text, CHAR)}) >= 200
+    assert len({word for text, _ in drawn for word in tokens.tokenize(text, CHAR)}) >= 200
     parts = data.read_grammar()[0]
     assert {name: len(pairs.source) for name, pairs in parts.items()} == data.GRAMMAR
     known = set(map(tuple, parts["train"].source))
     assert not known & set(map(tuple, [*parts["test"].source, *parts["dev"].source]))
+
+
+def test_each_sentence_of_the_grammar_has_one_translation():
+    rng, found = np.random.default_rng(3), {}
+    for _ in range(30_000):
+        english, chinese = grammar.sentence(rng)
+        assert found.setdefault(english, chinese) == chinese
+    written = "".join(found.values())
+    results = [grammar.VERBS[number][4] for number in grammar.RESULTS]
+    assert all(verb in written for verb in results)
+    for verb in results:  # what has been done at once is not being done
+        assert not any(f"{before}{verb}" in written for before in ("正在", "在", "不"))
+    assert not any(f"{grammar.VERBS[number][4]}了" in written for number in grammar.STATES)
 
 
 def test_dropped_cut_and_empty_sentences_are_counted():
@@ -545,8 +680,8 @@ def test_dropped_cut_and_empty_sentences_are_counted():
     assert training.counts == {"empty": 1, "cut": 2}
     assert training.source == [[3, 4], [3]] and training.target == [[3], [3] * 4]
     test = data.encode(pairs, vocabularies, (2, 4), training=False, reverse=True)
-    assert test.counts == {"empty": 1, "cut": 1}
-    assert test.source == [[4, 3], [], [3]] and test.target[2] == [3] * 5
+    assert test.counts == {"empty": 1, "cut": 0}
+    assert test.source == [[0, 4, 3], [], [3]] and test.target[2] == [3] * 5
     unknown = data.encode(Corpus([["q", "a"]], [["x"]]), vocabularies, (9, 9), training=False)
     assert unknown.source == [[corpus.UNKNOWN_ID, 3]]
 
@@ -605,7 +740,8 @@ def trained(tmp_path_factory) -> Path:
 
 
 def load(run: Path, **changed) -> inference.Run:
-    args = SimpleNamespace(**{"run_dir": run, "checkpoint": "latest", "metric": None} | changed)
+    args = SimpleNamespace(**{"run_dir": run, "checkpoint": "latest", "metric": None, "typed": {}}
+                           | changed)
     flags = argparse.Namespace(**rundir.read_config(run)["flags"])
     return inference.load_run(args, flags, changed.get("average", 1))
 
@@ -619,7 +755,7 @@ def test_a_few_sentences_are_learned(trained):
     run = load(trained)
     english, chinese = zip(*train_pairs(), strict=True)
     found, _ = inference.Translate(run).texts(english, Decoding())
-    right = [tokens.join(best.tokens, run.divisions[1]) == text
+    right = [tokens.join(best.tokens, run.tokenizations[1]) == text
              for (best, *_), text in zip(found, chinese, strict=True)]
     assert sum(right) >= 10
     record = (trained / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1]
@@ -632,7 +768,7 @@ def test_a_few_sentences_are_learned(trained):
 def test_a_translation_does_not_depend_on_its_batch(trained, width):
     run = load(trained)
     translator = inference.Translate(run)
-    sources = [tokens.divide(text, run.divisions[0]) for text, _ in
+    sources = [tokens.tokenize(text, run.tokenizations[0]) for text, _ in
                [*train_pairs()[:9], *grammar.sentences(9, seed=5)]]
     how = Decoding(beam_width=width, length_penalty_weight=1.0, nbest=width, attention=True)
     whole = translator.sentences(sources, how)
@@ -656,7 +792,7 @@ def test_a_translation_does_not_depend_on_its_batch(trained, width):
 def test_a_transformer_is_searched_and_exported_alike():
     words = [*corpus.SPECIAL, *"abcdefghijklmnopq"]
     flags = train.build_parser().parse_args(["--model", "transformer"])
-    run = inference.Run(network("shared"), (words, words), (Division("en"),) * 2, flags)
+    run = inference.Run(network("shared"), (words, words), (Tokenization("en"),) * 2, flags)
     texts = ["a b c d", "q", "e f g a b c d h", ""]
     translator, how = inference.Translate(run), Decoding(3, 1.0, nbest=3, attention=True)
     whole, sources = translator.texts(texts, how)
@@ -674,15 +810,35 @@ def test_a_transformer_is_searched_and_exported_alike():
 
 
 @pytest.mark.slow
-def test_samples_depend_on_the_seed_only(trained):
+def test_samples_depend_on_the_seed_and_the_number_only(trained):
     run = load(trained)
-    translator, source = inference.Translate(run), tokens.divide("the cook eats.", CHAR)
-    how = Decoding(temperature=1.5, seed=1)
-    alone = translator.sentences([source], how)[0][0].tokens
-    assert translator.sentences([["a", "cat"], source, []], how)[1][0].tokens == alone
-    others = {tuple(translator.sentences([source], how._replace(seed=seed))[0][0].tokens)
-              for seed in range(6)}
-    assert len(others) > 1
+    translator, source = inference.Translate(run), tokens.tokenize("the cook eats.", CHAR)
+    how = Decoding(temperature=1.5, seed=1, length_penalty_weight=1.0)
+    alone = translator.sentences([source], how, [7])[0][0]
+    among = translator.sentences([["a", "cat"], source, []], how, [1, 7, 9])[1][0]
+    assert among.tokens == alone.tokens and among.score == pytest.approx(alone.score, abs=1e-4)
+    # Equal sentences get different samples, of different numbers and of different seeds.
+    several = [best.tokens for best, *_ in translator.sentences([source] * 6, how)]
+    assert len(set(map(tuple, several))) > 1 and several[0] != alone.tokens
+    seeds = {tuple(translator.sentences([source], how._replace(seed=seed))[0][0].tokens)
+             for seed in range(6)}
+    assert len(seeds) > 1
+
+
+@pytest.mark.slow
+def test_the_score_of_a_sample_is_its_probability(trained):
+    run = load(trained)
+    source = tokens.tokenize("the cook eats.", CHAR)
+    how = Decoding(temperature=1.5, attention=True)
+    found, *_ = inference.Translate(run).sentences([source], how)[0]
+    ids = [[vocabulary.index(token) if token in vocabulary else 0 for token in words]
+           for vocabulary, words in zip(run.vocabularies, (source, found.tokens), strict=True)]
+    batch = data.pad(data.Split([ids[0]], [ids[1]], [], [], {}), [0])
+    words = tf.boolean_mask(batch.outputs, batch.target_mask)
+    nats = float(model.cross_entropy(logits_of(run.model, batch), words)[1])
+    assert len(found.attention) == len(found.tokens) + 1  # it has ended within the limit
+    assert found.score == pytest.approx(-nats, abs=1e-3)
+    np.testing.assert_allclose(found.attention.sum(axis=1), 1, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -692,8 +848,8 @@ def test_weights_of_several_checkpoints_are_averaged(trained):
     for found, *parts in zip(mean, *each, strict=True):
         if found.dtype == np.float32:
             np.testing.assert_allclose(found, np.mean(parts, axis=0), atol=1e-6)
-    with pytest.raises(UserError, match="4 checkpoints, not 9"):
-        load(trained, average=9)
+    with pytest.raises(UserError, match="3 regular checkpoints, not 4"):
+        load(trained, average=4)  # beside them is that of the first update
     load(trained, metric="rouge")
     with pytest.raises(UserError, match="without accuracy"):
         load(trained, metric="accuracy")
@@ -710,23 +866,49 @@ def test_the_export_translates_as_translate_does(trained):
     how = Decoding(beam_width=3, length_penalty_weight=1.0, nbest=3)
     expected, _ = inference.Translate(run).texts(texts, how)
     assert [text.decode() for text in found["translations"].numpy()] == [
-        tokens.join(best.tokens, run.divisions[1]) for best, *_ in expected]
+        tokens.join(best.tokens, run.tokenizations[1]) for best, *_ in expected]
     np.testing.assert_allclose(found["scores"], [best.score for best, *_ in expected], atol=1e-4)
     assert held.translate(tf.constant([], tf.string), 3, 1.0)["translations"].shape == (0,)
+    # Both see whole sentences, longer than those of training, and both can cut them.
+    long, limit = " ".join(["the cook eats an egg"] * 14), run.flags.src_max_len + 5
+    assert len(tokens.tokenize(long, run.tokenizations[0])) > limit > run.flags.src_max_len
+    seen = {}
+    for most in (None, 5):
+        (whole,), _ = inference.Translate(run).texts([long], how._replace(src_max_len=most))
+        there = export.Translator(run, most).translate(tf.constant([long]), 3, 1.0)
+        seen[most] = there["translations"].numpy()[0].decode()
+        assert seen[most] == tokens.join(whole[0].tokens, run.tokenizations[1])
+        np.testing.assert_allclose(there["scores"][0], whole[0].score, atol=1e-4)
+    assert seen[None] != seen[5]
     several = held.nbest(tf.constant(texts[:1]), 3, 1.0)["translations"].numpy()[0]
     assert [text.decode() for text in several] == [
-        tokens.join(one.tokens, run.divisions[1]) for one in expected[0]]
+        tokens.join(one.tokens, run.tokenizations[1]) for one in expected[0]]
 
 
-@pytest.mark.parametrize("how", [CHAR, Division("zh", "char"), Division("en", "space"),
-                                 Division("en")])
-def test_the_graph_divides_and_joins_as_python_does(how):
-    texts = ["I don't know, Tom!", "我是Tom Smith，25岁。", " a  b\u3000c ", "&lt;do n't&gt; É", ""]
+@pytest.mark.parametrize("how", [CHAR, Tokenization("zh", "char"), Tokenization("en", "space"),
+                                 Tokenization("en"), Tokenization("ru", "char", lowercase=True),
+                                 Tokenization("vi", "char"), Tokenization("de", delimiter="++")])
+def test_the_graph_tokenizes_and_joins_as_python_does(how):
+    texts = ["I don't know, Tom!", "我是Tom Smith，25岁。", " a  b\u3000c ", "&lt;do n't&gt; É", "",
+             "Я люблю, тебя.", "The dogs' house: 3.5 m, 我 们 a", "été n't &amp;quot;x&nbsp;&#91;",
+             "Cafe\u0301 e\u0323\u0302 e\u0302\u0323 x\u0302 \u1112\u1161\u11ab \u212b",
+             "&eacute; &#233;", "a\x85b\x0bc\x1cd\u2028e", "Thế hệ++ mới+"]
     found = [[word.decode() for word in words] for words in
-             export.divide(tf.constant(texts), how).to_list()]
-    assert found == [tokens.divide(text, how) for text in texts]
+             export.tokenize(tf.constant(texts), how, Compose()).to_list()]
+    assert found == [tokens.tokenize(text, how) for text in texts]
     joined = [text.decode() for text in export.join(tf.ragged.constant(found), how).numpy()]
     assert joined == [tokens.join(words, how) for words in found]
+    if how.level == "char":  # nothing is lost
+        assert joined == [tokens.clean(text, how.lowercase) for text in texts]
+
+
+def test_letters_are_composed_as_in_the_standard():
+    letters = [letter for letter in map(chr, range(0x30000))
+               if not unicodedata.is_normalized("NFD", letter)]
+    texts = [f"a{unicodedata.normalize('NFD', letter)}b" for letter in letters]
+    found = [text.decode() for text in Compose()(tf.constant(texts)).numpy()]
+    assert found == [unicodedata.normalize("NFC", text) for text in texts]
+    assert Compose()(tf.constant([], tf.string)).shape == (0,)
 
 
 @pytest.mark.slow
@@ -736,7 +918,8 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
     texts = [text for text, _ in train_pairs()[:2]]
     file.write_text("\n".join([texts[0], "", "zebra " * 60, texts[1]]) + "\n", encoding="utf-8")
     assert translate.main([*run, "--input_file", str(file), "--output_file", str(out),
-                           "--attention_png", str(tmp_path / "a.png")]) == 0
+                           "--attention_png", str(tmp_path / "a.png"),
+                           "--src_max_len_infer", "50"]) == 0
     assert "4 sentences: 1 empty, 1 cut to 50 tokens, 50 tokens unknown" in capsys.readouterr().err
     lines = corpus.read_lines(out)
     assert len(lines) == 4 and lines[0] and not lines[1] and (tmp_path / "a.png").is_file()
@@ -747,15 +930,25 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
     printed = [row.split("\t") for row in capsys.readouterr().out.splitlines()]
     assert [row[0] for row in printed] == ["1", "1"] and printed[0][1] != printed[1][1]
     assert float(printed[0][2]) >= float(printed[1][2])
-    assert translate.main([*run, "--input_file", str(file), "--ref_file", str(out)]) == 0
+    assert translate.main([*run, "--input_file", str(file)]) == 0
+    assert "4 sentences: 1 empty, 60 tokens unknown" in capsys.readouterr().err
+    assert translate.main([*line, "--nbest", "3"]) == 0
+    alone = capsys.readouterr().out
+    assert translate.main([*line, "--nbest", "3", "--beam_width", "3"]) == 0
+    assert capsys.readouterr().out == alone and alone.count("\n") == 3
+    assert translate.main([*run, "--input_file", str(file), "--ref_file", str(out),
+                           "--src_max_len_infer", "50"]) == 0
     scores = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert scores["bleu"] == pytest.approx(100)
-    stdin = SimpleNamespace(buffer=io.BytesIO(texts[0].encode()), readline=iter(
+    assert translate.main([*line, "--ref_file", str(out)]) == 0  # line 4 of both files
+    scores = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert scores["bleu"] == pytest.approx(100)
+    stdin = SimpleNamespace(buffer=io.BytesIO(f"{texts[0]}\u2028\n".encode()), readline=iter(
         [f"{texts[0]}\n", "\n", ""]).__next__, isatty=lambda: False)
     monkeypatch.setattr(sys, "stdin", stdin)
     assert translate.main([*run, "--input_file", "-", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
-    assert answer["source"] == texts[0] and answer["translations"][0]["text"] == lines[0]
+    assert answer["source"] == f"{texts[0]}\u2028" and answer["translations"][0]["text"] == lines[0]
     assert translate.main([*run, "--interactive"]) == 0
     assert capsys.readouterr().out.splitlines() == [lines[0], ""]
 
@@ -764,14 +957,27 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
 def test_bad_use_of_translate_is_refused(trained, tmp_path, capsys, monkeypatch):
     run = ["--run_dir", str(trained), "a cat"]
     fails(translate.main, run[:2], "no sentence to translate", capsys)
-    fails(translate.main, [*run, "--nbest", "3"], "--nbest 3 of a beam of width 1", capsys)
+    fails(translate.main, [*run, "--nbest", "3", "--beam_width", "2"],
+          "--nbest 3 of a beam of width 2", capsys)
     fails(translate.main, [*run, "--inference_list", "2"], "--inference_list 2", capsys)
     fails(translate.main, [*run, "--sampling_temperature", "1", "--beam_width", "2"],
           "--sampling_temperature", capsys)
     file = tmp_path / "refs"
     file.write_text("a\nb\n", encoding="utf-8")
-    fails(translate.main, [*run, "--ref_file", str(file)], "2 lines", capsys)
+    fails(translate.main, [*run, "--ref_file", str(file)], "2 lines, there are 1 sentences", capsys)
     fails(translate.main, [*run, "--input_file", str(file)], "both", capsys)
+    fails(translate.main, [*run, "--interactive"], "both sentences and --interactive", capsys)
+    for idle in (["--ref_file", str(file)], ["--inference_list", "1"], ["--json"]):
+        fails(translate.main, [*run[:2], "--interactive", *idle], "has no effect with", capsys)
+    fails(translate.main, [*run, "--seed", "3"], "--seed 3 has no effect", capsys)
+    fails(translate.main, [*run, "--sampling_temperature", "1", "--nbest", "2"], "--nbest 2",
+          capsys)
+    fails(translate.main, [*run, "--average", "2", "--checkpoint", "50"],
+          "--checkpoint 50 has no effect with --average 2", capsys)
+    fails(translate.main, [*run, "--metric", "rouge", "--checkpoint", "best"],
+          "--checkpoint best has no effect with --metric rouge", capsys)
+    for png in ("a.foo", "none/a.png"):
+        fails(translate.main, [*run, "--attention_png", str(tmp_path / png)], png, capsys)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"")))  # closed
     fails(translate.main, [*run[:2], "--input_file", "-"], "no sentence to translate", capsys)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"\xff\xfe\xff")))
@@ -795,6 +1001,9 @@ def test_unknown_words_are_replaced_by_what_was_attended_to():
     (["--metrics", "bleu,meteor"], "meteor"),
     (["--metrics", "bleu,bleu"], "twice"),
     (["--encoder_type", "gnmt", "--num_layers", "1"], "two layers"),
+    (["--residual", "--encoder_type", "uni", "--num_layers", "1"], "--residual has no effect"),
+    (["--residual", "--encoder_type", "gnmt"], "--residual has no effect"),
+    (["--share_vocab", "--tgt_embedding_file", "x"], "has no effect with --share_vocab"),
     (["--num_heads", "2"], "--num_heads 2 has no effect with --model rnn"),
     (["--model", "transformer", "--attention", "luong"], "--attention luong has no effect"),
     (["--model", "transformer", "--num_units", "30"], "--num_heads 4"),
