@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from figure_rows import Row, read
 
 from chapter05_detection import shapes
 from chapter09_pix2pix import data as pix2pix_data
@@ -194,6 +195,7 @@ CHAPTERS = [
          "--lstm_size", "8", "--dropout", "0.2", idle="--momentum 0.5",
          verbs=(("data",), ("generate", "--measures", "2"))),
 ]
+FIGURES = read()
 STEPS = 10  # with batch k a pure function of (seed, k), where an epoch ends makes no difference
 
 
@@ -272,6 +274,13 @@ def state_of(run: Path) -> dict:
     names = [n for n in reader.get_variable_to_shape_map() if "_seconds" not in n]
     return {n: np.array(reader.get_tensor(n)) for n in names if n != "_CHECKPOINTABLE_OBJECT_GRAPH"
             and not n.startswith("save_counter")}
+
+
+def tags_of(run: Path) -> set[tuple[str, str]]:
+    """The names of everything that TensorBoard shows of a run, beside tb/<name>."""
+    return {(path.parent.name, value.tag) for path in (run / "tb").rglob("events*")
+            for event in tf.compat.v1.train.summary_iterator(str(path))
+            for value in event.summary.value}
 
 
 def interrupt_after(monkeypatch, step: int) -> None:
@@ -460,6 +469,35 @@ def test_readme_commands_parse(chapter, readme):
     for script, argv in commands:
         assert (ROOT / chapter.name / f"{script}.py").exists(), script
         parses(chapter, script, argv)
+
+
+def test_commands_of_the_books_figures_parse(chapter):
+    commands = commands_in("\n".join(f"{row.commands} {row.ours}" for row in FIGURES[chapter.name]))
+    assert commands
+    for script, argv in commands:
+        assert (ROOT / chapter.name / f"{script}.py").exists(), script
+        parses(chapter, script, argv)
+
+
+def rows_with_tags(chapter: Chapter) -> list[Row]:
+    """The figures of TensorBoard that show a training of a chapter's script."""
+    return [row for row in FIGURES[chapter.name]
+            if row.tags() and commands_in(row.commands)[0][0] == chapter.script]
+
+
+@pytest.mark.parametrize("chapter", [chapter for chapter in CHAPTERS if rows_with_tags(chapter)],
+                         ids=lambda chapter: f"{chapter.name}-{chapter.script}")
+def test_the_tags_of_the_books_figures_are_written(chapter, trained):
+    run = trained(chapter)
+    for row in rows_with_tags(chapter):
+        for script, argv in commands_in(row.commands)[1:]:
+            assert chapter.main(script, *argv) == 0
+        assert row.tags() - tags_of(run) == set()
+
+
+def test_every_row_with_tags_begins_with_a_training():
+    with_tags = [row for rows in FIGURES.values() for row in rows if row.tags()]
+    assert len(with_tags) == sum(len(rows_with_tags(chapter)) for chapter in CHAPTERS)
 
 
 def test_the_books_commands_parse(chapter):
