@@ -178,7 +178,7 @@ CHAPTERS = [
          idle="--trace_decay 0.5",
          needs=("chapter18_q_learning",), verbs=(("compare", "--seeds", "1"),)),
     tiny("chapter20_dqn", "--t_learn_start", "2", "--t_train_freq", "1", "--batch_size", "4",
-         "--gradient_steps", "2", "--mlp_units", "[8]", "--max_episode_steps", "15",
+         "--gradient_steps", "2", "--mlp_units", "[8]", "--max_episode_steps", "8",
          random=False, idle="--momentum 0.5", verbs=(("data",), ("play", "--num_episodes", "1"))),
     tiny("chapter21_policy_gradient", "--batch_size", "2", "--max_episode_steps", "15",
          "--stop", "never", random=False, idle="--baseline value --normalize_over batch",
