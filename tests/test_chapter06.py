@@ -48,6 +48,7 @@ from chapter06_face import export as export_script
 from chapter06_face.cascade import Faces
 from common import averages, checkpoint, cli, files, images, pretrained, rundir
 from common.errors import UserError
+from common.monitor import read_curve
 
 TINY = ("--image_size", "32", "--embedding_size", "8", "--max_steps", "2", "--log_every", "1",
         "--eval_every", "2", "--cartoon_people", "10", "--cartoon_photos", "4")
@@ -703,7 +704,10 @@ def test_runs_are_evaluated_validated_and_used(tmp_path, capsys):
               for model in ("run", str(run / "export"))]
     assert np.allclose(opened[0].embed(faces), opened[1].embed(faces), atol=1e-5)
     assert inference.threshold_of(opened[0]) == inference.threshold_of(opened[1]) is not None
-    assert train.main([*TINY, "--name", "more", "--init_from", "run", "--random_crop"]) == 0
+    assert train.main([*TINY, "--name", "more", "--init_from", "run", "--random_crop",
+                       "--lfw_dir", str(tmp_path / "lfw"), "--lfw_pairs", str(pairs)]) == 0
+    for tag in ("lfw/accuracy", "lfw/val_rate"):  # those of docs/figures.md
+        assert len(read_curve(run.with_name("more"), "val", tag)[0]) > 0
 
 
 def test_a_head_is_trained_on_pretrained_weights_which_stay(tmp_path):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from figure_rows import Row, read
 from helpers import interrupt_after, state_of
 
 from chapter05_detection import shapes
@@ -176,7 +177,7 @@ CHAPTERS = [
          idle="--trace_decay 0.5",
          needs=("chapter18_q_learning",), verbs=(("compare", "--seeds", "1"),)),
     tiny("chapter20_dqn", "--t_learn_start", "2", "--t_train_freq", "1", "--batch_size", "4",
-         "--gradient_steps", "2", "--mlp_units", "[8]", "--max_episode_steps", "15",
+         "--gradient_steps", "2", "--mlp_units", "[8]", "--max_episode_steps", "8",
          random=False, idle="--momentum 0.5", verbs=(("data",), ("play", "--num_episodes", "1"))),
     tiny("chapter21_policy_gradient", "--batch_size", "2", "--max_episode_steps", "15",
          "--stop", "never", random=False, idle="--baseline value --normalize_over batch",
@@ -196,6 +197,7 @@ CHAPTERS = [
 # Every folder keeps the part of the contract that is about scripts and pages; in this one, nothing
 # is trained.
 FOLDERS = [*dict.fromkeys(chapter.name for chapter in CHAPTERS), "appendix_c_image_processing"]
+FIGURES = read()
 STEPS = 10  # with batch k a pure function of (seed, k), where an epoch ends makes no difference
 
 
@@ -266,6 +268,13 @@ def train(chapter: Chapter, name: str, steps: int = STEPS, *argv: str) -> int:
 
 def run_dir(chapter: Chapter, name: str) -> Path:
     return rundir.runs_dir() / chapter.name / name
+
+
+def tags_of(run: Path) -> set[tuple[str, str]]:
+    """The names of everything that TensorBoard shows of a run, beside tb/<name>."""
+    return {(path.parent.name, value.tag) for path in (run / "tb").rglob("events*")
+            for event in tf.compat.v1.train.summary_iterator(str(path))
+            for value in event.summary.value}
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(chapter, trained, monkeypatch, capfd):
@@ -445,6 +454,36 @@ def test_readme_commands_parse(folder, readme):
     for script, argv in commands:
         assert (ROOT / folder / f"{script}.py").exists(), script
         parses(folder, script, argv)
+
+
+@pytest.mark.parametrize("folder", FIGURES)
+def test_commands_of_the_books_figures_parse(folder):
+    commands = commands_in("\n".join(f"{row.commands} {row.ours}" for row in FIGURES[folder]))
+    assert commands
+    for script, argv in commands:
+        assert (ROOT / folder / f"{script}.py").exists(), script
+        parses(folder, script, argv)
+
+
+def rows_with_tags(chapter: Chapter) -> list[Row]:
+    """The figures of TensorBoard that show a training of a chapter's script."""
+    return [row for row in FIGURES[chapter.name]
+            if row.tags() and commands_in(row.commands)[0][0] == chapter.script]
+
+
+@pytest.mark.parametrize("chapter", [chapter for chapter in CHAPTERS if rows_with_tags(chapter)],
+                         ids=lambda chapter: f"{chapter.name}-{chapter.script}")
+def test_the_tags_of_the_books_figures_are_written(chapter, trained):
+    run = trained(chapter)
+    for row in rows_with_tags(chapter):
+        for script, argv in commands_in(row.commands)[1:]:
+            assert chapter.main(script, *argv) == 0
+        assert row.tags() - tags_of(run) == set()
+
+
+def test_every_row_with_tags_begins_with_a_training():
+    with_tags = [row for rows in FIGURES.values() for row in rows if "tags of" in row.ours]
+    assert len(with_tags) == sum(len(rows_with_tags(chapter)) for chapter in CHAPTERS)
 
 
 def test_the_books_commands_parse(chapter):
