@@ -16,8 +16,8 @@ from benchmarks import harness
     "chapter01_mnist", "chapter02_cifar", "chapter04_deepdream", "chapter05_detection",
     "chapter07_style_transfer", "chapter08_dcgan", "chapter09_pix2pix",
     "chapter10_super_resolution", "chapter11_cyclegan", "chapter12_char_rnn",
-    "chapter14_word2vec", "chapter17_image_caption", "chapter18_q_learning", "chapter20_dqn",
-    "chapter21_policy_gradient"])
+    "chapter14_word2vec", "chapter16_nmt", "chapter17_image_caption", "chapter18_q_learning",
+    "chapter20_dqn", "chapter21_policy_gradient"])
 def test_ours_is_measured(name, request, monkeypatch, capsys):
     if name == "chapter14_word2vec":
         request.getfixturevalue("real_data")("word2vec/text8_books.zip")
