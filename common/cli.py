@@ -17,7 +17,8 @@ import keras
 
 from common import config, rundir
 from common.errors import UserError, exit_status
-from common.flags import Parser, flag_words, resolve, typed_flags
+from common.flags import flag_words, resolve, typed_flags
+from common.parser import Parser
 
 
 def training_parser(

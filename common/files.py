@@ -3,6 +3,7 @@
 import hashlib
 import http.client
 import json
+import os
 import socket
 import sys
 import tempfile
@@ -46,6 +47,11 @@ class Source:
 def default_dir(dataset: str) -> Path:
     """Returns the default folder of a data set, used without `--data_dir`."""
     return ROOT / "data" / dataset
+
+
+def runs_dir() -> Path:
+    """Returns the folder of all runs: DL21_RUNS, or `runs` at the repository root."""
+    return Path(os.environ.get("DL21_RUNS") or ROOT / "runs").resolve()
 
 
 def home() -> Path:

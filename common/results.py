@@ -15,6 +15,7 @@ from common import flags, rundir
 from common.checkpoint_files import READ_ERRORS, choose, unusable
 from common.errors import UserError
 from common.files import ROOT, write_json
+from common.parser import NEUTRAL
 from common.provenance import provenance
 
 RESULTS = ROOT / "results"
@@ -53,7 +54,7 @@ def write(
     if args.publish and not re.fullmatch(r"[\w.-]+", args.publish):
         raise UserError(f"--publish {args.publish} is not a suffix", "use letters, digits, . _ -")
     changed = {w[2:].removeprefix("no-") for w in shlex.split(command) if w.startswith("--")}
-    changed -= flags.RUN_FLAGS.union(config.get("neutral", flags.NEUTRAL))
+    changed -= flags.RUN_FLAGS.union(config.get("neutral", NEUTRAL))
     if args.publish == "" and changed:
         raise UserError(
             f"{args.run_dir} differs from its preset by --{' --'.join(sorted(changed))}",
@@ -116,7 +117,7 @@ def portable_command(config: dict[str, Any]) -> str:
     """
     first, *later = config["history"]
     changed = {flag for entry in later for flag in entry["changed"]}
-    if changed - {"epochs", "eval_every", "max_steps", *config.get("neutral", flags.NEUTRAL)}:
+    if changed - {"epochs", "eval_every", "max_steps", *config.get("neutral", NEUTRAL)}:
         return " && ".join(portable_command(config | {"history": [entry]}) for entry in
                            config["history"])
     words = shlex.split(first["command"])

@@ -7,7 +7,6 @@ runs/<chapter>/<name>/
 import argparse
 import datetime
 import itertools
-import os
 import re
 import shlex
 import sys
@@ -20,18 +19,13 @@ from common import lock
 from common.checkpoint_files import checkpoints, drop_latest, last_step, repair
 from common.config import digest, portable, read_config
 from common.errors import UserError
-from common.files import ROOT, read_json, write_json
+from common.files import read_json, runs_dir, write_json
 from common.provenance import commit, versions
 
 # Entries of the result of `flags.resolve` that are not flags to record.
 NOT_FLAGS = {"chapter", "changed", "command", "name", "neutral", "resume", "run_dir", "script",
              "typed", "unnamed"}
 RUNNING = ".running"  # lies in the folder of a run that has not ended by itself
-
-def runs_dir() -> Path:
-    """Returns the folder of all runs: DL21_RUNS, or `runs` at the repository root."""
-    return Path(os.environ.get("DL21_RUNS") or ROOT / "runs").resolve()
-
 
 def exists(run_dir: Path) -> bool:
     """Returns whether a folder holds a run."""

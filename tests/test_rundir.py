@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from helpers import CHAPTER, fails, fork, resolve, start
 
-from common import checkpoint, checkpoint_files, cli, config, files, flags, lock, rundir
+from common import checkpoint, checkpoint_files, cli, config, files, lock, parser, rundir
 from common.errors import UserError, exit_status
 
 
@@ -20,7 +20,7 @@ def test_config_tells_what_made_a_run(capsys):
     run = start("--name", "a", "--size", "4", "--data_dir", "x")
     config = rundir.read_config(run)
     assert config["chapter"] == CHAPTER and config["script"] == "train.py"
-    assert config["neutral"] == sorted(flags.NEUTRAL)
+    assert config["neutral"] == sorted(parser.NEUTRAL)
     assert config["flags"] == {
         "data_dir": str(Path("x").resolve()), "keep": 1.0, "max_steps": 10, "preset": "demo",
         "rate": 0.1, "seed": 0, "size": 4,

@@ -1,0 +1,60 @@
+"""Blurs a picture with a Gaussian, and counts what separating the kernel saves.
+
+    python blur.py
+    python blur.py --image photo.jpg --size 25 --sigma 6
+
+The Gaussian of two dimensions is the product of two of one dimension. So a pass down the columns
+and one along the rows give the same picture with 2 * size products per pixel and channel in place
+of size**2.
+"""
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from appendix_c_image_processing import pictures
+from appendix_c_image_processing.filters import (
+    correlate,
+    gaussian_filter,
+    gaussian_kernel,
+    to_uint8,
+)
+from common.errors import UserError, exit_status
+from common.parser import Parser
+
+
+def build_parser() -> Parser:
+    """Returns the parser."""
+    parser = pictures.build_parser(__file__, __doc__)
+    parser.add_argument("--size", type=pictures.whole, default=3,
+                        help="side of the kernel in pixels, odd, at most 99")
+    parser.add_argument("--sigma", type=pictures.finite, default=3.0,
+                        help="standard deviation in pixels, above 0")
+    return parser
+
+
+def process(args: argparse.Namespace) -> dict[str, Any]:
+    """Writes the blurred picture; returns the cost and the difference of both ways."""
+    if args.size % 2 == 0 or args.size > 99:
+        raise UserError(f"--size {args.size} is not an odd number up to 99", "give 3, 5, 7, ...")
+    if args.sigma < 0.1:
+        raise UserError(f"--sigma {args.sigma:g} is below 0.1 pixels", "give a larger one")
+    picture = pictures.read(args)
+    separated = gaussian_filter(picture, args.size, args.sigma)
+    kernel = gaussian_kernel(args.size, args.sigma)
+    direct = correlate(picture, np.outer(kernel, kernel))
+    pictures.write(args.output, to_uint8(separated))
+    print(f"{2 * args.size} products per pixel in place of {args.size**2}")
+    return {"products": 2 * args.size, "products_direct": args.size**2,
+            "largest_difference": float(np.abs(separated - direct).max())}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line; returns the exit status."""
+    return exit_status(lambda: process(build_parser().parse_args(argv)))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
