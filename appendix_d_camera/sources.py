@@ -2,14 +2,14 @@
 
 import itertools
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from common import images, video
+from common import video
 from common.errors import UserError
 
 DRAWN = "drawn"  # the name of the drawn video
@@ -72,19 +72,23 @@ def _open_video(path: Path) -> Source:
 
 def _open_folder(folder: Path) -> Source:
     """Opens a folder of pictures, in alphabetical order; see `open_source`."""
+    from common import images  # loads TensorFlow, which takes seconds
+
     paths = images.list_folder(folder)
-    frames = _with_first(_read_pictures(paths))
+    frames = _with_first(_read_pictures(paths, images.read_image))
     if frames is None:
         raise UserError(f"{folder} holds no pictures that can be read",
                         "give a folder of PNG or JPEG files")
     return Source(frames, PICTURES_RATE, len(paths))
 
 
-def _read_pictures(paths: list[Path]) -> Iterator[np.ndarray]:
+def _read_pictures(
+    paths: list[Path], read: Callable[[Path], np.ndarray]
+) -> Iterator[np.ndarray]:
     """Yields the pictures that can be read; transparent ones on white. Names the others."""
     for path in paths:
         try:
-            yield images.read_image(path)
+            yield read(path)
         except UserError as error:
             print(f"skipped: {error}", file=sys.stderr)
 
@@ -112,7 +116,8 @@ def draw_digits(size: tuple[int, int] = (360, 480)) -> Generator[np.ndarray, Non
     digits, side = load_digits().images, height // 2
     for number in itertools.count():
         digit = digits[number // FRAMES_PER_DIGIT % len(digits)] / 16  # (8, 8), ink is 1
-        ink = cv2.resize(digit, (side, side), interpolation=cv2.INTER_CUBIC).clip(0, 1)
+        ink = cv2.resize(np.pad(digit, 1), (side, side), interpolation=cv2.INTER_CUBIC)
+        ink = (2 * ink - 0.4).clip(0, 1)  # a sharper edge
         angle = 2 * np.pi * number / 200
         top = round((height - side) * (1 + np.sin(2 * angle)) / 2)
         left = round((width - side) * (1 + np.cos(angle)) / 2)
