@@ -15,8 +15,8 @@ import numpy as np
 from PySide6.QtCore import Property, QObject, QSize, Signal
 
 from appendix_d_camera.mailbox import Mailbox
+from appendix_d_camera.processing import explain
 from appendix_d_camera.sources import Source, open_source
-from common.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,8 @@ class Device(QObject):
                 self._read(source)
             ended = "stopped" if self._stopping.is_set() else f"{text} has ended"
             self.message.emit(ended)
-        except UserError as error:
-            self.message.emit(f"{error}: {error.hint}")
+        except Exception as error:
+            self.message.emit(explain(error))
         finally:
             self.running_changed.emit(False)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image
 from PySide6.QtCore import QObject, Signal
 
-from appendix_d_camera.processing import Load
+from appendix_d_camera.processing import Load, explain
 from appendix_d_camera.sources import Source, open_source
 from common.errors import UserError
 
@@ -57,10 +57,8 @@ class Job(QObject):
         """Does the work, and says how it ended."""
         try:
             self.finished.emit(self._work())
-        except UserError as error:
-            self.finished.emit(f"{error}: {error.hint}")
-        except OSError as error:
-            self.finished.emit(f"cannot write to {self._folder}: {error.strerror}")
+        except Exception as error:
+            self.finished.emit(explain(error))
 
     def _work(self) -> str:
         """Processes all frames; returns a summary."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from appendix_c_image_processing.operations import OPERATIONS
 from appendix_d_camera.models import Process, Result, load_model
+from common.errors import UserError
 from common.files import runs_dir
 
 NONE = "none"
@@ -35,3 +36,10 @@ def find_processes() -> dict[str, Load]:
 def _of_operation(operation: Callable[[np.ndarray], np.ndarray]) -> Process:
     """Returns an operation as a process without text."""
     return lambda frame: Result(operation(frame))
+
+
+def explain(error: Exception) -> str:
+    """Returns an error in one line, for the status line: a thread that dies tells nobody."""
+    if isinstance(error, UserError):
+        return f"{error}: {error.hint}"
+    return f"{type(error).__name__}: {(str(error).splitlines() or ['no reason given'])[0]}"

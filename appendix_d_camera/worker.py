@@ -12,9 +12,8 @@ from appendix_d_camera.device import Frame, Rate
 from appendix_d_camera.drawing import draw_text, to_qimage
 from appendix_d_camera.mailbox import Mailbox
 from appendix_d_camera.models import Result
-from appendix_d_camera.processing import Load, unchanged
+from appendix_d_camera.processing import Load, explain, unchanged
 from appendix_d_camera.recorder import Recorder
-from common.errors import UserError
 
 
 class Shown(NamedTuple):
@@ -94,23 +93,23 @@ class Worker(QObject):
         try:
             self._process = load()
             self.message.emit(f"{name}: loaded in {time.perf_counter() - began:.1f} s")
-        except UserError as error:
-            self._give_up(f"{name}: {error}", error.hint)
+        except Exception as error:
+            self._give_up(f"{name}: {explain(error)}")
 
     def _picture(self, image: np.ndarray) -> np.ndarray:
         """Returns a processed frame with its text."""
         try:
             result = self._process(image)
-        except UserError as error:
-            self._give_up(str(error), error.hint)
+        except Exception as error:
+            self._give_up(explain(error))
             result = Result(image)
         lines = [line for line in (result.text, self.text) if line]
         return draw_text(result.image, "\n".join(lines)) if lines else result.image
 
-    def _give_up(self, message: str, hint: str) -> None:
+    def _give_up(self, why: str) -> None:
         """Shows frames as they are from now on, and says why."""
         self._process = unchanged
-        self.message.emit(f"{message}: {hint}")
+        self.message.emit(why)
 
     def _write(self, picture: np.ndarray) -> None:
         """Adds a picture to the recording, if there is one; an error ends it."""
@@ -119,7 +118,7 @@ class Worker(QObject):
             return
         try:
             recorder.write(picture)
-        except (UserError, OSError) as error:
+        except Exception as error:
             if self._recorder is recorder:
                 self.record(None)
-            self.message.emit(f"the recording has ended: {error}")
+            self.message.emit(f"the recording has ended: {explain(error)}")
