@@ -27,6 +27,7 @@ from appendix_d_camera.recorder import Recorder
 from appendix_d_camera.widgets import Viewer
 
 RECORDING_RATE = 25.0  # frames per second, where the rate of the pictures is not known yet
+MOST_RATE = 60.0
 LIST_HEIGHT = 80  # pixels
 
 
@@ -34,12 +35,13 @@ class Window(QMainWindow):
     """Shows one viewer of a device. Any number of windows may share the device."""
 
     def __init__(
-        self, device: Device, processes: Mapping[str, Load], output_dir: Path,
+        self, name: str, device: Device, processes: Mapping[str, Load], output_dir: Path,
         process: str = NONE, text: str = "",
     ):
         """Creates a window.
 
         Args:
+            name: of the window; all its files begin with it.
             device: which the upper row of buttons controls.
             processes: to choose from, by name.
             output_dir: folder of snapshots, recordings and the results of jobs.
@@ -47,10 +49,10 @@ class Window(QMainWindow):
             text: to write on the pictures.
         """
         super().__init__()
-        self.setWindowTitle(f"Camera: {process}")
+        self.setWindowTitle(name)
         self.device, self.viewer = device, Viewer(device)
         self.job: Job | None = None
-        self._processes, self._output_dir = processes, output_dir
+        self._name, self._processes, self._output_dir = name, processes, output_dir
         self._make_widgets(text)
         self._arrange()
         self._connect_device()
@@ -113,26 +115,26 @@ class Window(QMainWindow):
         worker.message.connect(self.statusBar().showMessage)
         self.viewer.changed.connect(self._show_numbers)
         self.start_job.clicked.connect(self._start_job)
+        self.stop_job.clicked.connect(self._stop_job)
 
     def _choose(self, name: str) -> None:
         """Tells the worker what to do with the frames."""
-        self.setWindowTitle(f"Camera: {name}")
         self.viewer.worker.choose(name, self._processes[name])
 
     def _set_text(self, text: str) -> None:
         """Tells the worker what to write on the frames."""
         self.viewer.worker.text = text
 
-    def _free_path(self, pattern: str) -> Path:
+    def _free_path(self, suffix: str = "") -> Path:
         """Returns the first path of the output folder that does not exist, by number from 1."""
-        paths = (self._output_dir / pattern.format(number) for number in itertools.count(1))
+        paths = (self._output_dir / f"{self._name}-{i:03}{suffix}" for i in itertools.count(1))
         return next(path for path in paths if not path.exists())
 
     def _save_snapshot(self) -> None:
         """Saves the picture that is shown."""
         if self.viewer.image is None:
             return self.statusBar().showMessage("there is no picture yet")
-        path = self._free_path("snapshot-{:03}.png")
+        path = self._free_path(".png")
         path.parent.mkdir(parents=True, exist_ok=True)
         saved = self.viewer.image.save(str(path))
         return self.statusBar().showMessage(f"{path}" if saved else f"cannot write {path}")
@@ -142,8 +144,8 @@ class Window(QMainWindow):
         if not wanted:
             return self.viewer.worker.record(None)
         rate = self.viewer.worker.rate.per_second() or RECORDING_RATE
-        path = self._free_path("recording-{:03}.mp4")
-        return self.viewer.worker.record(Recorder(path, rate))
+        recorder = Recorder(self._free_path(".mp4"), min(max(rate, 1.0), MOST_RATE))
+        return self.viewer.worker.record(recorder)
 
     def _show_numbers(self) -> None:
         """Shows frame size, rates and latency."""
@@ -156,15 +158,19 @@ class Window(QMainWindow):
     def _start_job(self) -> None:
         """Processes all frames of the source, in another thread."""
         name = self.process.currentText()
-        self.job = Job(self.device.source, self._processes[name], self._free_path("job-{:03}"))
+        self.job = Job(self.device.source, self._processes[name], self._free_path())
         self.results.clear()
         self.progress.reset()
         self.job.progressed.connect(self._show_progress)
         self.job.result.connect(self.results.addItem)
         self.job.finished.connect(self._end_job)
-        self.stop_job.clicked.connect(self.job.stop)
         self._show_busy(True)
         self.job.start()
+
+    def _stop_job(self) -> None:
+        """Asks the job to end; `_end_job` follows when it has."""
+        if self.job:
+            self.job.stop()
 
     def _show_progress(self, done: int, total: int) -> None:
         """Moves the progress bar."""
