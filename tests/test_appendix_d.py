@@ -1,4 +1,4 @@
-"""The camera application, without a screen: threads, mailboxes, widgets, models, and every button."""
+"""The camera application, without a screen: threads, mailboxes, widgets, models, every button."""
 
 import math
 import os
@@ -918,7 +918,7 @@ def test_both_readmes_have_the_same_commands_and_they_parse():
     found = []
     for name in ("README.md", "README.zh-CN.md"):
         text = (ROOT / "appendix_d_camera" / name).read_text(encoding="utf-8")
-        found.append(re.findall(r"python camera.py([^`|#\n]*)", text))
+        found.append(re.findall(r"python camera\.py([^`|#\n]*)", text))
         for command in found[-1]:
             camera.build_parser().parse_args(command.split())
     assert found[0] == found[1] != []
