@@ -22,25 +22,23 @@ from appendix_c_image_processing.filters import (
     to_uint8,
 )
 from common.errors import UserError, exit_status
-from common.parser import Parser
+from common.parser import Parser, number
 
 
 def build_parser() -> Parser:
     """Returns the parser."""
     parser = pictures.build_parser(__file__, __doc__)
-    parser.add_argument("--size", type=pictures.whole, default=3,
+    parser.add_argument("--size", type=number(int, 1, 99, "a number from 1 to 99"), default=3,
                         help="side of the kernel in pixels, odd, at most 99")
-    parser.add_argument("--sigma", type=pictures.finite, default=3.0,
-                        help="standard deviation in pixels, above 0")
+    parser.add_argument("--sigma", type=number(float, 0.1, 1e6, "0.1 or more"), default=3.0,
+                        help="standard deviation in pixels, at least 0.1")
     return parser
 
 
 def process(args: argparse.Namespace) -> dict[str, Any]:
     """Writes the blurred picture; returns the cost and the difference of both ways."""
-    if args.size % 2 == 0 or args.size > 99:
-        raise UserError(f"--size {args.size} is not an odd number up to 99", "give 3, 5, 7, ...")
-    if args.sigma < 0.1:
-        raise UserError(f"--sigma {args.sigma:g} is below 0.1 pixels", "give a larger one")
+    if args.size % 2 == 0:
+        raise UserError(f"--size {args.size} is even", "give 3, 5, 7, ...")
     picture = pictures.read(args)
     separated = gaussian_filter(picture, args.size, args.sigma)
     kernel = gaussian_kernel(args.size, args.sigma)

@@ -14,15 +14,15 @@ from typing import Any
 from appendix_c_image_processing import pictures
 from appendix_c_image_processing.operations import corner_mask, marked
 from common.errors import UserError, exit_status
-from common.parser import Parser
+from common.parser import Parser, number
 
 
 def build_parser() -> Parser:
     """Returns the parser."""
     parser = pictures.build_parser(__file__, __doc__)
-    parser.add_argument("--block", type=pictures.whole, default=2,
+    parser.add_argument("--block", type=number(int, 1, 99, "a number from 1 to 99"), default=2,
                         help="side in pixels of the window, from 1 to 99")
-    parser.add_argument("--aperture", type=pictures.whole, default=23,
+    parser.add_argument("--aperture", type=number(int, 3, 31, "a number from 3 to 31"), default=23,
                         help="size in pixels of the Sobel operator, odd, from 3 to 31")
     parser.add_argument("--k", type=pictures.finite, default=0.04,
                         help="how much an edge is held against a pixel")
@@ -31,11 +31,8 @@ def build_parser() -> Parser:
 
 def process(args: argparse.Namespace) -> dict[str, Any]:
     """Writes the marked picture; returns how many pixels are marked."""
-    if args.aperture not in range(3, 32, 2):
-        raise UserError(f"--aperture {args.aperture} is not an odd number from 3 to 31",
-                        "give 3, 5, 7, ... 31")
-    if args.block not in range(1, 100):
-        raise UserError(f"--block {args.block} is not a number from 1 to 99", "give 2")
+    if args.aperture % 2 == 0:
+        raise UserError(f"--aperture {args.aperture} is even", "give 3, 5, 7, ... 31")
     picture = pictures.read(args)
     mask = corner_mask(picture, args.block, args.aperture, args.k)
     pictures.write(args.output, marked(picture, mask))

@@ -154,10 +154,15 @@ def middle(h: int, w: int) -> np.ndarray:
     return mask
 
 
-def histograms(picture: np.ndarray) -> np.ndarray:
-    """Draws the histograms of the picture's middle over it; what does not count is darkened."""
+def histograms(picture: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """Draws the histograms of R, G and B over a picture; what does not count is darkened.
+
+    Args:
+        picture: uint8 of shape (h, w, 3).
+        mask: bool of shape (h, w), the pixels that count (default: the middle).
+    """
     h, w, _ = picture.shape
-    mask = middle(h, w)
+    mask = middle(h, w) if mask is None else mask
     drawn = np.where(mask[..., np.newaxis], picture, picture // 4)
     counts = histogram(picture, mask)
     heights = (h - 1) * (1 - counts / counts.max())  # y of each curve

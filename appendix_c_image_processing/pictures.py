@@ -1,7 +1,7 @@
 """The pictures that the scripts start from, the files they write, and the flags for both."""
 
 import argparse
-import math
+import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,10 @@ from sklearn.datasets import load_sample_image
 
 from common.errors import UserError
 from common.files import runs_dir
-from common.parser import Parser
+from common.parser import Parser, number, path
+
+whole = number(int, 0, 999999999, "a whole number from 0 to 999999999")
+finite = number(float, -sys.float_info.max, sys.float_info.max, "a number")
 
 
 def photograph() -> np.ndarray:
@@ -32,7 +35,7 @@ def drawing() -> np.ndarray:
     return canvas
 
 
-def read_frames(path: Path) -> Iterator[np.ndarray]:
+def read_frames(file: Path) -> Iterator[np.ndarray]:
     """Yields the frames of a video, uint8 of shape (h, w, 3).
 
     Raises:
@@ -40,48 +43,30 @@ def read_frames(path: Path) -> Iterator[np.ndarray]:
     """
     from common import video  # loads TensorFlow
 
-    if not path.is_file():
-        raise UserError(f"there is no file {path}", "check the path")
+    if not file.is_file():
+        raise UserError(f"there is no file {file}", "check the path")
     count = 0
-    for frame in video.read_frames(path):
+    for frame in video.read_frames(file):
         count += 1
         yield frame
     if not count:
-        raise UserError(f"no frame of {path} can be read", "give an MP4 or AVI file")
-
-
-def whole(text: str) -> int:
-    """Returns a whole number of at least 0 (argparse `type`)."""
-    if not (text.isascii() and text.isdecimal() and len(text) < 10):
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 to 999999999")
-    return int(text)
-
-
-def finite(text: str) -> float:
-    """Returns a finite number (argparse `type`)."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"{text} is not a number")
-    return value
+        raise UserError(f"no frame of {file} can be read", "give an MP4 or AVI file")
 
 
 def png(text: str) -> Path:
-    """Returns the path of a PNG to write (argparse `type`)."""
-    path = Path(text)
-    if path.suffix.lower() != ".png" or path.is_dir():
+    """Returns the absolute path of a PNG to write (argparse `type`)."""
+    found = Path(path(text))
+    if found.suffix.lower() != ".png" or found.is_dir():
         raise argparse.ArgumentTypeError(f"{text} is not a file name that ends in .png")
-    return path
+    return found
 
 
 def build_parser(file: str, doc: str) -> Parser:
     """Returns a parser with the flags of a script that makes one picture of another."""
     parser = Parser(file, doc)
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--image", type=Path, help="picture to process (default: one of ours)")
-    source.add_argument("--video", type=Path, help="video of which one frame is processed")
+    source.add_argument("--image", type=path, help="picture to process (default: one of ours)")
+    source.add_argument("--video", type=path, help="video of which one frame is processed")
     parser.add_argument("--frame", type=whole,
                         help="number of the frame of --video, from 0 (default: the first)")
     add_output(parser)
@@ -108,11 +93,11 @@ def read(args: argparse.Namespace, default: Callable[[], np.ndarray] = photograp
     if args.image:
         from common import images  # loads TensorFlow
 
-        return images.read_image(args.image)
+        return images.read_image(Path(args.image))
     if not args.video:
         return default()
     number = args.frame or 0
-    frames = read_frames(args.video)
+    frames = read_frames(Path(args.video))
     found = next(islice(frames, number, None), None)
     frames.close()
     if found is None:
@@ -120,9 +105,9 @@ def read(args: argparse.Namespace, default: Callable[[], np.ndarray] = photograp
     return found
 
 
-def write(path: Path, picture: np.ndarray) -> None:
+def write(file: Path, picture: np.ndarray) -> None:
     """Writes a picture as PNG and prints where."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     encoded = cv2.imencode(".png", picture[..., ::-1])[1]  # RGB to BGR
-    path.write_bytes(encoded.tobytes())
-    print(f"wrote {path}")
+    file.write_bytes(encoded.tobytes())
+    print(f"wrote {file}")

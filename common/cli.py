@@ -7,7 +7,6 @@ finished run (`eval.py`, `export.py`, `sample.py` ...).
 import argparse
 import math
 import sys
-import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,7 @@ import keras
 from common import config, rundir
 from common.errors import UserError, exit_status
 from common.flags import flag_words, resolve, typed_flags
-from common.parser import Parser
+from common.parser import Parser, number, path
 
 
 def training_parser(
@@ -82,21 +81,6 @@ def add_init_from(parser: argparse.ArgumentParser) -> None:
                              "of another shape (other classes) start afresh")
 
 
-def number(kind: type, low: float, high: float, what: str) -> Callable[[str], float]:
-    """Returns an argparse `type` that accepts numbers in [low, high], described as `what`."""
-
-    def parse(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = None
-        if value is None or not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text} is not {what}")
-        return value
-
-    return parse
-
-
 TINY, HUGE, INT64 = sys.float_info.min, sys.float_info.max, 2**63 - 1
 positive_int = number(int, 1, INT64, "a whole number of at least 1 (and below 2**63)")
 non_negative_int = number(int, 0, INT64, "a whole number of at least 0 (and below 2**63)")
@@ -116,20 +100,6 @@ def checkpoint_name(text: str) -> str:
     if text not in ("best", "latest") and not (text.isdecimal() and len(text) < 20):
         raise argparse.ArgumentTypeError(f"{text} is neither best nor latest nor a step")
     return text
-
-
-def path(text: str) -> str:
-    """Returns the absolute path, so that a run can be resumed from any folder (argparse `type`)."""
-    try:
-        found = Path(text).expanduser().resolve()
-        special = found.exists() and not (found.is_file() or found.is_dir())
-    except (OSError, RuntimeError) as error:  # too long; a loop of links, an unknown user
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise argparse.ArgumentTypeError(f"{text} is not a path: {reason}") from error
-    if special or any(unicodedata.category(char) == "Cc" for char in text):
-        reason = "is neither a file nor a folder" if special else "has a control character"
-        raise argparse.ArgumentTypeError(f"{text!r} {reason}")
-    return str(found)
 
 
 def run_or_name(text: str) -> str:

@@ -1,8 +1,9 @@
-"""Parsers that know their script. Importing them does not load TensorFlow."""
+"""Parsers that know their script, types of flags. Importing them does not load TensorFlow."""
 
 import argparse
 import sys
-from collections.abc import Collection, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,3 +60,32 @@ class Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsH
     def _get_help_string(self, action: argparse.Action) -> str | None:
         silent = action.default in (None, False, "")
         return action.help if silent else super()._get_help_string(action)
+
+
+def number(kind: type, low: float, high: float, what: str) -> Callable[[str], float]:
+    """Returns an argparse `type` that accepts numbers in [low, high], described as `what`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text} is not {what}")
+        return value
+
+    return parse
+
+
+def path(text: str) -> str:
+    """Returns the absolute path, so that a run can be resumed from any folder (argparse `type`)."""
+    try:
+        found = Path(text).expanduser().resolve()
+        special = found.exists() and not (found.is_file() or found.is_dir())
+    except (OSError, RuntimeError) as error:  # too long; a loop of links, an unknown user
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise argparse.ArgumentTypeError(f"{text} is not a path: {reason}") from error
+    if special or any(unicodedata.category(char) == "Cc" for char in text):
+        reason = "is neither a file nor a folder" if special else "has a control character"
+        raise argparse.ArgumentTypeError(f"{text!r} {reason}")
+    return str(found)

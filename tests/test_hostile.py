@@ -12,14 +12,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_contract import CHAPTERS, ROOT, scripts_of
+from test_contract import CHAPTERS, FOLDERS, ROOT, scripts_of
 
 from common import cli, rundir
 
 SEED = int(os.environ.get("DL21_SEED", "0"))
-SCRIPTS = sorted({(chapter.name, script) for chapter in CHAPTERS
-                  for script in scripts_of(chapter.name)
-                  if "def main(" in (ROOT / chapter.name / f"{script}.py").read_text("utf-8")})
+SCRIPTS = sorted((folder, script) for folder in FOLDERS for script in scripts_of(folder)
+                 if "def main(" in (ROOT / folder / f"{script}.py").read_text("utf-8"))
 NOT_NUMBERS = ["nan", "-1e999", "", " ", "一", "1,5", "0x10", "--", "1" + "0" * 400]
 NOT_PATHS = ["~nosuchuser/a", "a" * 300, "一" * 100, "loop/a", "pipe", "a\nb", "/dev/zero"]
 
