@@ -17,7 +17,7 @@ from pathlib import Path
 
 from common.errors import UserError, exit_status
 from common.files import runs_dir
-from common.parser import Parser
+from common.parser import Parser, path
 
 
 def build_parser() -> Parser:
@@ -28,7 +28,7 @@ def build_parser() -> Parser:
     parser.add_argument("--process", default="contours",
                         help="what the second window does: an operation of appendix C, or the "
                         "chapter/name of an exported model")
-    parser.add_argument("--output_dir", type=Path, default=runs_dir() / parser.chapter,
+    parser.add_argument("--output_dir", type=path, default=runs_dir() / parser.chapter,
                         help="folder of snapshots, recordings and results of jobs")
     return parser
 
@@ -42,11 +42,12 @@ def show(args: argparse.Namespace) -> None:
     if sys.platform == "linux" and not any(map(os.environ.get, screens)):
         raise UserError("there is no screen: DISPLAY is not set",
                         "run it on a desktop, or with QT_QPA_PLATFORM=offscreen")
-    if args.output_dir.exists() and not args.output_dir.is_dir():
-        raise UserError(f"--output_dir {args.output_dir} is a file", "give a folder")
+    output_dir = Path(args.output_dir)
+    if output_dir.is_file():
+        raise UserError(f"--output_dir {output_dir} is a file", "give a folder")
     from appendix_d_camera import application  # which imports PySide6
 
-    application.run(args.source, args.process, args.output_dir)
+    application.run(args.source, args.process, output_dir)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,18 +1,21 @@
 """Where frames come from: a camera, a video file, a folder of pictures, or a drawing by code."""
 
+import argparse
 import itertools
+import re
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from common import video
+from common import images, parser, video
 from common.errors import UserError
 
 DRAWN = "drawn"  # the name of the drawn video
+KINDS = f"give the number of a camera, a video, a folder of pictures, or {DRAWN}"
 DRAWN_RATE = 25.0
 PICTURES_RATE = 1.0  # pictures of a folder per second
 FRAMES_PER_DIGIT = 50
@@ -46,16 +49,17 @@ def open_source(text: str) -> Source:
     text = text.strip()
     if text == DRAWN:
         return Source(draw_digits(), DRAWN_RATE, None)
-    if text.isdecimal():
+    if re.fullmatch(r"[0-9]{1,3}", text):
         frames = _with_first(video.read_frames(int(text)))
         if frames is None:
-            raise UserError(f"there is no camera {text}, or it sends no frames",
-                            f"give the number of a camera, a video, a folder, or {DRAWN}")
+            raise UserError(f"there is no camera {text}, or it sends no frames", KINDS)
         return Source(frames, None, None)
-    path = Path(text).expanduser()
+    try:
+        path = Path(parser.path(text))
+    except argparse.ArgumentTypeError as error:
+        raise UserError(str(error), KINDS) from error
     if not text or not path.exists():
-        raise UserError(f"there is no source {text!r}",
-                        f"give the number of a camera, a video, a folder, or {DRAWN}")
+        raise UserError(f"there is no source {text!r}", KINDS)
     return _open_folder(path) if path.is_dir() else _open_video(path)
 
 
@@ -72,23 +76,19 @@ def _open_video(path: Path) -> Source:
 
 def _open_folder(folder: Path) -> Source:
     """Opens a folder of pictures, in alphabetical order; see `open_source`."""
-    from common import images  # loads TensorFlow, which takes seconds
-
     paths = images.list_folder(folder)
-    frames = _with_first(_read_pictures(paths, images.read_image))
+    frames = _with_first(_read_pictures(paths))
     if frames is None:
         raise UserError(f"{folder} holds no pictures that can be read",
                         "give a folder of PNG or JPEG files")
     return Source(frames, PICTURES_RATE, len(paths))
 
 
-def _read_pictures(
-    paths: list[Path], read: Callable[[Path], np.ndarray]
-) -> Iterator[np.ndarray]:
+def _read_pictures(paths: list[Path]) -> Iterator[np.ndarray]:
     """Yields the pictures that can be read; transparent ones on white. Names the others."""
     for path in paths:
         try:
-            yield read(path)
+            yield images.read_image(path)
         except UserError as error:
             print(f"skipped: {error}", file=sys.stderr)
 

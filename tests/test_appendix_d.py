@@ -207,12 +207,15 @@ def test_a_folder_lays_alpha_on_white_and_names_what_it_skips(tmp_path, capsys):
 
 @pytest.mark.parametrize(("text", "says"), [
     ("", "there is no source ''"), ("/no/such", "there is no source '/no/such'"),
-    ("97", "there is no camera 97"), ("{broken}", "has no frames"), ("{empty}", "no pictures")])
+    ("97", "there is no camera 97"), ("~nosuchuser/a", "is not a path"),
+    ("{pipe}", "neither a file"), ("{broken}", "has no frames"), ("{empty}", "no pictures")])
 def test_a_source_that_cannot_be_opened_is_a_user_error(text, says, tmp_path):
     (tmp_path / "broken.mp4").write_bytes(b"no video")
     (tmp_path / "empty").mkdir()
+    os.mkfifo(tmp_path / "pipe")  # reading it would never end
+    names = {"broken": "broken.mp4", "empty": "empty", "pipe": "pipe"}
     with pytest.raises(UserError, match=re.escape(says)):
-        open_source(text.format(broken=tmp_path / "broken.mp4", empty=tmp_path / "empty"))
+        open_source(text.format(**{key: tmp_path / name for key, name in names.items()}))
 
 
 # The binding of properties
@@ -912,16 +915,6 @@ def test_it_starts_without_tensorflow():
     code = ("import sys; from appendix_d_camera import application, camera; "
             "assert not {'tensorflow', 'keras'} & sys.modules.keys()")
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-
-def test_both_readmes_have_the_same_commands_and_they_parse():
-    found = []
-    for name in ("README.md", "README.zh-CN.md"):
-        text = (ROOT / "appendix_d_camera" / name).read_text(encoding="utf-8")
-        found.append(re.findall(r"python camera\.py([^`|#\n]*)", text))
-        for command in found[-1]:
-            camera.build_parser().parse_args(command.split())
-    assert found[0] == found[1] != []
 
 
 def test_images_of_qt_and_arrays_are_the_same_picture(app):
