@@ -131,6 +131,13 @@ def test_a_table_whose_runs_have_nothing_in_common(monkeypatch):
     assert "| 2 | 2 | 2 | 2 | 0.500 | 1.0 |\n\n```bash\n# 1\n" in table
 
 
+def test_a_folder_without_a_run_has_its_row():
+    spec = {"columns": ["", "Project", "Demo, minutes", "Ours", "Book"], "rows": [
+        {"chapter": "appendix_x_test", "project": "Tests", "ours": "ten {scripts}", "book": "–"}]}
+    *_, row = tables.chapters_table("", spec, False).splitlines()
+    assert row == "| X | [Tests](appendix_x_test/README.md) | – | ten {scripts} | – |"
+
+
 def test_links_to_definitions_get_their_line(tmp_path, monkeypatch):
     monkeypatch.setattr(pages, "ROOT", tmp_path)
     (tmp_path / "docs").mkdir()

@@ -19,6 +19,7 @@ columns of the "rows" of `<chapter>/compare.json` that have the given values.
 `<!-- chapters {"columns": ["", "Project", "Demo, minutes", "Ours", "Book"], "rows": [...]} -->` is
 the table of the root README. A row has the keys `chapter`, `project`, `demo` and `run` (names of
 runs), `metric`, `digits` (behind its decimal point), `ours` (a format with {} for it) and `book`.
+Where nothing is trained it has no `demo`, `run`, `metric` and `digits`, and `ours` is a text.
 Column titles and names of programs are given in the README, in its language.
 """
 
@@ -168,25 +169,30 @@ def rows_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     return markdown([list(spec["columns"].values()), *zip(*columns, strict=True)], chinese)
 
 
+def measured(row: dict[str, Any]) -> tuple[str, str]:
+    """Returns the minutes of a chapter's demo, and its number in words."""
+    results, (split, metric) = load(row["chapter"], row["run"]), row["metric"].split(".")
+    values = [result["metrics"][split][metric] for result in results]
+    scale = 100 if any(word in metric for word in PERCENT) else 1
+    mean, digits = scale * statistics.fmean(values), row["digits"]
+    spread = scale * statistics.stdev(values) if len(values) > 1 else 0
+    shown = f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
+    demo, *_ = load(row["chapter"], row["demo"])
+    return f"{max(demo['minutes_two_cores'], 0.1):.1f}", row["ours"].format(shown)
+
+
 def chapters_table(folder: str, spec: dict[str, Any], chinese: bool) -> str:
     """Returns the table of all chapters with one number of each; `folder` is not used."""
     rows = [spec["columns"]]
     for row in spec["rows"]:
-        results, (split, metric) = load(row["chapter"], row["run"]), row["metric"].split(".")
-        values = [result["metrics"][split][metric] for result in results]
-        scale = 100 if any(word in metric for word in PERCENT) else 1
-        mean, digits = scale * statistics.fmean(values), row["digits"]
-        spread = scale * statistics.stdev(values) if len(values) > 1 else 0
-        shown = f"{mean:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
-        demo, *_ = load(row["chapter"], row["demo"])
+        minutes, ours = measured(row) if "run" in row else ("–", row["ours"])
         page = "README.zh-CN.md" if chinese else "README.md"
         number = row["chapter"].split("_")[1].upper()  # of an appendix: a letter
         if row["chapter"].startswith("chapter"):
             number = row["chapter"][7:9].lstrip("0")
         rows.append([number,
                      f"[{row['project']}]({row['chapter']}/{page})",
-                     f"{max(demo['minutes_two_cores'], 0.1):.1f}",
-                     row["ours"].format(shown), row["book"]])
+                     minutes, ours, row["book"]])
     return markdown(rows, chinese)
 
 
