@@ -742,7 +742,7 @@ FRAMES, ENCODED = ((None, None, None, 3), "uint8"), ((None,), "string")
 
 
 @pytest.fixture
-def frame() -> np.ndarray:
+def frame(app) -> np.ndarray:
     return noise(5, (80, 100))
 
 
