@@ -75,12 +75,12 @@ class Window(QMainWindow):
         self.progress, self.results = QProgressBar(), QListWidget()
         self.results.setFixedHeight(LIST_HEIGHT)
         self.numbers = QLabel()
-        self.statusBar().addPermanentWidget(self.numbers)
 
     def _arrange(self) -> None:
         """Puts the widgets in rows."""
         column = QVBoxLayout()
         rows = ((self.source, self.start, self.stop, self.pause, self.mirror), (self.viewer,),
+                (self.numbers,),
                 (self.process, self.text, self.enabled, self.snapshot, self.record),
                 (self.start_job, self.stop_job, self.progress), (self.results,))
         for widgets in rows:
