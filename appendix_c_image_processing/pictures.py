@@ -93,12 +93,12 @@ def read(args: argparse.Namespace, default: Callable[[], np.ndarray] = photograp
         return images.read_image(Path(args.image))
     if not args.video:
         return default()
-    number = args.frame or 0
+    index = args.frame or 0
     frames = read_frames(Path(args.video))
-    found = next(islice(frames, number, None), None)
+    found = next(islice(frames, index, None), None)
     frames.close()
     if found is None:
-        raise UserError(f"{args.video} has no frame {number}", "give a smaller --frame")
+        raise UserError(f"{args.video} has no frame {index}", "give a smaller --frame")
     return found
 
 
