@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from sklearn.datasets import load_sample_image
 
+from common import images, video
 from common.errors import UserError
 from common.files import runs_dir
 from common.parser import Parser, number, path
@@ -41,8 +42,6 @@ def read_frames(file: Path) -> Iterator[np.ndarray]:
     Raises:
         UserError: the file does not exist, or no frame of it can be read.
     """
-    from common import video  # loads TensorFlow
-
     if not file.is_file():
         raise UserError(f"there is no file {file}", "check the path")
     count = 0
@@ -91,8 +90,6 @@ def read(args: argparse.Namespace, default: Callable[[], np.ndarray] = photograp
     if args.frame is not None and not args.video:
         raise UserError(f"--frame {args.frame} has no effect without --video", "omit it")
     if args.image:
-        from common import images  # loads TensorFlow
-
         return images.read_image(Path(args.image))
     if not args.video:
         return default()

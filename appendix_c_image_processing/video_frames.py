@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 
 from appendix_c_image_processing import pictures
+from common import video
 from common.errors import exit_status
 from common.files import runs_dir
 from common.parser import Parser, number, path
@@ -55,8 +56,6 @@ def drawn_frames() -> Iterator[np.ndarray]:
 
 def draw_video(file: Path) -> Path:
     """Writes the drawn frames as a video and returns its path."""
-    from common import video  # loads TensorFlow
-
     file.parent.mkdir(parents=True, exist_ok=True)
     with video.writer(file, rate=10) as write_frame:
         for frame in drawn_frames():

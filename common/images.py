@@ -1,15 +1,21 @@
-"""Reads and decodes images of any format, writes PNG files, and arranges images in a grid."""
+"""Reads and decodes images of any format, writes PNG files, and arranges images in a grid.
+
+TensorFlow is imported by the functions of a graph only: appendices C and D read images without it.
+"""
 
 import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 from PIL import Image, ImageOps
 
 from common.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 # Warnings of odd EXIF data and the like; unreadable files raise errors anyway. The filter is set
 # once, because `catch_warnings` is not safe in several threads.
@@ -105,7 +111,7 @@ def list_folder(folder: Path, recursive: bool = False) -> list[Path]:
         part.startswith(".") for part in path.relative_to(folder).parts))
 
 
-def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
+def decode_jpeg(encoded: "tf.Tensor") -> "tf.Tensor":
     """Decodes a JPEG in a graph; returns exactly what `read_image` returns.
 
     Args:
@@ -114,16 +120,20 @@ def decode_jpeg(encoded: tf.Tensor) -> tf.Tensor:
     Returns:
         uint8 of shape (height, width, 3) in [0, 255].
     """
+    import tensorflow as tf
+
     return tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE")
 
 
-def upright(image: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
+def upright(image: "tf.Tensor", encoded: "tf.Tensor") -> "tf.Tensor":
     """Rotates a decoded image in a graph as the EXIF data of its file says.
 
     Args:
         image: of shape (height, width, channels).
         encoded: the bytes of the file, a string scalar.
     """
+    import tensorflow as tf
+
     head = tf.strings.substr(encoded, 0, 1 << 16)  # the length of EXIF data is at most 64 kB
     found = tf.strings.regex_full_match(head, ORIENTATION)
     tag = tf.cond(found, lambda: tf.strings.regex_replace(head, ORIENTATION, r"\1\2"),
@@ -135,7 +145,7 @@ def upright(image: tf.Tensor, encoded: tf.Tensor) -> tf.Tensor:
     return image[::down, ::right]
 
 
-def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
+def decode_on_white(encoded: "tf.Tensor") -> "tf.Tensor":
     """Decodes an image in a graph like `read_image`, except for 16 bits.
 
     Args:
@@ -149,6 +159,8 @@ def decode_on_white(encoded: tf.Tensor) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: the bytes are a WebP, or no image.
     """
+    import tensorflow as tf
+
     head = tf.strings.substr(tf.strings.join([encoded, 12 * " "]), 0, 12)
     webp = tf.strings.regex_full_match(head, r"RIFF\C{4}WEBP")
     check = tf.debugging.Assert(~webp, ["WebP is not supported: give a PNG, JPEG, BMP or GIF"])

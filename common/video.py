@@ -6,15 +6,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
-import tensorflow as tf
 from PIL import GifImagePlugin, Image, ImageChops
-from tensorboard.plugins.image import metadata
 
 from common.errors import UserError
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 SUFFIXES = {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"}  # of video files
 LOOP_FOREVER = b"!\xff\x0bNETSCAPE2.0\x03\x01\x00\x00\x00"
@@ -139,7 +140,7 @@ def gif_encoder(file: BinaryIO, rate: float) -> Iterator[Write]:
 
 
 def log_gif(
-    writer: tf.summary.SummaryWriter, step: int, name: str, frames: Sequence[np.ndarray],
+    writer: "tf.summary.SummaryWriter", step: int, name: str, frames: Sequence[np.ndarray],
     rate: float,
 ) -> None:
     """Writes a short video to TensorBoard, which shows animated GIFs among its images.
@@ -157,6 +158,9 @@ def log_gif(
     with gif_encoder(gif, rate) as write:
         for frame in frames:
             write(frame)
+    import tensorflow as tf  # here only: appendices C and D read videos without it
+    from tensorboard.plugins.image import metadata
+
     height, width, *_ = frames[0].shape
     record = [str(width).encode(), str(height).encode(), gif.getvalue()]
     kind = metadata.create_summary_metadata(display_name=None, description=None)

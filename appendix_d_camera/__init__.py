@@ -1,0 +1,1 @@
+"""Appendix D: a camera application with trained networks."""
