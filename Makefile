@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 help:
 	@echo "make demo     install, train chapter 12 on the shipped poems, print three poems it writes"
-	@echo "make test     install, run all tests (about half an hour on two cores)"
+	@echo "make test     install, run all tests (about fifty minutes on two cores)"
 	@echo "make fast     the tests without the slow ones"
 	@echo "make lint     ruff"
 	@echo "make results  update the tables of all READMEs and the generated parts of docs/"
