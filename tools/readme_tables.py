@@ -41,7 +41,7 @@ CHINESE = {
     "Run": "运行", "Data": "数据", "Steps": "步数", "Seeds": "种子数",
     "Book": "书中", "Minutes, two cores": "双核分钟数",
     "Setting": "设置", "characters/s": "字符/秒", "images/s": "图像/秒", "steps/s": "步/秒",
-    "pixels/s": "像素/秒", "target tokens/s": "目标词元/秒",
+    "pixels/s": "像素/秒", "target tokens/s": "目标词元/秒", "captions/s": "描述/秒",
     "Program": "程序", "pairs/s": "词对/秒",
 }
 
