@@ -104,7 +104,5 @@ def read(args: argparse.Namespace, default: Callable[[], np.ndarray] = photograp
 
 def write(file: Path, picture: np.ndarray) -> None:
     """Writes a picture as PNG and prints where."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    encoded = cv2.imencode(".png", picture[..., ::-1])[1]  # RGB to BGR
-    file.write_bytes(encoded.tobytes())
+    images.write_png(file, picture)
     print(f"wrote {file}")
