@@ -6,11 +6,14 @@
 Each of the three is the mean of the z of three images. For faces drawn by code, a classifier of the
 labelled attributes chooses them: "faces with glasses and long hair - faces with long hair + faces
 without both" is to have glasses and no long hair. It is tried --trials times; the classifier says
-how often that is so. Otherwise, choose images of generate.py by their numbers. Writes
-arithmetic.png to the run folder: the three means, and results with noise of 0.25 around them.
+how often that is so; with --publish, for all pairs of attributes. Otherwise, choose images of
+generate.py by their numbers. Writes arithmetic.png to the run folder: the three means, and results
+with noise of 0.25 around them.
 """
 
 import argparse
+import functools
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,7 +21,7 @@ import numpy as np
 from chapter08_dcgan import attributes, data
 from chapter08_dcgan.attributes import ATTRIBUTES
 from chapter08_dcgan.inference import Run, load_run, numbered_z, numbers
-from common import cli, images, rundir
+from common import cli, images, results, rundir
 from common.errors import UserError
 
 NOISE = 0.25  # of the neighbours of a result, as in the paper
@@ -40,63 +43,86 @@ def draw(run: Run, terms: Sequence[np.ndarray], seed: int) -> np.ndarray:
 
 
 def by_attribute(
-    run: Run, args: argparse.Namespace, flags: argparse.Namespace
-) -> tuple[list[list[np.ndarray]], str]:
-    """Chooses the terms of all trials by attributes; returns them, and what the results have."""
+    run: Run, args: argparse.Namespace, flags: argparse.Namespace,
+    pairs: Sequence[tuple[str, str]],
+) -> tuple[list[list[list[np.ndarray]]], list[dict[str, str | float]]]:
+    """Tries to give images one attribute without another, for some pairs of attributes.
+
+    Returns:
+        For each pair the terms of all trials, and the shares of the results, and of the means they
+        start from, that have the first attribute and not the second.
+    """
     found = data.load(flags)
     rundir.check_data(args.run_dir, found.digest)
     classifier = attributes.learn(found)
-    attribute, other = map(ATTRIBUTES.index, (args.attribute, args.beside))
 
-    def look(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Returns which images of some z have the attribute, and which the other one."""
-        found = classifier.predict(run.generate(points, np.zeros(len(points), int)))
-        return found[:, attribute], found[:, other]
+    def look(points: np.ndarray) -> np.ndarray:
+        """Returns which attributes the images of some z have."""
+        return classifier.predict(run.generate(points, np.zeros(len(points), int)))
 
     z = numbered_z(args.seed, args.num, run.z_dim)
-    wanted, beside = look(z)
-    groups = [z[wanted & beside], z[~wanted & beside], z[~wanted & ~beside]]
-    if (fewest := min(map(len, groups))) < MEAN_OF:
-        raise UserError(f"of {args.num} generated faces only {fewest} are of a kind that is needed "
-                        f"({args.attribute}, {args.beside}: both, only the second, neither)",
-                        "raise --num, or train longer")
-    rng = np.random.default_rng(args.seed)
-    trials = [[group[rng.choice(len(group), MEAN_OF, replace=False)] for group in groups]
-              for _ in range(args.trials)]
-    shares = []
-    for points in ([calculate(terms) for terms in trials],
-                   [np.mean(terms[2], axis=0) for terms in trials]):
-        wanted, beside = look(np.stack(points))
-        shares.append(float(np.mean(wanted & ~beside)))
-    return trials, (f"{args.attribute} without {args.beside}: {shares[0]:.0%} of {args.trials} "
-                    f"results, {shares[1]:.0%} of the means they start from; the classifier is "
-                    "right on " + ", ".join(f"{classifier.accuracy[name]:.0%} of the test images "
-                                            f"({name})" for name in (args.attribute, args.beside)))
+    seen = look(z)
+    terms, rows = [], []
+    for attribute, other in pairs:
+        columns = [ATTRIBUTES.index(attribute), ATTRIBUTES.index(other)]
+        wanted, beside = seen[:, columns].T
+        groups = [z[wanted & beside], z[~wanted & beside], z[~wanted & ~beside]]
+        if (fewest := min(map(len, groups))) < MEAN_OF:
+            raise UserError(f"of {args.num} generated faces only {fewest} are of a kind that is "
+                            f"needed ({attribute}, {other}: both, only the second, neither)",
+                            "raise --num, or train longer")
+        rng = np.random.default_rng(args.seed)
+        trials = [[group[rng.choice(len(group), MEAN_OF, replace=False)] for group in groups]
+                  for _ in range(args.trials)]
+        points = {"share": [calculate(trial) for trial in trials],
+                  "start": [np.mean(trial[2], axis=0) for trial in trials]}
+        shares = {name: look(np.stack(part))[:, columns] for name, part in points.items()}
+        terms.append(trials)
+        rows.append({"attribute": attribute, "without": other, "trials": args.trials,
+                     "accuracy": min(classifier.accuracy[name] for name in (attribute, other)),
+                     **{name: float(np.mean(part[:, 0] & ~part[:, 1]))
+                        for name, part in shares.items()}})
+    return terms, rows
 
 
-def arithmetic(args: argparse.Namespace, flags: argparse.Namespace) -> None:
+def arithmetic(
+    argv: Sequence[str] | None, args: argparse.Namespace, flags: argparse.Namespace
+) -> None:
     """Draws the lines and prints what the results have."""
     chosen = (args.plus, args.minus, args.to)
     if any(chosen) and not all(chosen):
         raise UserError("--plus, --minus and --to belong together", "give all three, or none")
     if all(chosen):
-        cli.refuse_idle(args, ["attribute", "beside", "num", "trials"], "--plus, --minus and --to")
+        cli.refuse_idle(args, ["attribute", "beside", "num", "trials", "publish"],
+                        "--plus, --minus and --to")
+    if args.publish:
+        cli.refuse_idle(args, ["attribute", "beside"], "--publish")
     if args.attribute == args.beside:
         raise UserError(f"--beside {args.beside} is --attribute too", "give two attributes")
     run = load_run(args, flags)
     if all(chosen):
         terms = [[np.stack([numbered_z(args.seed, 1, run.z_dim, number)[0] for number in part])
                   for part in chosen]]
-        text = "the line of the images that were chosen"
+        print("the line of the images that were chosen", end="; ")
     elif flags.dataset != "faces" or run.names:
         raise UserError(f"this run is of {flags.dataset}, whose images have no attributes",
                         "choose images by number: --plus 3,17,42 --minus 5,8,13 --to 2,9,30")
     else:
-        terms, text = by_attribute(run, args, flags)
-    lines = [draw(run, trial, args.seed) for trial in terms[:8]]
+        pairs = [(args.attribute, args.beside)]
+        if args.publish:
+            pairs = list(itertools.permutations(ATTRIBUTES, 2))
+        tried, rows = by_attribute(run, args, flags, pairs)
+        terms = [trials[0] for trials in tried] if args.publish else tried[0][:8]
+        for row in rows:
+            print(f"{row['attribute']} without {row['without']}: {row['share']:.0%} of "
+                  f"{row['trials']} results, {row['start']:.0%} of the means they start from "
+                  f"(classifier: {row['accuracy']:.0%} of the test images or more)")
+        if args.publish:
+            results.publish_rows(__file__, argv, "arithmetic", rows)
     png = args.run_dir / "arithmetic.png"
-    images.write_png(png, images.grid(np.concatenate(lines), 9))
-    print(f"{text}; {png}")
+    images.write_png(png, images.grid(np.concatenate([draw(run, trial, args.seed)
+                                                      for trial in terms]), 9))
+    print(png)
 
 
 def build_parser() -> cli.Parser:
@@ -112,13 +138,15 @@ def build_parser() -> cli.Parser:
                             ("to", "images to which it is added")):
         parser.add_argument(f"--{name}", type=numbers, metavar="NUMBERS",
                             help=f"{help_text}: numbers of generate.py, comma-separated")
+    parser.add_argument("--publish", action="store_true",
+                        help="try all pairs of attributes and write their shares to results/")
     parser.add_argument("--seed", type=cli.seed, default=0, help="seed of all z")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return cli.run_verb(arithmetic, build_parser(), argv)
+    return cli.run_verb(functools.partial(arithmetic, argv), build_parser(), argv)
 
 
 if __name__ == "__main__":

@@ -698,7 +698,7 @@ def test_arithmetic_of_means():
 
 
 @pytest.mark.slow
-def test_attributes_choose_the_terms(faces, monkeypatch, capsys):
+def test_attributes_choose_the_terms(faces, monkeypatch, capsys, tmp_path):
     """Two pixels above their medians take the place of attributes."""
     flags_ = argparse.Namespace(**rundir.read_config(faces)["flags"])
     run = inference.load_run(argparse.Namespace(run_dir=faces, checkpoint="latest"), flags_)
@@ -714,10 +714,15 @@ def test_attributes_choose_the_terms(faces, monkeypatch, capsys):
     argv = ["--run_dir", str(faces), "--checkpoint", "latest", "--trials", "20"]
     assert arithmetic.main([*argv, "--num", "200"]) == 0
     out = capsys.readouterr().out
-    assert "glasses without long_hair" in out and "75% of the test images (glasses)" in out
+    assert "glasses without long_hair" in out and "75% of the test images" in out
     after, before = (int(part) for part in re.findall(r"(\d+)% of (?:20|the means)", out))
     assert after > before
     assert images.read_image(faces / "arithmetic.png").shape == (8 * 18 + 2, 9 * 18 + 2, 3)
+    monkeypatch.setattr(results, "RESULTS", tmp_path)
+    assert arithmetic.main([*argv, "--num", "200", "--publish"]) == 0
+    rows = json.loads((tmp_path / "chapter08_dcgan" / "arithmetic.json").read_text())["rows"]
+    assert len(rows) == 6 and round(100 * rows[3]["share"]) == after
+    assert (rows[3]["attribute"], rows[3]["without"]) == ("glasses", "long_hair")
     assert arithmetic.main([*argv, "--num", "4"]) == 2
     assert "of 4 generated faces only" in capsys.readouterr().err
 
