@@ -7,7 +7,6 @@ An augmentation must not change the label. A mirrored truck is a truck, but a mi
 upside down is a 9, and a crop may cut off the labelled object: choose augmentations by the data.
 """
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter02_cifar import data
+from chapter02_cifar.augmentations import AUGMENTATIONS, CROP, distort
 from common import cli, figures, rundir
 from common.errors import exit_status
 from common.figures import plt
@@ -32,11 +32,11 @@ def draw_sheet(images: np.ndarray, png: Path) -> None:
     """Draws images, uint8 (count, 32, 32, 3): as they are, after each augmentation, after all."""
     plain = tf.cast(images, tf.float32)
     rows = {"as they are": plain / 255}
-    for distortion in dict.fromkeys(itertools.chain(*data.AUGMENTATIONS.values())):
-        rows[distortion.__name__] = tf.clip_by_value(distortion(plain, SEED) / 255, 0, 1)
-    for name in data.AUGMENTATIONS:
-        size = data.CROP if name == "book" else data.SIZE  # input size of the preset's network
-        distorted = data.distort(images, SEED, size, name)
+    for name, augmentation in AUGMENTATIONS.items():
+        rows[name] = tf.clip_by_value(augmentation(plain, SEED) / 255, 0, 1)
+    for name in ("book", "cutout"):
+        size = CROP if name == "book" else data.SIZE  # input size of the preset's network
+        distorted = distort(images, SEED, size, name)
         rows[f"all of --augment {name}, standardised"] = stretch(distorted)
     figure, axes = plt.subplots(len(rows), len(images),
                                 figsize=(len(images), 1.15 * len(rows)), squeeze=False)

@@ -1,4 +1,4 @@
-"""CIFAR-10 and CIFAR-100: binary records, splits, data augmentation, the training stream.
+"""CIFAR-10 and CIFAR-100: binary records, splits, the training stream.
 
     python data.py                                      # shapes drawn by code
     python data.py --dataset cifar10 --data_dir FOLDER  # the publisher's binary files
@@ -19,15 +19,11 @@ import numpy as np
 import tensorflow as tf
 
 from chapter02_cifar import shapes
+from chapter02_cifar.augmentations import CROP, centre, distort
 from common import cli, files, inputs
 from common.errors import UserError, exit_status
 
 SIZE = 32
-CROP = 24  # input size of the book's network (section 2.2.1)
-SHIFT = 8  # range of a crop's random offset in pixels, along each side
-CUTOUT = 8  # side of the square that is masked
-MAX_BRIGHTNESS = 63.0  # grey levels
-CONTRAST = (0.2, 1.8)
 VALIDATION = 5000  # at most; the last of the training records
 
 OFFLINE = {"shapes10": "ten classes of coloured shapes on textured backgrounds, drawn by code"}
@@ -208,102 +204,6 @@ def draw_shapes() -> Data:
     """Draws shapes10: 9,000 training, 1,000 validation and 2,000 test images."""
     train, test = (Split(*shapes.draw(count, seed)) for count, seed in ((10_000, 0), (2_000, 1)))
     return Data(_with_validation(train, test), tuple(shapes.SHAPES))
-
-
-fold_in = tf.random.experimental.stateless_fold_in  # (seed, number) -> a new seed
-
-# Augmentations work on a whole batch: float32 images of shape (count, height, width, 3), about
-# [0, 255], and an int64 seed of shape (2,), which determines the result.
-
-
-def random_crop(images: tf.Tensor, seed: tf.Tensor, size: int = CROP) -> tf.Tensor:
-    """Crops a square of `size` pixels from each image, at a random one of 9x9 offsets.
-
-    Images that are too small are padded first by reflection: by 4 pixels for size 32.
-    """
-    margin = (size + SHIFT - images.shape[1]) // 2
-    if margin > 0:
-        around = (margin, margin)
-        images = tf.pad(images, ((0, 0), around, around, (0, 0)), "REFLECT")
-    corners = tf.random.stateless_uniform((2, len(images)), seed, 0, SHIFT + 1, tf.int32)
-    rows, columns = (corner[:, None] + tf.range(size) for corner in tf.unstack(corners))
-    images = tf.gather(images, rows, axis=1, batch_dims=1)
-    return tf.gather(images, columns, axis=2, batch_dims=1)  # (count, size, size, 3)
-
-
-def random_flip(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Flips each image left to right with probability 0.5."""
-    mirrored = tf.random.stateless_uniform((len(images), 1, 1, 1), seed) < 0.5
-    return tf.where(mirrored, tf.reverse(images, [2]), images)
-
-
-def random_brightness(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Adds a random value in [-63, 63) to each image."""
-    shape = (len(images), 1, 1, 1)
-    return images + tf.random.stateless_uniform(shape, seed, -MAX_BRIGHTNESS, MAX_BRIGHTNESS)
-
-
-def random_contrast(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Scales each image's channels about their means by a random factor in [0.2, 1.8)."""
-    factors = tf.random.stateless_uniform((len(images), 1, 1, 1), seed, *CONTRAST)
-    means = tf.reduce_mean(images, axis=(1, 2), keepdims=True)
-    return means + factors * (images - means)
-
-
-def cutout(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-    """Masks a random square of 8x8 pixels with the image's mean (DeVries & Taylor 2017).
-
-    The centre may be any pixel, so that part of the square may lie outside the image.
-    """
-    count, size = images.shape[:2]
-    centres = tf.random.stateless_uniform((2, count, 1), seed, 0, size, tf.int32)
-    offsets = tf.range(size) - centres
-    rows, columns = tf.unstack((offsets >= -CUTOUT // 2) & (offsets < CUTOUT // 2))
-    inside = (rows[:, :, None] & columns[:, None, :])[..., None]
-    return tf.where(inside, tf.reduce_mean(images, axis=(1, 2), keepdims=True), images)
-
-
-AUGMENTATIONS = {
-    "book": (random_crop, random_flip, random_brightness, random_contrast),  # section 2.2.1
-    "cutout": (random_crop, random_flip, cutout),
-}
-
-
-def distort(
-    images: tf.Tensor, seed: tf.Tensor, size: int = CROP, augment: str = "book"
-) -> tf.Tensor:
-    """Returns a training batch: applies the augmentations in order, then standardises.
-
-    Args:
-        images: uint8 of shape (count, 32, 32, 3).
-        seed: int64 of shape (2,).
-        size: height and width of the result in pixels.
-        augment: one of AUGMENTATIONS, or "none".
-
-    Returns:
-        float32 of shape (count, size, size, 3), each image of mean 0 and variance 1.
-    """
-    if augment == "none":
-        return centre(images, size)
-    images = tf.cast(images, tf.float32)
-    for number, augmentation in enumerate(AUGMENTATIONS[augment]):
-        options = {"size": size} if augmentation is random_crop else {}
-        images = augmentation(images, fold_in(seed, number), **options)
-    return tf.image.per_image_standardization(images)
-
-
-def centre(images: tf.Tensor, size: int = CROP) -> tf.Tensor:
-    """Returns an evaluation batch: the central crop of each image, standardised.
-
-    Args:
-        images: uint8 of shape (count, 32, 32, 3).
-        size: height and width of the result in pixels.
-
-    Returns:
-        float32 of shape (count, size, size, 3), each image of mean 0 and variance 1.
-    """
-    middle = tf.image.resize_with_crop_or_pad(tf.cast(images, tf.float32), size, size)
-    return tf.image.per_image_standardization(middle)
 
 
 def training_batches(

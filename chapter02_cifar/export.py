@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from chapter02_cifar import data, shapes
+from chapter02_cifar.augmentations import centre
 from chapter02_cifar.inference import add_mirror_flag, load_run
 from common import cli, export, images
 
@@ -25,7 +26,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
     @export.allow_empty
     def classify(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
-        probabilities = tf.nn.softmax(model(data.centre(pictures, size), training=False))
+        probabilities = tf.nn.softmax(model(centre(pictures, size), training=False))
         labels = tf.gather(tf.constant(names), tf.argmax(probabilities, axis=1))
         return {"labels": labels, "probabilities": probabilities}
 

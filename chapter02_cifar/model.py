@@ -37,27 +37,28 @@ def build_book(num_classes: int = 10, seed: int = 0) -> keras.Sequential:
     def weights(number: int, stddev: float) -> keras.Initializer:
         return keras.initializers.TruncatedNormal(stddev=stddev, seed=seed + number)
 
-    def dense(units: int, number: int) -> keras.layers.Dense:
+    def dense(units: int, number: int, name: str) -> keras.layers.Dense:
         return keras.layers.Dense(
             units, "relu", kernel_initializer=weights(number, 0.04), bias_initializer=bias,
-            kernel_regularizer=keras.regularizers.L2(WEIGHT_DECAY / 2),
+            kernel_regularizer=keras.regularizers.L2(WEIGHT_DECAY / 2), name=name,
         )
 
     bias = keras.initializers.Constant(0.1)
     convolution = {"kernel_size": 5, "padding": "same", "activation": "relu"}
     return keras.Sequential([
         keras.Input((CROP, CROP, 3)),
-        keras.layers.Conv2D(64, kernel_initializer=weights(0, 0.05), **convolution),
-        keras.layers.MaxPooling2D(3, 2, padding="same"),  # 12x12
-        LocalResponseNormalization(),
+        keras.layers.Conv2D(64, kernel_initializer=weights(0, 0.05), name="conv1", **convolution),
+        keras.layers.MaxPooling2D(3, 2, padding="same", name="pool1"),  # 12x12
+        LocalResponseNormalization(name="norm1"),
         keras.layers.Conv2D(64, kernel_initializer=weights(1, 0.05), bias_initializer=bias,
-                            **convolution),
-        LocalResponseNormalization(),
-        keras.layers.MaxPooling2D(3, 2, padding="same"),  # 6x6
+                            name="conv2", **convolution),
+        LocalResponseNormalization(name="norm2"),
+        keras.layers.MaxPooling2D(3, 2, padding="same", name="pool2"),  # 6x6
         keras.layers.Flatten(),  # 2304
-        dense(384, 2),
-        dense(192, 3),
-        keras.layers.Dense(num_classes, kernel_initializer=weights(4, 1 / 192)),
+        dense(384, 2, "local3"),
+        dense(192, 3, "local4"),
+        keras.layers.Dense(num_classes, kernel_initializer=weights(4, 1 / 192),
+                           name="softmax_linear"),
     ], name="book")
 
 

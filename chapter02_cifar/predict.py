@@ -14,6 +14,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from chapter02_cifar import data
+from chapter02_cifar.augmentations import centre
 from chapter02_cifar.inference import add_mirror_flag, load_run
 from common import cli, images
 from common.errors import raise_together, try_each
@@ -29,7 +30,7 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
 
     def answer(path: str) -> None:
         picture = data.fit_picture(images.read_image(Path(path)))
-        batch = data.centre(picture[None], model.input_shape[1])
+        batch = centre(picture[None], model.input_shape[1])
         (row,) = tf.nn.softmax(model(batch, training=False)).numpy()
         best = row.argsort()[::-1][:3]
         if args.json:

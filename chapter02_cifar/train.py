@@ -22,7 +22,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from chapter02_cifar import data
+from chapter02_cifar import data, summaries
+from chapter02_cifar.augmentations import AUGMENTATIONS, RECIPES, names
 from chapter02_cifar.inference import make_score, predict
 from chapter02_cifar.model import NETWORKS, build_model
 from common import checkpoint, cli, figures, files, rundir
@@ -56,6 +57,15 @@ PRESETS = {
 FREE = ["strategy", "num_epochs_per_decay", "learning_rate_decay_factor"]
 
 
+def augmentation(text: str) -> str:
+    """Returns the value of `--augment`, if it names augmentations that exist."""
+    for name in names(text):
+        if name not in AUGMENTATIONS:
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is not one of {', '.join((*RECIPES, *AUGMENTATIONS))}")
+    return text
+
+
 def build_parser() -> cli.Parser:
     """Returns the parser; flags that the book has keep its names."""
     parser = cli.training_parser(__file__, __doc__, PRESETS, free=FREE, neutral=["tfds"])
@@ -68,9 +78,10 @@ def build_parser() -> cli.Parser:
     group.add_argument("--max_steps", type=cli.positive_int, default=60000, help="updates in all")
     group.add_argument("--batch_size", type=cli.size, default=128,
                        help="images per update, on all devices together")
-    group.add_argument("--augment", choices=[*data.AUGMENTATIONS, "none"], default="book",
-                       help="data augmentation; book: crop, flip, brightness, contrast; cutout: "
-                            "crop, flip, cutout")
+    group.add_argument("--augment", type=augmentation, default="book", metavar="NAMES",
+                       help="data augmentation: a recipe, book (crop,flip,brightness,contrast), "
+                            "cutout (crop,flip,cutout) or none, or names with commas, of "
+                            + ", ".join(AUGMENTATIONS))
     group.add_argument("--label_smoothing", type=cli.from_0_to_1, default=0.0,
                        help="share of each label that is spread evenly over all classes")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.1,
@@ -283,6 +294,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                            {"sgd": (optimizer, model.trainable_variables)})
         start = int(state.step)
         monitor = Monitor(run, start)
+        shown_batch = next(iter(data.evaluation_batches(splits["train"], model.input_shape[1],
+                                                        batch_size=100)))
         # Batch k depends on (seed, k) alone: a resumed run sees the batches it would have seen.
         batches = data.training_batches(splits["train"], args.batch_size, args.seed, start,
                                         model.input_shape[1], args.augment)
@@ -298,6 +311,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                 scores = score(splits["validation"])
                 shown = {name: scores[name] for name in ("loss", "accuracy")}
                 monitor.scalars(step, shown, "val")
+                summaries.write(monitor, step, averages, *shown_batch)
                 state.save_if_best(scores["accuracy"], highest=True)
         mistakes = run / "samples" / "validation_mistakes.png"
         probabilities = predict(averages, splits["validation"])

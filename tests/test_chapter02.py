@@ -16,7 +16,17 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from chapter02_cifar import data, eval, export, multi_worker, predict, read_demo, shapes, train
+from chapter02_cifar import (
+    augmentations,
+    data,
+    eval,
+    export,
+    multi_worker,
+    predict,
+    read_demo,
+    shapes,
+    train,
+)
 from chapter02_cifar.model import (
     NETWORKS,
     BatchNormalization,
@@ -143,7 +153,7 @@ def test_shapes_are_drawn_from_the_seed_and_no_pixel_tells_them(pictures):
 
 def test_a_crop_is_a_window_of_the_picture(pictures):
     images = tf.cast(pictures[0], tf.float32)
-    crops = data.random_crop(images, SEED).numpy()
+    crops = augmentations.random_crop(images, SEED).numpy()
     places = set()
     for picture, crop in zip(images.numpy(), crops, strict=True):
         found = [(r, c) for r in range(9) for c in range(9)
@@ -156,40 +166,85 @@ def test_a_crop_is_a_window_of_the_picture(pictures):
 
 def test_flip_brightness_and_contrast(pictures):
     images = tf.cast(pictures[0], tf.float32)
-    flipped = data.random_flip(images, SEED).numpy()
+    flipped = augmentations.random_flip(images, SEED).numpy()
     mirrored = [np.array_equal(a, b[:, ::-1]) for a, b in zip(flipped, images, strict=True)]
     same = [np.array_equal(a, b) for a, b in zip(flipped, images, strict=True)]
     assert all(np.logical_xor(mirrored, same)) and 16 < sum(mirrored) < 48
-    added = (data.random_brightness(images, SEED) - images).numpy()
+    added = (augmentations.random_brightness(images, SEED) - images).numpy()
     assert np.ptp(added, axis=(1, 2, 3)).max() < 1e-3
     assert -63 <= added.min() < -40 and 40 < added.max() <= 63
-    stretched = data.random_contrast(images, SEED).numpy()
+    stretched = augmentations.random_contrast(images, SEED).numpy()
     np.testing.assert_allclose(stretched.mean((1, 2)), images.numpy().mean((1, 2)), rtol=1e-4)
     factors = stretched.std((1, 2)) / images.numpy().std((1, 2))
     np.testing.assert_allclose(factors, np.tile(factors[:, :1], 3), rtol=1e-3)
     assert 0.2 <= factors.min() < 0.5 and 1.5 < factors.max() <= 1.801
 
 
-@pytest.mark.parametrize("augment", list(data.AUGMENTATIONS))
-def test_all_distortions_are_each_of_them_in_turn(pictures, augment):
+@pytest.mark.parametrize(("augment", "names"), [
+    ("book", "random_crop random_flip random_brightness random_contrast"),
+    ("cutout", "random_crop random_flip cutout"),
+    ("noise,rotation,crop", "random_noise random_rotation random_crop"),
+])
+def test_all_distortions_are_each_of_them_in_turn(pictures, augment, names):
     images = tf.cast(pictures[0], tf.float32)
-    for number, distortion in enumerate(data.AUGMENTATIONS[augment]):
-        images = distortion(images, data.fold_in(SEED, number))
+    for number, name in enumerate(names.split()):
+        images = getattr(augmentations, name)(images, augmentations.fold_in(SEED, number))
     expected = tf.image.per_image_standardization(images)
-    np.testing.assert_array_equal(data.distort(pictures[0], SEED, augment=augment), expected)
+    np.testing.assert_array_equal(
+        augmentations.distort(pictures[0], SEED, augment=augment), expected)
+
+
+def test_rotation_and_zoom_move_a_disc_about_the_centre():
+    """A disc right of the centre keeps its distance when rotated, its direction when zoomed."""
+    y, x = np.mgrid[:33, :33] - 16
+    disc = np.where((x - 8) ** 2 + y**2 < 9, 255, 0).astype(np.float32)
+    images = tf.tile(tf.constant(disc)[None, ..., None], (64, 1, 1, 3))
+
+    def place(moved):
+        weight = moved.numpy()[..., 0]
+        total = weight.sum((1, 2))
+        return (weight * x).sum((1, 2)) / total, (weight * y).sum((1, 2)) / total, total
+
+    right, down, _ = place(augmentations.random_rotation(images, SEED))
+    np.testing.assert_allclose(np.hypot(right, down), 8, atol=0.05)
+    angles = np.degrees(np.arctan2(down, right))
+    assert -15.2 < angles.min() < -10 and 10 < angles.max() < 15.2
+    right, down, total = place(augmentations.random_zoom(images, SEED))
+    np.testing.assert_allclose(down, 0, atol=1e-3)
+    factors = right / 8
+    assert 0.78 < factors.min() < 0.9 and 1.1 < factors.max() < 1.27
+    np.testing.assert_allclose(total / disc.sum(), factors**2, rtol=0.06)
+
+
+def test_noise_and_upside_down(pictures):
+    images = tf.cast(pictures[0], tf.float32)
+    noise = (augmentations.random_noise(images, SEED) - images).numpy()
+    deviations = noise.std((1, 2, 3))
+    assert 0 <= deviations.min() < 2 and 8 < deviations.max() < 10.5
+    np.testing.assert_allclose(noise.mean((1, 2, 3)), 0, atol=1)
+    flipped = augmentations.random_flip_up_down(images, SEED).numpy()
+    turned = [np.array_equal(a, b[::-1]) for a, b in zip(flipped, images, strict=True)]
+    same = [np.array_equal(a, b) for a, b in zip(flipped, images, strict=True)]
+    assert all(np.logical_xor(turned, same)) and 16 < sum(turned) < 48
+
+
+def test_an_unknown_augmentation_is_named(capfd):
+    assert train.main(["--augment", "flip,blur", "--max_steps", "1"]) == 2
+    assert "--augment: 'blur' is not one of book, cutout, none, crop" in capfd.readouterr().err
 
 
 def test_whole_pictures_are_shifted_over_their_mirrored_edges(pictures):
     images = tf.cast(pictures[0], tf.float32)
     padded = np.pad(images, ((0, 0), (4, 4), (4, 4), (0, 0)), "reflect")
-    for picture, crop in zip(padded, data.random_crop(images, SEED, 32).numpy(), strict=True):
+    crops = augmentations.random_crop(images, SEED, 32).numpy()
+    for picture, crop in zip(padded, crops, strict=True):
         assert any(np.array_equal(picture[r : r + 32, c : c + 32], crop)
                    for r in range(9) for c in range(9))
 
 
 def test_cutout_blots_out_one_square_by_the_mean(pictures):
     images = tf.cast(pictures[0], tf.float32)
-    blotted = data.cutout(images, SEED).numpy()
+    blotted = augmentations.cutout(images, SEED).numpy()
     sides = set()
     for before, after in zip(images.numpy(), blotted, strict=True):
         changed = (before != after).any(-1)
@@ -204,16 +259,16 @@ def test_cutout_blots_out_one_square_by_the_mean(pictures):
 
 def test_without_distortion_the_middle_is_trained_on(pictures):
     for size in (24, 32):
-        np.testing.assert_array_equal(data.distort(pictures[0], SEED, size, "none"),
-                                      data.centre(pictures[0], size))
+        np.testing.assert_array_equal(augmentations.distort(pictures[0], SEED, size, "none"),
+                                      augmentations.centre(pictures[0], size))
 
 
 def test_what_the_network_sees_is_standardised(pictures):
-    for seen in (data.distort(pictures[0], SEED), data.centre(pictures[0])):
+    for seen in (augmentations.distort(pictures[0], SEED), augmentations.centre(pictures[0])):
         assert seen.shape == (64, 24, 24, 3)
         np.testing.assert_allclose(tf.reduce_mean(seen, axis=(1, 2, 3)), 0, atol=1e-4)
         np.testing.assert_allclose(tf.math.reduce_std(seen, axis=(1, 2, 3)), 1, atol=1e-3)
-    np.testing.assert_array_equal(data.centre(np.full((1, 32, 32, 3), 7, np.uint8)), 0)
+    np.testing.assert_array_equal(augmentations.centre(np.full((1, 32, 32, 3), 7, np.uint8)), 0)
 
 
 def test_a_batch_is_a_function_of_seed_and_step(pictures):
@@ -257,7 +312,7 @@ def test_the_later_networks(name, parameters):
 
 def test_a_residual_block_leads_around_its_convolutions(pictures):
     model = build_model("resnet20")
-    x = data.centre(pictures[0], 32)
+    x = augmentations.centre(pictures[0], 32)
     for layer in model.layers:  # without what the convolutions add, something still gets through
         if isinstance(layer, keras.layers.Conv2D) and layer.kernel.shape[2] > 3:
             layer.kernel.assign(0 * layer.kernel)
@@ -291,7 +346,7 @@ def test_fused_batch_normalization_is_keras_own():
 def test_bfloat16_stays_near_float32(name, pictures):
     exact, fast = (build_model(name, precision=p) for p in ("float32", "bfloat16"))
     fast.set_weights(exact.get_weights())
-    x = data.centre(pictures[0], exact.input_shape[1])
+    x = augmentations.centre(pictures[0], exact.input_shape[1])
     assert {w.dtype for w in fast.weights} <= {"float32"}
     assert fast(x).dtype == tf.bfloat16
     np.testing.assert_allclose(tf.cast(fast(x), tf.float32), exact(x), rtol=0.1,
@@ -321,7 +376,8 @@ def test_smoothed_labels_give_part_of_the_share_to_all_classes(pictures):
     step = train.make_train_step(tf.distribute.get_strategy(), model, build_model("softmax"),
                                  keras.optimizers.SGD(0.1), 64, 0.9, label_smoothing=0.2)
     labels = pictures[1]
-    _, cross_entropy = step(data.centre(pictures[0]), tf.constant(labels), tf.constant(1, tf.int64))
+    batch = augmentations.centre(pictures[0]), tf.constant(labels)
+    _, cross_entropy = step(*batch, tf.constant(1, tf.int64))
     nats = np.log(np.exp(np.arange(10)).sum()) - np.arange(10)
     np.testing.assert_allclose(cross_entropy, np.mean(0.8 * nats[labels] + 0.2 * nats.mean()),
                                rtol=1e-5)
@@ -338,7 +394,7 @@ def test_one_step_trains_everything_and_moves_the_averages(pictures):
     before = [v.numpy() for v in model.variables]
     strategy, optimizer = tf.distribute.get_strategy(), keras.optimizers.SGD(0.1)
     step = train.make_train_step(strategy, model, averages, optimizer, 64, 0.9999)
-    images, labels = data.centre(pictures[0]), tf.constant(pictures[1])
+    images, labels = augmentations.centre(pictures[0]), tf.constant(pictures[1])
     total, cross_entropy = step(images, labels, tf.constant(1, tf.int64))
     np.testing.assert_allclose(float(total), 4.68, atol=0.1)
     np.testing.assert_allclose(float(cross_entropy), np.log(10), atol=0.1)
@@ -353,7 +409,7 @@ def test_few_pictures_are_learnt_by_heart(pictures):
     model, averages = build_model("book"), build_model("book")
     strategy, optimizer = tf.distribute.get_strategy(), keras.optimizers.SGD(0.1)
     step = train.make_train_step(strategy, model, averages, optimizer, 16, 0.9)
-    images, labels = data.centre(pictures[0][:16]), tf.constant(pictures[1][:16])
+    images, labels = augmentations.centre(pictures[0][:16]), tf.constant(pictures[1][:16])
     for t in range(150):
         _, cross_entropy = step(images, labels, tf.constant(t, tf.int64))
     assert float(cross_entropy) < 0.1
@@ -364,10 +420,11 @@ import numpy as np, tensorflow as tf, keras
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 from chapter02_cifar import data, shapes, train
+from chapter02_cifar import augmentations
 from chapter02_cifar.model import build_model
 
 pictures, labels = shapes.draw(16, seed=0)
-batches = tf.data.Dataset.from_tensors((data.centre(pictures), labels)).unbatch().batch(16)
+batches = tf.data.Dataset.from_tensors((augmentations.centre(pictures), labels)).unbatch().batch(16)
 found = []
 for name in ("one_device", "mirrored"):
     args = train.build_parser().parse_args(["--strategy", name, "--batch_size", "16"])
