@@ -2,8 +2,9 @@
 
     python basics.py
 
-From this book: one-hot labels (section 1.1.3), softmax and cross-entropy (section 1.2.1). From a
-book on PyTorch: gradients, losses, convolutions, pooling, and a linear fit by gradient descent.
+From this book: one-hot labels (section 1.1.3), softmax, cross-entropy and accuracy (section 1.2.1).
+From a book on PyTorch: gradients, losses, convolutions, pooling, and a linear fit by gradient
+descent.
 Each line shows an expression and its value; a wrong value stops the script.
 """
 
@@ -39,6 +40,16 @@ def softmax_and_cross_entropy() -> None:
     check("cross-entropy of ten equal logits: ln 10", -tf.math.log(equal)[0], np.log(10))
 
 
+def accuracy() -> None:
+    """From probabilities to an accuracy: argmax, equal, cast, mean (book, section 1.2.1)."""
+    predicted = tf.argmax([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7], [0.6, 0.4]], axis=1)
+    check("argmax of each row", predicted, [1, 0, 1, 0])
+    labels = tf.argmax([[0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]], axis=1)
+    right = tf.cast(tf.equal(predicted, labels), tf.float32)
+    check("equal to the labels, cast to numbers", right, [1, 1, 0, 1])
+    check("their mean: the accuracy", tf.reduce_mean(right), 0.75)
+
+
 def gradients() -> None:
     """The gradient of mean(3 (x + 2)²) at ones: 6 · 3 / 4."""
     x = tf.Variable(tf.ones((2, 2)))
@@ -57,6 +68,18 @@ def losses() -> None:
     check("smooth L1 loss", tf.reduce_mean(smooth), 0.625)
     check("keras.losses.Huber of the same", keras.losses.Huber()(target, prediction), 0.625)
     check("mean squared error", tf.reduce_mean(difference**2), 1.5)
+    logits, labels = tf.constant([2.0, -1.0, 0.0]), tf.constant([1.0, 0.0, 1.0])
+    p = tf.sigmoid(logits)
+    by_hand = -tf.reduce_mean(labels * tf.math.log(p) + (1 - labels) * tf.math.log(1 - p))
+    check("binary cross-entropy of logits 2, -1, 0; labels 1, 0, 1", by_hand, 0.37777875)
+    check("keras.losses.BinaryCrossentropy of the same",
+          keras.losses.BinaryCrossentropy(from_logits=True)(labels, logits), by_hand)
+    log_probabilities = tf.nn.log_softmax([[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]])
+    picked = tf.gather(log_probabilities, [2, 0], batch_dims=1)  # one of each row
+    check("negative log-likelihood of labels 2 and 0", -tf.reduce_mean(picked), 0.75310916)
+    cross_entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(
+        labels=[2, 0], logits=[[1.0, 2.0, 3.0], [1.0, 1.0, 1.0]])
+    check("cross-entropy of the logits: the same", tf.reduce_mean(cross_entropy), 0.75310916)
 
 
 def convolutions() -> None:
@@ -76,6 +99,12 @@ def convolutions() -> None:
     image = tf.reshape(tf.range(20.0), (1, 4, 5, 1))
     check("2x2 max pooling of 0 … 19, shape 4x5",
           tf.nn.max_pool2d(image, 2, 2, "VALID")[0, ..., 0], [[6, 8], [16, 18]])
+    check("2x2 average pooling of the same",
+          tf.nn.avg_pool2d(image, 2, 2, "VALID")[0, ..., 0], [[3, 5], [13, 15]])
+    check("max pooling of 0 … 15 by four", tf.nn.max_pool1d(line, 4, 4, "VALID")[0, :, 0],
+          [3, 7, 11, 15])
+    check("average pooling of 0 … 15 by four", tf.nn.avg_pool1d(line, 4, 4, "VALID")[0, :, 0],
+          [1.5, 5.5, 9.5, 13.5])
 
 
 def straight_line() -> None:
@@ -104,7 +133,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs all examples; returns the exit status."""
     def show() -> None:
         build_parser().parse_args(argv)
-        for part in (softmax_and_cross_entropy, gradients, losses, convolutions, straight_line):
+        for part in (softmax_and_cross_entropy, accuracy, gradients, losses, convolutions,
+                     straight_line):
             print(f"\n{part.__doc__}")
             part()
 

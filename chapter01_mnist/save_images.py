@@ -3,8 +3,8 @@
     python save_images.py
     python save_images.py --dataset mnist --data_dir MNIST_FOLDER --num_images 20
 
-Prints the shape of each split, then the label of each image as a one-hot vector and as a number
-(book, sections 1.1.2 and 1.1.3).
+Prints the shape of each split, the first image as numbers, and the label of each image as a one-hot
+vector and as a number (book, sections 1.1.1 to 1.1.3).
 """
 
 from collections.abc import Sequence
@@ -38,6 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for name, split in splits.items():
             print(f"{name}: images {split.images.shape}, labels {split.labels.shape}")
         first = splits["train"].images[: args.num_images]
+        print("image 0:")
+        for row in first[0]:
+            print("".join(f"{value:4}" for value in row))
         for number, (image, label) in enumerate(zip(first, splits["train"].labels, strict=False)):
             path = folder / f"{args.dataset}_train_{number}.png"
             images.write_png(path, image)

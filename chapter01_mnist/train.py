@@ -27,6 +27,8 @@ from common.fit import Fit
 
 CLEAR_GAIN = 0.995  # an error rate below this fraction of the best one is a clear gain
 
+TORCH = {"dataset": "mnist", "optimizer": "sgd", "learning_rate": 0.01, "momentum": 0.5,
+         "batch_size": 64, "eval_every": 430}
 PRESETS = {
     "demo": {"max_steps": 1000, "eval_every": 200},
     "book": {"dataset": "mnist", "max_steps": 20000, "eval_every": 1000},
@@ -50,6 +52,9 @@ PRESETS = {
         "eval_every": 110,
         "patience": 10000,
     },
+    # A book on PyTorch: five and four epochs.
+    "torch_small": TORCH | {"model": "torch_small", "max_steps": 4300},
+    "torch_large": TORCH | {"model": "torch_large", "max_steps": 3440, "keep_prob": 1.0},
 }
 
 
@@ -62,6 +67,7 @@ def build_parser() -> cli.Parser:
     group.add_argument("--keep_prob", type=cli.above_0_to_1, default=0.5,
                        help="probability that dropout keeps an activation")
     group.add_argument("--optimizer", choices=["adam", "sgd"], default="adam", help="optimizer")
+    group.add_argument("--momentum", type=cli.from_0_to_1, default=0.0, help="momentum of sgd")
     group.add_argument("--patience", type=cli.positive_int,
                        help="early stopping: train for at least this many steps, and for twice the "
                             "step of the last clear gain in validation accuracy")
@@ -83,10 +89,11 @@ def train_network(
 ) -> dict[str, float]:
     """Trains a network with `compile` and `fit`; returns the step and the validation scores."""
     # Minimize the cross-entropy of the softmax of the logits by Adam or by SGD.
-    optimizers = {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}
+    rate = learning_rate(args)
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(
-        optimizers[args.optimizer](learning_rate(args)),
+        keras.optimizers.Adam(rate) if args.optimizer == "adam" else
+        keras.optimizers.SGD(rate, args.momentum),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[accuracy],
         jit_compile=args.jit_compile,
@@ -128,6 +135,8 @@ def train_network(
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its validation scores."""
+    if args.optimizer == "adam":
+        cli.refuse_idle(args, ["momentum"], "--optimizer adam")
     # Load the data and build the network.
     splits = data.load(args)
     introduce(args, splits)

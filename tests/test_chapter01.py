@@ -117,6 +117,7 @@ def test_the_readme_shows_the_result_of_each_preset():
 @pytest.mark.parametrize(("script", "flag"), [
     (train_softmax, ("--keep_prob", "0.3")), (train_softmax, ("--patience", "7")),
     (train_softmax, ("--optimizer", "sgd")), (train_softmax, ("--model", "conv")),
+    (train, ("--momentum", "0.9")),
     (train, ("--loss_reduction", "sum")), (train, ("--model", "softmax"))])
 def test_a_flag_exists_only_where_it_has_an_effect(script, flag, capfd):
     assert script.main([*flag, "--max_steps", "1"]) == 2
@@ -351,13 +352,15 @@ def test_ink_that_touches_the_border_is_kept():
 def test_the_introductory_examples_hold(capfd):
     assert basics.main([]) == 0
     out = capfd.readouterr().out
-    assert "27." in out and "0.625" in out and "[16., 18.]" in out
+    assert "27." in out and "0.625" in out and "[16., 18.]" in out and "0.7531" in out
 
 
 def test_save_images_is_lossless(tmp_path, capfd):
     assert save_images.main(["--num_images", "4", "--output_dir", str(tmp_path)]) == 0
     out = capfd.readouterr().out
     split = data.load_digits()["train"]
+    numbers = [line.split() for line in out.partition("image 0:\n")[2].splitlines()[:28]]
+    np.testing.assert_array_equal(np.array(numbers, int), split.images[0])
     for number in range(4):
         image = images.read_image(tmp_path / f"digits_train_{number}.png", "L")
         np.testing.assert_array_equal(image, split.images[number])
