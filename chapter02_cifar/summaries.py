@@ -26,7 +26,7 @@ def write(
     layers = [layer for layer in model.layers if isinstance(layer, LAYERS)]
     network = keras.Model(model.inputs, [layer.output for layer in layers])
     with tf.GradientTape() as tape:
-        activations = network(images, training=False)
+        activations = tf.nest.flatten(network(images, training=False))
         logits = tf.cast(activations[-1], tf.float32)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
         loss = tf.reduce_mean(losses)

@@ -254,6 +254,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         state = TrainState(run, {"model": model}, window=running_loss, squares=squares)
         monitor = Monitor(run, int(state.step))
         batches = data.batches_of(corpus, args, int(state.step))
+        # The neighbours before training are random words: what later ones must differ from.
+        if int(state.step) == 0:
+            write_nearest(0, run, monitor, model, words, vocabulary)
         # steps() shows the progress bar, and saves every save_every steps and on Ctrl-C.
         for step, batch in state.steps(batches, args.max_steps, args.save_every, monitor):
             train_step(*batch, state.step)

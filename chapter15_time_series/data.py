@@ -5,7 +5,8 @@
     python data.py --dataset airline                    # another published series
     python data.py --input_file FILE.csv --time_column date --value_columns OT,HUFL
 
-Prints the series and one batch of random windows, as the book's two reading scripts do.
+Prints the series and one batch of random windows, as the book's two reading scripts do, and draws
+the series.
 """
 
 import argparse
@@ -17,8 +18,9 @@ import numpy as np
 import tensorflow as tf
 
 from chapter15_time_series.grid import Grid
+from chapter15_time_series.plots import draw_series
 from chapter15_time_series.series import Layout, Series, read_csv
-from common import cli, files, inputs
+from common import cli, files, inputs, rundir
 from common.errors import UserError, exit_status
 from common.text import MAX_UNPACKED_MB, add_unpacked_flag
 
@@ -277,6 +279,8 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--batch_size", type=cli.positive_int, default=2, help="windows to print")
     parser.add_argument("--window_size", type=cli.positive_int, default=10,
                         help="steps per window")
+    parser.add_argument("--png", type=cli.path, help="where the series is drawn (default: "
+                        "runs/chapter15_time_series/<series>.png)")
     return parser
 
 
@@ -301,6 +305,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name, part in zip(("times", "exogenous", "values"), batch, strict=True):
                 if part.shape[-1]:
                     print(f"one batch, {name} {tuple(part.shape)}:\n{part.numpy()}")
+        name = Path(args.input_file or args.dataset or DEFAULT).stem
+        png = Path(args.png or rundir.runs_dir() / "chapter15_time_series" / f"{name}.png")
+        draw_series(png, series)
+        print(f"drawn: {png}")
 
     return exit_status(show)
 

@@ -34,12 +34,12 @@ from chapter15_time_series import data
 from chapter15_time_series.base_model import NUM_PATHS, Forecaster
 from chapter15_time_series.inference import (
     NUM_STEPS,
-    draw_forecast,
     forecast_series,
     load_run,
     make_follow,
     plot_horizon,
 )
+from chapter15_time_series.plots import draw_forecast
 from chapter15_time_series.scores import (
     BASELINES,
     cut,

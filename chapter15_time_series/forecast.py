@@ -17,7 +17,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chapter15_time_series.inference import NUM_STEPS, draw_forecast, forecast_series, load_run
+from chapter15_time_series.inference import NUM_STEPS, forecast_series, load_run
+from chapter15_time_series.plots import draw_forecast
 from common import cli
 from common.errors import UserError
 

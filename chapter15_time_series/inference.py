@@ -1,9 +1,8 @@
-"""Loads a finished run, predicts whole series, and plots the predictions."""
+"""Loads a finished run, and predicts whole series."""
 
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -11,13 +10,9 @@ import tensorflow as tf
 from chapter15_time_series import data
 from chapter15_time_series.base_model import Forecaster
 from chapter15_time_series.model import build_model
-from chapter15_time_series.scores import BAND
-from common import checkpoint, figures, rundir
-from common.figures import plt
+from common import checkpoint, rundir
 
 NUM_STEPS = 250  # steps of the book's forecasts (section 15.3.2)
-PANEL = 9, 3  # inches per feature of a plot
-MAX_PANELS = 20  # features that a plot shows
 MAX_INPUTS = 2**25  # input values per call of a model, so that memory does not grow with the series
 
 
@@ -106,46 +101,3 @@ def forecast_series(
     exogenous = np.concatenate([exogenous, unknown])[None]
     mean, sigma = tf.function(model.forecast)(times, exogenous, values, tf.constant(steps))
     return mean[0].numpy(), sigma[0].numpy()
-
-
-def draw_forecast(
-    png: Path,
-    series: data.Series,
-    start: int,
-    rolled_out: tuple[np.ndarray, np.ndarray],
-    history: int,
-    one_step: np.ndarray | None = None,
-) -> None:
-    """Plots a series and its forecast with a 90 % prediction interval, one panel per feature.
-
-    Args:
-        png: the file to write.
-        series: the series, of which at most MAX_PANELS features are shown.
-        start: the first step of the forecast.
-        rolled_out: mean and standard deviation of the forecast, of shape (steps, features).
-        history: number of steps before `start` to show.
-        one_step: predictions one step ahead, of shape (steps, features), from step 0 on.
-    """
-    mean, sigma = series.restore(rolled_out[0]), rolled_out[1]
-    values = series.restore(series.values)
-    first, end = max(0, start - history), len(values)
-    (width, height), names = PANEL, series.names[:MAX_PANELS]
-    figure, axes = plt.subplots(len(names), 1, figsize=(width, height * len(names)), sharex=True,
-                                squeeze=False)
-    seen, future = series.labels(first, end), series.labels(start, start + len(mean))
-    for i, (axis, name) in enumerate(zip(axes[:, 0], names, strict=True)):
-        axis.plot(seen, values[first:, i], "k-", linewidth=0.8, label="observed")
-        if one_step is not None:
-            axis.plot(seen[: len(one_step) - first], series.restore(one_step)[first:, i], "C0-",
-                      linewidth=0.8, label="one step ahead")
-        axis.plot(future, mean[:, i], "C1-", label="rolled out")
-        axis.fill_between(future, mean[:, i] - BAND * sigma[:, i], mean[:, i] + BAND * sigma[:, i],
-                          color="C1", alpha=0.25, linewidth=0, label="90 %")
-        axis.axvline(future[0], color="0.6", linestyle=":")
-        axis.set_ylabel(name)
-    if series.grid.unit:
-        locator = figures.mpl.dates.AutoDateLocator()
-        axis.xaxis.set_major_locator(locator)
-        axis.xaxis.set_major_formatter(figures.mpl.dates.ConciseDateFormatter(locator))
-    axes[0, 0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False)
-    figures.save_figure(png, figure)

@@ -25,12 +25,12 @@ from chapter15_time_series import data, flags, settings
 from chapter15_time_series.base_model import Forecaster
 from chapter15_time_series.inference import (
     build_forecaster,
-    draw_forecast,
     forecast_series,
     make_follow,
     plot_horizon,
 )
 from chapter15_time_series.model import LOSSES
+from chapter15_time_series.plots import draw_forecast
 from common import cli, files, rundir
 from common.fit import Fit
 

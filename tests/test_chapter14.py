@@ -701,10 +701,12 @@ def test_nearest_words_are_logged(text_file, capfd):
     assert "step 10, nearest words" in said.err and "the nearest words" in said.out
     last = (run / "samples" / "0000020.txt").read_text(encoding="utf-8")
     assert last.strip() in said.out and len(last.splitlines()) == 16
+    untrained = (run / "samples" / "0000000.txt").read_text(encoding="utf-8")
+    assert untrained != last and len(untrained.splitlines()) == 16
     texts = [value.tensor.string_val[0].decode() for file in (run / "tb" / "train").glob("events*")
              for event in tf.compat.v1.train.summary_iterator(str(file))
              for value in event.summary.value if value.tag == "nearest"]
-    assert len(texts) == 2 and texts[-1].split() == last.split()
+    assert len(texts) == 3 and texts[-1].split() == last.split()
 
 
 def test_the_export_gives_vectors_and_nearest_words(text_file, capfd):

@@ -1013,3 +1013,4 @@ def test_reading_shows_batches_as_the_books_scripts_do(capfd):
     said = capfd.readouterr().out
     assert "1,000 steps from 0 to 999, 0 of them missing" in said
     assert "times (2, 10)" in said and "values (2, 10, 1)" in said
+    assert (rundir.runs_dir() / "chapter15_time_series" / "sine_trend.png").is_file()
