@@ -8,6 +8,7 @@ import argparse
 import datetime
 import json
 import os
+import platform
 import shlex
 import statistics
 import subprocess
@@ -61,7 +62,7 @@ def run(
     speeds = {setting: {"medians": _medians(name, list(contenders), setting, tolerance)}
               for setting in settings}
     update_result(name, benchmark=name, unit=unit, rounds=ROUNDS, cpus=os.cpu_count(),
-                  date=datetime.date.today().isoformat(), settings=speeds)
+                  machine=_machine(), date=datetime.date.today().isoformat(), settings=speeds)
     return 0
 
 
@@ -98,6 +99,16 @@ def _medians(
     medians = {name: rounded(statistics.median(speeds)) for name, speeds in values.items()}
     print(f"{setting}: {medians}")
     return medians
+
+
+def _machine() -> str:
+    """Returns the name of the processor and the number of its cores."""
+    info = Path("/proc/cpuinfo")  # platform.processor() is empty on many Linux systems
+    names = [line.partition(":")[2].strip()
+             for line in (info.read_text(encoding="utf-8").splitlines() if info.exists() else [])
+             if line.startswith("model name")]
+    name = next(iter(names), platform.processor() or platform.machine())
+    return f"{name}, {os.cpu_count()} cores"
 
 
 def rounded(speed: float) -> float:

@@ -4,6 +4,7 @@ All work on a whole batch: float32 images of shape (count, height, width, 3), ab
 int64 seed of shape (2,), which determines the result.
 """
 
+import argparse
 import math
 
 import tensorflow as tf
@@ -126,6 +127,15 @@ RECIPES = {
 def names(augment: str) -> tuple[str, ...]:
     """Returns the augmentations of a recipe, or of a list with commas."""
     return RECIPES[augment] if augment in RECIPES else tuple(augment.split(","))
+
+
+def augmentation(text: str) -> str:
+    """Returns the value of `--augment`, if it names augmentations that exist."""
+    for name in names(text):
+        if name not in AUGMENTATIONS:
+            raise argparse.ArgumentTypeError(
+                f"{name!r} is not one of {', '.join((*RECIPES, *AUGMENTATIONS))}")
+    return text
 
 
 def distort(

@@ -23,7 +23,7 @@ import keras
 import tensorflow as tf
 
 from chapter02_cifar import data, summaries
-from chapter02_cifar.augmentations import AUGMENTATIONS, RECIPES, names
+from chapter02_cifar.augmentations import AUGMENTATIONS, augmentation
 from chapter02_cifar.inference import make_score, predict
 from chapter02_cifar.model import NETWORKS, build_model
 from common import checkpoint, cli, figures, files, rundir
@@ -55,15 +55,6 @@ PRESETS = {
 
 
 FREE = ["strategy", "num_epochs_per_decay", "learning_rate_decay_factor"]
-
-
-def augmentation(text: str) -> str:
-    """Returns the value of `--augment`, if it names augmentations that exist."""
-    for name in names(text):
-        if name not in AUGMENTATIONS:
-            raise argparse.ArgumentTypeError(
-                f"{name!r} is not one of {', '.join((*RECIPES, *AUGMENTATIONS))}")
-    return text
 
 
 def build_parser() -> cli.Parser:

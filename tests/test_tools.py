@@ -87,6 +87,24 @@ def test_benchmarks_are_shown_as_multiples_of_the_last_column(readmes):
         assert table[2].startswith(f"| batch 128 | 1.50× | 1 = 2,000 {unit}")
 
 
+def test_all_speeds_are_shown_beside_their_peers(readmes):
+    (pages.ROOT / "results" / "benchmarks").mkdir()
+    for chapter, peer, more in (("chapter05_a", "torch", {"machine": "CPU, 4 cores"}),
+                                ("chapter12_b", "mtcnn", {})):
+        medians = {"ours": 3, peer: 2}
+        files.write_json(pages.ROOT / "results" / "benchmarks" / f"{chapter}.json", {
+            "date": "2026-01-02", "cpus": 2, "settings": {"batch 8": {"medians": medians}}, **more})
+    (pages.ROOT / "benchmarks").mkdir()
+    page = pages.ROOT / "benchmarks" / "README.md"
+    page.write_text('<!-- speeds {"columns": ["A", "B", "C", "D", "E", "F"], "peers": '
+                    '{"torch": "PyTorch", "mtcnn": "M"}} -->\n<!-- /speeds -->\n')
+    assert tables.main([]) == 0
+    rows = page.read_text().splitlines()
+    assert rows[3] == ("| [5](../chapter05_a/README.md) | batch 8 | 1.50× | PyTorch | 2026-01-02 | "
+                       "CPU, 4 cores |")
+    assert rows[4].endswith("batch 8 | 1.50× | M | 2026-01-02 | 2 cores |")
+
+
 def test_scores_of_a_benchmark_are_shown_by_text_and_program(readmes):
     (pages.ROOT / "results" / "benchmarks").mkdir()
     files.write_json(pages.ROOT / "results" / "benchmarks" / f"{CHAPTER}.json", {

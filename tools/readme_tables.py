@@ -14,6 +14,8 @@ standard deviation, ten or more as median and quartiles. The commands stand belo
 of each contender as a multiple of the last one's.
 `<!-- quality {"metrics": {"accuracy": "Accuracy"}, "programs": {"ours": "Here"}} -->` shows the
 scores of that benchmark.
+`<!-- speeds {"columns": ["Chapter", "Setting", "Ratio", "Peer", "Date", "Machine"], "peers":
+{"pytorch": "PyTorch"}} -->` shows all benchmarks: ours as a multiple of the first peer of each.
 `<!-- rows {"file": "compare", "where": {"map": "traps"}, "columns": {"lost": "Lost"}} -->` shows
 columns of the "rows" of `<chapter>/compare.json` that have the given values.
 `<!-- chapters {"columns": ["", "Project", "Demo, minutes", "Ours", "Book"], "rows": [...]} -->` is
@@ -34,7 +36,8 @@ from typing import Any
 from tools import pages
 
 TABLE = re.compile(
-    r"(<!-- (results|benchmark|quality|rows|chapters) (\{.*?\}) -->\n).*?(<!-- /\2 -->)", re.DOTALL)
+    r"(<!-- (results|benchmark|quality|speeds|rows|chapters) (\{.*?\}) -->\n).*?(<!-- /\2 -->)",
+    re.DOTALL)
 # Metrics in [0, 1] that are read as per cent.
 PERCENT = ("accuracy", "distinct", "exact_match", "form", "success")
 CHINESE = {
@@ -151,6 +154,22 @@ def quality_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     return markdown(rows, chinese)
 
 
+def speeds_table(folder: str, spec: dict[str, Any], chinese: bool) -> str:
+    """Returns the table of all benchmarks, one setting per row; `folder` is not used."""
+    rows = [spec["columns"]]
+    for path in sorted((pages.ROOT / "results" / "benchmarks").glob("*.json")):
+        benchmark = json.loads(path.read_text(encoding="utf-8"))
+        machine = benchmark.get("machine", f"{benchmark['cpus']} cores")  # older ones have no name
+        page = "README.zh-CN.md" if chinese else "README.md"
+        for setting, result in benchmark["settings"].items():
+            medians = result["medians"]
+            peer = next(name for name in spec["peers"] if name in medians)
+            rows.append([f"[{int(path.stem[7:9])}](../{path.stem}/{page})", setting,
+                         f"{medians['ours'] / medians[peer]:.2f}×", spec["peers"][peer],
+                         benchmark["date"], machine])
+    return markdown(rows, chinese)
+
+
 def texts(column: Sequence[Any]) -> list[str]:
     """Returns the cells of a column; its fractions have as many digits as one needs, at most 3."""
     fractions = [round(cell, 3) for cell in column if isinstance(cell, float)]
@@ -202,7 +221,8 @@ def update(readme: Path) -> str:
     def replace(match: re.Match[str]) -> str:
         start, kind, spec, end = match.groups()
         make = {"results": results_table, "benchmark": benchmark_table,
-                "quality": quality_table, "rows": rows_table, "chapters": chapters_table}[kind]
+                "quality": quality_table, "speeds": speeds_table, "rows": rows_table,
+                "chapters": chapters_table}[kind]
         return start + make(readme.parent.name, json.loads(spec), ".zh-CN" in readme.name) + end
 
     return TABLE.sub(replace, readme.read_text(encoding="utf-8"))
@@ -210,7 +230,8 @@ def update(readme: Path) -> str:
 
 def render() -> Iterator[tuple[Path, str]]:
     """Yields each README and its updated text."""
-    for readme in [*sorted(pages.ROOT.glob("README*.md")), *pages.chapter_files("README*.md")]:
+    for readme in [*sorted(pages.ROOT.glob("README*.md")), *pages.chapter_files("README*.md"),
+                   *sorted(pages.ROOT.glob("benchmarks/README*.md"))]:
         yield readme, update(readme)
 
 
