@@ -92,7 +92,7 @@ def load_model(folder: Path) -> Process:
     """Loads an exported model.
 
     Args:
-        folder: `runs/<chapter>/<name>/export/1`.
+        folder: `runs/<chapter>/<name>/export/<n>`.
 
     Raises:
         UserError: the model is damaged, or takes something else than frames.

@@ -1,6 +1,7 @@
 """Writes SavedModels and verifies them in another process.
 
-`export/1/` is the layout of TensorFlow Serving; its `signature.json` describes inputs and outputs.
+`export/<n>/`, with n counting up, is the layout of TensorFlow Serving. Its `signature.json`
+describes inputs and outputs.
 """
 
 import json
@@ -17,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.errors import UserError, hint_for
-from common.files import write_json
+from common.files import exports, write_json
 
 TOLERANCE = 1e-5
 
@@ -46,9 +47,10 @@ def write(
     examples: Mapping[str, dict[str, Any]],
     about: dict[str, Any],
 ) -> None:
-    """Writes `export/1/`, if a fresh process gets the same outputs from it as from the model.
+    """Writes `export/<n>/`, if a fresh process gets the same outputs from it as from the model.
 
-    Prints the folder on success.
+    n is 1, or one more than the newest. Earlier versions stay: a server that watches `export/`
+    loads the new one, and can return to them. Prints the folder on success.
 
     Args:
         run_dir: the run folder.
@@ -61,8 +63,9 @@ def write(
     Raises:
         UserError: the disk is full, or the outputs of the export and the model differ.
     """
-    folder = run_dir / "export" / "1"
-    part = folder.with_name("1.part")
+    parent = run_dir / "export"
+    number = int(exports(parent)[-1].name) + 1 if exports(parent) else 1
+    folder, part = parent / str(number), parent / f"{number}.part"
     shutil.rmtree(part, ignore_errors=True)
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -78,7 +81,6 @@ def write(
         raise UserError(f"cannot write {part}: {error}", hint_for(error)) from error
     _verify(part, live, examples)
     write_json(part / "signature.json", about | {"signatures": _describe(part)})
-    shutil.rmtree(folder, ignore_errors=True)
     part.replace(folder)
     print(f"wrote {folder}; a fresh process gets the same outputs as the model")
 

@@ -1030,6 +1030,15 @@ def test_the_service_limits_how_many_it_translates(service):
         held.gate.release()
 
 
+def test_a_service_takes_the_newest_exports(tmp_path, monkeypatch):
+    for version in ("9", "10"):
+        (tmp_path / "maps" / "export" / version).mkdir(parents=True)
+        (tmp_path / "maps" / "export" / version / "signature.json").write_text(version)
+    monkeypatch.setattr(serve.tf.saved_model, "load", Path)
+    monkeypatch.setattr(serve, "make_model", lambda loaded: loaded.name)
+    assert serve.load_models(tmp_path) == ({"maps": "10"}, {"maps": 10})
+
+
 @pytest.mark.slow
 def test_a_service_without_models_or_port(trained, tmp_path, service, monkeypatch, capfd):
     fails(serve.main, "--local_models_dir", str(tmp_path), capfd=capfd, says="no run in")
