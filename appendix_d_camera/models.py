@@ -128,7 +128,7 @@ def _make_call(folder: Path, name: str, inputs: Mapping[str, str]) -> Call:
         if key == "styles":  # a mixture of all, in equal parts
             count = specs[key].shape[1]
             return tf.fill((1, count), 1 / count)
-        return tf.constant(BEAM_SIZE, specs[key].dtype)
+        return tf.constant([BEAM_SIZE], specs[key].dtype)
 
     def call(frame: np.ndarray) -> Outputs:
         try:

@@ -69,7 +69,7 @@ def make_model(loaded: Any) -> Model:
     """Returns a function from the bytes of an image to those of the output."""
     def model(encoded: bytes) -> bytes:
         outputs = loaded.signatures["pictures"](encoded=tf.constant([encoded]))
-        return outputs["outputs"].numpy()[0]
+        return outputs["outputs_bytes"].numpy()[0]
 
     return model
 

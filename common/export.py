@@ -102,6 +102,23 @@ def allow_empty(
     return call
 
 
+def same_in_all(name: str, values: tf.Tensor, default: float) -> tf.Tensor:
+    """Returns the value of a setting that is the same in all rows of a request.
+
+    A setting that belongs to the whole batch, such as the width of a beam, is given in every row
+    too: TensorFlow Serving sends rows. No row gives the default.
+
+    Args:
+        name: of the input, for the message.
+        values: of shape (count,).
+        default: the value without rows.
+    """
+    check = tf.debugging.Assert(tf.reduce_all(values == values[:1]),
+                                [f"{name} must be the same in all rows, not", values])
+    with tf.control_dependencies([check]):
+        return tf.concat([values, [default]], axis=0)[0]
+
+
 def encoded_images(
     function: Callable[[tf.Tensor], dict[str, tf.Tensor]],
     decode: Callable[[tf.Tensor], tf.Tensor],
@@ -157,10 +174,10 @@ def _verify(
             for key, expected in outputs.items():
                 raw = tf.io.read_file(f"{work}/{name}.{key}.out")
                 found = tf.io.parse_tensor(raw, expected.dtype)
-                _compare(f"{folder}: {name}.{key}", expected.numpy(), found.numpy())
+                compare(f"{folder}: {name}.{key}", expected.numpy(), found.numpy())
 
 
-def _compare(what: str, expected: Any, found: Any) -> None:
+def compare(what: str, expected: Any, found: Any) -> None:
     """Raises UserError unless two arrays are equal, floats to 1e-5."""
     expected, found = np.asarray(expected), np.asarray(found)
     if np.issubdtype(expected.dtype, np.floating):

@@ -838,7 +838,7 @@ def test_a_caption_is_the_most_probable_one(tmp_path, frame):
         return {"captions": texts, "probabilities": tf.ones((1, 1)), "scores": tf.ones((1, 1))}
 
     folder = save_model(tmp_path / "m", "serving_default",
-                        {"encoded": ENCODED, "beam_size": ((), "int32")}, run)
+                        {"encoded": ENCODED, "beam_size": ((None,), "int32")}, run)
     assert models.load_model(folder)(frame) == (frame, "a red circle")
 
 

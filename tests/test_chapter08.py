@@ -938,12 +938,13 @@ def test_a_label_is_generated_and_exported(digits, capfd):
               says=f"--label {label} is none of 0, 1", capfd=capfd)
     assert export.main(["--run_dir", str(run)]) == 0
     loaded = tf.saved_model.load(str(run / "export" / "1")).signatures["numbered"]
-    found = loaded(seed=tf.constant(0, tf.int64), numbers=tf.constant([2, 0], tf.int64),
+    found = loaded(seed=tf.constant([0, 1], tf.int64), numbers=tf.constant([2, 2], tf.int64),
                    labels=tf.constant([7, 7], tf.int64))["images"]
     written = images.read_image(run / "generated" / "000002-7.png", "L")
     np.testing.assert_allclose(found[0, ..., 0].numpy().astype(int), written.astype(int), atol=1)
+    assert np.abs(found[1, ..., 0].numpy().astype(int) - written).max() > 1  # of another seed
     with pytest.raises(tf.errors.InvalidArgumentError, match="labels are 0 to 9"):
-        loaded(seed=tf.constant(0, tf.int64), numbers=tf.constant([0], tf.int64),
+        loaded(seed=tf.constant([0], tf.int64), numbers=tf.constant([0], tf.int64),
                labels=tf.constant([10], tf.int64))
 
 

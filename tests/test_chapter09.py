@@ -885,7 +885,7 @@ def test_exports_take_any_size_and_lab(trained):
             assert signature(images=tf.constant(pictures))["outputs"].shape == pictures.shape
         grey = io.BytesIO()
         Image.fromarray(np.full((40, 50), 99, np.uint8)).save(grey, "png")
-        out = served.signatures["pictures"](encoded=tf.constant([grey.getvalue()]))["outputs"]
+        out = served.signatures["pictures"](encoded=tf.constant([grey.getvalue()]))["outputs_bytes"]
         made = Image.open(io.BytesIO(out.numpy()[0]))
         assert made.size == (50, 40) and made.format == kind
 

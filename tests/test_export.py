@@ -88,6 +88,15 @@ def test_export_that_differs_is_not_put_in_place(tmp_path, older):
     assert len(files.exports(tmp_path / "export")) == older
 
 
+def test_a_setting_is_the_same_in_all_rows():
+    width = tf.function(lambda values: export.same_in_all("beam_width", values, 1),
+                        input_signature=[tf.TensorSpec((None,), tf.int32)])
+    assert width(tf.constant([3, 3])) == 3
+    assert width(tf.constant([], tf.int32)) == 1
+    with pytest.raises(tf.errors.InvalidArgumentError, match="beam_width must be the same in all"):
+        width(tf.constant([3, 3, 4]))
+
+
 def test_a_signature_of_encoded_images(tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (2, 4, 3, 3), np.uint8)
     encoded = []
