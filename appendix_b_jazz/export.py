@@ -2,7 +2,8 @@
 
     python export.py
 
-serving_default  first, length, temperature (0: the most probable value), seed -> tokens: strings
+serving_default  first, length, temperature (0: the most probable value), seed, each (count,)
+                 -> tokens: strings (count, longest), "" after the end of a shorter tune
 """
 
 import argparse
@@ -23,15 +24,18 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     holder.step = model.step
     names = tf.constant([*vocabulary, UNKNOWN])
 
-    def play(
-        first: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        ids = improvise(model, first, length, temperature, seed, len(vocabulary))
-        return {"tokens": tf.gather(names, ids)}
+    def play_one(row: tuple[tf.Tensor, ...]) -> tf.Tensor:  # lengths differ: one after the other
+        return tf.gather(names, improvise(model, *row, len(vocabulary)))
 
-    specs = {"first": tf.TensorSpec((), tf.int32), "length": tf.TensorSpec((), tf.int32),
-             "temperature": tf.TensorSpec((), tf.float32), "seed": tf.TensorSpec((), tf.int32)}
-    example = {"first": 0, "length": 20, "temperature": 0.0, "seed": 0}
+    def play(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        tune = tf.RaggedTensorSpec((None,), tf.string)
+        tunes = tf.map_fn(play_one, inputs, fn_output_signature=tune)
+        return {"tokens": tunes.to_tensor("")}
+
+    integers = tf.TensorSpec((None,), tf.int32)
+    specs = {"first": integers, "length": integers, "temperature": tf.TensorSpec((None,)),
+             "seed": integers}
+    example = {"first": [0, 1], "length": [20, 5], "temperature": [0.0, 0.0], "seed": [0, 0]}
     export.write(args.run_dir, holder, {"serving_default": (play, specs)},
                  {"serving_default": example}, {"vocabulary": vocabulary})
 

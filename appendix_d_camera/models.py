@@ -92,7 +92,7 @@ def load_model(folder: Path) -> Process:
     """Loads an exported model.
 
     Args:
-        folder: `runs/<chapter>/<name>/export/1`.
+        folder: `runs/<chapter>/<name>/export/<n>`.
 
     Raises:
         UserError: the model is damaged, or takes something else than frames.
@@ -128,7 +128,7 @@ def _make_call(folder: Path, name: str, inputs: Mapping[str, str]) -> Call:
         if key == "styles":  # a mixture of all, in equal parts
             count = specs[key].shape[1]
             return tf.fill((1, count), 1 / count)
-        return tf.constant(BEAM_SIZE, specs[key].dtype)
+        return tf.constant([BEAM_SIZE], specs[key].dtype)
 
     def call(frame: np.ndarray) -> Outputs:
         try:

@@ -8,7 +8,7 @@ import numpy as np
 from appendix_c_image_processing.operations import OPERATIONS
 from appendix_d_camera.models import Process, Result, load_model
 from common.errors import UserError
-from common.files import runs_dir
+from common.files import exports, runs_dir
 
 NONE = "none"
 Load = Callable[[], Process]  # slow for a model, so a worker calls it
@@ -22,14 +22,14 @@ def unchanged(frame: np.ndarray) -> Result:
 def find_processes() -> dict[str, Load]:
     """Returns what can be chosen, by name: nothing, the operations, and all models under runs/.
 
-    Every export is in the list. What a model takes is found out when it is loaded.
+    Of each run the newest export is in the list. What a model takes is found when it is loaded.
     """
-    models = sorted(runs_dir().glob("*/*/export/1/signature.json"))
+    newest = [folder for path in sorted(runs_dir().glob("*/*/export"))
+              for folder in exports(path)[-1:]]
     return {
         NONE: lambda: unchanged,
         **{name: partial(_of_operation, operation) for name, operation in OPERATIONS.items()},
-        **{f"{path.parts[-5]}/{path.parts[-4]}": partial(load_model, path.parent)
-           for path in models},
+        **{"/".join(folder.parts[-4:-2]): partial(load_model, folder) for folder in newest},
     }
 
 

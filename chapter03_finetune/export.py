@@ -1,11 +1,14 @@
 """Exports a trained classifier as a SavedModel that takes raw or encoded images.
 
     python export.py
+    python export.py --format onnx       # or litert: for programs without TensorFlow
 
 Two signatures:
 
 serving_default  images: uint8 (count, size, size, 3) at the network's size -> labels, probabilities
 pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes, any size -> the same
+
+The files of other formats take images, and give probabilities; signature.json has the labels.
 """
 
 import argparse
@@ -16,7 +19,7 @@ import tensorflow as tf
 
 from chapter03_finetune import data, textures
 from chapter03_finetune.inference import load_run
-from common import cli, export, images
+from common import cli, export, formats, images
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
@@ -24,11 +27,15 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     model, names = load_run(args, flags)
     size = model.input_shape[1]
 
+    def predict(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
+        logits = model(tf.cast(pictures, tf.float32), training=False)
+        return {"probabilities": tf.nn.softmax(logits)}
+
     @export.allow_empty
     def classify(pictures: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = model(tf.cast(pictures, tf.float32), training=False)
-        labels = tf.gather(tf.constant(names), tf.argmax(logits, axis=1))
-        return {"labels": labels, "probabilities": tf.nn.softmax(logits)}
+        outputs = predict(pictures)
+        labels = tf.gather(tf.constant(names), tf.argmax(outputs["probabilities"], axis=1))
+        return {"labels": labels, **outputs}
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
         return data.centre(images.decode_on_white(encoded), size)
@@ -36,6 +43,10 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     rng = np.random.default_rng(0)
     drawn = [textures.draw(kind, rng) for kind in textures.KINDS]
     resized = tf.cast(tf.image.resize(np.stack(drawn), (size, size)), tf.uint8)
+    about = {"labels": names, "images": "uint8 in [0, 255], red, green, blue"}
+    if args.format in formats.FORMATS:
+        formats.write(args.run_dir, args.format, model, predict, {"images": resized.numpy()}, about)
+        return
     encoded = tf.stack([tf.io.encode_jpeg(drawn[0]),
                         *[tf.io.encode_png(picture[:100]) for picture in drawn]])
     image = tf.TensorSpec((size, size, 3), tf.float32)
@@ -48,13 +59,15 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
             "pictures": export.encoded_images(classify, decode, image),
         },
         {"serving_default": {"images": resized}, "pictures": {"encoded": encoded}},
-        {"labels": names, "images": "uint8 in [0, 255], red, green, blue"},
+        about,
     )
 
 
 def build_parser() -> cli.Parser:
     """Returns the parser."""
-    return cli.verb_parser(__file__, __doc__)
+    parser = cli.verb_parser(__file__, __doc__)
+    formats.add_flag(parser)
+    return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -4,9 +4,10 @@
 
 Two signatures, with the octaves and the loop inside the graph:
 
-serving_default  image: uint8 (height, width, 3); steps: int32, per octave; step_size: float32, in
-                 units of pixel values -> image: uint8
-pictures         encoded: string, a PNG, JPEG, BMP or GIF; steps; step_size -> image
+serving_default  images: uint8 (count, height, width, 3); steps: int32 (count,), per octave;
+                 step_size: float32 (count,), in units of pixel values -> images: uint8
+pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes, any size; steps; step_size
+                 -> images_bytes: strings of PNG bytes
 """
 
 import argparse
@@ -76,28 +77,39 @@ def export_run(args: argparse.Namespace, settings: argparse.Namespace) -> None:
     least = smallest_side(run.step)
     dream = make_dream(run.step, settings, least)
 
-    def serve(image: tf.Tensor, steps: tf.Tensor, step_size: tf.Tensor) -> dict[str, tf.Tensor]:
+    def one(row: tuple[tf.Tensor, ...]) -> tf.Tensor:  # a picture at a time, as in training
+        image, steps, step_size = row
         pixels = dream(tf.cast(image[None], tf.float32), steps, step_size)[0]
-        return {"image": tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)}
+        return tf.cast(tf.round(tf.clip_by_value(pixels, 0, 255)), tf.uint8)
 
-    def serve_encoded(
-        encoded: tf.Tensor, steps: tf.Tensor, step_size: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        return serve(images.decode_on_white(encoded), steps, step_size)
+    def one_encoded(row: tuple[tf.Tensor, ...]) -> tf.Tensor:
+        encoded, *numbers = row
+        return tf.io.encode_png(one((images.decode_on_white(encoded), *numbers)))
 
-    numbers = {"steps": tf.TensorSpec((), tf.int32), "step_size": tf.TensorSpec(())}
+    def serve(pictures: tf.Tensor, *numbers: tf.Tensor) -> dict[str, tf.Tensor]:
+        dreamt = tf.TensorSpec((None, None, 3), tf.uint8)
+        return {"images": tf.map_fn(one, (pictures, *numbers), fn_output_signature=dreamt)}
+
+    def serve_encoded(encoded: tf.Tensor, *numbers: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"images_bytes": tf.map_fn(one_encoded, (encoded, *numbers),
+                                          fn_output_signature=tf.string)}
+
+    numbers = {"steps": tf.TensorSpec((None,), tf.int32), "step_size": tf.TensorSpec((None,))}
     reduction = 1 if flags.growing(settings) else settings.octave_scale ** (settings.octaves - 1)
     width = 1.5 * (least + 1) * reduction  # flower is 1.5 times as wide as high
     size = max(EXAMPLE_SIZE, math.ceil(width))
-    example = tf.constant(data.to_uint8(data.load("flower", size)))
-    few = {"steps": tf.constant(2), "step_size": tf.constant(settings.step_size)}
+    picture = tf.constant(data.to_uint8(data.load("flower", size)))
+    few = {"steps": [2, 1], "step_size": [settings.step_size, settings.step_size / 2]}
     export.write(
         args.run_dir,
         run.extractor,
-        {"serving_default": (serve, {"image": tf.TensorSpec((None, None, 3), tf.uint8), **numbers}),
-         "pictures": (serve_encoded, {"encoded": tf.TensorSpec((), tf.string), **numbers})},
-        {"serving_default": {"image": example, **few},
-         "pictures": {"encoded": tf.io.encode_png(example), **few}},
+        {"serving_default": (
+            serve, {"images": tf.TensorSpec((None, None, None, 3), tf.uint8), **numbers}),
+         "pictures": (serve_encoded, {"encoded": tf.TensorSpec((None,), tf.string), **numbers})},
+        {"serving_default": {"images": tf.stack([picture, picture[::-1]]), **few},
+         "pictures": {"encoded": tf.stack([tf.io.encode_png(picture),
+                                           tf.io.encode_png(tf.transpose(picture, (1, 0, 2)))]),
+                      **few}},
         {"layer": settings.layer, "channel": settings.channel, "octaves": settings.octaves,
          "octave_scale": settings.octave_scale, "steps": settings.iterations,
          "step_size": settings.step_size, "least_side_of_smallest_octave": least},

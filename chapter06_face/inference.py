@@ -184,7 +184,7 @@ def open_embedder(args: argparse.Namespace) -> Embedder:
         path = Path(args.model)
         if path.suffix == ".pb" and path.name != "saved_model.pb":
             return open_graph(path)
-        for folder in (path, path / "1"):  # of TensorFlow Serving: export/1
+        for folder in (path, *files.exports(path)[::-1]):  # an export, or its folder
             if (folder / "saved_model.pb").is_file():
                 return open_saved_model(folder)
         if path.is_dir() and not rundir.exists(path):

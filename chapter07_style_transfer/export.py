@@ -5,7 +5,7 @@
 Two signatures:
 
 serving_default  images: uint8 (count, height, width, 3)         -> stylized: uint8, the same shape
-pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes -> stylized: strings of PNG bytes
+pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes -> stylized_bytes: strings of PNG
 
 A run of several styles has a second input in both, styles: float32 (count, number of styles), the
 weights of the styles for each image. Their sum is 1.
@@ -40,7 +40,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         return tf.io.encode_png(to_uint8(picture, *[weights[None] for weights in style])[0])
 
     def serve_encoded(encoded: tf.Tensor, *style: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"stylized": tf.map_fn(one, (encoded, *style), fn_output_signature=tf.string)}
+        return {"stylized_bytes": tf.map_fn(one, (encoded, *style), fn_output_signature=tf.string)}
 
     drawn = [styles.draw(name)[: 60 + 3 * i, :81] for i, name in enumerate(styles.STYLES)]
     encoded = tf.stack([tf.io.encode_png(picture) for picture in drawn])

@@ -5,7 +5,7 @@
 Two signatures:
 
 serving_default  z: float32 (count, z_dim) in [-1, 1]              -> images: uint8
-numbered         seed: int64 scalar, numbers: int64 (count,)       -> images: uint8
+numbered         seed: int64 (count,), numbers: int64 (count,)     -> images: uint8
 
 Images have the shape (count, height, width, channels). Those of `numbered` are generate.py's, by
 its --seed and their numbers. Both signatures of a conditional generator have a second input,
@@ -49,11 +49,10 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         run.generator,
         {
             "serving_default": (serve, {"z": tf.TensorSpec((None, run.z_dim)), **labelled}),
-            "numbered": (numbered, {"seed": tf.TensorSpec((), tf.int64), "numbers": vector,
-                                    **labelled}),
+            "numbered": (numbered, {"seed": vector, "numbers": vector, **labelled}),
         },
         {"serving_default": {"z": numbered_z(1, 3, run.z_dim), **wanted},
-         "numbered": {"seed": np.int64(1), "numbers": np.arange(3), **wanted}},
+         "numbered": {"seed": np.arange(1, 4), "numbers": np.arange(3), **wanted}},
         {"labels": list(run.names), "z": "uniform in [-1, 1]"},
     )
 

@@ -71,17 +71,17 @@ def draw_z(seed: tf.Tensor, numbers: tf.Tensor, z_dim: int) -> tf.Tensor:
     """Draws the z of numbered images, uniform in [-1, 1]: each of its seed and number alone.
 
     Args:
-        seed: int64 scalar.
+        seed: int64, a scalar, or of shape (count,).
         numbers: int64 of shape (count,).
         z_dim: length of z.
 
     Returns:
         float32 of shape (count, z_dim).
     """
+    keys = tf.stack([tf.broadcast_to(seed, tf.shape(numbers)), numbers], axis=1)
     return tf.map_fn(
-        lambda number: tf.random.stateless_uniform(
-            (z_dim,), tf.stack([seed, number]), -1, 1, alg="philox"),
-        numbers, fn_output_signature=tf.TensorSpec((z_dim,), tf.float32))
+        lambda key: tf.random.stateless_uniform((z_dim,), key, -1, 1, alg="philox"),
+        keys, fn_output_signature=tf.TensorSpec((z_dim,), tf.float32))
 
 
 class Layers:

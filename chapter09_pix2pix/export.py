@@ -5,7 +5,7 @@
 Two signatures:
 
 serving_default  images: uint8 (count, height, width, 3)         -> outputs: uint8, the same shape
-pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes -> outputs: strings of PNG bytes
+pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes -> outputs_bytes: strings of PNG
 
 Sides that are no multiple of what the generator needs are continued by mirroring, and the output is
 cut to the size of the input. Colouring predicts a and b at the size of training, and keeps the
@@ -43,7 +43,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         return encode(translate(picture[None])[0])
 
     def serve_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"outputs": tf.map_fn(one, encoded, fn_output_signature=tf.string)}
+        return {"outputs_bytes": tf.map_fn(one, encoded, fn_output_signature=tf.string)}
 
     size = flags.crop_size
     half = slice(0, 3) if flags.which_direction == "AtoB" else slice(3, 6)

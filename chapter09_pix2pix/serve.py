@@ -47,16 +47,19 @@ class Refused(Exception):  # noqa: N818 - an answer to the client, not an error 
 
 
 def load_models(folder: Path) -> tuple[dict[str, Model], dict[str, dict[str, Any]]]:
-    """Loads the exports of all runs in a folder; returns functions of bytes, and what they are.
+    """Loads the newest exports of all runs of a chapter.
+
+    Returns functions of bytes, and what they are, by the names of the runs.
 
     Raises:
         UserError: there is none.
     """
     models, about = {}, {}
-    for file in sorted(folder.glob("*/export/1/signature.json")):
-        name, facts = file.parents[2].name, files.read_json(file)
-        loaded = tf.saved_model.load(str(file.parent))
-        models[name], about[name] = make_model(loaded), facts
+    for path in sorted(folder.glob("*/export")):
+        for newest in files.exports(path)[-1:]:
+            name = path.parent.name
+            models[name] = make_model(tf.saved_model.load(str(newest)))
+            about[name] = files.read_json(newest / "signature.json")
     if not models:
         raise UserError(f"no run in {folder} is exported", "python export.py")
     return models, about
@@ -66,7 +69,7 @@ def make_model(loaded: Any) -> Model:
     """Returns a function from the bytes of an image to those of the output."""
     def model(encoded: bytes) -> bytes:
         outputs = loaded.signatures["pictures"](encoded=tf.constant([encoded]))
-        return outputs["outputs"].numpy()[0]
+        return outputs["outputs_bytes"].numpy()[0]
 
     return model
 

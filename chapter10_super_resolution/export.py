@@ -5,7 +5,7 @@
 Two signatures:
 
 serving_default  images: uint8 (count, height, width, 3)         -> enlarged: uint8
-pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes -> enlarged: strings of PNG bytes
+pictures         encoded: strings of PNG, JPEG, BMP or GIF bytes -> enlarged_bytes: strings of PNG
 
 The sides of the results are `factor` times as long. A picture passes through the network as a
 whole, so memory grows with it: upscale.py works in tiles.
@@ -40,7 +40,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         return tf.io.encode_png(run(images.decode_on_white(encoded)[None])[0])
 
     def serve_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"enlarged": tf.map_fn(one, encoded, fn_output_signature=tf.string)}
+        return {"enlarged_bytes": tf.map_fn(one, encoded, fn_output_signature=tf.string)}
 
     drawings = np.stack([drawn.draw_picture(i, SIZE) for i in range(2)])
     odd = tf.stack([tf.io.encode_png(drawing[: SIZE - 7 * i, :41])

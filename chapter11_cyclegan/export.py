@@ -5,8 +5,8 @@
 Signatures of both directions:
 
 XtoY, YtoX                    images: uint8 (count, height, width, 3) -> outputs: uint8, the same
-encoded_XtoY, encoded_YtoX    encoded: strings of PNG, JPEG, BMP or GIF -> outputs: PNG, or JPEG
-                              with --output_filetype jpeg, which the original writes
+encoded_XtoY, encoded_YtoX    encoded: strings of PNG, JPEG, BMP or GIF -> outputs_bytes: PNG, or
+                              JPEG with --output_filetype jpeg, which the original writes
 
 serving_default is XtoY. A run of train_cut.py has one direction, which is also the default. Sides
 that are no multiple of 4 are continued by mirroring, and cut again.
@@ -43,7 +43,7 @@ def signatures_of(
         return encode(translate(picture[None])[0])
 
     def serve_encoded(encoded: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"outputs": tf.map_fn(one, encoded, fn_output_signature=tf.string)}
+        return {"outputs_bytes": tf.map_fn(one, encoded, fn_output_signature=tf.string)}
 
     return serve, serve_encoded
 

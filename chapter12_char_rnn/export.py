@@ -4,13 +4,13 @@
     python -c "
     import tensorflow as tf
     write = tf.saved_model.load('EXPORT').signatures['serving_default']
-    text = write(start_string=tf.constant('春'), length=tf.constant(30),
-                 temperature=tf.constant(1.0), seed=tf.constant(0))['text']
-    print(text.numpy().decode())"
+    texts = write(start_string=tf.constant(['春', '秋']), length=tf.constant([30, 30]),
+                  temperature=tf.constant([1.0, 1.0]), seed=tf.constant([0, 1]))['text']
+    print(*[text.decode() for text in texts.numpy()], sep='\n\n')"
 
 The SavedModel contains the vocabulary and has two signatures:
 
-serving_default  start_string, length, temperature (0 is greedy), seed -> text
+serving_default  start_string, length, temperature (0 is greedy), seed, each (count,) -> text
 step             tokens, states -> probabilities, states: one step, for clients that sample
 """
 
@@ -70,9 +70,8 @@ def make_write(model: CharRNN, vocabulary: Vocabulary) -> Callable[..., dict[str
         logits = filter_logits(logits, temperature, top_k, 1.0)
         return tf.random.stateless_categorical(logits, 1, key, tf.int32)[0, 0]
 
-    def write(
-        start_string: tf.Tensor, length: tf.Tensor, temperature: tf.Tensor, seed: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
+    def write_one(row: tuple[tf.Tensor, ...]) -> tf.Tensor:  # lengths differ: one after the other
+        start_string, length, temperature, seed = row
         tokens = vocabulary.encode(start_string)
         states, logits = model.initial_states(1), tf.zeros((1, model.vocab_size))
         for token in tokens:
@@ -83,7 +82,10 @@ def make_write(model: CharRNN, vocabulary: Vocabulary) -> Callable[..., dict[str
             written = written.write(position, token)
             logits, states = advance(token, states)
         gap = " " if vocabulary.level == "word" else ""
-        return {"text": tf.strings.join([start_string, gap, vocabulary.decode(written.stack())])}
+        return tf.strings.join([start_string, gap, vocabulary.decode(written.stack())])
+
+    def write(*inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"text": tf.map_fn(write_one, inputs, fn_output_signature=tf.string)}
 
     return write
 
@@ -115,13 +117,14 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     holder.model, holder.vocabulary = model, vocabulary
     step, step_specs = make_step(model)
     text_specs = {
-        "start_string": tf.TensorSpec((), tf.string),
-        "length": tf.TensorSpec((), tf.int32),
-        "temperature": tf.TensorSpec((), tf.float32),
-        "seed": tf.TensorSpec((), tf.int32),
+        "start_string": tf.TensorSpec((None,), tf.string),
+        "length": tf.TensorSpec((None,), tf.int32),
+        "temperature": tf.TensorSpec((None,), tf.float32),
+        "seed": tf.TensorSpec((None,), tf.int32),
     }
     start = "".join(tokens[:3])
-    greedy = {"start_string": start, "length": 40, "temperature": 0.0, "seed": 0}
+    greedy = {"start_string": [start, ""], "length": [40, 7], "temperature": [0.0, 0.0],
+              "seed": [0, 0]}
     states = {k: tf.zeros((2, model.size)) for k in step_specs if k != "tokens"}
     export.write(
         args.run_dir,

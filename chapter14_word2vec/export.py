@@ -5,8 +5,9 @@
 The SavedModel holds the vocabulary. A word outside it gets the vector of UNK. Two signatures:
 
 serving_default  words: strings (count,) -> vectors, known
-nearest          words: strings (count,), num_nearest -> words, cosines, each (count, num_nearest),
-                 or fewer columns if the vocabulary is smaller
+nearest          words: strings (count,), num_nearest: int32 (count,), the same in all rows
+                 -> words, cosines, each (count, num_nearest), or fewer columns if the vocabulary
+                 is smaller
 
 vectors.txt, beside the SavedModel, is in the text format of the original word2vec.
 """
@@ -40,6 +41,7 @@ class WordTable(tf.Module):
 
     def nearest(self, words: tf.Tensor, num_nearest: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the words with the largest cosines, excluding the query itself and UNK."""
+        num_nearest = export.same_in_all("num_nearest", num_nearest, 1)
         ids = self.table.lookup(words)
         unit = tf.linalg.l2_normalize(self.vectors, axis=1)
         cosines = tf.matmul(tf.gather(unit, ids), unit, transpose_b=True)  # (count, words)
@@ -63,10 +65,10 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         {
             "serving_default": (table.look_up, {"words": words}),
             "nearest": (table.nearest, {"words": words,
-                                        "num_nearest": tf.TensorSpec((), tf.int32)}),
+                                        "num_nearest": tf.TensorSpec((None,), tf.int32)}),
         },
         {"serving_default": {"words": asked},
-         "nearest": {"words": asked, "num_nearest": num_nearest}},
+         "nearest": {"words": asked, "num_nearest": [num_nearest] * 3}},
         {"words": "in lower case", "vectors": "not normalised"},
     )
     path = args.run_dir / "export" / "vectors.txt"

@@ -5,8 +5,9 @@
 One signature; the normalisation is part of the SavedModel:
 
 serving_default  times: int64 (count, history), consecutive step numbers; values: float32 (count,
-                 history, features), in the units of the series, NaN where missing; horizon: int32;
-                 with exogenous columns also exogenous: float32 (count, history + horizon, columns)
+                 history, features), in the units of the series, NaN where missing; horizon: int32
+                 (count,), the same in all rows; with exogenous columns also exogenous: float32
+                 (count, history + horizon, columns)
                  -> mean, sigma: float32 (count, horizon, features)
 
 Values, exogenous values and means are float64 if a float32 is too coarse for their large numbers.
@@ -34,6 +35,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     def serve(
         times: tf.Tensor, values: tf.Tensor, horizon: tf.Tensor, exogenous: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
+        horizon = export.same_in_all("horizon", horizon, 1)
         if exogenous is None:
             exogenous = tf.zeros((tf.shape(values)[0], tf.shape(values)[1] + horizon, 0), kind)
         if series.shift:
@@ -47,12 +49,12 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     specs = {
         "times": tf.TensorSpec((None, None), tf.int64),
         "values": tf.TensorSpec((None, None, features), kind),
-        "horizon": tf.TensorSpec((), tf.int32),
+        "horizon": tf.TensorSpec((None,), tf.int32),
     }
     end, history = len(series.values), max(HISTORY, model.num_inputs)
     values = (series.values + shift[:features]).astype(kind.as_numpy_dtype)
     example = {"times": series.times(0, end)[None, -history:],
-               "values": values[None, -history:], "horizon": HORIZON}
+               "values": values[None, -history:], "horizon": [HORIZON]}
     if model.num_exogenous:
         specs["exogenous"] = tf.TensorSpec((None, None, model.num_exogenous), kind)
         exogenous = (series.exogenous + shift[features:]).astype(kind.as_numpy_dtype)

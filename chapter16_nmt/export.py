@@ -2,7 +2,8 @@
 
     python export.py
 
-serving_default  texts: string (count,); beam_width: int32 (); length_penalty_weight: float32 ()
+serving_default  texts: string (count,); beam_width: int32 (count,); length_penalty_weight: float32
+                 (count,), both the same in all rows
                  -> translations: string (count,); scores: float32 (count,)
 nbest            the same inputs
                  -> translations: string (count, beam_width), the best first; scores: the same shape
@@ -107,7 +108,9 @@ class Translator(tf.Module):
         self, texts: tf.Tensor, beam_width: tf.Tensor, length_penalty_weight: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns translations and scores of shape (count, beam_width)."""
-        count, width = tf.shape(texts)[0], tf.maximum(1, beam_width)
+        weight = export.same_in_all("length_penalty_weight", length_penalty_weight, 0.0)
+        width = tf.maximum(1, export.same_in_all("beam_width", beam_width, 1))
+        count = tf.shape(texts)[0]
         # A loop cannot search translations of no sentence at all: add an empty one.
         source, lengths = self.encode(tf.concat([texts, [""]], 0))
         mask = tf.sequence_mask(lengths, tf.shape(source)[1])
@@ -120,7 +123,7 @@ class Translator(tf.Module):
         found = beam_search.search(
             step, {"decoder": state, "memory": memory or ()}, count + 1,
             limits(lengths), width, START_ID, END_ID,
-            lambda lengths: beam_search.length_penalty(lengths, length_penalty_weight))
+            lambda lengths: beam_search.length_penalty(lengths, weight))
         rows = tf.reshape(found.tokens[:count], (count * width, -1))
         keep = (rows != END_ID) & (tf.repeat(lengths[:count], width)[:, None] > 0)
         words = tf.ragged.boolean_mask(tf.gather(self.words, rows), keep)
@@ -146,16 +149,17 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     run = load_run(args, flags, args.average)
     held = Translator(run, args.src_max_len_infer)
     specs = {"texts": tf.TensorSpec((None,), tf.string),
-             "beam_width": tf.TensorSpec((), tf.int32),
-             "length_penalty_weight": tf.TensorSpec((), tf.float32)}
+             "beam_width": tf.TensorSpec((None,), tf.int32),
+             "length_penalty_weight": tf.TensorSpec((None,), tf.float32)}
     words = run.vocabularies[0][3:]
-    examples = {"texts": [" ".join(words[:9]), " ".join(words[9:15]), *EXAMPLES],
-                "length_penalty_weight": 1.0}
+    texts = [" ".join(words[:9]), " ".join(words[9:15]), *EXAMPLES]
+    examples = {"texts": texts, "length_penalty_weight": [1.0] * len(texts)}
     source, target = run.tokenizations
     export.write(
         args.run_dir, held,
         {"serving_default": (held.translate, specs), "nbest": (held.nbest, specs)},
-        {"serving_default": examples | {"beam_width": 1}, "nbest": examples | {"beam_width": 4}},
+        {"serving_default": examples | {"beam_width": [1] * len(texts)},
+         "nbest": examples | {"beam_width": [4] * len(texts)}},
         {"source": source._asdict() | {"vocabulary": len(run.vocabularies[0])},
          "target": target._asdict() | {"vocabulary": len(run.vocabularies[1])},
          "texts": "any" if source.level in ("", "space", "char") and not source.subwords else

@@ -2,7 +2,8 @@
 
     python export.py
 
-serving_default  encoded: string (count,), each a PNG, JPEG, BMP or GIF; beam_size: int32 ()
+serving_default  encoded: string (count,), each a PNG, JPEG, BMP or GIF; beam_size: int32
+                 (count,), the same in all rows
                  -> captions: string (count, beam_size), the most probable first;
                     probabilities, scores: float32 of the same shape
 
@@ -45,7 +46,8 @@ class Captions(tf.Module):
     @tf.autograph.experimental.do_not_convert  # its loops are in the graph already
     def describe(self, encoded, beam_size) -> dict[str, tf.Tensor]:
         """Returns the captions of encoded images."""
-        count, size, width = tf.shape(encoded)[0], self._run.size, tf.maximum(1, beam_size)
+        count, size = tf.shape(encoded)[0], self._run.size
+        width = tf.maximum(1, export.same_in_all("beam_size", beam_size, 1))
         pictures = tf.map_fn(
             lambda one: encoder.fit_image(images.decode_on_white(one), size), encoded,
             fn_output_signature=tf.TensorSpec((size, size, 3), tf.float32))
@@ -73,9 +75,11 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and verifies it in a separate process."""
     run, how = load_run(args, flags), decoding(args)
     held = Captions(run, how)
-    specs = {"encoded": tf.TensorSpec((None,), tf.string), "beam_size": tf.TensorSpec((), tf.int32)}
+    specs = {"encoded": tf.TensorSpec((None,), tf.string),
+             "beam_size": tf.TensorSpec((None,), tf.int32)}
     export.write(args.run_dir, held, {"serving_default": (held.describe, specs)},
-                 {"serving_default": {"encoded": examples(), "beam_size": how.beam_size}},
+                 {"serving_default": {"encoded": examples(),
+                                      "beam_size": [how.beam_size] * EXAMPLES}},
                  {"image_size": run.size, "vocabulary": len(run.vocabulary), **how._asdict()})
 
 

@@ -1,6 +1,7 @@
 """Writes SavedModels and verifies them in another process.
 
-`export/1/` is the layout of TensorFlow Serving; its `signature.json` describes inputs and outputs.
+`export/<n>/`, with n counting up, is the layout of TensorFlow Serving. Its `signature.json`
+describes inputs and outputs.
 """
 
 import json
@@ -17,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from common.errors import UserError, hint_for
-from common.files import write_json
+from common.files import exports, write_json
 
 TOLERANCE = 1e-5
 
@@ -46,9 +47,10 @@ def write(
     examples: Mapping[str, dict[str, Any]],
     about: dict[str, Any],
 ) -> None:
-    """Writes `export/1/`, if a fresh process gets the same outputs from it as from the model.
+    """Writes `export/<n>/`, if a fresh process gets the same outputs from it as from the model.
 
-    Prints the folder on success.
+    n is 1, or one more than the newest. Earlier versions stay: a server that watches `export/`
+    loads the new one, and can return to them. Prints the folder on success.
 
     Args:
         run_dir: the run folder.
@@ -61,8 +63,9 @@ def write(
     Raises:
         UserError: the disk is full, or the outputs of the export and the model differ.
     """
-    folder = run_dir / "export" / "1"
-    part = folder.with_name("1.part")
+    parent = run_dir / "export"
+    number = int(exports(parent)[-1].name) + 1 if exports(parent) else 1
+    folder, part = parent / str(number), parent / f"{number}.part"
     shutil.rmtree(part, ignore_errors=True)
     archive = keras.export.ExportArchive()
     archive.track(model)
@@ -78,7 +81,6 @@ def write(
         raise UserError(f"cannot write {part}: {error}", hint_for(error)) from error
     _verify(part, live, examples)
     write_json(part / "signature.json", about | {"signatures": _describe(part)})
-    shutil.rmtree(folder, ignore_errors=True)
     part.replace(folder)
     print(f"wrote {folder}; a fresh process gets the same outputs as the model")
 
@@ -98,6 +100,23 @@ def allow_empty(
         return {name: output[:count] for name, output in outputs.items()}
 
     return call
+
+
+def same_in_all(name: str, values: tf.Tensor, default: float) -> tf.Tensor:
+    """Returns the value of a setting that is the same in all rows of a request.
+
+    A setting that belongs to the whole batch, such as the width of a beam, is given in every row
+    too: TensorFlow Serving sends rows. No row gives the default.
+
+    Args:
+        name: of the input, for the message.
+        values: of shape (count,).
+        default: the value without rows.
+    """
+    check = tf.debugging.Assert(tf.reduce_all(values == values[:1]),
+                                [f"{name} must be the same in all rows, not", values])
+    with tf.control_dependencies([check]):
+        return tf.concat([values, [default]], axis=0)[0]
 
 
 def encoded_images(
@@ -155,10 +174,10 @@ def _verify(
             for key, expected in outputs.items():
                 raw = tf.io.read_file(f"{work}/{name}.{key}.out")
                 found = tf.io.parse_tensor(raw, expected.dtype)
-                _compare(f"{folder}: {name}.{key}", expected.numpy(), found.numpy())
+                compare(f"{folder}: {name}.{key}", expected.numpy(), found.numpy())
 
 
-def _compare(what: str, expected: Any, found: Any) -> None:
+def compare(what: str, expected: Any, found: Any) -> None:
     """Raises UserError unless two arrays are equal, floats to 1e-5."""
     expected, found = np.asarray(expected), np.asarray(found)
     if np.issubdtype(expected.dtype, np.floating):

@@ -54,6 +54,12 @@ def runs_dir() -> Path:
     return Path(os.environ.get("DL21_RUNS") or ROOT / "runs").resolve()
 
 
+def exports(folder: Path) -> list[Path]:
+    """Returns the versions in the folder `export` of a run, `1`, `2`, …, the newest last."""
+    versions = [path for path in folder.glob("*") if path.name.isdecimal()]
+    return sorted(versions, key=lambda path: int(path.name))
+
+
 def home() -> Path:
     """Returns the home folder of the user, or a new temporary folder if there is none."""
     try:

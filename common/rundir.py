@@ -1,7 +1,7 @@
 """Run folders: their paths, their lock, and config.json, which records how a run was made.
 
 runs/<chapter>/<name>/
-    config.json  metrics.jsonl  tb/  checkpoints/  samples/  eval.json  export/1/
+    config.json  metrics.jsonl  tb/  checkpoints/  samples/  eval.json  export/<n>/
 """
 
 import argparse

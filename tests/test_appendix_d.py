@@ -722,6 +722,17 @@ def test_the_operations_of_appendix_c_are_processes(name):
     np.testing.assert_array_equal(result.image, processing.OPERATIONS[name](noise(0)))
 
 
+def test_the_newest_export_of_a_run_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("DL21_RUNS", str(tmp_path))
+    exported = tmp_path / "chapter10_super_resolution" / "photos" / "export"
+    for version in ("9", "10", "11.part"):
+        (exported / version).mkdir(parents=True)
+    (tmp_path / "chapter10_super_resolution" / "empty" / "export").mkdir(parents=True)
+    found = processing.find_processes()
+    assert found["chapter10_super_resolution/photos"].args == (exported / "10",)
+    assert "chapter10_super_resolution/empty" not in found
+
+
 def save_model(folder: Path, signature: str, specs: dict, outputs: Callable, **about) -> Path:
     """Writes a SavedModel as export.py does: in `signature` the outputs of a function."""
     import tensorflow as tf
@@ -827,7 +838,7 @@ def test_a_caption_is_the_most_probable_one(tmp_path, frame):
         return {"captions": texts, "probabilities": tf.ones((1, 1)), "scores": tf.ones((1, 1))}
 
     folder = save_model(tmp_path / "m", "serving_default",
-                        {"encoded": ENCODED, "beam_size": ((), "int32")}, run)
+                        {"encoded": ENCODED, "beam_size": ((None,), "int32")}, run)
     assert models.load_model(folder)(frame) == (frame, "a red circle")
 
 

@@ -927,6 +927,14 @@ def test_the_page_of_eval_loads_all_its_pictures(digits, browser):
     assert browser.errors() == []
 
 
+def test_z_is_drawn_from_one_seed_or_from_one_for_each_number():
+    seeds, numbers = tf.constant([0, 1, 0], tf.int64), tf.constant([2, 2, 5], tf.int64)
+    expected = [inference.numbered_z(int(seed), 1, 7, int(number))[0]
+                for seed, number in zip(seeds, numbers, strict=True)]
+    np.testing.assert_array_equal(model.draw_z(seeds, numbers, 7), expected)
+    assert len({z.tobytes() for z in expected}) == 3
+
+
 @pytest.mark.slow
 def test_a_label_is_generated_and_exported(digits, capfd):
     run, _ = digits
@@ -938,12 +946,12 @@ def test_a_label_is_generated_and_exported(digits, capfd):
               says=f"--label {label} is none of 0, 1", capfd=capfd)
     assert export.main(["--run_dir", str(run)]) == 0
     loaded = tf.saved_model.load(str(run / "export" / "1")).signatures["numbered"]
-    found = loaded(seed=tf.constant(0, tf.int64), numbers=tf.constant([2, 0], tf.int64),
+    found = loaded(seed=tf.constant([0, 1], tf.int64), numbers=tf.constant([2, 2], tf.int64),
                    labels=tf.constant([7, 7], tf.int64))["images"]
     written = images.read_image(run / "generated" / "000002-7.png", "L")
     np.testing.assert_allclose(found[0, ..., 0].numpy().astype(int), written.astype(int), atol=1)
     with pytest.raises(tf.errors.InvalidArgumentError, match="labels are 0 to 9"):
-        loaded(seed=tf.constant(0, tf.int64), numbers=tf.constant([0], tf.int64),
+        loaded(seed=tf.constant([0], tf.int64), numbers=tf.constant([0], tf.int64),
                labels=tf.constant([10], tf.int64))
 
 

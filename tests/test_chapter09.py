@@ -885,7 +885,7 @@ def test_exports_take_any_size_and_lab(trained):
             assert signature(images=tf.constant(pictures))["outputs"].shape == pictures.shape
         grey = io.BytesIO()
         Image.fromarray(np.full((40, 50), 99, np.uint8)).save(grey, "png")
-        out = served.signatures["pictures"](encoded=tf.constant([grey.getvalue()]))["outputs"]
+        out = served.signatures["pictures"](encoded=tf.constant([grey.getvalue()]))["outputs_bytes"]
         made = Image.open(io.BytesIO(out.numpy()[0]))
         assert made.size == (50, 40) and made.format == kind
 
@@ -1028,6 +1028,15 @@ def test_the_service_limits_how_many_it_translates(service):
     assert ask(service, "POST", "/maps", png(np.zeros((8, 8), np.uint8)))[0] == 200
     for _ in range(os.cpu_count() - 1):
         held.gate.release()
+
+
+def test_a_service_takes_the_newest_exports(tmp_path, monkeypatch):
+    for version in ("9", "10"):
+        (tmp_path / "maps" / "export" / version).mkdir(parents=True)
+        (tmp_path / "maps" / "export" / version / "signature.json").write_text(version)
+    monkeypatch.setattr(serve.tf.saved_model, "load", Path)
+    monkeypatch.setattr(serve, "make_model", lambda loaded: loaded.name)
+    assert serve.load_models(tmp_path) == ({"maps": "10"}, {"maps": 10})
 
 
 @pytest.mark.slow

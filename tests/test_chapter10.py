@@ -622,7 +622,7 @@ def test_the_export_enlarges_as_the_run_does(trained):
     none = served.signatures["serving_default"](images=tf.zeros((0, 5, 6, 3), tf.uint8))
     assert none["enlarged"].shape == (0, 20, 24, 3)
     encoded = tf.stack([tf.io.encode_png(picture), tf.io.encode_png(picture[:5])])
-    answer = served.signatures["pictures"](encoded=encoded)["enlarged"]
+    answer = served.signatures["pictures"](encoded=encoded)["enlarged_bytes"]
     assert [tf.io.decode_png(one).shape for one in answer] == [(52, 84, 3), (20, 84, 3)]
 
 

@@ -381,9 +381,9 @@ def test_a_network_of_words_trains_samples_and_exports(text_file, capfd):
     assert status == 2 and "'slow'" in said.err
     assert export.main(["--name", "run"]) == 0
     loaded = tf.saved_model.load(str(run / "export" / "1")).signatures["serving_default"]
-    said = loaded(start_string=tf.constant("The quick"), length=tf.constant(4),
-                  temperature=tf.constant(0.0), seed=tf.constant(0))["text"]
-    assert said.numpy().decode().startswith("The quick brown fox jumps over")
+    said = loaded(start_string=tf.constant(["The quick"]), length=tf.constant([4]),
+                  temperature=tf.constant([0.0]), seed=tf.constant([0]))["text"]
+    assert said.numpy()[0].decode().startswith("The quick brown fox jumps over")
 
 
 def test_word_vectors_of_a_file_are_a_start_or_stay(text_file, tmp_path, capfd):
@@ -416,12 +416,18 @@ def test_the_export_writes_what_sample_writes(text_file, capfd):
     _, said = run_sample(capfd, "--start_string", "dog", "--greedy", "--max_length", "20",
                          "--json")
     signatures = tf.saved_model.load(str(run / "export" / "1")).signatures
-    arguments = {"length": tf.constant(20), "temperature": tf.constant(0.0),
-                 "seed": tf.constant(0)}
-    text = signatures["serving_default"](start_string=tf.constant("dog"), **arguments)["text"]
-    assert text.numpy().decode() == json.loads(said.out)[0]
-    empty = signatures["serving_default"](start_string=tf.constant(""), **arguments)["text"]
-    assert len(empty.numpy().decode()) == 20
+    texts = signatures["serving_default"](
+        start_string=tf.constant(["dog", "", "dog", "dog", "dog"]),
+        length=tf.constant([20, 15, 5, 20, 20]), temperature=tf.constant([0, 0, 0, 9.0, 9.0]),
+        seed=tf.constant([0, 0, 1, 1, 2]))["text"].numpy()
+    greedy, empty, short, one, two = (text.decode() for text in texts)
+    assert greedy == json.loads(said.out)[0]
+    assert len(empty) == 15 and short == greedy[:8]
+    assert len({greedy, one, two}) == 3  # each row has its temperature and its seed
+    none = signatures["serving_default"](
+        start_string=tf.constant([], tf.string), length=tf.constant([], tf.int32),
+        temperature=tf.constant([], tf.float32), seed=tf.constant([], tf.int32))["text"]
+    assert none.shape == (0,)
     states = {f"layer{i}_state0": tf.zeros((2, 8)) for i in range(2)}
     outputs = signatures["step"](tokens=tf.constant([0, 1]), **states)
     np.testing.assert_allclose(tf.reduce_sum(outputs["probabilities"], axis=1), 1, atol=1e-5)

@@ -702,7 +702,7 @@ def test_export_forecast_and_gaps_agree(tmp_path, capfd):
     series = read_csv(path)
     assert np.isnan(series.values).any()
     answer = call(times=series.times(0, len(series.values))[None], values=series.values[None],
-                  horizon=tf.constant(9))
+                  horizon=tf.constant([9]))
     assert sorted(answer) == ["mean", "sigma"]
     np.testing.assert_allclose(written[:, ::2], answer["mean"][0], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(written[:, 1::2], answer["sigma"][0], rtol=1e-4, atol=1e-4)
@@ -910,7 +910,7 @@ def test_exogenous_columns_from_file_to_forecast_and_export(tmp_path, capfd):
     call = tf.saved_model.load(str(run_dir("ar") / "export/1")).signatures["serving_default"]
     series = read_csv(path, exogenous_columns="price")
     answer = call(times=series.times(0, 120)[None], values=series.values[None],
-                  exogenous=series.exogenous[None], horizon=tf.constant(10))
+                  exogenous=series.exogenous[None], horizon=tf.constant([10]))
     with (run_dir("ar") / "forecast.csv").open(encoding="utf-8-sig") as file:
         found = np.array([row["sold_mean"] for row in csv.DictReader(file)], float)
     np.testing.assert_allclose(answer["mean"][0, :, 0], found, rtol=1e-4)

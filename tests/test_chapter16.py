@@ -788,6 +788,12 @@ def test_a_translation_does_not_depend_on_its_batch(trained, width):
     assert [a.tokens for a, *_ in best] == [a.tokens for a, *_ in whole]
 
 
+def rows(texts: list[str], width: int, weight: float) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """The inputs of an export's signature."""
+    count = len(texts)
+    return tf.constant(texts, tf.string), tf.fill((count,), width), tf.fill((count,), weight)
+
+
 @pytest.mark.slow
 def test_a_transformer_is_searched_and_exported_alike():
     words = [*corpus.SPECIAL, *"abcdefghijklmnopq"]
@@ -804,7 +810,7 @@ def test_a_transformer_is_searched_and_exported_alike():
         if source:
             assert 1 <= len(whole[i]) <= 3 and whole[i][0].attention.shape[1] == len(source)
             np.testing.assert_allclose(whole[i][0].attention.sum(axis=1), 1, atol=1e-5)
-    found = export.Translator(run).translate(tf.constant(texts), 3, 1.0)["translations"]
+    found = export.Translator(run).translate(*rows(texts, 3, 1.0))["translations"]
     assert [text.decode() for text in found.numpy()] == [
         " ".join(best.tokens) for best, *_ in whole]
 
@@ -862,25 +868,25 @@ def test_the_export_translates_as_translate_does(trained):
     run = load(trained)
     held = export.Translator(run)
     texts = [*(text for text, _ in train_pairs()[:5]), "", "  ", "Two&quot;CATS, do n't"]
-    found = held.translate(tf.constant(texts), 3, 1.0)
+    found = held.translate(*rows(texts, 3, 1.0))
     how = Decoding(beam_width=3, length_penalty_weight=1.0, nbest=3)
     expected, _ = inference.Translate(run).texts(texts, how)
     assert [text.decode() for text in found["translations"].numpy()] == [
         tokens.join(best.tokens, run.tokenizations[1]) for best, *_ in expected]
     np.testing.assert_allclose(found["scores"], [best.score for best, *_ in expected], atol=1e-4)
-    assert held.translate(tf.constant([], tf.string), 3, 1.0)["translations"].shape == (0,)
+    assert held.translate(*rows([], 3, 1.0))["translations"].shape == (0,)
     # Both see whole sentences, longer than those of training, and both can cut them.
     long, limit = " ".join(["the cook eats an egg"] * 14), run.flags.src_max_len + 5
     assert len(tokens.tokenize(long, run.tokenizations[0])) > limit > run.flags.src_max_len
     seen = {}
     for most in (None, 5):
         (whole,), _ = inference.Translate(run).texts([long], how._replace(src_max_len=most))
-        there = export.Translator(run, most).translate(tf.constant([long]), 3, 1.0)
+        there = export.Translator(run, most).translate(*rows([long], 3, 1.0))
         seen[most] = there["translations"].numpy()[0].decode()
         assert seen[most] == tokens.join(whole[0].tokens, run.tokenizations[1])
         np.testing.assert_allclose(there["scores"][0], whole[0].score, atol=1e-4)
     assert seen[None] != seen[5]
-    several = held.nbest(tf.constant(texts[:1]), 3, 1.0)["translations"].numpy()[0]
+    several = held.nbest(*rows(texts[:1], 3, 1.0))["translations"].numpy()[0]
     assert [text.decode() for text in several] == [
         tokens.join(one.tokens, run.tokenizations[1]) for one in expected[0]]
 

@@ -11,7 +11,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from figure_rows import Row, read
@@ -23,7 +25,7 @@ from chapter10_super_resolution import data as pictures_data
 from chapter11_cyclegan import data as cyclegan_data
 from chapter16_nmt import data as nmt_data
 from chapter17_image_caption import data as captions_data
-from common import files, rundir
+from common import files, formats, rundir
 
 ROOT = Path(__file__).resolve().parent.parent
 FURNITURE = frozenset({"README.md", "README.zh-CN.md", "data.py", "model.py", "inference.py",
@@ -198,6 +200,7 @@ CHAPTERS = [
 # nothing is trained.
 FOLDERS = [*dict.fromkeys(chapter.name for chapter in CHAPTERS), "appendix_c_image_processing",
            "appendix_d_camera"]
+WITH_FORMATS = ("chapter01_mnist", "chapter02_cifar", "chapter03_finetune")
 FIGURES = read()
 STEPS = 10  # with batch k a pure function of (seed, k), where an epoch ends makes no difference
 
@@ -342,12 +345,57 @@ def test_eval_counts_every_example_and_publishes(chapter, trained, monkeypatch, 
     assert all(any(split.get(name) == value for split in scores) for name, value in last.items())
 
 
+def rows_to_serve() -> dict[str, tuple[str, Any]]:
+    """By the folder of a chapter, the signature and the row in the table of docs/serving.md."""
+    found = {}
+    text = (ROOT / "docs" / "serving.md").read_text(encoding="utf-8")
+    for names, signature, row in re.findall(r"^\| ([\w, ]+) \| `(\w+)` \| `(.*?)`", text, re.M):
+        for name in names.split(", "):
+            start = f"chapter{name:0>2}" if name.isdecimal() else f"appendix_{name.lower()}"
+            (folder,) = {chapter.name for chapter in CHAPTERS if chapter.name.startswith(start)}
+            found[folder] = signature, row if row.startswith("@") else json.loads(row)
+    return found
+
+
+def test_every_chapter_has_a_row_to_serve():
+    assert rows_to_serve().keys() == {chapter.name for chapter in CHAPTERS}
+
+
 def test_export_is_used_by_another_process(chapter, trained):
     folder = trained(chapter) / "export" / "1"
     assert chapter.main("export", "--name", "run") == 0
     signatures = json.loads((folder / "signature.json").read_text(encoding="utf-8"))["signatures"]
     assert "serving_default" in signatures
+    # TensorFlow Serving takes and returns rows.
+    assert [(name, key, spec) for name, sides in signatures.items() for side in sides.values()
+            for key, spec in side.items() if not re.match(r"\w+ \(None, ?", spec)] == []
+    if chapter.script == "train":
+        name, row = rows_to_serve()[chapter.name]
+        inputs = signatures[name]["inputs"].keys()
+        assert (row.keys() ^ inputs <= {"labels"} if isinstance(row, dict) else len(inputs) == 1)
     assert not list(folder.parent.glob("*.part"))
+
+
+@pytest.mark.parametrize("kind", formats.FORMATS)
+@pytest.mark.parametrize(
+    "chapter", [chapter for chapter in CHAPTERS if chapter.name in WITH_FORMATS],
+    ids=lambda chapter: f"{chapter.name}-{chapter.script}")
+def test_files_for_other_runtimes_give_what_the_saved_model_gives(chapter, kind, trained):
+    if missing := formats.missing(kind):
+        pytest.skip(f"{' '.join(missing)} not installed: pip install -e '.[formats]'")
+    folder = trained(chapter) / "export"
+    assert chapter.main("export", "--name", "run", "--format", kind) == 0
+    assert chapter.main("export", "--name", "run") == 0
+    assert {path.name for path in folder.iterdir()} == {"1", kind}
+    about = json.loads((folder / kind / "signature.json").read_text(encoding="utf-8"))
+    size = [int(number) for number in re.findall(r"\d+", about["inputs"]["images"][len("uint8"):])]
+    batch = np.random.default_rng(0).integers(0, 256, (3, *size), np.uint8)
+    found = formats.call(kind, folder / kind / formats.FORMATS[kind], {"images": batch})
+    serve = tf.saved_model.load(str(folder / "1")).signatures["serving_default"]
+    expected = serve(images=tf.constant(batch))
+    np.testing.assert_allclose(found["probabilities"], expected["probabilities"], atol=1e-5)
+    labels = np.array(about["labels"])[found["probabilities"].argmax(axis=1)]
+    assert labels.tolist() == [label.decode() for label in expected["labels"].numpy()]
 
 
 def test_verbs_run(chapter, trained):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import export, images
+from common import export, files, images
 from common.errors import UserError
 
 
@@ -51,19 +51,50 @@ class Calls(tf.Module):
     def __call__(self, start):
         return {"count": self.count.assign_add(start)}
 
+    def add(self, rows):
+        return {"sums": rows + self.count}
+
+
+@pytest.mark.slow
+def test_versions_count_up_and_earlier_ones_stay(tmp_path, capsys):
+    folder = tmp_path / "export"
+    (folder / "9").mkdir(parents=True)
+    (folder / "9" / "saved_model.pb").write_text("nine")
+    (folder / "11.part").mkdir()  # what a kill has left
+    (folder / "vectors.txt").touch()
+    calls = Calls()
+    signatures = {"serving_default": (calls.add, {"rows": tf.TensorSpec((None,), tf.float32)})}
+    for version in (10, 11):
+        calls.count.assign(version)
+        export.write(tmp_path, calls, signatures, {"serving_default": {"rows": [0.0]}}, {})
+        assert f"wrote {folder / str(version)};" in capsys.readouterr().out
+    assert files.exports(folder) == [folder / "9", folder / "10", folder / "11"]
+    assert (folder / "9" / "saved_model.pb").read_text() == "nine"
+    for version in (10, 11):
+        serve = tf.saved_model.load(str(folder / str(version))).signatures["serving_default"]
+        assert serve(rows=tf.constant([0.0]))["sums"].numpy() == [version]
+    assert not (folder / "11.part").exists()
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("older", [False, True])
 def test_export_that_differs_is_not_put_in_place(tmp_path, older):
-    kept = tmp_path / "export" / "1" / "saved_model.pb"
     if older:
-        kept.parent.mkdir(parents=True)
-        kept.write_text("older")
+        (tmp_path / "export" / "1").mkdir(parents=True)
     calls = Calls()
     signatures = {"step": (calls.__call__, {"start": tf.TensorSpec((), tf.float32)})}
     with pytest.raises(UserError, match=r"step\.count differs between model and export"):
         export.write(tmp_path, calls, signatures, {"step": {"start": 1.0}}, {})
-    assert kept.read_text() == "older" if older else not kept.parent.exists()
+    assert len(files.exports(tmp_path / "export")) == older
+
+
+def test_a_setting_is_the_same_in_all_rows():
+    width = tf.function(lambda values: export.same_in_all("beam_width", values, 1),
+                        input_signature=[tf.TensorSpec((None,), tf.int32)])
+    assert width(tf.constant([3, 3])) == 3
+    assert width(tf.constant([], tf.int32)) == 1
+    with pytest.raises(tf.errors.InvalidArgumentError, match="beam_width must be the same in all"):
+        width(tf.constant([3, 3, 4]))
 
 
 def test_a_signature_of_encoded_images(tmp_path):
