@@ -962,6 +962,15 @@ def test_the_application_ends_when_its_windows_close_or_on_ctrl_c(end, status, a
     assert threading.active_count() == threads
 
 
+def test_it_runs_in_a_process_of_its_own():
+    """The other tests have an application of Qt before they begin; the user has none."""
+    code = ("from appendix_d_camera import application, camera; "
+            "application.QApplication.exec = lambda *_: print('shown'); "
+            "raise SystemExit(camera.main(['--source', 'drawn']))")
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (0, "source: drawn\nshown\n"), result.stderr
+
+
 def test_it_starts_without_tensorflow():
     code = ("import sys; from appendix_d_camera import application, camera; "
             "assert not {'tensorflow', 'keras'} & sys.modules.keys()")
