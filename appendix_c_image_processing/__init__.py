@@ -1,1 +1,1 @@
-"""Appendix C: image processing in NumPy, optimizers side by side, and facts on tensors."""
+"""Appendix C: image processing in NumPy, and optimizers side by side."""

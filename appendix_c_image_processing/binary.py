@@ -24,8 +24,8 @@ def offsets(structure: np.ndarray) -> np.ndarray:
     return np.argwhere(structure) - np.array(structure.shape) // 2
 
 
-def looked_at(mask: np.ndarray, down: int, right: int) -> np.ndarray:
-    """Returns what each pixel sees at an offset: mask[y + down, x + right], False outside."""
+def neighbours(mask: np.ndarray, down: int, right: int) -> np.ndarray:
+    """Returns the neighbour of each pixel at an offset: mask[y + down, x + right], or False."""
     (h, w), reach = mask.shape, max(abs(down), abs(right))
     padded = np.pad(mask, reach)
     return padded[reach + down : reach + down + h, reach + right : reach + right + w]
@@ -33,12 +33,12 @@ def looked_at(mask: np.ndarray, down: int, right: int) -> np.ndarray:
 
 def dilate(mask: np.ndarray, structure: np.ndarray = SQUARE) -> np.ndarray:
     """Returns the pixels that the element covers when it stands on any foreground pixel."""
-    return np.any([looked_at(mask, -down, -right) for down, right in offsets(structure)], axis=0)
+    return np.any([neighbours(mask, -down, -right) for down, right in offsets(structure)], axis=0)
 
 
 def erode(mask: np.ndarray, structure: np.ndarray = SQUARE) -> np.ndarray:
     """Returns the pixels on which the element fits into the foreground."""
-    return np.all([looked_at(mask, down, right) for down, right in offsets(structure)], axis=0)
+    return np.all([neighbours(mask, down, right) for down, right in offsets(structure)], axis=0)
 
 
 def hit_or_miss(mask: np.ndarray, pattern: np.ndarray) -> np.ndarray:
@@ -48,8 +48,8 @@ def hit_or_miss(mask: np.ndarray, pattern: np.ndarray) -> np.ndarray:
         mask: bool of shape (h, w).
         pattern: 1 where there must be foreground, 0 where there must be background, ANY elsewhere.
     """
-    hits = [looked_at(mask, down, right) for down, right in offsets(pattern == 1)]
-    misses = [~looked_at(mask, down, right) for down, right in offsets(pattern == 0)]
+    hits = [neighbours(mask, down, right) for down, right in offsets(pattern == 1)]
+    misses = [~neighbours(mask, down, right) for down, right in offsets(pattern == 0)]
     return np.all(hits + misses, axis=0)
 
 

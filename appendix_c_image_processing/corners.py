@@ -25,7 +25,7 @@ def build_parser() -> Parser:
     parser.add_argument("--aperture", type=number(int, 3, 31, "a number from 3 to 31"), default=23,
                         help="size in pixels of the Sobel operator, odd, from 3 to 31")
     parser.add_argument("--k", type=pictures.finite, default=0.04,
-                        help="how much an edge is held against a pixel")
+                        help="weight of the squared trace in the Harris response")
     return parser
 
 

@@ -108,7 +108,7 @@ def harris_response(
         values: uint8 of shape (h, w).
         block: side in pixels of the square over which M is summed.
         aperture: size of the Sobel operator, odd.
-        k: how much an edge is held against a pixel.
+        k: weight of the squared trace: the larger, the fewer pixels along edges respond.
 
     Returns:
         float64 of shape (h, w), in the scale of OpenCV's cornerHarris.

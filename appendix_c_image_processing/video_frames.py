@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from appendix_c_image_processing import pictures
-from common import video
+from common import images, video
 from common.errors import exit_status
 from common.files import runs_dir
 from common.parser import Parser, number, path
@@ -63,14 +63,11 @@ def draw_video(file: Path) -> Path:
     return file
 
 
-def sheet(frames: Sequence[np.ndarray]) -> np.ndarray:
-    """Returns small copies of the frames in rows on white."""
-    h, w, _ = frames[0].shape
+def shrink(frame: np.ndarray) -> np.ndarray:
+    """Returns a copy of a frame that is SHEET_WIDTH pixels wide."""
+    h, w, _ = frame.shape
     size = (SHEET_WIDTH, max(1, round(h * SHEET_WIDTH / w)))
-    small = [cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames]
-    small += [np.full_like(small[0], 255)] * (-len(small) % COLUMNS)
-    return np.vstack([np.hstack(small[row : row + COLUMNS])
-                      for row in range(0, len(small), COLUMNS)])
+    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
 
 
 def build_parser() -> Parser:
@@ -79,21 +76,23 @@ def build_parser() -> Parser:
     parser.add_argument("--video", type=path, help="video to read (default: one drawn here)")
     parser.add_argument("--num_frames", type=number(int, 1, 999, "a number from 1 to 999"),
                         default=20, help="frames to read, from 1 to 999")
-    parser.add_argument("--output_dir", type=path, help="folder for the frames "
-                        "(default: video_frames in runs/appendix_c_image_processing)")
+    parser.add_argument("--output_dir", type=path, help="folder for the frames (default: "
+                        "video_frames/NAME_OF_VIDEO in runs/appendix_c_image_processing)")
     return parser
 
 
 def process(args: argparse.Namespace) -> dict[str, Any]:
     """Writes the frames and a sheet of them; returns the votes and the class."""
-    default = runs_dir() / "appendix_c_image_processing" / "video_frames"
+    name = Path(args.video).stem if args.video else "drawn"
+    default = runs_dir() / "appendix_c_image_processing" / "video_frames" / name
     folder = Path(args.output_dir or default)
     file = Path(args.video) if args.video else draw_video(folder / "drawn.mp4")
-    frames = list(islice(pictures.read_frames(file), args.num_frames))
-    for index, frame in enumerate(frames):
+    small, classes = [], []
+    for index, frame in enumerate(islice(pictures.read_frames(file), args.num_frames)):
         pictures.write(folder / f"frame_{index:03}.png", frame)
-    pictures.write(folder / "sheet.png", sheet(frames))
-    classes = [hue_name(frame) for frame in frames]
+        small.append(shrink(frame))  # all frames of a large video would fill the memory
+        classes.append(hue_name(frame))
+    pictures.write(folder / "sheet.png", images.grid(small, COLUMNS))
     print(f"{file} is {majority(classes)}")
     return {"class": majority(classes), "votes": dict(Counter(classes))}
 

@@ -71,8 +71,8 @@ def run(source: str | None, process: str, output_dir: Path) -> None:
         UserError: there is no such source or process.
         KeyboardInterrupt: after Ctrl-C, when everything has ended.
     """
+    application = make_application()  # before any window
     device, windows = make_windows(choose_source(source), process, output_dir)
-    application = make_application()
     for window in windows:
         window.show()
     device.start()

@@ -38,6 +38,11 @@ def show(args: argparse.Namespace) -> None:
     if importlib.util.find_spec("PySide6") is None:
         raise UserError("PySide6 is not installed",
                         'pip install -e ".[camera]" in the folder of the repository')
+    try:
+        importlib.import_module("PySide6.QtWidgets")
+    except ImportError as error:  # a server or a container lacks libraries of the system
+        raise UserError(f"PySide6 cannot be loaded: {error}",
+                        "on Debian or Ubuntu: apt install libegl1 libgl1 libxkbcommon0") from error
     screens = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
     if sys.platform == "linux" and not any(map(os.environ.get, screens)):
         raise UserError("there is no screen: DISPLAY is not set",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QImage, QPainter
+from PySide6.QtGui import QColor, QFont, QImage, QPainter, QPen
 
 SHADE, WHITE, FRAME = QColor(0, 0, 0, 150), QColor("white"), QColor(0, 230, 90)
 
@@ -30,16 +30,16 @@ def to_array(image: QImage) -> np.ndarray:
 
 
 def draw_text(image: np.ndarray, text: str) -> np.ndarray:
-    """Draws lines of text on a dark band at the bottom; returns a new picture."""
+    """Draws text on a dark band at the bottom, long lines wrapped; returns a new picture."""
     canvas = to_qimage(image)
     painter = QPainter(canvas)
     painter.setFont(_font(image))
-    lines = text.split("\n")
-    band = painter.fontMetrics().lineSpacing() * len(lines)
+    wrapped = Qt.TextFlag.TextWordWrap | Qt.AlignmentFlag.AlignHCenter
+    band = painter.fontMetrics().boundingRect(canvas.rect(), wrapped, text).height()
     where = QRectF(0, canvas.height() - band, canvas.width(), band)
     painter.fillRect(where, SHADE)
     painter.setPen(WHITE)
-    painter.drawText(where, Qt.AlignmentFlag.AlignCenter, text)
+    painter.drawText(where, wrapped, text)
     painter.end()
     return to_array(canvas)
 
@@ -55,7 +55,7 @@ def draw_boxes(image: np.ndarray, boxes: np.ndarray, labels: Sequence[str]) -> n
     canvas = to_qimage(image)
     painter = QPainter(canvas)
     painter.setFont(_font(image))
-    painter.setPen(FRAME)
+    painter.setPen(QPen(FRAME, max(1, image.shape[0] // 200)))
     rise = painter.fontMetrics().descent()
     for (top, left, bottom, right), label in zip(boxes.tolist(), labels, strict=True):
         painter.drawRect(QRectF(left, top, right - left, bottom - top))

@@ -76,4 +76,5 @@ class Job(QObject):
                 Image.fromarray(result.image).save(path)
                 self.result.emit(f"{path.name} {result.text}".strip())
                 self.progressed.emit(count, source.total)
-        return f"finished: {count} in {self._folder}"
+        # Fewer where files of a folder cannot be read, or a video is truncated.
+        return f"finished: {count} of {source.total} in {self._folder}"

@@ -95,17 +95,18 @@ def load_model(folder: Path) -> Process:
         folder: `runs/<chapter>/<name>/export/<n>`.
 
     Raises:
-        UserError: the model is damaged, or takes something else than frames.
+        UserError: the model is damaged, or takes something else than frames, or returns what cannot
+            be shown.
     """
     about = read_json(folder / "signature.json")
     signatures = about["signatures"]
     name, make = KINDS.get(tuple(sorted(signatures["serving_default"]["outputs"])), ("", None))
     inputs: Mapping[str, str] = signatures.get(name, {}).get("inputs", {})
     if make is None or not {ENCODED, FRAMES} & set(inputs.values()):
-        expected = signatures["serving_default"]["inputs"]
-        raise UserError(
-            f"this model expects {', '.join(f'{key}: {kind}' for key, kind in expected.items())}",
-            "choose one that takes pictures")
+        default = signatures["serving_default"]
+        takes = ", ".join(f"{key}: {kind}" for key, kind in default["inputs"].items())
+        raise UserError(f"this model takes {takes}, and returns {', '.join(default['outputs'])}",
+                        "choose one that README.md lists")
     return make(_make_call(folder, name, inputs), about)
 
 

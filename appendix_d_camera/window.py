@@ -28,7 +28,7 @@ from appendix_d_camera.widgets import Viewer
 
 RECORDING_RATE = 25.0  # frames per second, where the rate of the pictures is not known yet
 MOST_RATE = 60.0
-LIST_HEIGHT = 80  # pixels
+LIST_HEIGHT, TEXT_WIDTH = 80, 120  # pixels
 
 
 class Window(QMainWindow):
@@ -67,6 +67,7 @@ class Window(QMainWindow):
         self.mirror = QPushButton("Mirror", checkable=True)
         self.process, self.text = QComboBox(), QLineEdit(text, placeholderText="text")
         self.process.addItems(list(self._processes))
+        self.text.setMinimumWidth(TEXT_WIDTH)  # names of models are long
         self.enabled = QCheckBox("Show", checked=True)
         self.snapshot = QPushButton("Snapshot")
         self.record = QPushButton("Record", checkable=True)

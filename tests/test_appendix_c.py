@@ -153,14 +153,17 @@ def test_the_heat_map_counts_and_smooths_as_scipy():
     assert largest_difference(operations.density(points, h, w), smooth) < 1e-10
 
 
-def test_the_heat_map_is_transparent_where_there_is_no_point():
-    far = PHOTOGRAPH.copy()
-    ours = operations.heat_map(far, seed=0)
-    heat = operations.density(operations.clusters(160, 240, 0), 160, 240)
+def test_the_heat_map_is_red_where_points_are_dense_and_transparent_where_there_are_none():
+    picture = pictures.photograph()
+    h, w, _ = picture.shape
+    ours, heat = operations.heat_map(picture), operations.density(operations.clusters(h, w), h, w)
     hottest = np.unravel_index(heat.argmax(), heat.shape)
-    red, green, blue = ours[hottest] - 0.2 * far[hottest]  # alpha is at most .8
+    red, green, blue = ours[hottest] - 0.2 * picture[hottest]  # alpha is at most .8
     assert red > 90 and green < 10 and blue < 10
-    assert (operations.heat_map(far, seed=1) != ours).any()
+    far = heat < 1e-6 * heat.max()
+    assert far.any()
+    np.testing.assert_array_equal(ours[far], picture[far])
+    assert (operations.heat_map(picture, seed=1) != ours).any()
 
 
 def test_contours_are_the_border_pixels_of_shapes_and_holes():
@@ -285,16 +288,16 @@ def test_the_first_twenty_frames_are_written_and_vote(runs, capsys):
     assert video_frames.main([]) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert result == {"class": "green", "votes": {"green": 16, "red": 4}}
-    folder = runs / "appendix_c_image_processing" / "video_frames"
+    folder = runs / "appendix_c_image_processing" / "video_frames" / "drawn"
     drawn = list(video_frames.drawn_frames())
     assert len(drawn) == 30 and len(list(folder.glob("frame_*.png"))) == 20
     for number in (0, 8, 19):
         written = np.asarray(Image.open(folder / f"frame_{number:03}.png"))
         assert np.abs(written.astype(int) - drawn[number]).mean() < 6  # MPEG-4 is lossy
-    assert Image.open(folder / "sheet.png").size == (5 * 160, 4 * 120)
+    assert Image.open(folder / "sheet.png").size == (2 + 5 * 162, 2 + 4 * 122)
 
 
-# ---------------------------------------------------------------- optimizers and tensors
+# ---------------------------------------------------------------- optimizers
 
 
 @pytest.mark.parametrize("name", update_rules.RULES)
@@ -370,11 +373,12 @@ def test_scripts_take_any_picture(script, tmp_path):
 
 
 def test_the_contact_sheet_shows_a_picture_of_ones_own(tmp_path):
-    FILES["pixel"].save(tmp_path / "pixel.png")
-    output = tmp_path / "sheet.png"
-    assert contact_sheet.main(["--image", str(tmp_path / "pixel.png"), "--output",
-                               str(output)]) == 0
-    assert Image.open(output).width > 1000
+    output, own = tmp_path / "sheet.png", (200, 40, 90)
+    for argv, shows in (([], False), (["--image", str(tmp_path / "own.png")], True)):
+        Image.new("RGB", (1, 1), own).save(tmp_path / "own.png")
+        assert contact_sheet.main([*argv, "--output", str(output)]) == 0
+        share = (np.asarray(Image.open(output).convert("RGB")) == own).all(axis=2).mean()
+        assert (share > 0.2) == shows  # itself and its blur, rotation, contours, corners
 
 
 def test_a_picture_with_alpha_lies_on_white(tmp_path):
@@ -434,8 +438,11 @@ def test_flags_change_the_result(tmp_path):
         assert script.main([*argv, "--output", str(tmp_path / "a.png")]) == 0
         return (tmp_path / "a.png").read_bytes()
 
-    for script, *flags in ((heat_map, "--seed", "1"), (blur, "--size", "9"), (rotate, "--least"),
-                           (corners, "--k", "0.1"), (histograms, "--whole"),
+    for script, *flags in ((heat_map, "--seed", "1"), (blur, "--size", "9"),
+                           (blur, "--sigma", "0.5"), (rotate, "--least"),
+                           (rotate, "--degrees", "60"),
+                           (corners, "--k", "0.1"), (corners, "--block", "5"),
+                           (corners, "--aperture", "3"), (histograms, "--whole"),
                            (morphology, "--operation", "erode"), (hit_or_miss, "--turns", "1"),
                            (morphology, "--structure", "right"), (morphology, "--times", "1")):
         assert result(script) != result(script, *flags)

@@ -27,7 +27,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit
 from appendix_d_camera import application, camera, models, processing, sources
 from appendix_d_camera.binding import bind
 from appendix_d_camera.device import Device
-from appendix_d_camera.drawing import to_array, to_qimage
+from appendix_d_camera.drawing import draw_boxes, draw_text, to_array, to_qimage
 from appendix_d_camera.mailbox import Mailbox
 from appendix_d_camera.models import Result
 from appendix_d_camera.sources import Source, open_source
@@ -281,6 +281,16 @@ def test_text_is_written_on_the_lower_part_of_one_window_only(stage):
     written.text.clear()
     stage.camera.feed(noise(0, (120, 160)), plain, written)
     np.testing.assert_array_equal(shown(written), noise(0, (120, 160)))
+
+
+def test_a_long_line_is_wrapped(app):
+    picture = np.full((240, 320, 3), 255, np.uint8)
+
+    def band(text):  # rows that are darkened
+        return int((draw_text(picture, text)[:, 0] < 255).all(axis=1).sum())
+
+    assert band("one\ntwo") == 2 * band("one")
+    assert band("a dog and a cat " * 5) >= 2 * band("one")
 
 
 def test_a_process_that_writes_into_its_frame_does_not_change_the_others(stage):
@@ -657,8 +667,8 @@ def test_a_job_processes_all_frames_and_reports_them(stage, tmp_path):
     until(window.start_job.isEnabled)
     out = stage.folder / "window-001"
     assert lines(window) == [*(f"000{i + 1}.png mean {noise(i).mean():.0f}" for i in range(4)),
-                             f"finished: 4 in {out}"]
-    assert message(window) == f"finished: 4 in {out}"
+                             f"finished: 4 of 4 in {out}"]
+    assert message(window) == f"finished: 4 of 4 in {out}"
     assert (window.progress.value(), window.progress.maximum()) == (4, 4)
     assert not window.stop_job.isEnabled()
     for i in range(4):
@@ -666,7 +676,7 @@ def test_a_job_processes_all_frames_and_reports_them(stage, tmp_path):
             np.testing.assert_array_equal(np.asarray(saved), 255 - noise(i))
     window.start_job.click()
     until(window.start_job.isEnabled)
-    assert lines(window)[-1] == f"finished: 4 in {stage.folder / 'window-002'}"
+    assert lines(window)[-1] == f"finished: 4 of 4 in {stage.folder / 'window-002'}"
 
 
 def test_a_job_is_stopped_after_the_frame_it_is_at(stage, tmp_path):
@@ -691,6 +701,15 @@ def test_a_job_that_cannot_be_done_says_why(source, says, stage):
     until(window.start_job.isEnabled)
     assert says in message(window)
     assert not stage.folder.exists()
+
+
+def test_a_job_says_how_many_pictures_could_be_read(stage, tmp_path):
+    (write_pictures(tmp_path / "in", 2) / "1.png").write_bytes(b"not a picture")
+    window = stage.window()
+    stage.device.source = str(tmp_path / "in")
+    window.start_job.click()
+    until(window.start_job.isEnabled)
+    assert lines(window) == ["0001.png", f"finished: 1 of 2 in {stage.folder / 'window-001'}"]
 
 
 def test_a_job_with_a_process_that_fails_says_why(stage, tmp_path):
@@ -811,6 +830,15 @@ def test_a_detector_draws_the_boxes_it_is_sure_of(tmp_path, frame):
     assert not changed[:, :10].any()
 
 
+def test_boxes_on_large_pictures_have_thicker_lines(app):
+    def line(height):  # pixels of the upper edge, in the middle of the box
+        picture = np.zeros((height, 100, 3), np.uint8)
+        drawn = draw_boxes(picture, np.array([[height / 4, 10, height / 2, 90]]), [""])
+        return int(drawn[: 3 * height // 8, 50].any(axis=1).sum())
+
+    assert (line(100), line(1000)) == (1, 5)
+
+
 def test_the_cascade_draws_boxes_in_pixels_or_none(tmp_path, frame):
     import tensorflow as tf
 
@@ -849,8 +877,8 @@ def test_a_model_that_expects_something_else_is_named_in_the_status_line(stage, 
     name = "chapter12_char_rnn/poems"
     window = stage.window(process=name, **processing.find_processes())
     stage.camera.feed(noise(0), window)
-    assert message(window) == (f"{name}: this model expects tokens: int32 (None, None): choose one "
-                               "that takes pictures")
+    assert message(window) == (f"{name}: this model takes tokens: int32 (None, None), and returns "
+                               "logits: choose one that README.md lists")
     np.testing.assert_array_equal(shown(window), noise(0))
 
 
@@ -900,6 +928,17 @@ def test_without_pyside_or_a_screen_it_says_what_to_do(monkeypatch, capsys):
     assert 'pip install -e ".[camera]"' in capsys.readouterr().err
 
 
+def test_a_library_that_qt_lacks_is_named(monkeypatch, capsys):
+    def load(name):
+        raise ImportError("libEGL.so.1: cannot open shared object file")
+
+    monkeypatch.setattr(camera.importlib, "import_module", load)
+    assert camera.main([]) == 2
+    error = capsys.readouterr().err
+    assert "PySide6 cannot be loaded: libEGL.so.1" in error
+    assert "apt install libegl1" in error
+
+
 def test_the_default_source_is_told(monkeypatch, capsys):
     def no_camera(text):
         raise UserError(f"there is no camera {text}", "plug it in")
@@ -932,6 +971,15 @@ def test_the_application_ends_when_its_windows_close_or_on_ctrl_c(end, status, a
     threads = threading.active_count()
     assert camera.main(["--source", "drawn", "--output_dir", str(tmp_path)]) == status
     assert threading.active_count() == threads
+
+
+def test_it_runs_in_a_process_of_its_own():
+    """The other tests have an application of Qt before they begin; the user has none."""
+    code = ("from appendix_d_camera import application, camera; "
+            "application.QApplication.exec = lambda *_: print('shown'); "
+            "raise SystemExit(camera.main(['--source', 'drawn']))")
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (result.returncode, result.stdout) == (0, "source: drawn\nshown\n"), result.stderr
 
 
 def test_it_starts_without_tensorflow():
