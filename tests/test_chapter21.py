@@ -39,6 +39,11 @@ from common.errors import UserError
 CHAPTER = "chapter21_policy_gradient"
 
 
+def make_env(name: str, *argv: str, boxes: bool = False) -> gym.Env:
+    parser = data.build_parser()
+    return data.make_env(parser.parse_args(["--env_name", name, *argv]), boxes=boxes)
+
+
 def test_the_books_network():
     policy = build_policy(4, 2)
     assert policy.count_params() == 50
@@ -118,7 +123,7 @@ def test_sampling_follows_the_probabilities():
 
 
 def test_episodes_are_a_function_of_their_key():
-    env = data.make_env("CartPole-v0")
+    env = make_env("CartPole-v0")
     act = partial(sampling, build_policy(4, 2).get_weights())
     first, again, other = (data.play_episodes(env, act, 3, 5, key) for key in (1, 1, 2))
     for one, two in zip(first, again, strict=True):
@@ -131,13 +136,13 @@ def test_episodes_are_a_function_of_their_key():
 
 
 def test_an_episode_ends_by_termination_or_truncation():
-    env = data.make_env("CartPole-v0", max_episode_steps=12)
+    env = make_env("CartPole-v0", "--max_episode_steps", "12")
     left = data.play_episode(env, lambda observation: 0, np.random.default_rng(0))
     assert len(left.rewards) < 12  # fell
     upright = data.play_episode(env, lambda o: int(o[2] + o[3] > 0), np.random.default_rng(0))
     assert len(upright.rewards) == 12
     assert left.terminated and not upright.terminated
-    assert data.make_env("CartPole-v0").spec.max_episode_steps == 200
+    assert make_env("CartPole-v0").spec.max_episode_steps == 200
 
 
 @pytest.mark.parametrize(("name", "says", "hint"), [
@@ -147,7 +152,7 @@ def test_an_episode_ends_by_termination_or_truncation():
 ])
 def test_environments_that_do_not_fit_are_refused(name, says, hint):
     with pytest.raises(UserError, match=says) as error:
-        data.make_env(name)
+        make_env(name)
     assert hint in error.value.hint
 
 
@@ -371,7 +376,7 @@ def test_an_update(space):
 
 
 def make_actors(name: str, cap: int) -> tuple[Actors, list[np.ndarray]]:
-    envs = [data.make_env(name, cap, boxes=True) for _ in range(3)]
+    envs = [make_env(name, "--max_episode_steps", str(cap), boxes=True) for _ in range(3)]
     policy, _ = actor_critic.build_networks(envs[0], 8, seed=0)
     return Actors(envs, 7, data.TRAINING), policy.get_weights()
 
