@@ -69,7 +69,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     curve = args.run_dir / "learning_curve.png"
     draw_learning_curve(args.run_dir, run.env.spec.reward_threshold, curve)
     by_ppo = flags.algorithm == "ppo" and flags.preset == "demo"  # REINFORCE has a demo too
-    results.write(args, environments.file_name(flags.env_name), "ppo" if by_ppo else flags.preset, scores)
+    results.write(args, environments.file_name(flags.env_name),
+                  "ppo" if by_ppo else flags.preset, scores)
     print(f"learning curve: {curve}")
     return scores["greedy"]
 

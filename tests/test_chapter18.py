@@ -11,7 +11,17 @@ import pytest
 import tensorflow as tf
 from gymnasium.utils.env_checker import check_env
 
-from chapter18_q_learning import draw, env, episodes, eval, export, inference, planning, train
+from chapter18_q_learning import (
+    animation,
+    draw,
+    env,
+    episodes,
+    eval,
+    export,
+    inference,
+    planning,
+    train,
+)
 from chapter18_q_learning.model import QTable, choose_action
 from common import files, rundir
 
@@ -48,7 +58,7 @@ def play(args, num_episodes=None, algorithm=train.q_learning, num_tables=1):
     tables = np.full(shape, args.initial_value).tolist()
     for _ in range(num_episodes or args.max_steps):
         algorithm(maze, tables, rng, args)
-        log.append(inference.outcome(maze.unwrapped))
+        log.append(inference.outcome(maze))
     return maze, tables, log
 
 
@@ -153,7 +163,7 @@ def test_other_invalid_flags_are_refused(tmp_path, capfd):
     fails("--map", str(tmp_path), says=f"there is no map {tmp_path}")
     fails("--render", says="needs a terminal")
     fails("--epsilon", "1.5", says="from 0 to 1")
-    fails("--gamma", "1", says="above 0 and below 1")
+    fails("--gamma", "1", says="with --gamma 1 the values of a maze may be infinite")
     fails("--alpha", "0", says="above 0 and at most 1")
     fails("--trap_reward", "nan", says="nan is not a number")
     fails("--algorithm", "sarsa", says="invalid choice: 'sarsa'")
@@ -357,12 +367,12 @@ def test_the_animation_is_drawn_in_place(monkeypatch, capsys):
         def isatty(self):
             return True
 
-    monkeypatch.setattr(env.sys, "stderr", Terminal())
+    monkeypatch.setattr(animation.sys, "stderr", Terminal())
     args = flags("--max_episode_steps", "2")
-    maze = env.Animation(env.make_env(args, "ansi"), 1e6)
-    print("printed before the first step", file=env.sys.stderr)
+    maze = animation.Animation(env.make_env(args, "ansi"), 1e6)
+    print("printed before the first step", file=animation.sys.stderr)
     train.q_learning(maze, np.zeros((1, 45, 4)).tolist(), Draws([0, 0], [RIGHT, RIGHT]), args)
-    frames = env.sys.stderr.getvalue().split("\033[H")
+    frames = animation.sys.stderr.getvalue().split("\033[H")
     assert len(frames) == 4 and frames[0].endswith("\033[2J")  # cleared, the start, two steps
     assert "episode 1: step 2, reward 0" in frames[-1] and ".  A    ." in frames[-1]
 
