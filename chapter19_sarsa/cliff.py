@@ -84,8 +84,8 @@ def score(args: argparse.Namespace, algorithm: str, learned: Learned) -> dict[st
     "online_return" is the mean return of the last episodes while learning, random actions included,
     and "interval" its 95 % confidence interval (Student's t over the seeds). "path" and "clearance"
     are the steps of the greedy path in the mean of all tables, and how many rows it keeps from the
-    cliff. "edge" and "farther" count the seeds whose own greedy path runs along the edge, or
-    farther away.
+    cliff. "edge", "farther" and "lost" count the seeds whose own greedy path runs along the edge,
+    runs farther away, or does not arrive.
     """
     means = learned.returns[:, -LAST:].mean(axis=1)  # (seeds,)
     low, high = scipy.stats.t.interval(
@@ -98,6 +98,7 @@ def score(args: argparse.Namespace, algorithm: str, learned: Learned) -> dict[st
         "interval": [round(float(low), 1), round(float(high), 1)],
         "path": len(path) - 1, "clearance": clearance(path),
         "edge": int((kept == 1).sum()), "farther": int((kept > 1).sum()),
+        "lost": int((kept == 0).sum()),
     }
 
 
@@ -107,13 +108,15 @@ def draw(args: argparse.Namespace, runs: Mapping[str, Learned], png: Path) -> No
     grid.add_patch(plt.Rectangle((0.5, ROWS - 1.5), COLUMNS - 2, 1, color="0.75"))
     grid.text(COLUMNS / 2 - 0.5, ROWS - 1, "cliff", ha="center", va="center")
     for mark, column in (("S", 0), ("G", COLUMNS - 1)):
-        grid.text(column, ROWS - 1, mark, ha="center", va="center", weight="bold")
+        grid.text(column, ROWS - 1, mark, ha="center", va="center", weight="bold", zorder=3,
+                  bbox={"facecolor": "white", "edgecolor": "none", "pad": 2})
     for algorithm, learned in runs.items():
         means = np.convolve(learned.returns.mean(axis=0), np.ones(SMOOTH) / SMOOTH, mode="valid")
         curves.plot(np.arange(SMOOTH, SMOOTH + len(means)), means, label=TITLES[algorithm])
         path = greedy_path(args, learned.values.mean(axis=0))
         rows, columns = np.divmod(path, COLUMNS)
-        grid.plot(columns, rows, marker=".", label=TITLES[algorithm])
+        shift = 0.06 if algorithm == "sarsa" else -0.06  # where both go, both are seen
+        grid.plot(columns + shift, rows, marker=".", label=TITLES[algorithm])
     curves.set(xlabel="episode", ylabel="return while learning", ylim=(-100, 0))
     curves.grid(alpha=0.3)
     curves.legend(loc="lower right")
