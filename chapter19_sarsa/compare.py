@@ -75,8 +75,8 @@ def score(algorithm: str, map_name: str, variant: str, num_seeds: int) -> dict[s
     argv = ["--algorithm", algorithm, "--map", map_name, *VARIANTS[variant]]
     parser = SCRIPTS[algorithm].build_parser()
     args = [parser.parse_args([*argv, "--seed", str(seed)]) for seed in range(num_seeds)]
-    optimum = find_optimum(
-        mazes.make_env(args[0]).unwrapped, args[0].gamma, args[0].max_episode_steps)
+    env = mazes.make_env(args[0])
+    optimum = find_optimum(env.unwrapped, args[0].gamma, env.spec.max_episode_steps)
     shares, returns = map(np.array, zip(*map(learn, args), strict=True))
     successes = int((shares > ENOUGH).sum())
     interval = scipy.stats.binomtest(successes, num_seeds).proportion_ci(method="wilson")

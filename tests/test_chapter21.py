@@ -156,6 +156,36 @@ def test_environments_that_do_not_fit_are_refused(name, says, hint):
     assert hint in error.value.hint
 
 
+def test_actions_without_bounds_are_refused_before_anything_is_written(mine, tmp_path, capsys):
+    argv = ["--env_name", f"{mine}:Push-v0", "--name", "own"]
+    assert train_ppo.main(argv) == 2
+    error = capsys.readouterr().err
+    assert "mine:Push-v0 has actions without bounds, Box(-inf, inf, (1,), float64)" in error
+    assert "hint: give its action_space finite bounds" in error
+    assert not (tmp_path / CHAPTER).exists()
+    assert train.main(argv) == 2
+    assert "python train_ppo.py --env_name mine:Push-v0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("script", "name", "argv"), [
+    (train, "Row-v0", ["dtype=int64,size=2", "--batch_size", "2", "--max_episode_steps", "9"]),
+    (train_ppo, "Push-v0", ["bound=2", "--num_envs", "2", "--num_steps", "8",
+                            "--minibatch_size", "8"]),
+])
+def test_an_environment_of_ones_own(mine, script, name, argv, capsys):
+    argv = ["--env_name", f"{mine}:{name}", "--name", "own", "--env_kwargs", *argv]
+    assert script.main([*argv, "--max_steps", "2", "--log_every", "1"]) == 0
+    assert script.main(["--name", "own", "--max_steps", "3"]) == 0
+    run = rundir.runs_dir() / CHAPTER / "own"
+    assert files.read_json(run / "config.json")["flags"]["env_kwargs"] == argv[5]
+    assert evaluation.main([]) == 0
+    assert files.read_json(run / "eval.json")["dataset"] == f"mine-{name}"
+    assert export.main([]) == 0
+    assert play.main(["--num_episodes", "1", "--sample"]) == 0
+    assert script.main(["--name", "own", "--env_kwargs", "size=7"]) == 2
+    assert "--env_kwargs size=7 contradicts" in capsys.readouterr().err
+
+
 def test_stopping_criteria():
     spec = SimpleNamespace(max_episode_steps=200, reward_threshold=195.0)
     at_cap, fallen = [episode(200)] * 5, [episode(200)] * 4 + [episode(199)]
