@@ -1,4 +1,4 @@
-"""Figures: the best action in every cell and its value, and the learning curve."""
+"""Figures: the best action in every cell and its value, and learning curves."""
 
 from pathlib import Path
 from typing import Any
@@ -116,5 +116,18 @@ def draw_learning_curve(run_dir: Path, png: Path) -> None:
         means = np.convolve(steps, np.ones(MEAN_OVER) / MEAN_OVER, mode="valid")
         axes.plot(episodes[MEAN_OVER - 1 :], means, label=f"moving average of {MEAN_OVER}")
     axes.set(xlabel="episode", ylabel="steps", ylim=(0, None))
+    axes.legend()
+    figures.save_figure(png, figure)
+
+
+def draw_returns(run_dir: Path, png: Path) -> None:
+    """Draws the return of every episode in another environment, and the moving average."""
+    episodes, returns = read_curve(run_dir, "train", "return")
+    figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
+    axes.plot(episodes, returns, ".", color="tab:gray", markersize=3, label="episode")
+    if len(returns) >= MEAN_OVER:
+        means = np.convolve(returns, np.ones(MEAN_OVER) / MEAN_OVER, mode="valid")
+        axes.plot(episodes[MEAN_OVER - 1 :], means, label=f"moving average of {MEAN_OVER}")
+    axes.set(xlabel="episode", ylabel="return")
     axes.legend()
     figures.save_figure(png, figure)

@@ -3,14 +3,13 @@
     python env.py                     # the book's plain map, and one episode of random actions
     python env.py --map traps
     python env.py --map FILE
+    python env.py --env_name Taxi-v4  # another environment of Gymnasium
 
 A map is a text file whose lines have the same length: `.` is a wall, a space a free cell, `A` the
 start, `o` a treasure, `x` a trap. `chapter18_q_learning/maps/` holds the book's two maps.
 """
 
 import argparse
-import sys
-import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,8 +18,10 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
+from chapter18_q_learning import tabular
 from common import cli, environments, files
 from common.errors import UserError, exit_status
+from common.flags import typed_flags
 from common.text import read_text
 
 MAPS = {path.stem: path for path in sorted((Path(__file__).parent / "maps").glob("*.txt"))}
@@ -34,7 +35,8 @@ CELL_PIXELS = 24
 # The full state: the agent's cell and the remaining traps. The agent observes the cell only.
 FullState = tuple[int, frozenset[int]]
 
-gym.register("Maze-v0", entry_point=f"{__name__}:Maze", order_enforce=False,
+NAME = "Maze-v0"
+gym.register(NAME, entry_point=f"{__name__}:Maze", order_enforce=False,
              disable_env_checker=True)  # the tests run it; without it steps are much faster
 
 
@@ -192,59 +194,20 @@ class Maze(gym.Env[int, int]):
         return colors.repeat(CELL_PIXELS, axis=0).repeat(CELL_PIXELS, axis=1)
 
 
-class Animation(gym.Wrapper):
-    """Shows every step in place at the top of the terminal, above the progress bar."""
-
-    def __init__(self, env: gym.Env[int, int], steps_per_second: float, num_episodes: int = 0):
-        """Wraps a maze made with the render mode "ansi".
-
-        Args:
-            env: the maze.
-            steps_per_second: speed of the animation.
-            num_episodes: number of episodes that a resumed run has already played.
-
-        Raises:
-            UserError: stderr is not a terminal.
-        """
-        super().__init__(env)
-        if not sys.stderr.isatty():
-            raise UserError("--render needs a terminal, but stderr is not one", "omit --render")
-        self._seconds, self._episode = 1 / steps_per_second, num_episodes
-        self._place = "\033[2J\033[H"  # the first frame also clears the terminal
-
-    def _show(self) -> None:
-        """Draws one frame and waits."""
-        maze = self.unwrapped
-        head = f"episode {self._episode}: step {maze.num_steps}, reward {maze.total_reward:g}"
-        lines = [head, *self.render().splitlines()]
-        frame = "".join(f"{line}\033[K\n" for line in lines)
-        # Leave a line for the progress bar, and clear what an earlier frame left below it.
-        sys.stderr.write(f"{self._place}{frame}\033[K\n\n\033[J\033[A")
-        sys.stderr.flush()
-        self._place = "\033[H"
-        time.sleep(self._seconds)
-
-    def reset(self, **options: Any) -> tuple[int, dict[str, Any]]:
-        """Starts an episode and shows its first state."""
-        result = super().reset(**options)
-        self._episode += 1
-        self._show()
-        return result
-
-    def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        """Takes a step and shows the new state."""
-        result = super().step(action)
-        self._show()
-        return result
-
-
 def map_name(text: str) -> str:
     """Returns the name of a map, or the absolute path of a file (argparse `type`)."""
     return text if text in MAPS else cli.path(text)
 
 
 def add_flags(parser: argparse.ArgumentParser, max_episode_steps: int = 30) -> None:
-    """Adds the flags of the environment."""
+    """Adds the flags of the environment; the maximum number of steps is that of the maze."""
+    parser.set_defaults(max_maze_steps=max_episode_steps)
+    group = parser.add_argument_group("environment")
+    environments.add_name_flags(group, NAME)
+    group.add_argument("--max_episode_steps", type=cli.positive_int,
+                       help="steps after which an episode is truncated (default: "
+                            f"{max_episode_steps} in the maze, else the environment's own limit or "
+                            f"{environments.STEP_CAP})")
     group = parser.add_argument_group("maze")
     group.add_argument("--map", type=map_name, default="plain",
                        help=f"{', '.join(MAPS)}, or a text file")
@@ -256,31 +219,60 @@ def add_flags(parser: argparse.ArgumentParser, max_episode_steps: int = 30) -> N
                        help="reward added to every step")
     group.add_argument("--vanishing_traps", action=argparse.BooleanOptionalAction, default=True,
                        help="remove a trap once it was stepped on, until the next episode")
-    group.add_argument("--max_episode_steps", type=cli.positive_int, default=max_episode_steps,
-                       help="steps after which an episode is truncated")
 
 
-def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.Env[int, int]:
-    """Returns the environment that the flags describe."""
+def is_maze(args: argparse.Namespace) -> bool:
+    """Returns whether the flags describe the maze, not another environment."""
+    return args.env_name == NAME
+
+
+def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
+    """Returns flags of the environment without effect, by the setting that makes them so."""
+    traps = "trap_reward", "vanishing_traps"
+    if not is_maze(args):
+        return {f"--env_name {args.env_name}": ("map", "treasure_reward", "step_reward", *traps)}
+    idle: dict[str, tuple[str, ...]] = {f"--env_name {NAME}": ("env_kwargs",)}
+    if not any(TRAP in line for line in read_map(args.map)):
+        idle[f"the map {Path(args.map).stem}, which has no traps"] = traps
+    return idle
+
+
+def make_env(
+    args: argparse.Namespace, render_mode: str | None = None, num_episodes: int = 0
+) -> gym.Env[int, int]:
+    """Returns the environment that the flags describe; see `tabular.make_env`."""
+    if not is_maze(args):
+        return tabular.make_env(args, render_mode, num_episodes)
     return gym.make(
-        "Maze-v0", layout=args.map, treasure_reward=args.treasure_reward,
+        NAME, layout=args.map, treasure_reward=args.treasure_reward,
         trap_reward=args.trap_reward, step_reward=args.step_reward,
-        vanishing_traps=args.vanishing_traps, max_episode_steps=args.max_episode_steps,
-        render_mode=render_mode,
+        vanishing_traps=args.vanishing_traps,
+        max_episode_steps=args.max_episode_steps or args.max_maze_steps, render_mode=render_mode,
     )
 
 
+def digest(env: gym.Env[int, int]) -> str:
+    """Returns the sha256 of the map, or of another environment's specification."""
+    if isinstance(env.unwrapped, Maze):
+        return env.unwrapped.digest()
+    return files.sha256(environments.to_json(env.spec))
+
+
 def show(args: argparse.Namespace) -> None:
-    """Prints a map, and the return of one episode of random actions."""
-    env = make_env(args, "ansi")
+    """Prints the environment as text, if it renders any, and one episode of random actions."""
+    env = make_env(args)
+    if environments.can_render(env, "ansi"):
+        env = make_env(args, "ansi")
     env.reset()
-    print(env.render())
+    if env.render_mode:
+        print(env.render())
+    print(f"{env.observation_space.n} states, {env.action_space.n} actions")
     rng, ended = np.random.default_rng(args.seed), False
     while not ended:
-        _, _, terminated, truncated, _ = env.step(int(rng.integers(len(ACTIONS))))
+        _, _, terminated, truncated, _ = env.step(int(rng.integers(env.action_space.n)))
         ended = terminated or truncated
-    maze = env.unwrapped
-    print(f"random actions: {maze.num_steps} steps, return {maze.total_reward:g}")
+    steps, total_reward = map(env.get_wrapper_attr, ("num_steps", "total_reward"))
+    print(f"random actions: {steps} steps, return {total_reward:g}")
 
 
 def build_parser() -> cli.Parser:
@@ -293,7 +285,15 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return exit_status(lambda: show(build_parser().parse_args(argv)))
+    def action() -> None:
+        parser = build_parser()
+        args = parser.parse_args(argv)
+        args.typed = typed_flags(parser, argv)
+        for beside, idle in idle_flags(args).items():
+            cli.refuse_idle(args, idle, beside)
+        show(args)
+
+    return exit_status(action)
 
 
 if __name__ == "__main__":

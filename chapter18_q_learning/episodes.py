@@ -9,16 +9,27 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
 from chapter18_q_learning import env as mazes
-from chapter18_q_learning.draw import draw_learning_curve, draw_policies, show_policy
-from chapter18_q_learning.inference import outcome, play_greedily
+from chapter18_q_learning import tabular
+from chapter18_q_learning.animation import Animation
+from chapter18_q_learning.draw import (
+    draw_learning_curve,
+    draw_policies,
+    draw_returns,
+    show_policy,
+)
+from chapter18_q_learning.inference import mean_outcome, outcome, play_greedily
 from chapter18_q_learning.model import QTable, num_tables
 from common import cli, environments, rundir
 from common.checkpoint import TrainState
+from common.errors import UserError
 from common.monitor import Monitor
+
+GREEDY_EPISODES = 10  # per evaluation; in the maze one, since it is deterministic
 
 
 def build_parser(
@@ -35,8 +46,8 @@ def build_parser(
                        help="ε, probability of a random action")
     group.add_argument("--alpha", "--learning_rate", type=cli.above_0_to_1, default=0.1,
                        help="α, learning rate: step size toward the TD target")
-    group.add_argument("--gamma", type=cli.between_0_and_1, default=0.9,
-                       help="γ, discount factor")
+    group.add_argument("--gamma", type=cli.above_0_to_1, default=0.9,
+                       help="γ, discount factor; below 1 in the maze")
     group.add_argument("--initial_value", type=environments.reward, default=0.0,
                        help="initial Q value of all states and actions; above the highest "
                             "possible return it makes the agent explore")
@@ -60,13 +71,21 @@ def build_parser(
 
 def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
     """Returns flags without effect, by the setting that makes them so."""
-    idle: dict[str, tuple[str, ...]] = {}
+    idle = mazes.idle_flags(args)
     if not args.render:
         idle["--no-render"] = ("speed",)
-    if not any(mazes.TRAP in line for line in mazes.read_map(args.map)):
-        idle[f"the map {Path(args.map).stem}, which has no traps"] = (
-            "trap_reward", "vanishing_traps")
     return idle
+
+
+def check_preset(args: argparse.Namespace, presets: dict[str, dict[str, Any]]) -> None:
+    """Raises UserError if a preset is given another environment, or the maze a γ of 1."""
+    meant = presets[args.preset].get("env_name", mazes.NAME)
+    if args.env_name != meant and args.preset != "demo":
+        raise UserError(f"--preset {args.preset} has the settings of {meant}, which do not fit "
+                        f"{args.env_name}", "omit --preset")
+    if mazes.is_maze(args) and args.gamma == 1:
+        raise UserError("with --gamma 1 the values of a maze may be infinite",
+                        "give a discount factor below 1")
 
 
 def state_of(rng: np.random.RandomState) -> np.ndarray:
@@ -82,13 +101,17 @@ def generator_with(state: np.ndarray) -> np.random.RandomState:
     return rng
 
 
-def introduce(args: argparse.Namespace, maze: mazes.Maze) -> None:
+def introduce(args: argparse.Namespace, env: gym.Env[int, int]) -> None:
     """Prints the algorithm and the map, and in the demo the command of the book's run."""
-    print(f"{args.algorithm} on the map {Path(args.map).stem}, at most "
-          f"{args.max_episode_steps} steps per episode:")
-    print(*maze.lines, sep="\n")
+    limit = f"at most {env.spec.max_episode_steps} steps per episode"
+    if mazes.is_maze(args):
+        print(f"{args.algorithm} on the map {Path(args.map).stem}, {limit}:")
+        print(*env.unwrapped.lines, sep="\n")
+    else:
+        print(f"{args.algorithm} on {args.env_name}: {env.observation_space.n} states, "
+              f"{env.action_space.n} actions, {limit}")
     if args.preset == "demo":
-        preset = "book_traps" if args.map == "traps" else "book"
+        preset = "book_traps" if mazes.is_maze(args) and args.map == "traps" else "book"
         print(f"the book's run: python train.py --preset {preset} --render")
 
 
@@ -100,19 +123,22 @@ def run(args: argparse.Namespace, learn: Callable[..., None]) -> dict[str, float
         learn: plays one episode and updates the tables: `learn(env, tables, rng, args)`.
 
     Returns:
-        The scores of the last greedy episode, see `play_greedily`, and the number of episodes.
+        The scores of the last evaluation, see `inference.play`, and the number of episodes.
     """
-    env, greedy_env = mazes.make_env(args, "ansi"), mazes.make_env(args)
-    maze = greedy_env.unwrapped
+    played = rundir.last_step(args.run_dir)
+    greedy_env = mazes.make_env(args)
+    env = mazes.make_env(args, "ansi" if args.render else None, played)
     if args.render:
-        env = mazes.Animation(env, args.speed, rundir.last_step(args.run_dir))
-    introduce(args, maze)
+        env = Animation(env, args.speed, played)
+    introduce(args, greedy_env)
+    seeds = tabular.seeds(args.seed, tabular.VALIDATION,
+                          count=1 if mazes.is_maze(args) else GREEDY_EPISODES)
     table = QTable(env.observation_space.n, env.action_space.n, num_tables(args.algorithm),
                    args.initial_value)
     # NumPy's legacy generator, as in the book's scripts: the same seed gives the same episodes.
     saved_rng = tf.Variable(state_of(np.random.RandomState(args.seed)))
-    parameters = int(tf.size(table.tables))
-    with rundir.open_run(args, dataset_sha256=maze.digest(), parameters=parameters) as folder:
+    facts = {"dataset_sha256": mazes.digest(greedy_env), "parameters": int(tf.size(table.tables))}
+    with rundir.open_run(args, **facts) as folder:
         state = TrainState(folder, {"table": table}, numpy_rng=saved_rng)
         rng = generator_with(saved_rng.numpy())
         tables = table.tables.numpy().tolist()
@@ -126,13 +152,28 @@ def run(args: argparse.Namespace, learn: Callable[..., None]) -> dict[str, float
             saved_rng.assign(state_of(rng))
             # Log, and evaluate the greedy policy.
             if episode % args.log_every == 0:
-                monitor.scalars(episode, outcome(env.unwrapped))
+                monitor.scalars(episode, outcome(env))
             if episode % args.eval_every == 0 or episode == args.max_steps:
-                scores = play_greedily(greedy_env, table.values().numpy(), args.gamma)
+                values = table.values().numpy()
+                scores = mean_outcome([play_greedily(greedy_env, values, args.gamma, seed)
+                                       for seed in seeds])
                 monitor.scalars(episode, scores, "greedy")
-        values = table.values().numpy()
-        draw_learning_curve(folder, folder / "learning_curve.png")
-        draw_policies(maze, {f"after {episode} episodes": values}, folder / "policy.png")
-    print(f"{show_policy(maze, values)}\ngreedy policy: {scores['episode_steps']} steps, "
-          f"return {scores['return']:g}; see policy.png in {folder}")
+        show_result(args, greedy_env, table.values().numpy(), episode)
+    print(f"greedy policy: {scores['episode_steps']:g} steps, return {scores['return']:g}; "
+          f"see {'policy.png' if mazes.is_maze(args) else 'learning_curve.png'} in {folder}")
     return {"step": episode, **scores}
+
+
+def show_result(
+    args: argparse.Namespace, env: gym.Env[int, int], values: np.ndarray, episode: int
+) -> None:
+    """Draws the learning curve into the run folder; draws and prints the policy in the maze."""
+    curve = args.run_dir / "learning_curve.png"
+    if not mazes.is_maze(args):
+        draw_returns(args.run_dir, curve)
+        print(f"the policy is not drawn: it is drawn in the maze alone, not in {args.env_name}")
+        return
+    draw_learning_curve(args.run_dir, curve)
+    draw_policies(env.unwrapped, {f"after {episode} episodes": values},
+                  args.run_dir / "policy.png")
+    print(show_policy(env.unwrapped, values))

@@ -6,6 +6,8 @@ One signature:
 
 serving_default  states: int64 (count,), row · columns + column of the map -> actions: int64
                  (count,), 0 up, 1 down, 2 left, 3 right; values: float64 (count, 4)
+
+In another environment (`--env_name`) its states and actions, with the numbers that they have there.
 """
 
 import argparse
@@ -13,15 +15,18 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from chapter18_q_learning.env import ACTIONS
+from chapter18_q_learning.env import ACTIONS, is_maze
 from chapter18_q_learning.inference import load_run
 from common import cli, export
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and verifies it in a fresh process."""
-    maze, table = load_run(args, flags)
-    num_states = int(maze.observation_space.n)
+    env, table = load_run(args, flags)
+    num_states = int(env.observation_space.n)
+    facts = {"environment": flags.env_name, "actions": int(env.action_space.n)}
+    if is_maze(flags):
+        facts = {"actions": ACTIONS, "map": env.unwrapped.lines, "states": "row * columns + column"}
 
     def act(states: tf.Tensor) -> dict[str, tf.Tensor]:
         known = tf.reduce_all((states >= 0) & (states < num_states))
@@ -37,7 +42,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         table,
         {"serving_default": (act, {"states": tf.TensorSpec((None,), tf.int64)})},
         {"serving_default": {"states": tf.range(num_states, dtype=tf.int64)}},
-        {"actions": ACTIONS, "map": maze.lines, "states": "row * columns + column"},
+        facts,
     )
 
 

@@ -5,6 +5,8 @@
     python train.py --map traps
     python train.py --algorithm double_q_learning
     python train.py --preset best
+    python train.py --preset cliff                  # beside a cliff, as in chapter 19
+    python train.py --env_name Taxi-v4 --alpha 0.5 --episodes 1000
 
 Prints the learned policy, and draws it and the learning curve into the run folder. After about 30
 episodes the agent goes straight to the treasure. A training step (`--max_steps`, checkpoints,
@@ -27,6 +29,13 @@ PRESETS = {
     "book": {},
     "book_traps": {"map": "traps"},
     "best": {"map": "traps", "tie_breaking": "random", "initial_value": 60.0},
+    "cliff": {  # Sutton & Barto, example 6.6, which leaves α open
+        "env_name": "CliffWalking-v1",
+        "alpha": 0.5,
+        "gamma": 1.0,
+        "tie_breaking": "random",
+        "max_steps": 500,
+    },
 }
 
 Tables = list[list[list[float]]]  # (tables, states, actions)
@@ -81,6 +90,7 @@ def build_parser() -> cli.Parser:
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps` episodes; returns its greedy scores."""
+    episodes.check_preset(args, PRESETS)
     for beside, idle in episodes.idle_flags(args).items():
         cli.refuse_idle(args, idle, beside)
     return episodes.run(args, ALGORITHMS[args.algorithm])

@@ -3,12 +3,13 @@
     python compare.py                      # a minute
     python compare.py --seeds 100
     python compare.py --publish            # also into results/
+    python compare.py --cliff              # Q-learning and SARSA beside a cliff, half a minute
 
 Each algorithm runs with the constants of its chapter in the book, in four variants: "first" breaks
 ties by taking the first action, as the book does, the others at random; "greedy" also has ε = 0,
 and "optimistic" an initial value of 60 (Sutton & Barto 2018, § 2.6). A seed succeeds if more than
 90 % of its last 50 episodes reach the treasure. Writes compare.json and compare.png into
-runs/chapter19_sarsa/compare/.
+runs/chapter19_sarsa/compare/, with `--cliff` cliff.json and cliff.png.
 """
 
 import argparse
@@ -26,9 +27,10 @@ from chapter18_q_learning import train as chapter18
 from chapter18_q_learning.inference import play_greedily
 from chapter18_q_learning.model import num_tables
 from chapter18_q_learning.planning import find_optimum
+from chapter19_sarsa import cliff
 from chapter19_sarsa import train as chapter19
 from common import cli, figures, files, results, rundir
-from common.errors import exit_status
+from common.errors import UserError, exit_status
 from common.figures import plt
 
 CHAPTER = "chapter19_sarsa"
@@ -73,8 +75,8 @@ def score(algorithm: str, map_name: str, variant: str, num_seeds: int) -> dict[s
     argv = ["--algorithm", algorithm, "--map", map_name, *VARIANTS[variant]]
     parser = SCRIPTS[algorithm].build_parser()
     args = [parser.parse_args([*argv, "--seed", str(seed)]) for seed in range(num_seeds)]
-    optimum = find_optimum(
-        mazes.make_env(args[0]).unwrapped, args[0].gamma, args[0].max_episode_steps)
+    env = mazes.make_env(args[0])
+    optimum = find_optimum(env.unwrapped, args[0].gamma, env.spec.max_episode_steps)
     shares, returns = map(np.array, zip(*map(learn, args), strict=True))
     successes = int((shares > ENOUGH).sum())
     interval = scipy.stats.binomtest(successes, num_seeds).proportion_ci(method="wilson")
@@ -108,18 +110,11 @@ def draw(rows: Sequence[dict[str, Any]], png: Path) -> None:
 
 def compare(args: argparse.Namespace) -> dict[str, float]:
     """Runs all cases; writes compare.json and compare.png."""
-    folder = rundir.runs_dir() / CHAPTER / "compare"
-    folder.mkdir(parents=True, exist_ok=True)
     cases = [(algorithm, map_name, variant)
              for map_name in mazes.MAPS for variant in VARIANTS for algorithm in SCRIPTS]
     rows = [score(*case, args.seeds) for case in tqdm(cases, unit="case", disable=None)]
-    result = {"command": f"python compare.py --seeds {args.seeds}", "rows": rows}
-    files.write_json(folder / "compare.json", result | results.provenance())
+    folder = save(args, "compare", f"python compare.py --seeds {args.seeds}", rows)
     draw(rows, folder / "compare.png")
-    if args.publish:
-        target = results.RESULTS / CHAPTER
-        target.mkdir(parents=True, exist_ok=True)
-        shutil.copy(folder / "compare.json", target / "compare.json")
     for row in rows:
         print(f"{row['map']:6} {row['way']:10} {row['algorithm']:18} {row['successes']:3} of "
               f"{row['seeds']} seeds succeed, {row['optimal']} are optimal")
@@ -127,18 +122,63 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
     return {"cases": len(rows), "seeds": args.seeds}
 
 
+def compare_at_cliff(args: argparse.Namespace) -> dict[str, float]:
+    """Runs Q-learning and SARSA beside the cliff; writes cliff.json and cliff.png.
+
+    Raises:
+        UserError: one seed has no interval.
+    """
+    if args.seeds < 2:
+        raise UserError(f"--seeds {args.seeds} has no confidence interval", "use at least 2")
+    rows, runs = [], {}
+    for algorithm in tqdm(cliff.TITLES, unit="algorithm", disable=None):
+        script = SCRIPTS[algorithm]
+        flags = argparse.Namespace(
+            **{**vars(script.build_parser().parse_args([])), **script.PRESETS["cliff"]})
+        runs[algorithm] = cliff.learn(flags, script.ALGORITHMS[algorithm], args.seeds)
+        rows.append(cliff.score(flags, algorithm, runs[algorithm]))
+    folder = save(args, "cliff", f"python compare.py --cliff --seeds {args.seeds}", rows)
+    cliff.draw(flags, runs, folder / "cliff.png")
+    for row in rows:
+        low, high = row["interval"]
+        print(f"{row['algorithm']:10} online return {row['online_return']} ({low} to {high}), "
+              f"greedy path of {row['path']} steps, {row['clearance']} rows from the cliff")
+    print(f"see cliff.png in {folder}")
+    return {"cases": len(rows), "seeds": args.seeds}
+
+
+def save(args: argparse.Namespace, name: str, command: str, rows: list[dict[str, Any]]) -> Path:
+    """Writes the rows of a table, and with `--publish` copies them; returns their folder."""
+    folder = rundir.runs_dir() / CHAPTER / "compare"
+    folder.mkdir(parents=True, exist_ok=True)
+    result = {"command": command, "rows": rows}
+    files.write_json(folder / f"{name}.json", result | results.provenance())
+    if args.publish:
+        target = results.RESULTS / CHAPTER
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / f"{name}.json", target / f"{name}.json")
+    return folder
+
+
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.Parser(__file__, __doc__)
+    parser.add_argument("--cliff", action=argparse.BooleanOptionalAction, default=False,
+                        help="compare Q-learning and SARSA beside a cliff, instead of all "
+                             "algorithms in the maze")
     parser.add_argument("--seeds", type=cli.small_int, default=30, help="seeds per case")
     parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
-                        help="copy compare.json to results/, from which the README tables are made")
+                        help="copy the table to results/, from which the README tables are made")
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return exit_status(lambda: compare(build_parser().parse_args(argv)))
+    def action() -> dict[str, float]:
+        args = build_parser().parse_args(argv)
+        return compare_at_cliff(args) if args.cliff else compare(args)
+
+    return exit_status(action)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@
     python train.py --algorithm expected_sarsa
     python train.py --algorithm sarsa_lambda --trace_decay 0.9
     python train.py --preset best                   # the same traps, the optimal policy
+    python train.py --preset cliff                  # beside a cliff; compare.py --cliff
+    python train.py --env_name Taxi-v4 --alpha 0.5 --episodes 1000
 
 The maze and everything but the update rules come from chapter 18. A training step (`--max_steps`,
 checkpoints, TensorBoard) is one episode. Sections (§) and equations are those of Sutton & Barto,
@@ -27,6 +29,13 @@ PRESETS = {
     "book": {"seed": 1},
     "book_traps": {"seed": 1, "map": "traps"},
     "best": {"map": "traps", "tie_breaking": "random", "initial_value": 60.0},
+    "cliff": {  # Sutton & Barto, example 6.6, which leaves α open
+        "env_name": "CliffWalking-v1",
+        "alpha": 0.5,
+        "gamma": 1.0,
+        "tie_breaking": "random",
+        "max_steps": 500,
+    },
 }
 
 Tables = list[list[list[float]]]  # (tables, states, actions)
@@ -113,6 +122,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     idle_flags = episodes.idle_flags(args)
     if args.algorithm != "sarsa_lambda":
         idle_flags[f"--algorithm {args.algorithm}"] = ("trace_decay",)
+    episodes.check_preset(args, PRESETS)
     for beside, idle in idle_flags.items():
         cli.refuse_idle(args, idle, beside)
     return episodes.run(args, ALGORITHMS[args.algorithm])

@@ -29,6 +29,7 @@ OFFLINE = {
     "CorridorSmall-v5": "a toy of this chapter, like CorridorSmall-v10, CorridorBig-v5 and -v10",
 }
 SOURCES: dict[str, files.Source] = {}
+GAME_OPTIONS = {"mode", "difficulty"}  # arguments of a game that leave its preprocessing as it is
 
 
 class OneHot(gym.ObservationWrapper):
@@ -72,9 +73,13 @@ def register() -> None:
 
 
 def is_atari(name: str) -> bool:
-    """Returns whether an environment is an Atari game."""
+    """Returns whether an environment is an Atari game.
+
+    Raises:
+        UserError: there is no such environment.
+    """
     register()
-    return name in gym.registry and "ale_py" in str(gym.spec(name).entry_point)
+    return "ale_py" in str(environments.find_spec(name).entry_point)
 
 
 def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.Env:
@@ -89,15 +94,16 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
     Raises:
         UserError: there is no such environment, or the agent cannot act in it.
     """
-    name = args.env_name
+    name, options = args.env_name, environments.keywords(args.env_kwargs)
     atari = is_atari(name)
-    # `AtariFrames` itself skips frames and repeats actions.
-    options = {"frameskip": 1, "repeat_action_probability": 0.0} if atari else {}
+    if atari:
+        if others := options.keys() - GAME_OPTIONS:
+            raise UserError(f"--env_kwargs {', '.join(sorted(others))} of a game",
+                            "games take mode and difficulty; the rest has flags, see --help")
+        # `AtariFrames` itself skips frames and repeats actions.
+        options |= {"frameskip": 1, "repeat_action_probability": 0.0}
     env = environments.make(name, render_mode, -1, **options)
-    if render_mode and "rgb_array" not in env.metadata.get("render_modes", []):
-        raise UserError(f"{name} renders no images",
-                        "omit --display and --record, and train with --no-video")
-    cap = args.max_episode_steps or gym.spec(name).max_episode_steps
+    cap = args.max_episode_steps or environments.find_spec(name).max_episode_steps
     if atari:
         no_ops = args.max_random_start if args.random_start else 0
         env = AtariFrames(env, tuple(args.observation_dims), args.n_action_repeat, no_ops,
@@ -107,6 +113,8 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
         cap = cap or environments.STEP_CAP
         if isinstance(env.observation_space, gym.spaces.Discrete):
             env = OneHot(env)
+        elif env.observation_space.dtype != np.float32:
+            env = environments.Float32(env)
         if args.n_action_repeat > 1:
             env = RepeatAction(env, args.n_action_repeat, args.use_cumulated_reward)
     return gym.wrappers.TimeLimit(env, cap) if cap else env
@@ -126,7 +134,8 @@ def _check_spaces(name: str, env: gym.Env) -> None:
 def digest(args: argparse.Namespace) -> str:
     """Returns the sha256 of an environment's specification and preprocessing."""
     flags = json.dumps([args.observation_dims, args.n_action_repeat])
-    return files.sha256(gym.spec(args.env_name).to_json().encode(), flags.encode())
+    spec = environments.to_json(environments.find_spec(args.env_name))
+    return files.sha256(spec, flags.encode(), args.env_kwargs.encode())
 
 
 def dimensions(text: str) -> list[int]:
@@ -151,7 +160,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the environment and its preprocessing."""
     switch = argparse.BooleanOptionalAction
     group = parser.add_argument_group("environment")
-    group.add_argument("--env_name", default="ALE/Breakout-v5", help="Gymnasium environment")
+    environments.add_name_flags(group, "ALE/Breakout-v5")
     group.add_argument("--n_action_repeat", type=cli.small_int, default=4,
                        help="how often each action is repeated; in a game, frames per step")
     group.add_argument("--use_cumulated_reward", action=switch, default=True,

@@ -17,7 +17,7 @@ import numpy as np
 from chapter20_dqn import data, episodes
 from chapter20_dqn.inference import load_run
 from chapter20_dqn.model import make_q_function
-from common import cli, figures, results
+from common import cli, environments, figures, results
 from common.figures import plt
 from common.monitor import read_curve
 
@@ -67,7 +67,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     curve = args.run_dir / "learning_curve.png"
     draw_learning_curve(args.run_dir, scores["chance"]["mean_return"], curve)
     book = {"highest_return": 82.0} if flags.env_name == BOOK_GAME else None
-    results.write(args, flags.env_name.replace("/", "-"), flags.preset, scores, book)
+    results.write(args, environments.file_name(flags.env_name), flags.preset, scores, book)
     print(f"learning curve: {curve}")
     return scores["network"]
 

@@ -134,9 +134,9 @@ def add_run_flags(group: argparse._ArgumentGroup) -> None:
                        help="episodes per evaluation; their mean return selects the best weights")
     group.add_argument("--ep_test", type=cli.from_0_to_1, default=0.05,
                        help="epsilon in evaluations and in play.py")
-    group.add_argument("--video", action=argparse.BooleanOptionalAction, default=True,
+    group.add_argument("--video", action=argparse.BooleanOptionalAction, default=None,
                        help="show a game of each evaluation that is the best so far in "
-                            "TensorBoard")
+                            "TensorBoard (default: if the environment renders images)")
     group.add_argument("--save_every", type=cli.positive_int, default=50_000,
                        help="steps between checkpoints")
 

@@ -34,7 +34,7 @@ from chapter20_dqn.flags import (
 from chapter20_dqn.inference import build_network
 from chapter20_dqn.model import huber, make_q_function, td_targets
 from chapter20_dqn.state import AgentState
-from common import checkpoint, cli, rundir, video
+from common import checkpoint, cli, environments, rundir, video
 from common.monitor import Monitor
 
 CARTPOLE = {
@@ -246,7 +246,9 @@ def train(flags: argparse.Namespace) -> dict[str, float]:
         The step, and the mean return of the best evaluation if there was one.
     """
     args = in_steps(flags)
-    env, eval_env = data.make_env(args), data.make_env(args, "rgb_array" if args.video else None)
+    env = data.make_env(args)
+    film = environments.can_render(env, "rgb_array") if args.video is None else args.video
+    eval_env = data.make_env(args, "rgb_array" if film else None)
     check_flags(flags, args)
     online, target = build_network(args, env), build_network(args, env)
     checkpoint.start_from(flags, online=online, target=target)
@@ -287,7 +289,7 @@ def train(flags: argparse.Namespace) -> dict[str, float]:
             if step % args.eval_every == 0:
                 scores = evaluate(evaluator, q_values, online, held_out, args)
                 monitor.scalars(step, scores, "val")
-                if state.save_if_best(scores["episodic_return"], highest=True) and args.video:
+                if state.save_if_best(scores["episodic_return"], highest=True) and film:
                     video.log_gif(monitor.writer("val"), step, "game",
                                   film_game(evaluator, q_values, args.ep_test), FRAMES_PER_SECOND)
     print(f"{args.max_steps:,} steps, {max(p.episode for p in agent.players.players):,} episodes")

@@ -37,37 +37,40 @@ class Episode(NamedTuple):
 
 
 def make_env(
-    name: str, max_episode_steps: int | None = None, render_mode: str | None = None,
-    boxes: bool = False,
+    args: argparse.Namespace, render_mode: str | None = None, boxes: bool = False
 ) -> gym.Env:
     """Makes an environment with vector observations, whose episodes are limited in length.
 
     Args:
-        name: name in Gymnasium.
-        max_episode_steps: steps after which an episode is truncated; None is the environment's
-            own limit, or environments.STEP_CAP if it has none.
+        args: with the flags of `add_flags`.
         render_mode: "rgb_array" for frames from `env.render()`, "human" for a window.
         boxes: accept continuous actions, a `Box` of shape (n,), too.
 
     Raises:
         UserError: there is no such environment, or its observations or actions do not fit.
     """
-    env = environments.make(name, render_mode, max_episode_steps)
+    name = args.env_name
+    env = environments.make(name, render_mode, args.max_episode_steps,
+                            **environments.keywords(args.env_kwargs))
     space, actions = env.observation_space, env.action_space
     discrete = isinstance(actions, gym.spaces.Discrete) and actions.start == 0
-    if not (is_vector(space) and (discrete or (is_vector(actions) and boxes))):
-        hint = ("use an environment with observations Box(n,) of floats and actions Discrete(n)"
+    continuous = is_vector(actions) and np.issubdtype(actions.dtype, np.floating)
+    if not (is_vector(space) and (discrete or (continuous and boxes))):
+        hint = ("use an environment with observations Box(n,) and actions Discrete(n)"
                 f"{' or Box(n,) of floats' if boxes else ''}")
-        if is_vector(space) and is_vector(actions):
+        if is_vector(space) and continuous:
             hint = f"use PPO: python train_ppo.py --env_name {name}"
         raise UserError(f"{name} has observations {space} and actions {actions}", hint)
-    return env
+    if continuous and not actions.is_bounded():
+        raise UserError(f"{name} has actions without bounds, {actions}",
+                        "give its action_space finite bounds, such as Box(-1, 1, (n,)), and scale "
+                        "the actions in its step()")
+    return env if space.dtype == np.float32 else environments.Float32(env)
 
 
 def is_vector(space: gym.Space) -> bool:
-    """Returns whether a space holds vectors of floating-point numbers."""
-    return (isinstance(space, gym.spaces.Box) and len(space.shape) == 1
-            and np.issubdtype(space.dtype, np.floating))
+    """Returns whether a space holds vectors of numbers."""
+    return isinstance(space, gym.spaces.Box) and len(space.shape) == 1
 
 
 def play_episode(
@@ -127,14 +130,13 @@ def returns(episodes: Sequence[Episode]) -> np.ndarray:
 
 def digest(env: gym.Env) -> str:
     """Returns the sha256 of an environment's specification."""
-    return files.sha256(env.spec.to_json().encode())
+    return files.sha256(environments.to_json(env.spec))
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of the environment."""
     group = parser.add_argument_group("environment")
-    group.add_argument("--env_name", default="CartPole-v0",
-                       help="name of the environment in Gymnasium")
+    environments.add_name_flags(group, "CartPole-v0")
     group.add_argument("--max_episode_steps", type=cli.positive_int,
                        help="steps after which an episode is truncated (default: the "
                             f"environment's own limit, else {environments.STEP_CAP})")
@@ -153,7 +155,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        env = make_env(args.env_name, args.max_episode_steps, boxes=True)
+        env = make_env(args, boxes=True)
         rng = np.random.default_rng(args.seed)
         episode = play_episode(env, random_policy(env, rng), rng)
         steps = zip(episode.observations, episode.actions, episode.rewards, strict=True)

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.inference import load_run
-from common import checkpoint, cli, figures, results, rundir
+from common import checkpoint, cli, environments, figures, results, rundir
 from common.figures import plt
 from common.monitor import read_curve
 
@@ -69,7 +69,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     curve = args.run_dir / "learning_curve.png"
     draw_learning_curve(args.run_dir, run.env.spec.reward_threshold, curve)
     by_ppo = flags.algorithm == "ppo" and flags.preset == "demo"  # REINFORCE has a demo too
-    results.write(args, flags.env_name, "ppo" if by_ppo else flags.preset, scores)
+    results.write(args, environments.file_name(flags.env_name),
+                  "ppo" if by_ppo else flags.preset, scores)
     print(f"learning curve: {curve}")
     return scores["greedy"]
 

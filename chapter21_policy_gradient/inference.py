@@ -38,7 +38,7 @@ def load_run(
         render_mode: render mode of the environment, see `make_env`.
     """
     by_ppo = flags.algorithm == "ppo"
-    env = data.make_env(flags.env_name, flags.max_episode_steps, render_mode, boxes=by_ppo)
+    env = data.make_env(flags, render_mode, boxes=by_ppo)
     (size,), space = env.observation_space.shape, env.action_space
     if by_ppo:
         policy = build_actor(size, space, flags.hidden_size, flags.seed)

@@ -151,7 +151,7 @@ def introduce(args: argparse.Namespace, env: gym.Env) -> None:
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, to `--stop` or `--max_steps`; returns its training scores."""
     check_flags(args)
-    env = data.make_env(args.env_name, args.max_episode_steps)
+    env = data.make_env(args)
     (observation_size,), num_actions = env.observation_space.shape, int(env.action_space.n)
     introduce(args, env)
     # Build the policy, and with --baseline value the critic, each with its own Adam.

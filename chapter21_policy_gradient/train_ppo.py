@@ -244,8 +244,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps` updates; returns its training scores."""
     check_sizes(args)
     # One more environment than --num_envs, for evaluation.
-    envs = [data.make_env(args.env_name, args.max_episode_steps, boxes=True)
-            for _ in range(args.num_envs + 1)]
+    envs = [data.make_env(args, boxes=True) for _ in range(args.num_envs + 1)]
     eval_env = envs.pop()
     print(f"training by PPO on {args.env_name}: observations of size "
           f"{eval_env.observation_space.shape[0]}, actions {eval_env.action_space}, at most "

@@ -1,9 +1,14 @@
-"""Gymnasium environments: names, step limits, windows and video recordings."""
+"""Gymnasium environments: names, arguments, step limits, windows and video recordings.
+
+`--env_name my_module:Mine-v0` names an environment of one's own: the module registers it.
+"""
 
 import argparse
+import dataclasses
 import difflib
+import importlib
+import json
 import os
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +16,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 
 from common import cli, video
 from common.errors import UserError
@@ -23,12 +29,88 @@ SMALL = 300  # pixels; narrower frames are enlarged twofold in a video
 reward = cli.number(float, -1e12, 1e12, "a number from -1e12 to 1e12")
 
 
-def check_name(name: str) -> None:
-    """Raises UserError, with similar names, if Gymnasium has no environment of this name."""
-    if name not in gym.registry:
-        near = difflib.get_close_matches(name, gym.registry, 4, cutoff=0.4)
+def keyword_text(text: str) -> str:
+    """Returns "key=value,key=value" in one spelling, sorted by key (argparse `type`)."""
+    found: dict[str, str] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        key, equals, value = part.partition("=")
+        if not (equals and key.isidentifier()):
+            raise argparse.ArgumentTypeError(f"{part} is not key=value")
+        if key in found:
+            raise argparse.ArgumentTypeError(f"{key} is given twice")
+        if key in ("id", "render_mode", "max_episode_steps"):
+            raise argparse.ArgumentTypeError(f"{key} is not an argument of an environment, but set "
+                                             "by flags such as --max_episode_steps and --record")
+        value = _value(value)
+        found[key] = str(value).lower() if isinstance(value, bool) else str(value)
+    return ",".join(f"{key}={found[key]}" for key in sorted(found))
+
+
+def keywords(text: str) -> dict[str, Any]:
+    """Returns the arguments that `keyword_text` wrote: bools, ints, floats and strings."""
+    pairs = (part.partition("=") for part in text.split(",") if part)
+    return {key: _value(value) for key, _, value in pairs}
+
+
+def _value(text: str) -> bool | int | float | str:
+    """Returns true and false as a bool, a number as an int or a float, else the text."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    return text
+
+
+def add_name_flags(group: argparse._ArgumentGroup, default: str) -> None:
+    """Adds `--env_name` and `--env_kwargs`."""
+    group.add_argument("--env_name", default=default,
+                       help="environment of Gymnasium; MODULE:NAME imports first the module that "
+                            "registers it")
+    group.add_argument("--env_kwargs", type=keyword_text, default="", metavar="KEY=VALUE,...",
+                       help="arguments of the environment, such as is_slippery=false")
+
+
+def find_spec(name: str) -> EnvSpec:
+    """Returns the specification of an environment; imports its module, if one is named.
+
+    Raises:
+        UserError: the module cannot be imported, or Gymnasium has no environment of this name; the
+            hint has similar ones.
+    """
+    module, _, known = name.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # whatever the module does
+            raise UserError(f"cannot import {module}, the module of {name}: "
+                            f"{type(error).__name__}: {error}",
+                            "set PYTHONPATH to the folder in which it lies") from error
+    if known not in gym.registry:
+        near = difflib.get_close_matches(known, gym.registry, 4, cutoff=0.4)
         raise UserError(f"Gymnasium knows no environment {name}",
                         f"try {', '.join(near) or 'CartPole-v1'}")
+    return gym.registry[known]
+
+
+def file_name(name: str) -> str:
+    """Returns the name of an environment as a part of a file name."""
+    return name.replace("/", "-").replace(":", "-")
+
+
+def to_json(spec: EnvSpec) -> bytes:
+    """Returns a specification as Gymnasium's `to_json`, but with classes by their names."""
+    fields = dataclasses.asdict(spec)
+    for derived in ("namespace", "name", "version"):
+        del fields[derived]
+
+    def by_name(value: Any) -> str:
+        kind = value if hasattr(value, "__qualname__") else type(value)
+        return f"{kind.__module__}:{kind.__qualname__}"
+
+    return json.dumps(fields, default=by_name).encode()
 
 
 def make(
@@ -37,24 +119,59 @@ def make(
     """Makes an environment whose episodes are limited in length.
 
     Args:
-        name: name in Gymnasium.
-        render_mode: "rgb_array" for frames from `env.render()`, "human" for a window.
+        name: name in Gymnasium, or "module:name".
+        render_mode: "rgb_array" for frames from `env.render()`, "human" for a window, "ansi" for
+            text. Without one, the environment need not have such an argument.
         max_episode_steps: steps after which an episode is truncated; None is the environment's own
             limit, or STEP_CAP if it has none; -1 is no limit.
-        **options: further arguments of `gym.make`.
+        **options: arguments of the environment.
 
     Raises:
-        UserError: there is no such environment, or a package that it needs is not installed.
+        UserError: there is no such environment, it cannot be made (with these arguments, or because
+            a package that it needs is not installed), or it does not render.
     """
-    check_name(name)
+    spec = find_spec(name)
     render_offscreen(render_mode)
-    cap = max_episode_steps or gym.spec(name).max_episode_steps or STEP_CAP
+    cap = max_episode_steps or spec.max_episode_steps or STEP_CAP
     try:
-        with warnings.catch_warnings():  # the book uses old environments
-            warnings.filterwarnings("ignore", "(?s).*out of date", DeprecationWarning)
-            return gym.make(name, render_mode=render_mode, max_episode_steps=cap, **options)
-    except (gym.error.Error, ImportError) as error:
-        raise UserError(f"cannot make {name}: {error}", "try CartPole-v1") from error
+        env = gym.make(spec, cap, **options)
+        if render_mode and can_render(env, render_mode):
+            env.close()
+            env = gym.make(spec, cap, render_mode=render_mode, **options)
+    except UserError:
+        raise
+    except Exception as error:  # whatever the environment's own code does
+        raise UserError(f"cannot make {name}: {type(error).__name__}: {error}",
+                        f"check --env_kwargs {','.join(options)}" if options
+                        else "try CartPole-v1") from error
+    if render_mode and not can_render(env, render_mode):
+        what = "text" if render_mode == "ansi" else "images"
+        raise UserError(f"{name} renders no {what}: its metadata has the render_modes "
+                        f"{env.metadata.get('render_modes') or 'none'}",
+                        "omit the flag that shows or records it")
+    return env
+
+
+def can_render(env: gym.Env, render_mode: str) -> bool:
+    """Returns whether an environment has a render mode; a window can also show its images."""
+    modes = env.metadata.get("render_modes") or ()
+    return render_mode in modes or (render_mode == "human" and "rgb_array" in modes)
+
+
+class Float32(gym.ObservationWrapper):
+    """Turns rows of numbers of another type into float32, which the networks take."""
+
+    def __init__(self, env: gym.Env):
+        """Wraps an environment whose observations are a `Box` of integers or float64."""
+        super().__init__(env)
+        space = env.observation_space
+        with np.errstate(over="ignore"):  # bounds beyond float32 are infinite
+            low, high = space.low.astype(np.float32), space.high.astype(np.float32)
+        self.observation_space = gym.spaces.Box(low, high, dtype=np.float32)
+
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        """Returns float32 of the same shape."""
+        return np.asarray(observation, np.float32)
 
 
 def render_offscreen(render_mode: str | None) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,20 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keeps every test out of the repository's runs/."""
     monkeypatch.setenv("DL21_RUNS", str(tmp_path))
     return tmp_path
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Returns the name of a module on sys.path that registers own_environments.py's."""
+    import gymnasium as gym
+
+    shutil.copy(Path(__file__).parent / "own_environments.py", tmp_path / "mine.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(gym.registry)
+    yield "mine"
+    sys.modules.pop("mine", None)
+    for name in set(gym.registry) & {"Row-v0", "Push-v0", "Walk-v0"} - before:
+        del gym.registry[name]
 
 
 @pytest.fixture

@@ -11,7 +11,17 @@ import pytest
 import tensorflow as tf
 from gymnasium.utils.env_checker import check_env
 
-from chapter18_q_learning import draw, env, episodes, eval, export, inference, planning, train
+from chapter18_q_learning import (
+    animation,
+    draw,
+    env,
+    episodes,
+    eval,
+    export,
+    inference,
+    planning,
+    train,
+)
 from chapter18_q_learning.model import QTable, choose_action
 from common import files, rundir
 
@@ -48,7 +58,7 @@ def play(args, num_episodes=None, algorithm=train.q_learning, num_tables=1):
     tables = np.full(shape, args.initial_value).tolist()
     for _ in range(num_episodes or args.max_steps):
         algorithm(maze, tables, rng, args)
-        log.append(inference.outcome(maze.unwrapped))
+        log.append(inference.outcome(maze))
     return maze, tables, log
 
 
@@ -153,7 +163,7 @@ def test_other_invalid_flags_are_refused(tmp_path, capfd):
     fails("--map", str(tmp_path), says=f"there is no map {tmp_path}")
     fails("--render", says="needs a terminal")
     fails("--epsilon", "1.5", says="from 0 to 1")
-    fails("--gamma", "1", says="above 0 and below 1")
+    fails("--gamma", "1", says="with --gamma 1 the values of a maze may be infinite")
     fails("--alpha", "0", says="above 0 and at most 1")
     fails("--trap_reward", "nan", says="nan is not a number")
     fails("--algorithm", "sarsa", says="invalid choice: 'sarsa'")
@@ -357,12 +367,12 @@ def test_the_animation_is_drawn_in_place(monkeypatch, capsys):
         def isatty(self):
             return True
 
-    monkeypatch.setattr(env.sys, "stderr", Terminal())
+    monkeypatch.setattr(animation.sys, "stderr", Terminal())
     args = flags("--max_episode_steps", "2")
-    maze = env.Animation(env.make_env(args, "ansi"), 1e6)
-    print("printed before the first step", file=env.sys.stderr)
+    maze = animation.Animation(env.make_env(args, "ansi"), 1e6)
+    print("printed before the first step", file=animation.sys.stderr)
     train.q_learning(maze, np.zeros((1, 45, 4)).tolist(), Draws([0, 0], [RIGHT, RIGHT]), args)
-    frames = env.sys.stderr.getvalue().split("\033[H")
+    frames = animation.sys.stderr.getvalue().split("\033[H")
     assert len(frames) == 4 and frames[0].endswith("\033[2J")  # cleared, the start, two steps
     assert "episode 1: step 2, reward 0" in frames[-1] and ".  A    ." in frames[-1]
 
@@ -392,3 +402,114 @@ def test_the_values_of_two_tables_are_their_mean():
     table = QTable(3, 4, 2)
     table.tables.assign(np.stack([np.ones((3, 4)), 3 * np.ones((3, 4))]))
     np.testing.assert_array_equal(table.values(), 2 * np.ones((3, 4)))
+
+
+# Other environments than the maze
+
+
+LAKE = ("--env_name", "FrozenLake-v1", "--save_every", "7", "--eval_every", "10")
+
+
+def run_folder(name):
+    return rundir.runs_dir() / CHAPTER / name
+
+
+def learned(name):
+    run = argparse.Namespace(run_dir=run_folder(name), checkpoint="latest")
+    config = files.read_json(run_folder(name) / "config.json")["flags"]
+    _, table = inference.load_run(run, argparse.Namespace(**config))
+    text = (run_folder(name) / "metrics.jsonl").read_text(encoding="utf-8")
+    curve = [record for record in map(json.loads, text.splitlines())
+             if record["split"] == "train" or record["step"] % 10 == 0]
+    return table.tables.numpy(), curve
+
+
+@pytest.mark.parametrize("algorithm", train.ALGORITHMS)
+def test_a_slippery_lake_resumes_to_the_last_bit(algorithm):
+    argv = [*LAKE, "--algorithm", algorithm]
+    assert train.main([*argv, "--name", "whole", "--max_steps", "40"]) == 0
+    assert train.main([*argv, "--name", "parts", "--max_steps", "13"]) == 0
+    assert train.main(["--name", "parts", "--max_steps", "40"]) == 0
+    (table, curve), (again, rest) = learned("whole"), learned("parts")
+    np.testing.assert_array_equal(table, again)
+    assert curve == rest and len(curve) == 40 + 4  # with the evaluations
+
+
+def test_an_episode_is_a_function_of_the_seed_and_its_number():
+    def walked(env):
+        env.reset()
+        return [env.step(action % 4)[0] for action in (1, 2, 1, 2)]
+
+    args = flags(*LAKE)
+    whole, late = env.make_env(args), env.make_env(args, None, 3)
+    walks = [walked(whole) for _ in range(6)]
+    assert [walked(late) for _ in range(3)] == walks[3:]
+    assert len(set(map(tuple, walks))) > 1
+    other = env.make_env(flags(*LAKE, "--seed", "1"))
+    assert [walked(other) for _ in range(6)] != walks
+
+
+def test_a_frozen_lake_that_is_not_slippery_is_crossed(capfd):
+    argv = [*LAKE, "--env_kwargs", "is_slippery=False", "--episodes", "300", "--name", "lake"]
+    assert train.main(argv) == 0
+    out = capfd.readouterr().out
+    assert "q_learning on FrozenLake-v1: 16 states, 4 actions, at most 100 steps" in out
+    assert "the policy is not drawn" in out and "greedy policy: 6 steps, return 1;" in out
+    assert not (run_folder("lake") / "policy.png").exists()
+    assert (run_folder("lake") / "learning_curve.png").stat().st_size > 0
+    config = files.read_json(run_folder("lake") / "config.json")["flags"]
+    assert config["env_kwargs"] == "is_slippery=false" and config["env_name"] == "FrozenLake-v1"
+    assert eval.main([]) == 0
+    assert "optimum.png is drawn in the maze alone" in capfd.readouterr().out
+    metrics = files.read_json(run_folder("lake") / "eval.json")["metrics"]
+    assert metrics["greedy"] == {"mean_return": 1, "standard_error": 0, "mean_steps": 6,
+                                 "terminated": 100, "episodes": 100}
+    assert 0 <= metrics["chance"]["mean_return"] < 0.1
+    assert export.main([]) == 0
+    folder = run_folder("lake") / "export" / "1"
+    act = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    assert act(states=tf.constant([14], tf.int64))["actions"] == 2  # right, to the goal
+    assert "FrozenLake-v1" in (folder / "signature.json").read_text(encoding="utf-8")
+    assert train.main(["--name", "lake", "--env_kwargs", "is_slippery=true"]) == 2
+    assert "--env_kwargs is_slippery=true contradicts" in capfd.readouterr().err
+
+
+def test_an_environment_of_ones_own_is_learned(mine, capfd):
+    argv = ["--env_name", f"{mine}:Walk-v0", "--env_kwargs", "size=6,slip=0", "--name", "own",
+            "--gamma", "1", "--max_steps", "60"]
+    assert train.main(argv) == 0
+    assert "greedy policy: 4 steps, return -4" in capfd.readouterr().out
+    assert eval.main([]) == 0
+    assert files.read_json(run_folder("own") / "eval.json")["dataset"] == "mine-Walk-v0"
+
+
+@pytest.mark.parametrize(("argv", "says", "hint"), [
+    (["--env_name", "CartPole-v1"], "CartPole-v1 has observations Box", "chapter 20"),
+    (["--env_name", "Blackjack-v1"], "has observations Tuple", "chapter 21"),
+    (["--env_name", "Pendulum-v1"], "and actions Box", "chapter 21"),
+    (["--env_name", "mine:Walk-v0", "--env_kwargs", "start=1"], "Discrete(4, start=1)", "chapter"),
+    (["--env_name", "mine:Walk-v0", "--env_kwargs", "size=2000000"], "2,000,000 states", "network"),
+    (["--env_name", "Taxi-v4", "--render"], "--render needs a terminal", "omit --render"),
+    (["--env_name", "mine:Walk-v0", "--render"], "mine:Walk-v0 renders no text", "omit the flag"),
+    (["--env_name", "FrozenLak-v1"], "knows no environment FrozenLak-v1", "FrozenLake-v1"),
+    (["--env_name", "Taxi-v4", "--map", "traps"], "--map traps has no effect with --env_name Taxi",
+     "omit it"),
+    (["--env_name", "Taxi-v4", "--preset", "best"], "--preset best has the settings of Maze-v0",
+     "omit --preset"),
+    (["--env_name", "Taxi-v4", "--preset", "cliff"], "the settings of CliffWalking-v1", "omit"),
+    (["--env_kwargs", "layout=traps"], "--env_kwargs layout=traps has no effect with", "omit it"),
+])
+def test_environments_and_flags_that_do_not_fit_are_refused(mine, capfd, argv, says, hint):
+    assert train.main([*argv, "--name", "bad"]) == 2
+    error, advice = capfd.readouterr().err.strip().splitlines()[-2:]
+    assert says in error and hint in advice and not run_folder("bad").exists()
+
+
+def test_env_shows_other_environments(mine, capfd):
+    assert env.main(["--env_name", "Taxi-v4"]) == 0
+    out = capfd.readouterr().out
+    assert "+---------+" in out and "500 states, 6 actions" in out
+    assert "random actions: 200 steps" in out
+    assert env.main(["--env_name", f"{mine}:Walk-v0"]) == 0
+    assert "4 states, 2 actions" in capfd.readouterr().out
+    assert env.main(["--env_name", "Taxi-v4", "--map", "traps"]) == 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from chapter18_q_learning import env, inference
-from chapter19_sarsa import compare, train
+from chapter19_sarsa import cliff, compare, train
 from common import results
 from tests.test_chapter18 import Draws, play
 
@@ -146,3 +146,41 @@ def test_compare_publishes(monkeypatch, tmp_path, capfd):
     assert len(rows) == 5 * 2 * 4 and {row["seeds"] for row in rows} == {2}
     assert (tmp_path / "chapter19_sarsa" / "compare" / "compare.png").stat().st_size > 0
     assert json.loads(capfd.readouterr().out.splitlines()[-1]) == {"cases": 40, "seeds": 2}
+
+
+# Beside the cliff
+
+
+def test_how_far_a_path_keeps_from_the_cliff():
+    up, down = [36, 24], [35, 47]
+    assert cliff.clearance([*up, *range(25, 35), *down]) == 1
+    assert cliff.clearance([*up, 12, *range(13, 24), *down]) == 2
+    assert cliff.clearance([*up, 12, *range(12), 23, *down]) == 3
+    assert cliff.clearance([*up, 25, 36]) == 0  # fell, and is at the start again
+
+
+def test_sarsa_keeps_from_the_cliff_and_gains_more_than_q_learning(monkeypatch, tmp_path, capfd):
+    """Both claims of example 6.6: the higher online return, and the safe greedy path."""
+    monkeypatch.setattr(results, "RESULTS", tmp_path / "results")
+    for script in compare.SCRIPTS.values():
+        monkeypatch.setitem(script.PRESETS["cliff"], "max_steps", 250)
+    assert compare.main(["--cliff", "--seeds", "6", "--publish"]) == 0
+    assert json.loads(capfd.readouterr().out.splitlines()[-1]) == {"cases": 2, "seeds": 6}
+    text = (tmp_path / "results" / "chapter19_sarsa" / "cliff.json").read_text(encoding="utf-8")
+    q_learning, sarsa = json.loads(text)["rows"]
+    assert (q_learning["algorithm"], sarsa["algorithm"]) == ("q_learning", "sarsa")
+    assert sarsa["interval"][0] > q_learning["interval"][1]
+    assert (q_learning["path"], q_learning["clearance"], q_learning["edge"]) == (13, 1, 6)
+    assert sarsa["clearance"] > 1 and sarsa["farther"] > sarsa["edge"]
+    assert (tmp_path / "chapter19_sarsa" / "compare" / "cliff.png").stat().st_size > 0
+
+
+def test_one_seed_has_no_interval(capfd):
+    assert compare.main(["--cliff", "--seeds", "1"]) == 2
+    assert "--seeds 1 has no confidence interval" in capfd.readouterr().err
+
+
+def test_the_cliff_presets_differ_in_the_algorithm_alone():
+    one, other = (compare.SCRIPTS[name].PRESETS["cliff"] for name in cliff.TITLES)
+    assert one == other and one["env_name"] == "CliffWalking-v1"
+    assert train.build_parser().get_default("epsilon") == 0.1

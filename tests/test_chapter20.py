@@ -17,7 +17,18 @@ from gymnasium.utils.env_checker import check_env
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from chapter20_dqn import atari, compare, data, episodes, film, play, replay, state, train
+from chapter20_dqn import (
+    atari,
+    compare,
+    data,
+    episodes,
+    export,
+    film,
+    play,
+    replay,
+    state,
+    train,
+)
 from chapter20_dqn import eval as evaluation
 from chapter20_dqn.agent import Agent, make_agent
 from chapter20_dqn.corridor import MAPS, Corridor
@@ -893,3 +904,45 @@ def test_the_demo_balances_the_pole():
     assert evaluation.main(["--name", "demo"]) == 0
     scores = files.read_json(rundir.runs_dir() / compare.CHAPTER / "demo" / "eval.json")["metrics"]
     assert scores["network"]["mean_return"] > 300 > 100 > scores["chance"]["mean_return"]
+
+
+TINY = ("--t_learn_start", "12", "--batch_size", "4", "--mlp_units", "[8]", "--eval_every", "20",
+        "--eval_episodes", "1", "--max_episode_steps", "9", "--max_steps", "40")
+
+
+def test_an_environment_of_ones_own(mine, tmp_path, capsys):
+    argv = ["--env_name", f"{mine}:Row-v0", "--env_kwargs", "size=2,dtype=int64", *TINY]
+    assert train.main([*argv, "--name", "own"]) == 0
+    flags = files.read_json(rundir.runs_dir() / compare.CHAPTER / "own" / "config.json")["flags"]
+    assert flags["env_kwargs"] == "dtype=int64,size=2"
+    assert evaluation.main(["--num_episodes", "2"]) == 0
+    scores = files.read_json(rundir.runs_dir() / compare.CHAPTER / "own" / "eval.json")
+    assert scores["dataset"] == "mine-Row-v0" and scores["metrics"]["network"]["mean_steps"] <= 9
+    assert export.main([]) == 0
+    assert play.main(["--num_episodes", "1"]) == 0
+    for verb, words in ((play, ["--record", str(tmp_path / "a.gif")]),
+                        (train, [*argv, "--video", "--name", "seen"])):
+        assert verb.main(words) == 2
+        assert "mine:Row-v0 renders no images" in capsys.readouterr().err
+    assert train.main(["--name", "own", "--env_kwargs", "size=3", "--max_steps", "50"]) == 2
+    assert "--env_kwargs size=3 contradicts" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.glob("chapter20_dqn/*")} == {"own"}
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+def test_rows_of_any_type_are_float32_for_the_network(mine, dtype):
+    args = flags("--env_name", f"{mine}:Row-v0", "--env_kwargs", f"dtype={dtype}",
+                 "--n_action_repeat", "1")
+    env = data.make_env(args)
+    assert make_agent(args, env).replay._rows["observations"].dtype == np.float32
+    before = data.digest(args)
+    args.env_kwargs = "dtype=int8"
+    assert data.digest(args) != before
+
+
+def test_arguments_of_a_game():
+    data.make_env(flags("--env_name", "ALE/Breakout-v5", "--env_kwargs", "difficulty=1"))
+    for text, says in (("difficulty=7", "Invalid difficulty"),
+                       ("frameskip=2", "--env_kwargs frameskip of a game")):
+        with pytest.raises(UserError, match=says):
+            data.make_env(flags("--env_name", "ALE/Breakout-v5", "--env_kwargs", text))

@@ -39,6 +39,11 @@ from common.errors import UserError
 CHAPTER = "chapter21_policy_gradient"
 
 
+def make_env(name: str, *argv: str, boxes: bool = False) -> gym.Env:
+    parser = data.build_parser()
+    return data.make_env(parser.parse_args(["--env_name", name, *argv]), boxes=boxes)
+
+
 def test_the_books_network():
     policy = build_policy(4, 2)
     assert policy.count_params() == 50
@@ -118,7 +123,7 @@ def test_sampling_follows_the_probabilities():
 
 
 def test_episodes_are_a_function_of_their_key():
-    env = data.make_env("CartPole-v0")
+    env = make_env("CartPole-v0")
     act = partial(sampling, build_policy(4, 2).get_weights())
     first, again, other = (data.play_episodes(env, act, 3, 5, key) for key in (1, 1, 2))
     for one, two in zip(first, again, strict=True):
@@ -131,13 +136,13 @@ def test_episodes_are_a_function_of_their_key():
 
 
 def test_an_episode_ends_by_termination_or_truncation():
-    env = data.make_env("CartPole-v0", max_episode_steps=12)
+    env = make_env("CartPole-v0", "--max_episode_steps", "12")
     left = data.play_episode(env, lambda observation: 0, np.random.default_rng(0))
     assert len(left.rewards) < 12  # fell
     upright = data.play_episode(env, lambda o: int(o[2] + o[3] > 0), np.random.default_rng(0))
     assert len(upright.rewards) == 12
     assert left.terminated and not upright.terminated
-    assert data.make_env("CartPole-v0").spec.max_episode_steps == 200
+    assert make_env("CartPole-v0").spec.max_episode_steps == 200
 
 
 @pytest.mark.parametrize(("name", "says", "hint"), [
@@ -147,8 +152,38 @@ def test_an_episode_ends_by_termination_or_truncation():
 ])
 def test_environments_that_do_not_fit_are_refused(name, says, hint):
     with pytest.raises(UserError, match=says) as error:
-        data.make_env(name)
+        make_env(name)
     assert hint in error.value.hint
+
+
+def test_actions_without_bounds_are_refused_before_anything_is_written(mine, tmp_path, capsys):
+    argv = ["--env_name", f"{mine}:Push-v0", "--name", "own"]
+    assert train_ppo.main(argv) == 2
+    error = capsys.readouterr().err
+    assert "mine:Push-v0 has actions without bounds, Box(-inf, inf, (1,), float64)" in error
+    assert "hint: give its action_space finite bounds" in error
+    assert not (tmp_path / CHAPTER).exists()
+    assert train.main(argv) == 2
+    assert "python train_ppo.py --env_name mine:Push-v0" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("script", "name", "argv"), [
+    (train, "Row-v0", ["dtype=int64,size=2", "--batch_size", "2", "--max_episode_steps", "9"]),
+    (train_ppo, "Push-v0", ["bound=2", "--num_envs", "2", "--num_steps", "8",
+                            "--minibatch_size", "8"]),
+])
+def test_an_environment_of_ones_own(mine, script, name, argv, capsys):
+    argv = ["--env_name", f"{mine}:{name}", "--name", "own", "--env_kwargs", *argv]
+    assert script.main([*argv, "--max_steps", "2", "--log_every", "1"]) == 0
+    assert script.main(["--name", "own", "--max_steps", "3"]) == 0
+    run = rundir.runs_dir() / CHAPTER / "own"
+    assert files.read_json(run / "config.json")["flags"]["env_kwargs"] == argv[5]
+    assert evaluation.main([]) == 0
+    assert files.read_json(run / "eval.json")["dataset"] == f"mine-{name}"
+    assert export.main([]) == 0
+    assert play.main(["--num_episodes", "1", "--sample"]) == 0
+    assert script.main(["--name", "own", "--env_kwargs", "size=7"]) == 2
+    assert "--env_kwargs size=7 contradicts" in capsys.readouterr().err
 
 
 def test_stopping_criteria():
@@ -371,7 +406,7 @@ def test_an_update(space):
 
 
 def make_actors(name: str, cap: int) -> tuple[Actors, list[np.ndarray]]:
-    envs = [data.make_env(name, cap, boxes=True) for _ in range(3)]
+    envs = [make_env(name, "--max_episode_steps", str(cap), boxes=True) for _ in range(3)]
     policy, _ = actor_critic.build_networks(envs[0], 8, seed=0)
     return Actors(envs, 7, data.TRAINING), policy.get_weights()
 
