@@ -568,7 +568,7 @@ def test_a_run_trains_straight_from_a_folder(tmp_path, capsys):
     assert result["metrics"]["majority"] == {
         "accuracy": 0.5, "balanced_accuracy": 0.5, "examples": 4}
     assert train.main(["--run_dir", str(run), "--data_dir", str(moved), "--epochs", "1"]) == 2
-    assert f"nothing to do: {run} is at step 5 of 2" in capsys.readouterr().err
+    assert f"nothing to do: {run} is at step 5 of 5" in capsys.readouterr().err
     assert train.main(["--run_dir", str(run), "--data_dir", str(moved), "--epochs", "4"]) == 0
     assert "10 steps, 4 epochs" in capsys.readouterr().out
     assert checkpoint_files.last_step(run) == 10
@@ -837,6 +837,14 @@ def test_the_schedule_ends_with_the_steps_of_the_epochs(argv, count, steps, eval
         rate = train.learning_rate(args, count)
         np.testing.assert_allclose([rate(0), rate(steps / 2), rate(steps)],
                                    [args.learning_rate, args.learning_rate / 2, 0], atol=1e-9)
+
+
+def test_fewer_epochs_than_were_trained_are_nothing_to_do(tmp_path, monkeypatch):
+    args = cli.resolve(train.build_parser(), ["--preset", "best_all", "--epochs", "2"])
+    args.changed = {"epochs": 2}
+    monkeypatch.setattr(rundir, "last_step", lambda run: 108)
+    with pytest.raises(UserError, match=r"nothing to do: .* is at step 108 of 108"):
+        set_steps(args, 1728)
 
 
 def test_own_images_do_not_run_the_demo(tmp_path):
