@@ -9,6 +9,7 @@ test split is the one that prepare.py calls validation; training never uses it.
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -46,15 +47,25 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     scores |= {f"top_{args.top_k}_accuracy": among_best, "accuracy_low": low, "accuracy_high": high}
     recall = {name: float(np.mean(answers[test.labels == i] == i))
               for i, name in enumerate(names) if i in test.labels}
+    counts = np.bincount(splits["train"].labels)
+    majority = int(counts.argmax())
+    metrics["majority"] = {"accuracy": float(np.mean(test.labels == majority)),
+                           "balanced_accuracy": 1 / len(recall), "examples": len(test.labels)}
     figures.draw_confusion(test.labels, answers, names, args.run_dir / "confusion.png")
     draw_mistakes(test, logits["test"], names, args.run_dir / "mistakes.png")
-    dataset_name = flags.dataset_name if flags.dataset == "records" else flags.dataset
-    as_in_the_book = dataset_name == "satellite" and flags.preset in BOOK
+    dataset_name = {"records": flags.dataset_name, "textures": "textures"}.get(
+        flags.dataset, Path(flags.data_dir).name)
+    as_in_the_book = (flags.dataset, dataset_name) == ("records", "satellite")
+    as_in_the_book &= flags.preset in BOOK
     book = {"accuracy": BOOK[flags.preset]} if as_in_the_book else {}
     results.write(args, dataset_name, f"{flags.model_name}-{flags.preset}",
                   metrics, book, {"test_recall_by_class": recall})
     for name, share in recall.items():
         print(f"{name:>12} {share:.1%}")
+    trivial = metrics["majority"]
+    print(f"balanced accuracy {scores['balanced_accuracy']:.2%}; always {names[majority]}, the "
+          f"most frequent class: accuracy {trivial['accuracy']:.2%}, balanced accuracy "
+          f"{trivial['balanced_accuracy']:.2%}")
     print(f"{flags.model_name}: test accuracy {scores['accuracy']:.2%} (95 % confidence interval "
           f"{low:.1%} to {high:.1%}) on {len(answers):,} images of {dataset_name}; see "
           f"confusion.png and mistakes.png in {args.run_dir}")
@@ -65,7 +76,7 @@ def build_parser() -> cli.Parser:
     """Returns the parser."""
     parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("--data_dir", "--dataset_dir", type=cli.path,
-                        help="folder of the records and label.txt, if they were moved")
+                        help="folder of the images or records, if they were moved")
     parser.add_argument("--top_k", type=cli.positive_int, default=2,
                         help="k of the top-k accuracy")
     results.add_publish_flag(parser)

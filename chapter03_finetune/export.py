@@ -17,7 +17,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from chapter03_finetune import data, textures
+from chapter03_finetune import augmentation, textures
 from chapter03_finetune.inference import load_run
 from common import cli, export, formats, images
 
@@ -38,7 +38,7 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         return {"labels": labels, **outputs}
 
     def decode(encoded: tf.Tensor) -> tf.Tensor:
-        return data.centre(images.decode_on_white(encoded), size)
+        return augmentation.centre(images.decode_on_white(encoded), size)
 
     rng = np.random.default_rng(0)
     drawn = [textures.draw(kind, rng) for kind in textures.KINDS]

@@ -5,7 +5,8 @@ import sys
 from typing import Any
 
 from chapter03_finetune import data
-from common import cli, pretrained
+from common import cli, pretrained, rundir
+from common.errors import UserError
 
 # The flags that each optimizer and each schedule reads, beside --learning_rate.
 OPTIMIZERS = {
@@ -23,6 +24,9 @@ SCHEDULES = {
     "polynomial": ("end_learning_rate", "num_epochs_per_decay"),
     "cosine": (),
 }
+# The flags that each data set reads, beside --data_dir.
+DATASETS = {"textures": (), "folder": ("validation_fraction",), "records": ("dataset_name",)}
+EVAL_EVERY = 500  # steps, of a run whose length is not given in epochs
 MAX = sys.float_info.max
 not_negative = cli.number(float, 0, MAX, "a number of at least 0")
 not_positive = cli.number(float, -MAX, 0, "a number of at most 0")
@@ -52,6 +56,9 @@ def add_model_flags(parser: cli.Parser) -> None:
                             "network's, 0.99 or 0.999)")
     group.add_argument("--freeze_batch_norm", action=argparse.BooleanOptionalAction, default=False,
                        help="keep batch normalization fixed, in trained layers too")
+    group.add_argument("--precision", choices=["float32", "bfloat16"], default="float32",
+                       help="compute dtype of the network; weights, the new layer and the loss "
+                            "stay in float32")
 
 
 def add_augmentation_flags(parser: cli.Parser) -> None:
@@ -71,6 +78,9 @@ def add_optimizer_flags(parser: cli.Parser) -> None:
     group = parser.add_argument_group("loss and optimizer")
     group.add_argument("--label_smoothing", type=cli.from_0_to_1, default=0.0,
                        help="share of each label that is spread evenly over all classes")
+    group.add_argument("--class_weight", choices=["none", "balanced"], default="none",
+                       help="balanced: weight the loss of each image by the inverse frequency of "
+                            "its class, and select the checkpoint by the loss weighted likewise")
     group.add_argument("--weight_decay", type=cli.from_0_to_1, default=4e-5,
                        help="L2 regularization strength: times half the sum of squares of all "
                             "trained kernels")
@@ -79,8 +89,9 @@ def add_optimizer_flags(parser: cli.Parser) -> None:
     group.add_argument("--learning_rate_decay_type", default="exponential",
                        choices=list(SCHEDULES),
                        help="polynomial: linear to --end_learning_rate over "
-                            "--num_epochs_per_decay; cosine: to 0 at --max_steps, so that raising "
-                            "--max_steps on a resume raises the learning rate again")
+                            "--num_epochs_per_decay; cosine: to 0 at the last step, so that "
+                            "raising --epochs or --max_steps on a resume raises the learning rate "
+                            "again")
     group.add_argument("--learning_rate_decay_factor", type=cli.from_0_to_1, default=0.94,
                        help="factor of each step of the exponential decay")
     group.add_argument("--num_epochs_per_decay", type=cli.positive_float, default=2.0,
@@ -117,8 +128,8 @@ def add_optimizer_flags(parser: cli.Parser) -> None:
 def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli.Parser:
     """Returns the parser of train.py."""
     parser = cli.training_parser(
-        file, doc, presets,
-        free=["learning_rate_decay_factor", "num_epochs_per_decay", "end_learning_rate"])
+        file, doc, presets, own_data="best_all",
+        free=["epochs", "learning_rate_decay_factor", "num_epochs_per_decay", "end_learning_rate"])
     data.add_flags(parser)
     add_model_flags(parser)
     add_augmentation_flags(parser)
@@ -126,14 +137,35 @@ def build_parser(file: str, doc: str, presets: dict[str, dict[str, Any]]) -> cli
     group = parser.add_argument_group("training")
     group.add_argument("--max_steps", "--max_number_of_steps", type=cli.positive_int,
                        default=100000, help="updates in all")
+    group.add_argument("--epochs", type=cli.positive_int,
+                       help="passes over the training images; sets --max_steps")
     group.add_argument("--batch_size", type=cli.size, default=32, help="images per update")
     group.add_argument("--log_every", "--log_every_n_steps", type=cli.positive_int, default=10,
                        help="steps between two log lines")
-    group.add_argument("--eval_every", type=cli.positive_int, default=500,
-                       help="steps between two evaluations of the held-out images")
+    group.add_argument("--eval_every", type=cli.positive_int,
+                       help="steps between two evaluations of the held-out images (default: those "
+                            f"of an epoch with --epochs, else {EVAL_EVERY})")
     group.add_argument("--save_every", type=cli.positive_int, default=500,
                        help="steps between two checkpoints")
     return parser
+
+
+def set_steps(args: argparse.Namespace, count: int) -> None:
+    """Turns `--epochs` of `count` images into `--max_steps`; a typed `--max_steps` wins.
+
+    Raises:
+        UserError: both were typed, or a resumed run has more steps than its new `--epochs`.
+    """
+    if "max_steps" in args.typed:
+        cli.refuse_idle(args, ["epochs"], f"--max_steps {args.max_steps}")
+        args.epochs = None
+    elif args.epochs:
+        args.max_steps = max(1, args.epochs * count // args.batch_size)
+        if "epochs" in args.changed and (step := rundir.last_step(args.run_dir)) >= args.max_steps:
+            raise UserError(f"nothing to do: {args.run_dir} is at step {step} of {args.max_steps}",
+                            "raise --epochs to continue, or start another run with a new --name")
+    if not args.eval_every:
+        args.eval_every = max(1, count // args.batch_size) if args.epochs else EVAL_EVERY
 
 
 def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
@@ -151,7 +183,8 @@ def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
         (args.augment == "none", "--augment none", ("min_area", "quarter_turns")),
         (args.trainable_scopes == "head", "--trainable_scopes head", batch_norm),
         (args.freeze_batch_norm, "--freeze_batch_norm", ("batch_norm_decay",)),
-        (args.model_name.startswith("VGG"), f"--model_name {args.model_name}", batch_norm),
-        (args.dataset == "textures", "--dataset textures", ("dataset_name",)),
+        (args.model_name.startswith(("VGG", "ConvNeXt")), f"--model_name {args.model_name}",
+         batch_norm),
+        (True, f"--dataset {args.dataset}", not_of(DATASETS, args.dataset)),
     )
     return {beside: flags for applies, beside, flags in rows if applies}

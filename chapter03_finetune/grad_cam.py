@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter03_finetune import data
+from chapter03_finetune import augmentation
 from chapter03_finetune.inference import load_run
 from common import cli, figures, images
 from common.errors import raise_together, try_each
@@ -26,8 +26,8 @@ def grad_cam(model: keras.Model, pictures: tf.Tensor) -> tuple[np.ndarray, np.nd
     """Computes the Grad-CAM heatmaps of all classes.
 
     Grad-CAM weights the last feature maps by the mean gradient of a class's logit. In networks that
-    end in global average pooling and one dense layer, as all do here, this gradient is the layer's
-    kernel divided by the number of positions.
+    take the mean of these maps over all positions, as all do here, it is the gradient with respect
+    to that mean, divided by the number of positions.
 
     Args:
         model: from `model.build_model`.
@@ -38,12 +38,18 @@ def grad_cam(model: keras.Model, pictures: tf.Tensor) -> tuple[np.ndarray, np.nd
         resolution of the feature maps; and the probabilities, of shape (count, classes).
     """
     backbone, head = model.get_layer("backbone"), model.get_layer("logits")
-    last_maps = keras.Model(backbone.inputs, backbone.layers[-1].input)  # before the pooling
-    maps = last_maps(pictures, training=False)
+    mean = backbone.get_layer("avg_pool")
+    last_maps = keras.Model(backbone.inputs, mean.input)
+    rest = keras.Model(mean.output, head(backbone.output))
+    maps = tf.cast(last_maps(pictures, training=False), tf.float32)
+    with tf.GradientTape() as tape:
+        features = tf.reduce_mean(maps, axis=(1, 2))
+        tape.watch(features)
+        logits = rest(features, training=False)
+    gradients = tape.batch_jacobian(logits, features)  # (count, classes, channels)
     positions = maps.shape[1] * maps.shape[2]
-    heat = tf.nn.relu(tf.einsum("nhwc,ck->nhwk", maps, head.kernel / positions))
-    probabilities = tf.nn.softmax(head(tf.reduce_mean(maps, axis=(1, 2))))
-    return heat.numpy(), probabilities.numpy()
+    heat = tf.nn.relu(tf.einsum("nhwc,nkc->nhwk", maps, gradients / positions))
+    return heat.numpy(), tf.nn.softmax(logits).numpy()
 
 
 def draw(model: keras.Model, pictures: tf.Tensor, names: Sequence[str], png: Path) -> None:
@@ -74,7 +80,8 @@ def explain(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         model, names = load_run(args, flags)
         png = Path(args.output_dir or args.run_dir) / "grad_cam.png"
         size = model.input_shape[1]
-        draw(model, tf.stack([data.centre(picture, size) for picture in pictures]), names, png)
+        shown = tf.stack([augmentation.centre(picture, size) for picture in pictures])
+        draw(model, shown, names, png)
         print(f"{png}: does the network look where you would?")
     raise_together(errors)
 

@@ -16,11 +16,20 @@ from common import checkpoint, figures, pretrained, rundir
 def build_classifier(flags: argparse.Namespace, num_classes: int) -> keras.Model:
     """Builds the classifier that the flags of train.py describe, with random weights.
 
+    Weights are float32. With `--precision bfloat16` the network up to the mean over all places
+    computes in bfloat16; the mean and the new layer always compute in float32.
+
     Raises:
         ValueError: see `pretrained.build_backbone`.
     """
     keras.utils.set_random_seed(flags.seed)
-    backbone = pretrained.build_backbone(flags.model_name, flags.image_size, flags.alpha)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(
+        "mixed_bfloat16" if flags.precision == "bfloat16" else flags.precision)
+    try:
+        backbone = pretrained.build_backbone(flags.model_name, flags.image_size, flags.alpha)
+    finally:
+        keras.config.set_dtype_policy(before)
     return build_model(backbone, num_classes, flags.keep_prob, flags.seed)
 
 
@@ -50,10 +59,22 @@ def make_predict(model: keras.Model) -> Callable[[data.Split], np.ndarray]:
 
 
 def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Returns the mean cross-entropy in nats, the accuracy and the number of examples."""
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    """Computes the scores of predictions.
+
+    Args:
+        logits: float32 of shape (count, classes).
+        labels: int64 of shape (count,).
+
+    Returns:
+        loss, the mean cross-entropy in nats, and accuracy; balanced_loss and balanced_accuracy, the
+        means over the classes that occur of each class's loss and accuracy; the number of examples.
+    """
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits).numpy()
     hits = logits.argmax(axis=1) == labels
+    classes = [labels == label for label in np.unique(labels)]
     return {"loss": float(np.mean(losses)), "accuracy": float(hits.mean()),
+            "balanced_loss": float(np.mean([losses[of].mean() for of in classes])),
+            "balanced_accuracy": float(np.mean([hits[of].mean() for of in classes])),
             "examples": len(labels)}
 
 

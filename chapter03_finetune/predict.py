@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from chapter03_finetune import data
+from chapter03_finetune import augmentation
 from chapter03_finetune.inference import load_run
 from chapter03_finetune.model import compile_logits
 from common import cli, images, video
@@ -68,7 +68,7 @@ def make_classify(args: argparse.Namespace, flags: argparse.Namespace) -> tuple[
     logits, size = compile_logits(model), model.input_shape[1]
 
     def classify(pictures: Sequence[np.ndarray]) -> np.ndarray:
-        batch = tf.stack([data.centre(picture, size) for picture in pictures])
+        batch = tf.stack([augmentation.centre(picture, size) for picture in pictures])
         return tf.nn.softmax(logits(batch)).numpy()
 
     return classify, names

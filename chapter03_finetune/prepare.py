@@ -15,7 +15,7 @@ validation (or val). The input files are never changed.
 from collections.abc import Sequence
 from pathlib import Path
 
-from chapter03_finetune import tfrecords
+from chapter03_finetune import folders, tfrecords
 from common import cli
 from common.errors import exit_status
 
@@ -28,7 +28,7 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--output_dir", type=cli.path, help="output folder (default: --data_dir)")
     parser.add_argument("--dataset_name", "--dataset-name", type=tfrecords.records_name,
                         default="satellite", help="prefix of the names of the records")
-    for split in tfrecords.SPLITS:
+    for split in folders.SPLITS:
         parser.add_argument(f"--{split}_shards", f"--{split}-shards", type=cli.small_int,
                             default=2, help=f"files of the {split} records")
     parser.add_argument("--num_threads", "--num-threads", type=cli.small_int, default=2,
@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         data_dir = Path(args.data_dir)
         output_dir = Path(args.output_dir or data_dir)
         num_shards = {"train": args.train_shards, "validation": args.validation_shards}
-        only = tfrecords.read_list(Path(args.list), data_dir) if args.list else None
+        only = folders.read_list(Path(args.list), data_dir) if args.list else None
         counts = tfrecords.write_records(data_dir, output_dir, args.dataset_name, num_shards,
                                          args.num_threads, args.validation_fraction, only)
         print(f"{counts['train']:,} training and {counts['validation']:,} validation images in "

@@ -1,8 +1,10 @@
 """Fine-tunes a network of keras.applications on your own images (book, chapter 3).
 
     python train.py                                            # textures drawn by code, minutes
+    python train.py --data_dir FOLDER                          # your images, a folder per class
+    python train.py --data_dir FOLDER --epochs 20 --class_weight balanced
+    python train.py --data_dir FOLDER --weights mobilenet_0.75_224.weights.h5   # offline
     python train.py --preset book_head --dataset_dir FOLDER    # records that prepare.py wrote
-    python train.py --preset best_all --dataset_dir FOLDER --weights mobilenet_0.75_224.weights.h5
 
 A network that was pretrained on ImageNet needs few images to learn new classes. Either the new last
 layer alone is trained (`--trainable_scopes head`), or all layers are (`all`). The book reports 76 %
@@ -20,7 +22,12 @@ import tensorflow as tf
 
 from chapter03_finetune import data, flags
 from chapter03_finetune.inference import build_classifier, draw_mistakes, make_predict, score
-from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
+from chapter03_finetune.model import (
+    add_weight_decay,
+    balanced_weights,
+    set_batch_norm_decay,
+    set_trainable,
+)
 from common import checkpoint, cli, files, pretrained, rundir
 from common.errors import UserError
 from common.fit import Fit
@@ -36,7 +43,8 @@ BOOK = {  # section 3.3.4
     "batch_size": 32,
     "max_steps": 100000,
 }
-# For a few thousand images: a smaller network, and a learning rate that decays to 0.
+# For a few thousand images: a smaller network, and a learning rate that decays to 0. The number of
+# steps follows the number of images.
 BEST = {
     "dataset": "records",
     "model_name": "MobileNet",
@@ -45,7 +53,6 @@ BEST = {
     "learning_rate_decay_type": "cosine",
     "label_smoothing": 0.1,
     "min_area": 0.3,
-    "eval_every": 54,
 }
 PRESETS = {
     "demo": {
@@ -63,10 +70,10 @@ PRESETS = {
     },
     "book_head": BOOK | {"trainable_scopes": "head"},
     "book_all": BOOK | {"trainable_scopes": "all", "log_every": 1},
-    "best_head": BEST | {"trainable_scopes": "head", "learning_rate": 0.003, "max_steps": 648},
-    "best_all": BEST | {"trainable_scopes": "all", "learning_rate": 3e-4, "max_steps": 540},
+    "best_head": BEST | {"trainable_scopes": "head", "learning_rate": 0.003, "epochs": 12},
+    "best_all": BEST | {"trainable_scopes": "all", "learning_rate": 3e-4, "epochs": 10},
     "scratch": BEST | {"weights": "none", "learning_rate": 0.003, "batch_norm_decay": 0.9,
-                       "max_steps": 1080},
+                       "epochs": 20},
 }
 
 
@@ -135,9 +142,17 @@ def make_model(args: argparse.Namespace, num_classes: int, new: bool) -> keras.M
 
 
 def fit(
-    args: argparse.Namespace, model: keras.Model, run: Path, splits: dict[str, data.Split]
+    args: argparse.Namespace, model: keras.Model, run: Path, splits: dict[str, data.Split],
+    class_weights: np.ndarray | None,
 ) -> tuple[dict[str, float], np.ndarray]:
     """Trains with `model.fit` up to `--max_steps`.
+
+    Args:
+        args: the flags.
+        model: the classifier.
+        run: its run folder.
+        splits: of the data set.
+        class_weights: of the loss, of shape (classes,), or None.
 
     Returns:
         The last scores on the held-out images, and their logits.
@@ -166,43 +181,57 @@ def fit(
         nonlocal logits
         logits = predict(validation)
         scores.update(score(logits, validation.labels))
-        shown = {name: scores[name] for name in ("loss", "accuracy")}
+        shown = {name: scores[name] for name in ("loss", "accuracy", "balanced_accuracy")}
         training.monitor.scalars(step, shown, "val")
         # On a few hundred images the loss is less noisy than the accuracy.
-        training.state.save_if_best(scores["loss"])
+        training.state.save_if_best(scores["loss" if class_weights is None else "balanced_loss"])
 
-    # Label smoothing in Keras needs one-hot labels.
-    one_hot = batches.map(lambda images, labels: (images, tf.one_hot(labels, num_classes)))
-    training.run(one_hot, evaluate)
+    def targets(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns a batch as Keras takes it: label smoothing needs one-hot labels."""
+        one_hot = tf.one_hot(labels, num_classes)
+        # The weighted losses are divided by the batch size, not by the sum of their weights.
+        weights = () if class_weights is None else (tf.gather(class_weights, labels),)
+        return images, one_hot, *weights
+
+    training.run(batches.map(targets), evaluate)
     return {"step": int(training.state.step), **scores}, logits
 
 
 def introduce(args: argparse.Namespace, splits: dict[str, data.Split]) -> None:
     """Prints what is trained on which data and, in the demo, the command of the book's run."""
-    print(f"training {args.model_name} ({args.trainable_scopes}) on "
-          f"{len(splits['train'].labels):,} images of {args.dataset}")
+    count = len(splits["train"].labels)
+    print(f"training {args.model_name} ({args.trainable_scopes}) on {count:,} images of "
+          f"{args.data_dir or args.dataset}: {args.max_steps:,} steps, "
+          f"{args.max_steps * args.batch_size / count:.3g} epochs")
     if args.preset == "demo":
         print("the book's run: python train.py --preset book_head --dataset_dir FOLDER")
         folder = files.default_dir("satellite")
         if (folder / "label.txt").is_file() and args.dataset == "textures":
-            print(f"there are records in {folder}: --dataset records --dataset_dir {folder}")
+            print(f"there are records in {folder}: python train.py --data_dir {folder}")
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its validation scores."""
     if not args.model_name.startswith("MobileNet") and "alpha" not in args.typed:
         args.alpha = None  # a preset's is for its MobileNet
+    if not rundir.exists(args.run_dir):
+        data.settle(args)
     for beside, idle in flags.idle_flags(args).items():
         cli.refuse_idle(args, idle, beside)
     splits, names = dataset = data.load(args)
+    labels = splits["train"].labels
+    flags.set_steps(args, len(labels))
     introduce(args, splits)
     new = not (args.init_from or rundir.last_step(args.run_dir))
     model = make_model(args, len(names), new)
     checkpoint.start_from(args, names, model=model)
     parameters = model.count_params()
+    balanced = args.class_weight == "balanced"
+    weights = balanced_weights(labels, len(names)) if balanced else None
+    recorded = dict(zip(names, weights.tolist(), strict=True)) if balanced else {}
     with rundir.open_run(args, dataset_sha256=dataset.digest, parameters=parameters,
-                         class_names=names) as run:
-        scores, logits = fit(args, model, run, splits)
+                         class_names=names, class_weights=recorded) as run:
+        scores, logits = fit(args, model, run, splits, weights)
         mistakes = run / "samples" / "validation_mistakes.png"
         draw_mistakes(splits["validation"], logits, names, mistakes)
     print(f"validation accuracy {scores['accuracy']:.2%}; the worst mistakes: {mistakes}")

@@ -11,7 +11,7 @@ import tensorflow as tf
 from PIL import Image
 from tqdm import tqdm
 
-from chapter03_finetune.tfrecords import Encoded, encode
+from chapter03_finetune.folders import Encoded, encode
 from chapter05_detection.annotations import Annotation, Annotations
 from chapter05_detection.label_map import LabelMap
 from common import images

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from chapter03_finetune.tfrecords import SHUFFLE_SEED, encode
+from chapter03_finetune.folders import SHUFFLE_SEED, encode
 from chapter09_pix2pix.pairs import list_images
 from common import files, images
 from common.errors import UserError

@@ -22,7 +22,7 @@ from common.parser import Parser, number, path
 
 def training_parser(
     file: str, doc: str, presets: Mapping[str, dict[str, Any]],
-    free: Collection[str] = (), neutral: Collection[str] = (),
+    free: Collection[str] = (), neutral: Collection[str] = (), own_data: str | None = None,
 ) -> Parser:
     """Returns a parser with the flags that every training script has.
 
@@ -32,14 +32,16 @@ def training_parser(
         presets: default values by the name of the preset; the first is the default.
         free: the chapter's own flags that may change on resume; all others are fixed.
         neutral: the chapter's own flags that may differ between two runs of the same recipe.
+        own_data: the preset of a command with `--data_dir`, if it is not the first.
     """
-    parser = Parser(file, doc, presets, free, neutral)
+    parser = Parser(file, doc, presets, free, neutral, own_data=own_data)
     rows = (f"  {name}: " + " ".join(f"--{k} {v}" for k, v in flags.items())
             for name, flags in presets.items())
     parser.epilog = "\n".join(["presets, and the flags that they set:", *rows])
     group = parser.add_argument_group("run")
     group.add_argument("--preset", choices=list(presets), default=next(iter(presets)),
-                       help="named set of defaults; typed flags override it")
+                       help="named set of defaults; typed flags override it"
+                            + (f" (with --data_dir: {own_data})" if own_data else ""))
     group.add_argument("--name", help="run folder runs/<chapter>/<name>; resumed if it exists")
     group.add_argument("--run_dir", type=path, help="path of the run folder; resumed if it exists")
     group.add_argument("--resume", action="store_true", help="resume the latest run")

@@ -124,12 +124,11 @@ def with_classifier(maps: keras.Model, kernel: Any, bias: Any) -> keras.Model:
 
     Args:
         maps: from `pretrained.build_maps`, or another model that ends in feature maps.
-        kernel: of shape (channels, classes); the classifier is linear in the mean over all places.
+        kernel: of shape (channels, classes); it is applied to `pretrained.pool` of the maps.
         bias: of shape (classes,).
     """
-    pooled = keras.layers.GlobalAveragePooling2D(keepdims=True)(maps.output)
     logits = keras.layers.Conv2D(len(bias), 1, name=LOGITS)
-    model = keras.Model(maps.inputs, logits(pooled))
+    model = keras.Model(maps.inputs, logits(pretrained.pool(maps, keepdims=True)))
     logits.set_weights([kernel[None, None], bias])
     return model
 

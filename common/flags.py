@@ -47,6 +47,8 @@ def resolve(parser: Parser, argv: Sequence[str] | None) -> argparse.Namespace:
         UserError: a typed flag contradicts the run to resume.
     """
     defaults, typed = vars(parser.parse_args([])), typed_flags(parser, argv)
+    if parser.own_data and "data_dir" in typed:
+        defaults["preset"] = parser.own_data
     args = argparse.Namespace(**{**defaults, **typed})
     run_dir, changed = rundir.folder_to_train(parser.chapter, args), {}
     settled = {**vars(args), **parser.presets[args.preset], **typed}

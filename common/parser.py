@@ -21,6 +21,7 @@ class Parser(argparse.ArgumentParser):
     Attributes:
         chapter: name of the script's folder.
         presets: default values of flags, by the name of the preset.
+        own_data: preset of a command with --data_dir and without --preset; None: the first.
         free: flags that may change on resume.
         neutral: flags that may differ between two runs of the same recipe.
         data: flags of a verb that replace those of the run, because its data has moved.
@@ -29,6 +30,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(
         self, file: str, doc: str, presets: Mapping[str, dict[str, Any]] | None = None,
         free: Collection[str] = (), neutral: Collection[str] = (), data: Collection[str] = (),
+        own_data: str | None = None,
     ):
         """Creates a parser without flags for the script `file`; `doc` is shown by `--help`."""
         path = Path(file).resolve()
@@ -36,7 +38,7 @@ class Parser(argparse.ArgumentParser):
                          allow_abbrev=False)
         self.chapter, self.presets = path.parent.name, presets or {}
         self.free, self.neutral = FREE | set(free), NEUTRAL | set(neutral)
-        self.data = data
+        self.data, self.own_data = data, own_data
 
     def parse_known_args(
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None

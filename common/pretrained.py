@@ -7,101 +7,22 @@ network is part of its graph.
 import hashlib
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import keras
-import numpy as np
 
 from common import cli, files
+from common.applications import HOST, NETWORKS, imagenet_file
 from common.errors import UserError
 from common.weights_files import first_line, load_file, load_hed
 
-applications = keras.applications
-
-HOST = "https://storage.googleapis.com"  # where Keras keeps the weights of keras.applications
-ADDRESS = HOST + "/tensorflow/keras-applications"
 HINT = "use a local file, --weights FILE.h5, or random weights, --weights none"
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of RGB values in [0, 1]
-IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], np.float32)
-
-
-class Network(NamedTuple):
-    """A network of keras.applications.
-
-    Attributes:
-        build: its function in keras.applications.
-        preprocess: what its inputs need.
-        size: default height and width of its inputs in pixels.
-        address: where Keras keeps its ImageNet weights.
-        md5: of the file without the classifier; Keras publishes none for MobileNets.
-    """
-
-    build: Callable[..., keras.Model]
-    preprocess: Callable[[keras.KerasTensor], keras.KerasTensor]
-    size: int
-    address: str
-    md5: str | None = None
-
-
-def normalize(images: keras.KerasTensor) -> keras.KerasTensor:
-    """Normalizes inputs of EfficientNet by ImageNet's mean and standard deviation, times 255.
-
-    EfficientNet's first layer divides by 255. Its second layer, Normalization, uses its statistics
-    only after they were loaded from a file, not by `set_weights` or from a checkpoint. It stays the
-    identity here.
-    """
-    return (images - 255 * IMAGENET_MEAN) / IMAGENET_DEVIATION
-
-
-NETWORKS = {
-    "InceptionV3": Network(
-        applications.InceptionV3, applications.inception_v3.preprocess_input, 299,
-        f"{ADDRESS}/inception_v3", "bcbd6486424b2319ff4ef7d526e38f63"),
-    "InceptionResNetV2": Network(
-        applications.InceptionResNetV2, applications.inception_resnet_v2.preprocess_input, 299,
-        f"{ADDRESS}/inception_resnet_v2", "d19885ff4a710c122648d3b5c3b684e4"),
-    "VGG16": Network(
-        applications.VGG16, applications.vgg16.preprocess_input, 224,
-        f"{ADDRESS}/vgg16", "6d6bbae143d832006294945121d1f1fc"),
-    "VGG19": Network(
-        applications.VGG19, applications.vgg19.preprocess_input, 224,
-        f"{ADDRESS}/vgg19", "253f8cb515780f3b799900260a226db6"),
-    "ResNet50": Network(
-        applications.ResNet50, applications.resnet.preprocess_input, 224,
-        f"{ADDRESS}/resnet", "4d473c1dd8becc155b73f8504c6f6626"),
-    "ResNet101": Network(
-        applications.ResNet101, applications.resnet.preprocess_input, 224,
-        f"{ADDRESS}/resnet", "88cf7a10940856eca736dc7b7e228a21"),
-    "ResNet152": Network(
-        applications.ResNet152, applications.resnet.preprocess_input, 224,
-        f"{ADDRESS}/resnet", "ee4c566cf9a93f14d82f913c2dc6dd0c"),
-    "ResNet50V2": Network(
-        applications.ResNet50V2, applications.resnet_v2.preprocess_input, 224,
-        f"{ADDRESS}/resnet", "fac2f116257151a9d068a22e544a4917"),
-    "ResNet101V2": Network(
-        applications.ResNet101V2, applications.resnet_v2.preprocess_input, 224,
-        f"{ADDRESS}/resnet", "c0ed64b8031c3730f411d2eb4eea35b5"),
-    "ResNet152V2": Network(
-        applications.ResNet152V2, applications.resnet_v2.preprocess_input, 224,
-        f"{ADDRESS}/resnet", "ed17cf2e0169df9d443503ef94b23b33"),
-    "MobileNet": Network(
-        applications.MobileNet, applications.mobilenet.preprocess_input, 224,
-        f"{ADDRESS}/mobilenet"),
-    "MobileNetV2": Network(
-        applications.MobileNetV2, applications.mobilenet_v2.preprocess_input, 224,
-        f"{ADDRESS}/mobilenet_v2"),
-    "EfficientNetB0": Network(
-        applications.EfficientNetB0, normalize, 224, f"{HOST}/keras-applications",
-        "50bc09e76180e00e4465e1a485ddc09d"),
-}
 
 
 def build_backbone(
     name: str, size: int | None = None, alpha: float | None = None, weights: str | None = None
 ) -> keras.Model:
-    """Builds a network without its classifier, up to global average pooling.
+    """Builds a network without its classifier, up to the mean over all places.
 
     Args:
         name: one of NETWORKS.
@@ -114,8 +35,21 @@ def build_backbone(
     """
     size = size or NETWORKS[name].size
     maps = build_maps(name, size, alpha, weights)
-    features = keras.layers.GlobalAveragePooling2D(name="avg_pool")(maps.output)
-    return keras.Model(maps.inputs, features, name="backbone")
+    return keras.Model(maps.inputs, pool(maps), name="backbone")
+
+
+def pool(maps: keras.Model, keepdims: bool = False) -> keras.KerasTensor:
+    """Returns the mean of the last feature maps over all places, as the network's classifier does.
+
+    Args:
+        maps: from `build_maps`, or another model that ends in feature maps.
+        keepdims: whether the result is of shape (batch, 1, 1, channels), not (batch, channels).
+    """
+    last = maps.layers[-1]
+    mean = keras.layers.GlobalAveragePooling2D(keepdims=keepdims, name="avg_pool", dtype="float32")
+    if isinstance(last, keras.layers.LayerNormalization):  # of ConvNeXt: it is meant for the mean
+        return last(mean(last.input))
+    return mean(maps.output)
 
 
 def build_maps(
@@ -172,59 +106,46 @@ def class_names(folder: Path, count: int) -> tuple[str, ...]:
     return tuple(table.get(str(i), (None, str(i)))[1] for i in range(count))
 
 
-def imagenet_file(name: str, size: int, alpha: float | None) -> str:
-    """Returns the name of Keras' file of a network's weights without its classifier.
-
-    Args:
-        name: one of NETWORKS.
-        size: height and width of the inputs; MobileNets have weights for several sizes.
-        alpha: of a MobileNet, one for which Keras has weights; None is 1.
-    """
-    if size not in (128, 160, 192, 224) and (name, size) != ("MobileNetV2", 96):
-        size = 224
-    match name:
-        case "MobileNet":
-            channels = {None: "1_0", 1: "1_0", 0.75: "7_5", 0.5: "5_0"}.get(alpha, "2_5")
-            return f"mobilenet_{channels}_{size}_tf_no_top.h5"
-        case "MobileNetV2":
-            return ("mobilenet_v2_weights_tf_dim_ordering_tf_kernels_"
-                    f"{alpha or 1.0}_{size}_no_top.h5")
-        case "EfficientNetB0":
-            return "efficientnetb0_notop.h5"
-    stems = {"InceptionV3": "inception_v3", "InceptionResNetV2": "inception_resnet_v2"}
-    stem = stems.get(name, name.lower())
-    return f"{stem}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-
-
-def warn_of_md5(path: Path, md5: str) -> None:
-    """Warns on stderr if a file has another md5 than the published one."""
+def warn_of_checksum(path: Path, published: str) -> None:
+    """Warns on stderr if a file has another md5 or sha256 than the published one."""
+    algorithm = algorithm_of(published)
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "md5").hexdigest()
-    if found != md5:
-        print(f"warning: {path} is not the file that Keras publishes: its md5 is {found}, not "
-              f"{md5}. If you did not put other weights there, remove it", file=sys.stderr)
+        found = hashlib.file_digest(file, algorithm).hexdigest()
+    if found != published:
+        print(f"warning: {path} is not the file that Keras publishes: its {algorithm} is {found}, "
+              f"not {published}. If you did not put other weights there, remove it",
+              file=sys.stderr)
+
+
+def algorithm_of(checksum: str) -> str:
+    """Returns "md5" or "sha256", by the length of a checksum."""
+    return "md5" if len(checksum) == 32 else "sha256"
 
 
 def load_imagenet(backbone: keras.Model, name: str, alpha: float | None) -> None:
     """Loads Keras' ImageNet weights; prints their size before a download.
 
-    A file that lies where Keras would look is used, with a warning if its md5 is another.
+    A file that lies where Keras would look is used, with a warning if its checksum is another.
 
     Raises:
         UserError: the weights cannot be downloaded, or do not exist for this network.
     """
     size, network = backbone.input_shape[1], NETWORKS[name]
+    if name.startswith("MobileNetV3") and alpha not in (None, 0.75, 1):
+        raise UserError(f"Keras has no ImageNet weights of {name} for --alpha {alpha}",
+                        f"give --alpha 1 or 0.75; or {HINT}")
+    checksum = network.checksum if alpha in (None, 1) else None
     folder = Path(os.environ.get("KERAS_HOME") or files.home() / ".keras") / "models"
     path = folder / imagenet_file(name, size, alpha)
-    if path.is_file():  # Keras would delete a file of another md5
-        if network.md5:
-            warn_of_md5(path, network.md5)
+    if path.is_file():  # Keras would delete a file of another checksum
+        if checksum:
+            warn_of_checksum(path, checksum)
         load_file(backbone, path)
         return
     megabytes = 4 * backbone.count_params() / 1e6
     print(f"downloading {name}'s ImageNet weights, about {megabytes:.0f} MB, to {folder}")
-    checksum = f"md5 {network.md5}" if network.md5 else "no checksum is published"
-    by_hand = f"place it by hand: {path}, {checksum}, from {network.address}/{path.name}; or {HINT}"
+    told = f"{algorithm_of(checksum)} {checksum}" if checksum else "no checksum is published"
+    by_hand = f"place it by hand: {path}, {told}, from {network.address}/{path.name}; or {HINT}"
     if not files.reachable(HOST):
         raise UserError(f"no network: {HOST} cannot be reached", by_hand)
     try:

@@ -5,6 +5,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import h5py
@@ -35,14 +36,22 @@ def stored_values(file: h5py.File, layers: list[keras.Layer]) -> Iterator[list[n
         rest = iter(stored)
         yield from (next(rest, []) if layer.weights else [] for layer in layers)
         return
+    yield from keras_3_values(file, layers)
+
+
+def keras_3_values(group: h5py.Group, layers: list[keras.Layer]) -> Iterator[list[np.ndarray]]:
+    """Yields the weights of each layer in a group of Keras 3; those of nested layers together."""
     seen: Counter[str] = Counter()
     for layer in layers:
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=.)(?=[A-Z][a-z])", "_",
                       type(layer).__name__).lower()  # DepthwiseConv2D: depthwise_conv2d
-        name = f"layers/{kind}_{seen[kind]}/vars" if seen[kind] else f"layers/{kind}/vars"
+        name = f"layers/{kind}_{seen[kind]}" if seen[kind] else f"layers/{kind}"
         seen[kind] += 1
-        values = file.get(name, {})
-        yield [values[key][()] for key in sorted(values, key=int)]
+        if isinstance(layer, keras.Sequential) and name in group:  # of ConvNeXt
+            yield [*chain.from_iterable(keras_3_values(group[name], layer.layers))]
+        else:
+            values = group.get(f"{name}/vars", {})
+            yield [values[key][()] for key in sorted(values, key=int)]
 
 
 def load_file(backbone: keras.Model, path: Path) -> None:

@@ -11,13 +11,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import deterministic, interrupt_after, state_of
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils.class_weight import compute_class_weight
 
 from chapter03_finetune import (
+    augmentation,
     data,
     eval,
     export,
+    folders,
     grad_cam,
     inference,
     predict,
@@ -26,15 +30,22 @@ from chapter03_finetune import (
     tfrecords,
     train,
 )
-from chapter03_finetune.flags import OPTIMIZERS, idle_flags
+from chapter03_finetune.flags import OPTIMIZERS, idle_flags, set_steps
 from chapter03_finetune.inference import build_classifier, draw_mistakes, load_run
-from chapter03_finetune.model import add_weight_decay, set_batch_norm_decay, set_trainable
+from chapter03_finetune.model import (
+    add_weight_decay,
+    balanced_weights,
+    set_batch_norm_decay,
+    set_trainable,
+)
+from chapter03_finetune.model import build_model as build_plain_model
 from common import checkpoint, checkpoint_files, cli, files, images, inputs, rundir, video
 from common.checkpoint import TrainState
 from common.errors import UserError
 
-TINY = ("--image_size", "32", "--batch_size", "4", "--max_steps", "2", "--log_every", "1")
-SHARDS = dict.fromkeys(tfrecords.SPLITS, 2)
+TINY = ("--preset", "demo", "--image_size", "32", "--batch_size", "4", "--max_steps", "2",
+        "--log_every", "1")
+SHARDS = dict.fromkeys(folders.SPLITS, 2)
 
 
 def picture(number: int = 0, kind: str = "rock") -> Image.Image:
@@ -42,12 +53,13 @@ def picture(number: int = 0, kind: str = "rock") -> Image.Image:
 
 
 def write_pictures(folder: Path, count: int = 4, kinds=("wood", "rock", "water")) -> Path:
-    """Writes train/ (count each) and validation/ (2 each)."""
-    for split, number in (("train", count), ("validation", 2)):
-        for kind in kinds:
+    """Writes train/ (count each) and validation/ (2 each), all different."""
+    for split, number, first in (("train", count, 0), ("validation", 2, 500)):
+        for label, kind in enumerate(kinds):
             (folder / split / kind).mkdir(parents=True)
             for i in range(number):
-                picture(i, kind).save(folder / split / kind / f"{i}.jpg")
+                drawn = picture(first + 50 * label + i, kind if kind in textures.KINDS else "rock")
+                drawn.save(folder / split / kind / f"{i}.jpg")
     return folder
 
 
@@ -106,7 +118,7 @@ def test_records_make_the_round_trip(records, tmp_path):
     assert (records / "label.txt").read_text() == "0:rock\n1:water\n2:wood\n"
     assert sorted(path.name for path in records.iterdir()) == [
         "label.txt", *(f"satellite_{split}_0000{i}-of-00002.tfrecord"
-                       for split in tfrecords.SPLITS for i in (0, 1))]
+                       for split in folders.SPLITS for i in (0, 1))]
     splits, names = data.load_records(records, "satellite", 0.25)
     assert names == ("rock", "water", "wood")
     assert [len(splits[name].labels) for name in ("train", "validation", "test")] == [9, 3, 6]
@@ -146,7 +158,7 @@ def test_records_hold_the_originals_features(records):
 
 
 def test_preparing_again_replaces_the_records(records, tmp_path):
-    shards = dict.fromkeys(tfrecords.SPLITS, 1)
+    shards = dict.fromkeys(folders.SPLITS, 1)
     tfrecords.write_records(tmp_path / "pic", records, "satellite", shards)
     assert len(list(records.glob("*.tfrecord"))) == 2
     assert len(data.load_records(records, "satellite", 0.1).splits["test"].labels) == 6
@@ -188,7 +200,7 @@ def test_what_lies_beside_the_splits_is_listed(tmp_path, capsys):
 
 def test_a_list_chooses_the_images(tmp_path, capsys):
     pictures = write_pictures(tmp_path / "pic")
-    chosen = [f"{split}/{kind}/{i}.jpg" for split in tfrecords.SPLITS for kind in ("rock", "wood")
+    chosen = [f"{split}/{kind}/{i}.jpg" for split in folders.SPLITS for kind in ("rock", "wood")
               for i in range(2)] + ["train/water/3.jpg", ""]
     (listed := tmp_path / "sample.txt").write_text("\n".join(chosen))
     argv = ["--data_dir", str(pictures), "--output_dir", str(tmp_path / "out"), "--list",
@@ -268,9 +280,9 @@ def test_odd_pictures_are_converted_and_broken_ones_left_out(tmp_path, capsys):
 
 def test_a_fit_jpeg_goes_in_byte_by_byte(tmp_path):
     picture().save(tmp_path / "a.jpg")
-    assert tfrecords.encode(tmp_path / "a.jpg") == ((tmp_path / "a.jpg").read_bytes(), 128, 128)
+    assert folders.encode(tmp_path / "a.jpg") == ((tmp_path / "a.jpg").read_bytes(), 128, 128)
     picture().save(tmp_path / "a.png")
-    jpeg, _, _ = tfrecords.encode(tmp_path / "a.png")
+    jpeg, _, _ = folders.encode(tmp_path / "a.png")
     difference = tf.cast(tf.io.decode_jpeg(jpeg), tf.float32) - np.asarray(picture())
     assert float(tf.reduce_mean(tf.abs(difference))) < 3  # quality 100
 
@@ -296,9 +308,9 @@ def test_folders_that_cannot_be_prepared(tmp_path):
     fails("validation has desert, which train lacks", pictures)
     (pictures / "train" / "desert").mkdir()
     fails("class folder .*train/desert has no image", pictures)
-    for split in tfrecords.SPLITS:
+    for split in folders.SPLITS:
         (pictures / split / "desert" / "a.jpg").write_bytes(b"no picture")
-    fails("no image of desert can be decoded", pictures)
+    fails("no image of desert can be used", pictures)
 
 
 def test_a_failing_call_leaves_nothing_and_a_killed_one_does_no_harm(tmp_path, monkeypatch):
@@ -309,14 +321,14 @@ def test_a_failing_call_leaves_nothing_and_a_killed_one_does_no_harm(tmp_path, m
         (stale / name).write_bytes(b"left by a killed call")
     tfrecords.write_records(pictures, out, "satellite", SHARDS)
     assert {path.name for path in out.iterdir()} == {"satellite.part", "label.txt", *(
-        name for split in tfrecords.SPLITS
+        name for split in folders.SPLITS
         for name in tfrecords.shard_names("satellite", split, 2))}
     monkeypatch.setattr(tfrecords, "write_split", lambda *args: 1 / 0)
     for folder in (tmp_path / "new", pictures):
         with pytest.raises(ZeroDivisionError):
             tfrecords.write_records(pictures, folder, "satellite", SHARDS)
     assert not (tmp_path / "new").exists()
-    assert {path.name for path in pictures.iterdir()} == set(tfrecords.SPLITS)
+    assert {path.name for path in pictures.iterdir()} == set(folders.SPLITS)
 
 
 def test_names_of_records_are_taken_literally(records, capsys):
@@ -448,16 +460,132 @@ def test_records_that_are_missing_or_damaged(records):
     fails("but also satellite_train_00000-of-00003.tfrecord")
 
 
+# A folder of images
+
+
+def load_own(folder: Path, *argv: str) -> data.Data:
+    """Loads what train.py would load with `--data_dir`."""
+    args = cli.resolve(train.build_parser(), ["--data_dir", str(folder), *argv])
+    data.settle(args)
+    return data.load(args)
+
+
+@pytest.mark.parametrize("divided", [True, False])
+def test_a_folder_gives_what_its_records_give(tmp_path, divided, capsys):
+    pictures = write_pictures(tmp_path / "图 片", count=5, kinds=("rock", "木 头", "a:b.c"))
+    write_odd_pictures(pictures / "train" / "木 头")
+    (pictures / "train" / "木 头" / "plain.png").unlink()  # it is that of really_png.jpg
+    folder, flags = (pictures, {}) if divided else (
+        pictures / "train", {"validation_fraction": 0.4})
+    counts = tfrecords.write_records(folder, tmp_path / "out", "x", SHARDS, **flags)
+    records = load_own(tmp_path / "out", "--dataset_name", "x")
+    capsys.readouterr()
+    inputs.tell_left_out.cache_clear()
+    found = load_own(folder, *cli.flag_words(flags))
+    assert found.digest == records.digest and found.names == ("a:b.c", "rock", "木 头")
+    assert counts["left_out"] == 2
+    told = capsys.readouterr().err
+    assert "truncated.jpg is not a" in told and "notes.txt is not a" in told
+    assert sum(len(split.labels) for split in found.splits.values()) == (
+        counts["train"] + counts["validation"])
+
+
+def picture_of(kind: str, number: int) -> Image.Image:
+    return picture(1000 * sorted(textures.KINDS).index(kind) + number, kind)
+
+
+def test_a_folder_without_splits_is_divided_by_default(tmp_path):
+    for kind in ("rock", "wood"):
+        (tmp_path / kind / "inner").mkdir(parents=True)
+        for number in range(20):
+            picture_of(kind, number).save(tmp_path / kind / "inner" / f"{number}.jpg")
+    splits, _ = load_own(tmp_path)
+    assert {name: np.bincount(split.labels).tolist() for name, split in splits.items()} == {
+        "train": [14, 14], "validation": [2, 2], "test": [4, 4]}
+    read = [jpeg for split in splits.values() for jpeg in split.encoded]
+    assert len(set(read)) == 40  # none is in two splits
+    assert load_own(tmp_path).digest == load_own(tmp_path, "--dataset", "folder").digest
+    assert len(load_own(tmp_path, "--validation_fraction", "0.5").splits["test"].labels) == 20
+
+
+def test_copies_of_test_images_are_not_trained_on(tmp_path, capsys):
+    pictures = write_pictures(tmp_path / "pic", count=5, kinds=("rock", "wood"))
+    shutil.copy(pictures / "validation" / "rock" / "1.jpg", pictures / "train" / "rock" / "9.jpg")
+    shutil.copy(pictures / "train" / "rock" / "3.jpg", pictures / "train" / "wood" / "8.jpg")
+    splits, _ = load_own(pictures)
+    read = [jpeg for split in splits.values() for jpeg in split.encoded]
+    assert len(read) == len(set(read)) == 14 and len(splits["test"].labels) == 4
+    told = capsys.readouterr().err
+    assert f"train/rock/9.jpg is a copy of {pictures}/validation/rock/1.jpg" in told
+    assert (f"train/wood/8.jpg is a copy of {pictures}/train/rock/3.jpg" in told
+            or f"train/rock/3.jpg is a copy of {pictures}/train/wood/8.jpg" in told)
+
+
+def test_folders_that_cannot_be_trained_on(tmp_path):
+    def fails(says: str, folder: Path, *argv: str) -> None:
+        with pytest.raises(UserError, match=says) as error:
+            load_own(folder, *argv)
+        assert error.value.hint
+
+    fails("there is no folder .*absent", tmp_path / "absent")
+    fails("has no <class>/", tmp_path)
+    (tmp_path / "rock").mkdir()
+    fails("has one class, rock", tmp_path)
+    (tmp_path / "wood").mkdir()
+    fails("class folder .*rock has no image", tmp_path)
+    for kind in ("rock", "wood"):
+        picture_of(kind, 0).save(tmp_path / kind / "a.jpg")
+    fails("--validation_fraction 0.2 of each class of .* is less than one image", tmp_path)
+    for number in range(1, 5):
+        picture_of("rock", number).save(tmp_path / "rock" / f"{number}.jpg")
+        (tmp_path / "wood" / "a.jpg").write_bytes(b"no picture")
+        shutil.copy(tmp_path / "wood" / "a.jpg", tmp_path / "wood" / f"{number}.jpg")
+    fails("no image of wood can be used: .* is not a", tmp_path)
+    pictures = write_pictures(tmp_path / "pic", count=2, kinds=("rock", "wood"))
+    for name in ("0.jpg", "1.jpg"):
+        shutil.copy(*(pictures / split / "rock" / name for split in ("validation", "train")))
+    fails("no image of rock can be used: .* is a copy of", pictures)
+    fails("has a train folder, and --validation_fraction is 0.3", pictures,
+          "--validation_fraction", "0.3")
+    shutil.rmtree(pictures / "validation")
+    fails("has no validation folder", pictures)
+
+
+def test_a_run_trains_straight_from_a_folder(tmp_path, capsys):
+    pictures = write_pictures(tmp_path / "pic", count=6, kinds=("rock", "wood"))
+    run = tmp_path / "run"
+    argv = ["--preset", "scratch", "--alpha", "0.25", "--image_size", "32", "--batch_size", "4",
+            "--run_dir", str(run)]
+    assert train.main([*argv, "--data_dir", str(pictures), "--epochs", "2"]) == 0
+    config = files.read_json(run / "config.json")
+    assert (config["flags"]["dataset"], config["flags"]["epochs"]) == ("folder", 2)
+    assert config["flags"]["max_steps"] == 5 and config["class_weights"] == {}
+    assert "10 images of" in (out := capsys.readouterr().out) and "5 steps, 2 epochs" in out
+    moved = pictures.rename(tmp_path / "moved")
+    assert eval.main(["--run_dir", str(run), "--data_dir", str(moved)]) == 0
+    result = files.read_json(run / "eval.json")
+    assert result["dataset"] == "moved" and result["metrics"]["test"]["examples"] == 4
+    assert result["metrics"]["majority"] == {
+        "accuracy": 0.5, "balanced_accuracy": 0.5, "examples": 4}
+    assert train.main(["--run_dir", str(run), "--data_dir", str(moved), "--epochs", "1"]) == 2
+    assert f"nothing to do: {run} is at step 5 of 5" in capsys.readouterr().err
+    assert train.main(["--run_dir", str(run), "--data_dir", str(moved), "--epochs", "4"]) == 0
+    assert "10 steps, 4 epochs" in capsys.readouterr().out
+    assert checkpoint_files.last_step(run) == 10
+    assert data.main(["--data_dir", str(moved)]) == 0
+    assert "test: 4 images, 2 rock, 2 wood" in capsys.readouterr().out
+
+
 # The stream
 
 
 def test_the_middle_of_a_picture():
     image = np.zeros((64, 64, 3), np.uint8)
     image[4:60, 4:60] = 200  # 7/8 of either side
-    np.testing.assert_allclose(data.centre(image, 56), 200)
-    assert float(tf.reduce_min(data.centre(image, 20))) > 199
+    np.testing.assert_allclose(augmentation.centre(image, 56), 200)
+    assert float(tf.reduce_min(augmentation.centre(image, 20))) > 199
     rows = np.tile(np.arange(80, dtype=np.uint8)[:, None, None], (1, 80, 3))
-    np.testing.assert_allclose(data.centre(rows, 70)[:, 0, 0], np.arange(5, 75), atol=1e-4)
+    np.testing.assert_allclose(augmentation.centre(rows, 70)[:, 0, 0], np.arange(5, 75), atol=1e-4)
 
 
 def test_crops_are_of_the_asked_size():
@@ -466,7 +594,7 @@ def test_crops_are_of_the_asked_size():
     jpeg = tf.io.encode_jpeg(image, quality=100, chroma_downsampling=False)
     shapes = []
     for number in range(60):
-        crop = data.random_crop(jpeg, tf.constant([0, number], tf.int64), 0.3).numpy()
+        crop = augmentation.random_crop(jpeg, tf.constant([0, number], tf.int64), 0.3).numpy()
         height, width, _ = crop.shape
         shapes.append((height * width / 128**2, width / height))
         top, left = np.median(crop[0, :, 0]), np.median(crop[:, 0, 1])
@@ -483,11 +611,11 @@ def test_all_readers_of_a_jpeg_agree_to_the_last_bit(tmp_path):
     jpeg = (tmp_path / "a.jpg").read_bytes()
     seen = images.read_image(tmp_path / "a.jpg")
     tested = next(iter(data.evaluation_batches(data.Split([jpeg], [0]), 32)))[0][0]
-    np.testing.assert_array_equal(tested, data.centre(seen, 32))
+    np.testing.assert_array_equal(tested, augmentation.centre(seen, 32))
     key = tf.constant([0, 0], tf.int64)
-    np.testing.assert_array_equal(data.distort(jpeg, 32, key, "none"), tested)
+    np.testing.assert_array_equal(augmentation.distort(jpeg, 32, key, "none"), tested)
     np.testing.assert_array_equal(data.thumbnails([jpeg], 32)[0], np.uint8(tested))
-    crop = data.random_crop(jpeg, key, 0.3).numpy()
+    crop = augmentation.random_crop(jpeg, key, 0.3).numpy()
     height, width, _ = crop.shape
     assert any(np.array_equal(crop, seen[top : top + height, left : left + width])
                for top in range(91 - height) for left in range(71 - width))
@@ -498,20 +626,23 @@ def test_training_shrinks_without_aliases():
     stripes = np.tile(np.uint8([[[0], [255]]]), (256, 128, 3))
     jpeg = tf.io.encode_jpeg(stripes, quality=100, chroma_downsampling=False)
     for number in range(10):
-        seen = data.distort(jpeg, 32, tf.constant([0, number], tf.int64), min_area=0.9).numpy()
+        key = tf.constant([0, number], tf.int64)
+        seen = augmentation.distort(jpeg, 32, key, min_area=0.9).numpy()
         assert seen[4:-4, 4:-4].std() < 10
 
 
 @pytest.mark.parametrize("full", [False, True])
 def test_colours_are_distorted_within_bounds(full):
     image = tf.constant(np.asarray(picture()) / 255, tf.float32)
-    seen = [data.distort_colours(image, tf.constant([1, i], tf.int64), full) for i in range(30)]
+    seen = [augmentation.distort_colours(image, tf.constant([1, i], tf.int64), full)
+            for i in range(30)]
     assert all(float(tf.reduce_min(x)) >= 0 and float(tf.reduce_max(x)) <= 1 for x in seen)
-    again = data.distort_colours(image, tf.constant([1, 0], tf.int64), full)
+    again = augmentation.distort_colours(image, tf.constant([1, 0], tf.int64), full)
     np.testing.assert_array_equal(seen[0], again)
     grey = tf.fill((8, 8, 3), 0.5)  # has neither saturation nor contrast: only brightness is left
-    lights = [float(data.distort_colours(grey, tf.constant([1, i], tf.int64), False)[0, 0, 0]) - 0.5
-              for i in range(60)]
+    seen = [augmentation.distort_colours(grey, tf.constant([1, i], tf.int64), False)
+            for i in range(60)]
+    lights = [float(image[0, 0, 0]) - 0.5 for image in seen]
     assert -32 / 255 <= min(lights) < -0.1 and 0.1 < max(lights) <= 32 / 255
 
 
@@ -519,7 +650,7 @@ def test_colours_are_distorted_within_bounds(full):
 def test_hue_and_contrast_are_distorted_only_in_full(full):
     def distorted(image) -> list[np.ndarray]:
         image = tf.constant(image, tf.float32)
-        return [data.distort_colours(image, tf.constant([4, i], tf.int64), full).numpy()
+        return [augmentation.distort_colours(image, tf.constant([4, i], tf.int64), full).numpy()
                 for i in range(60)]
 
     red = distorted([[[0.6, 0.3, 0.3]]])  # all but hue leave green and blue alike
@@ -535,7 +666,7 @@ def test_hue_and_contrast_are_distorted_only_in_full(full):
 
 def test_saturation_is_distorted():
     red = tf.constant([[[0.6, 0.3, 0.3]]])
-    seen = [data.distort_colours(red, tf.constant([5, i], tf.int64), False)[0, 0]
+    seen = [augmentation.distort_colours(red, tf.constant([5, i], tf.int64), False)[0, 0]
             for i in range(60)]
     spans = np.array([(x[0] - x[1]) / x[0] for x in seen])
     assert spans.min() < 0.35 and spans.max() > 0.6  # half of it stays untouched
@@ -555,7 +686,8 @@ def test_pictures_are_flipped_and_resized_in_all_ways(monkeypatch, augment, expe
     half[:, 32:] = 200
     jpeg = tf.io.encode_jpeg(half, quality=95)
     for number in range(40):
-        seen = data.distort(jpeg, 16, tf.constant([6, number], tf.int64), augment, 0.9).numpy()
+        key = tf.constant([6, number], tf.int64)
+        seen = augmentation.distort(jpeg, 16, key, augment, 0.9).numpy()
         flipped.append(seen[:, :4].mean() > seen[:, -4:].mean())
     assert set(ways) == expected and len(ways) == 40
     assert 10 < sum(flipped) < 30
@@ -567,7 +699,7 @@ def test_pictures_are_turned_to_all_four_sides():
     jpeg = tf.io.encode_jpeg(quarter, quality=95)
     sides = []
     for number in range(40):
-        seen = data.distort(jpeg, 16, tf.constant([6, number], tf.int64), min_area=0.9,
+        seen = augmentation.distort(jpeg, 16, tf.constant([6, number], tf.int64), min_area=0.9,
                             quarter_turns=True).numpy()
         lights = [seen[:8].sum(), seen[:, :8].sum(), seen[8:].sum(), seen[:, 8:].sum()]
         sides.append(int(np.argmax(lights)))
@@ -616,6 +748,7 @@ def test_evaluation_shows_each_picture_once():
 @pytest.mark.parametrize("flags", [
     {},
     {"label_smoothing": 0.3},
+    {"label_smoothing": 0.3, "class_weight": "balanced"},
     {"weight_decay": 0.1},
     {"batch_norm_decay": 0.5},
     {"augment": "none"},
@@ -626,7 +759,7 @@ def test_flags_act_on_the_first_step(monkeypatch, tmp_path, flags):
     """Computes the first step of a run by hand: its loss, and the updated moving statistics."""
     defaults = {"label_smoothing": 0.0, "weight_decay": 0.0, "augment": "fast", "min_area": 0.05}
     settled = defaults | flags
-    size, split = 64, split_of(24)
+    size, split = 64, split_of(20)  # three or four of each class
     dataset = data.Data({"train": split, "validation": split, "test": split}, tuple("abcdef"))
     monkeypatch.setattr(data, "load", lambda args: dataset)
     argv = ["--image_size", str(size), "--batch_size", "12", "--max_steps", "1", "--log_every",
@@ -649,7 +782,8 @@ def test_flags_act_on_the_first_step(monkeypatch, tmp_path, flags):
                                           model.get_layer("logits"))
                if type(layer) in (keras.layers.Conv2D, keras.layers.Dense)]
     penalty = settled["weight_decay"] / 2 * sum(float(tf.reduce_sum(k**2)) for k in kernels)
-    expected = -(targets * log_p).sum(axis=1).mean() + penalty
+    weights = balanced_weights(split.labels, 6) if "class_weight" in flags else np.ones(6)
+    expected = -(weights[labels] * (targets * log_p).sum(axis=1)).mean() + penalty
 
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     logged = json.loads(lines[0])
@@ -673,6 +807,53 @@ def test_the_rate_falls_as_in_the_original():
     assert train.learning_rate(arguments("--learning_rate_decay_type", "fixed"), 4800) == 0.01
     cosine = arguments("--learning_rate_decay_type", "cosine", "--max_steps", "100")
     np.testing.assert_allclose(train.learning_rate(cosine, 4800)(50), 0.005, rtol=1e-5)
+
+
+def settled(count: int, *argv: str) -> argparse.Namespace:
+    """Returns the flags of a command on so many training images."""
+    args = cli.resolve(train.build_parser(), argv)
+    set_steps(args, count)
+    return args
+
+
+@pytest.mark.parametrize(("argv", "count", "steps", "eval_every"), [
+    (("--preset", "best_head"), 1728, 648, 54),  # the published runs
+    (("--preset", "best_all"), 1728, 540, 54),
+    (("--preset", "scratch"), 1728, 1080, 54),
+    (("--preset", "best_all"), 10_000, 3125, 312),
+    (("--preset", "best_all", "--epochs", "3", "--batch_size", "50"), 10_000, 600, 200),
+    (("--preset", "best_all", "--eval_every", "7"), 10_000, 3125, 7),
+    (("--preset", "best_all", "--epochs", "1"), 5, 1, 1),
+    (("--preset", "best_all", "--max_steps", "20"), 10_000, 20, 500),
+    (("--preset", "book_head"), 4320, 100_000, 500),
+    (("--preset", "book_head", "--epochs", "2"), 4320, 270, 135),
+    ((), 1350, 1500, 150),
+])
+def test_the_schedule_ends_with_the_steps_of_the_epochs(argv, count, steps, eval_every):
+    args = settled(count, *argv)
+    assert (args.max_steps, args.eval_every) == (steps, eval_every)
+    assert not (args.epochs and "max_steps" in args.typed)
+    if args.learning_rate_decay_type == "cosine":
+        rate = train.learning_rate(args, count)
+        np.testing.assert_allclose([rate(0), rate(steps / 2), rate(steps)],
+                                   [args.learning_rate, args.learning_rate / 2, 0], atol=1e-9)
+
+
+def test_fewer_epochs_than_were_trained_are_nothing_to_do(tmp_path, monkeypatch):
+    args = cli.resolve(train.build_parser(), ["--preset", "best_all", "--epochs", "2"])
+    args.changed = {"epochs": 2}
+    monkeypatch.setattr(rundir, "last_step", lambda run: 108)
+    with pytest.raises(UserError, match=r"nothing to do: .* is at step 108 of 108"):
+        set_steps(args, 1728)
+
+
+def test_own_images_do_not_run_the_demo(tmp_path):
+    own = ("--data_dir", str(tmp_path))
+    args = cli.resolve(train.build_parser(), own)
+    assert args.preset == "best_all" and args.run_dir.name.endswith("-best_all")
+    assert {flag: getattr(args, flag) for flag in train.PRESETS["best_all"]} == (
+        train.PRESETS["best_all"])
+    assert cli.resolve(train.build_parser(), [*own, "--preset", "demo"]).preset == "demo"
 
 
 def test_rmsprop_is_the_originals():
@@ -789,6 +970,52 @@ def test_a_scope_is_no_longer_number(whole_network):
     assert trained == {"conv_pw_1", "conv_pw_1_bn"}
 
 
+def build_odd_backbone() -> keras.Model:
+    """Builds what ConvNeXt and EfficientNet have and MobileNet lacks, in a few layers."""
+    layers = keras.layers
+    images = keras.Input((8, 8, 3))
+    x = keras.Sequential([layers.Conv2D(8, 1, name="inner_conv"), layers.LayerNormalization()],
+                         name="stem")(images)
+    x = layers.Conv2D(8, 3, groups=8, padding="same", name="grouped")(x)
+    x = layers.Dropout(0.5, name="block1_drop")(x)
+    maps = layers.Dense(8, "gelu", name="block1_dense")(x)
+    x = layers.LayerNormalization(name="norm")(layers.GlobalAveragePooling2D(name="avg_pool")(maps))
+    return keras.Model(images, x, name="backbone")
+
+
+def test_weight_decay_finds_nested_kernels_and_no_grouped_ones():
+    model = build_plain_model(build_odd_backbone(), 3)
+    add_weight_decay(model, 0.01)
+    regularized = {v.path.split("/")[-2] for v in model.trainable_variables if v.regularizer}
+    assert regularized == {"inner_conv", "block1_dense", "logits"}
+
+
+def test_frozen_blocks_are_not_dropped():
+    pictures = tf.random.stateless_uniform((4, 8, 8, 3), (0, 1))
+    for scopes, dropped in (("head", False), ("stem", False), ("block1", True), ("all", True)):
+        model = build_plain_model(build_odd_backbone(), 3)
+        set_trainable(model, scopes)
+        same = np.array_equal(model(pictures, training=True), model(pictures, training=False))
+        assert same != dropped, scopes
+
+
+def test_grad_cam_sees_through_what_follows_the_mean():
+    model = build_plain_model(build_odd_backbone(), 3)
+    pictures = tf.random.stateless_uniform((2, 8, 8, 3), (0, 1))
+    heat, probabilities = grad_cam.grad_cam(model, pictures)
+    np.testing.assert_allclose(probabilities, tf.nn.softmax(model(pictures)), atol=1e-5)
+    backbone = model.get_layer("backbone")
+    to_maps = keras.Model(backbone.inputs, backbone.get_layer("avg_pool").input)
+    with tf.GradientTape() as tape:
+        maps = to_maps(pictures)
+        tape.watch(maps)
+        features = backbone.get_layer("norm")(tf.reduce_mean(maps, (1, 2)))
+        logit = tf.reduce_sum(model.get_layer("logits")(features)[:, 1])
+    weights = tf.reduce_mean(tape.gradient(logit, maps), axis=(1, 2), keepdims=True)
+    expected = tf.nn.relu(tf.reduce_sum(maps * weights, axis=-1))
+    assert float(tf.reduce_max(expected)) > 0
+    np.testing.assert_allclose(heat[..., 1], expected, rtol=1e-4, atol=1e-6)
+
 @pytest.mark.slow
 def test_few_pictures_are_learnt_by_heart():
     model = build_model(6, 64)
@@ -798,6 +1025,88 @@ def test_few_pictures_are_learnt_by_heart():
                   metrics=["accuracy"])
     history = model.fit(pictures, tf.one_hot(labels, 6), epochs=40, batch_size=12, verbose=0)
     assert history.history["loss"][-1] < 0.1 and history.history["accuracy"][-1] == 1
+
+
+# Classes of different sizes
+
+
+def test_rare_classes_weigh_more():
+    labels = np.repeat([0, 1, 2], [6, 3, 1])
+    weights = balanced_weights(labels, 3)
+    np.testing.assert_allclose(weights, compute_class_weight(
+        "balanced", classes=np.arange(3), y=labels), rtol=1e-6)
+    np.testing.assert_allclose(weights, [10 / 18, 10 / 9, 10 / 3], rtol=1e-6)
+    np.testing.assert_allclose(weights[labels].mean(), 1, rtol=1e-6)
+
+
+def test_scores_of_a_hand_table():
+    p = np.array([[0.5, 0.25, 0.25], [0.7, 0.2, 0.1], [0.6, 0.3, 0.1], [0.4, 0.5, 0.1]])
+    found = inference.score(np.log(p, dtype=np.float32), np.array([0, 0, 0, 1]))
+    losses = -np.log([0.5, 0.7, 0.6, 0.5])
+    expected = {"loss": losses.mean(), "accuracy": 1, "examples": 4, "balanced_accuracy": 1,
+                "balanced_loss": (losses[:3].mean() + losses[3]) / 2}
+    assert found == pytest.approx(expected, rel=1e-6)
+    found = inference.score(np.log(p, dtype=np.float32), np.array([0, 0, 0, 2]))
+    assert (found["accuracy"], found["balanced_accuracy"]) == (0.75, 0.5)
+
+
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+def test_weighted_runs_select_by_the_weighted_loss(tmp_path, monkeypatch, class_weight):
+    pictures = write_pictures(tmp_path / "pic", count=4, kinds=("rock", "wood"))
+    for number in range(10, 34):
+        picture_of("rock", number).save(pictures / "train" / "rock" / f"{number}.jpg")
+    selected, scores = [], []
+    score = inference.score
+    monkeypatch.setattr(TrainState, "save_if_best", lambda self, value: selected.append(value))
+    monkeypatch.setattr(train, "score", lambda *args: scores.append(score(*args)) or scores[-1])
+    run = tmp_path / "run"
+    assert train.main([*TINY, "--run_dir", str(run), "--data_dir", str(pictures),
+                       "--class_weight", class_weight]) == 0
+    name = "loss" if class_weight == "none" else "balanced_loss"
+    assert selected == [scores[-1][name]] and scores[-1]["loss"] != scores[-1]["balanced_loss"]
+    recorded = files.read_json(run / "config.json")["class_weights"]
+    counts = {"rock": 25, "wood": 3}  # without the three and the one held out
+    assert recorded == ({} if class_weight == "none" else pytest.approx(
+        {kind: 28 / (2 * count) for kind, count in counts.items()}))
+
+
+# bfloat16
+
+
+def test_bfloat16_computes_in_it_and_returns_float32():
+    model = build_classifier(arguments(*TINY, "--model_name", "MobileNet", "--precision",
+                                       "bfloat16"), 3)
+    backbone, head = model.get_layer("backbone"), model.get_layer("logits")
+    assert backbone.get_layer("conv1").compute_dtype == "bfloat16"
+    assert {v.dtype for v in model.weights} == {"float32"}
+    assert head.compute_dtype == backbone.get_layer("avg_pool").compute_dtype == "float32"
+    assert model.output.dtype == "float32" and backbone.output.dtype == "float32"
+    assert keras.config.dtype_policy().name == "float32"  # of whatever is built next
+    exact = build_classifier(arguments(*TINY, "--model_name", "MobileNet"), 3)
+    pictures = 255 * tf.random.stateless_uniform((4, 32, 32, 3), (0, 1))
+    found, expected = model(pictures, training=True), exact(pictures, training=True)
+    np.testing.assert_allclose(found, expected, atol=0.1 * np.abs(expected).max())
+    assert not np.array_equal(found, expected)
+    heat, probabilities = grad_cam.grad_cam(model, pictures)
+    assert heat.dtype == probabilities.dtype == np.float32
+
+
+def test_a_run_in_bfloat16_resumes_bit_for_bit_and_is_exported(tmp_path, monkeypatch):
+    pictures = write_pictures(tmp_path / "pic", count=6)
+    argv = [*TINY, "--max_steps", "5", "--precision", "bfloat16", "--class_weight", "balanced",
+            "--data_dir", str(pictures), "--run_dir"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    with deterministic():
+        assert train.main([*argv, str(whole)]) == 0
+        with monkeypatch.context() as patch:
+            interrupt_after(patch, 2)
+            assert train.main([*argv, str(parts)]) == 130
+        assert train.main(["--run_dir", str(parts)]) == 0
+    one, other = state_of(whole), state_of(parts)
+    assert one.keys() == other.keys()
+    assert [name for name in one if not np.array_equal(one[name], other[name])] == []
+    assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
+    assert export.main(["--run_dir", str(whole)]) == 0
 
 
 # The verbs
@@ -1076,8 +1385,11 @@ def test_bad_flags_are_named(tmp_path, capsys):
         assert train.main([*TINY, *argv]) == 2
         assert says in capsys.readouterr().err
 
-    fails("--dataset_dir", str(tmp_path), says="--dataset textures is not read from a folder")
-    fails("--dataset", "records", says="--dataset records without --dataset_dir")
+    fails("--dataset", "textures", "--dataset_dir", str(tmp_path),
+          says="--dataset textures is not read from a folder")
+    fails("--epochs", "3", says="--epochs 3 has no effect with --max_steps 2")
+    fails("--dataset", "records", says="--dataset records without --data_dir")
+    fails("--dataset", "folder", says="--dataset folder without --data_dir")
     for share in ("0", "1", "nan"):
         fails("--holdout_fraction", share, says=f"{share} is not a number above 0 and below 1")
     fails("--dataset", "records", "--dataset_dir", str(tmp_path), says="has no label.txt")
@@ -1104,7 +1416,12 @@ def test_bad_flags_are_named(tmp_path, capsys):
      "has no effect with --trainable_scopes head"),
     (("--freeze_batch_norm", "--batch_norm_decay", "0.5"), "has no effect with --freeze_batch"),
     (("--model_name", "VGG16", "--freeze_batch_norm"), "has no effect with --model_name VGG16"),
+    (("--model_name", "ConvNeXtTiny", "--freeze_batch_norm"),
+     "has no effect with --model_name ConvNeXtTiny"),
     (("--dataset_name", "flowers"), "has no effect with --dataset textures"),
+    (("--validation_fraction", "0.5"), "has no effect with --dataset textures"),
+    (("--data_dir", "pictures", "--dataset_name", "flowers"),
+     "has no effect with --dataset folder"),
 ])
 def test_flags_without_effect_are_refused(argv, says, capsys):
     assert train.main([*TINY, *argv]) == 2

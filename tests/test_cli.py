@@ -28,6 +28,18 @@ def test_default_then_preset_then_typed(argv, size, rate):
     assert args.command == " ".join(["python", "train.py", *argv])
 
 
+def test_own_data_may_have_a_preset_of_its_own():
+    def parser():
+        return build_parser(own_data="book")
+
+    args = cli.resolve(parser(), ["--data_dir", "mine"])
+    assert (args.preset, args.size) == ("book", 3) and args.run_dir.name.endswith("-book")
+    assert cli.resolve(parser(), []).preset == "demo"
+    assert cli.resolve(parser(), ["--data_dir", "mine", "--preset", "demo"]).preset == "demo"
+    start("--name", "a", parser=parser())
+    assert cli.resolve(parser(), ["--name", "a", "--data_dir", "moved"]).preset == "demo"
+
+
 @pytest.mark.parametrize(("argv", "message"), [
     (["--sise", "3"], "unrecognized arguments: --sise 3"),
     (["--max", "3"], "unrecognized arguments: --max 3"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from common import checkpoint, files, pretrained, weights_files
+from common import applications, checkpoint, files, pretrained, weights_files
 from common.checkpoint import TrainState
 from common.errors import UserError
 from common.pretrained import NETWORKS, build_backbone
@@ -31,6 +31,26 @@ def test_pixels_are_prepared_inside_the_networks():
     seen = NETWORKS["EfficientNetB0"].preprocess(colour) / 255  # its first layer divides
     expected = (colour / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(seen, expected, rtol=1e-5)
+
+
+# Parameters of those that prepare their inputs themselves in Keras.
+PARAMETERS = {"MobileNetV3Small": 939_120, "MobileNetV3Large": 2_996_352,
+              "EfficientNetV2B0": 5_919_312, "EfficientNetV2S": 20_331_360,
+              "ConvNeXtTiny": 27_820_128}
+
+
+@pytest.mark.parametrize("name", [name if name == "MobileNetV3Small" else pytest.param(
+    name, marks=pytest.mark.slow) for name in PARAMETERS])
+def test_todays_networks_are_keras_own(name):
+    backbone = build_backbone(name, 40)
+    whole = getattr(keras.applications, name)(
+        weights=None, include_top=False, input_shape=(40, 40, 3), pooling="avg")
+    whole.set_weights(backbone.get_weights())
+    pictures = np.random.default_rng(0).uniform(0, 255, (2, 40, 40, 3)).astype(np.float32)
+    expected = whole(pictures, training=False)
+    np.testing.assert_allclose(backbone(pictures, training=False), expected, rtol=1e-3,
+                               atol=1e-4 * np.abs(expected).max())
+    assert backbone.count_params() == PARAMETERS[name]
 
 
 @pytest.mark.parametrize("name", [
@@ -64,9 +84,22 @@ def test_only_a_files_path_is_made_absolute():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_network_ends_in_a_mean_over_places(name):
-    last = build_backbone(name, 96).layers[-1]
-    assert isinstance(last, keras.layers.GlobalAveragePooling2D) and not last.keepdims
-    assert len(last.input.shape) == 4
+    backbone = build_backbone(name, 96)
+    mean, last = backbone.get_layer("avg_pool"), backbone.layers[-1]
+    assert isinstance(mean, keras.layers.GlobalAveragePooling2D) and not mean.keepdims
+    assert len(mean.input.shape) == 4
+    assert last is mean or (name, type(last)) == ("ConvNeXtTiny", keras.layers.LayerNormalization)
+
+
+def test_a_norm_of_the_maps_is_applied_to_their_mean():
+    images = keras.Input((2, 2, 3))
+    norm = keras.layers.LayerNormalization()
+    maps = keras.Model(images, norm(keras.layers.Activation("linear")(images)))
+    pooled = keras.Model(images, pretrained.pool(maps, keepdims=True))
+    values = np.random.default_rng(0).normal(size=(1, 2, 2, 3)).astype(np.float32)
+    mean = values.mean(axis=(1, 2), keepdims=True)
+    np.testing.assert_allclose(pooled(values), norm(mean), rtol=1e-5)
+    assert not np.allclose(pooled(values), maps(values).numpy().mean(axis=(1, 2)), atol=0.1)
 
 
 # First weights
@@ -75,9 +108,8 @@ def test_every_network_ends_in_a_mean_over_places(name):
 def write_keras_2(model: keras.Model, path: Path) -> None:
     """Writes a file as Keras 2 laid it out."""
     with h5py.File(path, "w") as file:
-        layers = [layer for layer in model.layers if not isinstance(layer, keras.Model)]
-        file.attrs["layer_names"] = [layer.name.encode() for layer in layers]
-        for layer in layers:
+        file.attrs["layer_names"] = [layer.name.encode() for layer in model.layers]
+        for layer in model.layers:
             group = file.create_group(layer.name)
             names = [f"{layer.name}/{i}:0".encode() for i in range(len(layer.weights))]
             group.attrs["weight_names"] = names
@@ -88,18 +120,22 @@ def write_keras_2(model: keras.Model, path: Path) -> None:
 @pytest.mark.parametrize(("name", "whole", "keras_2"), [
     *[("MobileNet", whole, keras_2) for whole in (True, False) for keras_2 in (True, False)],
     ("EfficientNetB0", True, False),
+    ("MobileNetV3Small", True, False),
+    *[pytest.param("ConvNeXtTiny", True, keras_2, marks=pytest.mark.slow)
+      for keras_2 in (True, False)],
     *[pytest.param("InceptionV3", True, keras_2, marks=pytest.mark.slow)
       for keras_2 in (True, False)],
 ])
 def test_weights_of_whole_networks_and_of_backbones_fit(tmp_path, name, whole, keras_2):
     size = 75 if name == "InceptionV3" else 32
-    options = {"alpha": 0.25} if name == "MobileNet" else {}
+    alpha = 0.25 if name.startswith("MobileNet") else None
+    options = {"alpha": alpha} if alpha else {}
     source = NETWORKS[name].build(weights=None, include_top=whole, classes=7,
                                   input_shape=(size, size, 3), **options)
     path = tmp_path / ("a.h5" if keras_2 else "a.weights.h5")
     write_keras_2(source, path) if keras_2 else source.save_weights(path)
     backbone = build_backbone(name, size, **options)
-    pretrained.load(backbone, str(path), name, 0.25)
+    pretrained.load(backbone, str(path), name, alpha)
     for found, expected in zip(backbone.get_weights(), source.get_weights(), strict=False):
         np.testing.assert_array_equal(found, expected)
 
@@ -153,10 +189,14 @@ def test_weights_that_do_not_fit_name_the_first_layer(tmp_path):
     assert "\n" not in str(error.value)
 
 
+FAST = ("MobileNet", "MobileNetV2", "MobileNetV3Small")  # to build
+
+
 @pytest.mark.filterwarnings("ignore:`input_shape` is undefined")
 @pytest.mark.parametrize(("name", "size", "alpha"), [
-    *[pytest.param(name, 224, None, marks=[] if "MobileNet" in name else pytest.mark.slow)
+    *[pytest.param(name, 224, None, marks=[] if name in FAST else pytest.mark.slow)
       for name in NETWORKS],
+    pytest.param("MobileNetV3Large", 224, 0.75, marks=pytest.mark.slow),
     *[("MobileNet", 100, alpha) for alpha in (0.25, 0.5, 0.75, 1.0)],
     ("MobileNet", 128, 0.75), ("MobileNet", 96, 0.25), ("MobileNetV2", 96, 0.35),
     ("MobileNetV2", 97, 1.0),
@@ -164,13 +204,14 @@ def test_weights_that_do_not_fit_name_the_first_layer(tmp_path):
 def test_keras_file_of_imagenet_weights_is_known_by_name(monkeypatch, name, size, alpha):
     def get_file(file_name: str, url: str, **kwargs) -> str:
         assert url == f"{NETWORKS[name].address}/{file_name}"
-        assert kwargs.get("file_hash") == NETWORKS[name].md5
+        if alpha in (None, 1):
+            assert kwargs.get("file_hash") == NETWORKS[name].checksum
         raise LookupError(file_name)
 
     monkeypatch.setattr(keras.src.utils.file_utils, "get_file", get_file)
     with pytest.raises(LookupError) as error:
         build_backbone(name, size, alpha, "imagenet")
-    assert error.value.args == (pretrained.imagenet_file(name, size, alpha),)
+    assert error.value.args == (applications.imagenet_file(name, size, alpha),)
 
 
 def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkeypatch, capsys):
@@ -181,32 +222,45 @@ def test_without_a_network_imagenet_weights_are_refused_at_once(tmp_path, monkey
     (tmp_path / "models" / "mobilenet_2_5_128_tf_no_top.h5").write_bytes(b"of another alpha")
     with pytest.raises(UserError, match="no network") as error:
         pretrained.load(backbone, "imagenet", "MobileNet", 0.75)
-    address = f"{pretrained.ADDRESS}/mobilenet/mobilenet_7_5_128_tf_no_top.h5"
+    address = f"{applications.ADDRESS}/mobilenet/mobilenet_7_5_128_tf_no_top.h5"
     for told in (f"{tmp_path}/models/mobilenet_7_5_128_tf_no_top.h5", address, "--weights none"):
         assert told in error.value.hint
     assert f"about 7 MB, to {tmp_path}" in capsys.readouterr().out
+    small = build_backbone("MobileNetV3Small", 32, 0.35)
+    with pytest.raises(UserError, match=r"no ImageNet weights of MobileNetV3Small .* 0\.35"):
+        pretrained.load(small, "imagenet", "MobileNetV3Small", 0.35)
+    with pytest.raises(UserError, match="no network") as error:
+        pretrained.load(small, "imagenet", "MobileNetV3Small", 0.75)
+    name = "weights_mobilenet_v3_small_224_0.75_float_no_top_v2.h5"
+    assert f"{tmp_path}/models/{name}, no checksum is published" in error.value.hint
+    with pytest.raises(UserError) as error:
+        pretrained.load(small, "imagenet", "ConvNeXtTiny", None)
+    assert f"convnext_tiny_notop.h5, sha256 {NETWORKS['ConvNeXtTiny'].checksum}, from" in (
+        error.value.hint)
 
 
 def test_imagenet_weights_placed_by_hand_are_used(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(files, "reachable", lambda url: False)
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    source = NETWORKS["MobileNet"].build(weights=None, include_top=False, alpha=0.25,
+    source = NETWORKS["MobileNet"].build(weights=None, include_top=False,
                                          input_shape=(128, 128, 3))
-    (path := tmp_path / "models" / "mobilenet_2_5_128_tf_no_top.h5").parent.mkdir()
+    (path := tmp_path / "models" / "mobilenet_1_0_128_tf_no_top.h5").parent.mkdir()
     write_keras_2(source, path)
-    backbone = build_backbone("MobileNet", 128, 0.25)
-    pretrained.load(backbone, "imagenet", "MobileNet", 0.25)
+    backbone = build_backbone("MobileNet", 128)
+    pretrained.load(backbone, "imagenet", "MobileNet", None)
     for found, expected in zip(backbone.get_weights(), source.get_weights(), strict=True):
         np.testing.assert_array_equal(found, expected)
-    assert capsys.readouterr().err == ""  # Keras publishes no md5 of MobileNets
-    for md5 in (hashlib.md5(path.read_bytes()).hexdigest(), "0" * 32):
-        monkeypatch.setitem(NETWORKS, "MobileNet", NETWORKS["MobileNet"]._replace(md5=md5))
-        pretrained.load(backbone, "imagenet", "MobileNet", 0.25)
-        warned = f"warning: {path} is not the file that Keras publishes: its md5 is "
-        assert capsys.readouterr().err.startswith(warned) == (md5 == "0" * 32)
+    assert capsys.readouterr().err == ""  # Keras publishes no checksum of MobileNets
+    for algorithm, zeros in (("md5", "0" * 32), ("sha256", "0" * 64)):
+        for published in (hashlib.new(algorithm, path.read_bytes()).hexdigest(), zeros):
+            monkeypatch.setitem(NETWORKS, "MobileNet",
+                                NETWORKS["MobileNet"]._replace(checksum=published))
+            pretrained.load(backbone, "imagenet", "MobileNet", None)
+            warned = f"warning: {path} is not the file that Keras publishes: its {algorithm} is "
+            assert capsys.readouterr().err.startswith(warned) == (published == zeros)
     path.write_bytes(path.read_bytes()[:999])
     with pytest.raises(UserError, match="holds no weights that can be read"):
-        pretrained.load(backbone, "imagenet", "MobileNet", 0.25)
+        pretrained.load(backbone, "imagenet", "MobileNet", None)
     assert path.stat().st_size == 999
 
 
