@@ -297,6 +297,16 @@ def settle(args: argparse.Namespace) -> None:
     cli.refuse_idle(args, idle, f"--dataset {args.dataset}")
 
 
+def name_of(flags: argparse.Namespace) -> str:
+    """Returns what results call the data set: the name of its records, or of its folder."""
+    match flags.dataset:
+        case "records":
+            return flags.dataset_name
+        case "folder":
+            return Path(flags.data_dir).name
+    return flags.dataset
+
+
 def load(flags: argparse.Namespace) -> Data:
     """Loads the data set that the flags of `add_flags` choose.
 
