@@ -30,6 +30,8 @@ VALIDATION_FRACTION = 0.2  # of a folder that is not divided
 OFFLINE = {"textures": "six classes of textures as seen from above, drawn by code",
            "folder": "your images in `--data_dir`, one folder per class",
            "records": "the TFRecords that prepare.py wrote to `--dataset_dir`"}
+# The flags that each data set reads, beside --data_dir.
+READS = {"textures": (), "folder": ("validation_fraction",), "records": ("dataset_name",)}
 BOOK = "https://github.com/hzy46/Deep-Learning-21-Examples/tree/master/chapter_3/data_prepare/pic"
 SOURCES = {
     "satellite": files.Source(
@@ -283,10 +285,26 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def settle(args: argparse.Namespace) -> None:
-    """Sets `--dataset` by what lies in `--data_dir`, unless it was typed."""
+    """Sets `--dataset` by what lies in `--data_dir`, unless it was typed.
+
+    Raises:
+        UserError: a typed flag is of another data set.
+    """
     if args.data_dir and "dataset" not in args.typed:
         records = tfrecords.dataset_names(Path(args.data_dir))
         args.dataset = "records" if records else "folder"
+    idle = [flag for name, flags in READS.items() if name != args.dataset for flag in flags]
+    cli.refuse_idle(args, idle, f"--dataset {args.dataset}")
+
+
+def name_of(flags: argparse.Namespace) -> str:
+    """Returns what results call the data set: the name of its records, or of its folder."""
+    match flags.dataset:
+        case "records":
+            return flags.dataset_name
+        case "folder":
+            return Path(flags.data_dir).name
+    return flags.dataset
 
 
 def load(flags: argparse.Namespace) -> Data:

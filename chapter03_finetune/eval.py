@@ -9,7 +9,6 @@ test split is the one that prepare.py calls validation; training never uses it.
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -53,10 +52,9 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                            "balanced_accuracy": 1 / len(recall), "examples": len(test.labels)}
     figures.draw_confusion(test.labels, answers, names, args.run_dir / "confusion.png")
     draw_mistakes(test, logits["test"], names, args.run_dir / "mistakes.png")
-    dataset_name = {"records": flags.dataset_name, "textures": "textures"}.get(
-        flags.dataset, Path(flags.data_dir).name)
-    as_in_the_book = (flags.dataset, dataset_name) == ("records", "satellite")
-    as_in_the_book &= flags.preset in BOOK
+    dataset_name = data.name_of(flags)
+    records_of_the_book = (flags.dataset, dataset_name) == ("records", "satellite")
+    as_in_the_book = records_of_the_book and flags.preset in BOOK
     book = {"accuracy": BOOK[flags.preset]} if as_in_the_book else {}
     results.write(args, dataset_name, f"{flags.model_name}-{flags.preset}",
                   metrics, book, {"test_recall_by_class": recall})

@@ -24,8 +24,6 @@ SCHEDULES = {
     "polynomial": ("end_learning_rate", "num_epochs_per_decay"),
     "cosine": (),
 }
-# The flags that each data set reads, beside --data_dir.
-DATASETS = {"textures": (), "folder": ("validation_fraction",), "records": ("dataset_name",)}
 EVAL_EVERY = 500  # steps, of a run whose length is not given in epochs
 MAX = sys.float_info.max
 not_negative = cli.number(float, 0, MAX, "a number of at least 0")
@@ -185,6 +183,5 @@ def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
         (args.freeze_batch_norm, "--freeze_batch_norm", ("batch_norm_decay",)),
         (args.model_name.startswith(("VGG", "ConvNeXt")), f"--model_name {args.model_name}",
          batch_norm),
-        (True, f"--dataset {args.dataset}", not_of(DATASETS, args.dataset)),
     )
     return {beside: flags for applies, beside, flags in rows if applies}

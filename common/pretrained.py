@@ -67,6 +67,8 @@ def build_maps(
         raise ValueError(f"--alpha {alpha} is for a MobileNet; {name} needs --alpha 1")
     network = entry.build(include_top=False, weights=weights, input_shape=images.shape[1:],
                           input_tensor=entry.preprocess(images), **options)
+    if name.startswith("ConvNeXt"):
+        network.layers[-1].name = "norm"  # Keras numbers it
     return keras.Model(images, network.output, name="maps")
 
 

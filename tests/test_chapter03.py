@@ -572,6 +572,8 @@ def test_a_run_trains_straight_from_a_folder(tmp_path, capsys):
     assert train.main(["--run_dir", str(run), "--data_dir", str(moved), "--epochs", "4"]) == 0
     assert "10 steps, 4 epochs" in capsys.readouterr().out
     assert checkpoint_files.last_step(run) == 10
+    assert data.main(["--dataset_name", "x", "--data_dir", str(moved)]) == 2
+    assert "--dataset_name x has no effect with --dataset folder" in capsys.readouterr().err
     assert data.main(["--data_dir", str(moved)]) == 0
     assert "test: 4 images, 2 rock, 2 wood" in capsys.readouterr().out
 
