@@ -4,6 +4,7 @@ import argparse
 import functools
 import io
 import json
+import re
 import subprocess
 from types import SimpleNamespace
 
@@ -946,3 +947,18 @@ def test_arguments_of_a_game():
                        ("frameskip=2", "--env_kwargs frameskip of a game")):
         with pytest.raises(UserError, match=says):
             data.make_env(flags("--env_name", "ALE/Breakout-v5", "--env_kwargs", text))
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_readmes_example_is_an_environment(tmp_path, monkeypatch):
+    text = (files.ROOT / "chapter20_dqn" / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(# my_walk\.py\n.*?)```", text, re.DOTALL)
+    (tmp_path / "my_walk.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    env = data.make_env(flags("--env_name", "my_walk:Walk-v0", "--env_kwargs", "length=5",
+                              "--n_action_repeat", "1"))
+    check_env(env.unwrapped, skip_render_check=True)
+    place = int(env.reset(seed=0)[0][0])
+    ends = [env.step(1)[2] for _ in range(5 - place)]
+    assert ends == [False] * (4 - place) + [True]
+    del gym.registry["Walk-v0"]

@@ -175,8 +175,13 @@ def texts(column: Sequence[Any]) -> list[str]:
     fractions = [round(cell, 3) for cell in column if isinstance(cell, float)]
     digits = max((len(str(fraction).partition(".")[2]) for fraction in fractions), default=0)
     return [f"{cell:.{digits}f}" if isinstance(cell, float) else
-            "–".join(dict.fromkeys(map(str, cell))) if isinstance(cell, list) else str(cell)
-            for cell in column]
+            span(cell) if isinstance(cell, list) else str(cell) for cell in column]
+
+
+def span(ends: Sequence[Any]) -> str:
+    """Returns "from–to", or "from … to" where a sign would meet the dash."""
+    words = dict.fromkeys(map(str, ends))
+    return (" … " if any(word.startswith("-") for word in words) else "–").join(words)
 
 
 def rows_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
