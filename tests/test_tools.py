@@ -65,7 +65,7 @@ def test_tables_are_checked_and_written(readmes, capsys):
 
 def test_pairs_of_numbers_are_spans():
     column = [[74.4, 96.5], [3, 3], [-51.0, -48.4]]
-    assert readme_tables.texts(column) == ["74.4–96.5", "3", "-51.0 … -48.4"]
+    assert tables.texts(column) == ["74.4–96.5", "3", "-51.0 … -48.4"]
 
 
 def test_tables_of_unpublished_runs_are_named(readmes):
