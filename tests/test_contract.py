@@ -1,6 +1,6 @@
 """What every chapter promises, tested on every chapter alike: a new chapter adds its row."""
 
-import importlib
+import importlib.util
 import json
 import os
 import re
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tensorflow as tf
 from figure_rows import Row, read
@@ -24,6 +25,7 @@ from chapter11_cyclegan import data as cyclegan_data
 from chapter16_nmt import data as nmt_data
 from chapter17_image_caption import data as captions_data
 from common import files, rundir
+from common.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 FURNITURE = frozenset({"README.md", "README.zh-CN.md", "data.py", "model.py", "inference.py",
@@ -198,6 +200,10 @@ CHAPTERS = [
 # nothing is trained.
 FOLDERS = [*dict.fromkeys(chapter.name for chapter in CHAPTERS), "appendix_c_image_processing",
            "appendix_d_camera"]
+# Whose exports appendix D lists, beside chapter 6's cascade.
+CAMERA = {"chapter01_mnist", "chapter02_cifar", "chapter03_finetune", "chapter05_detection",
+          "chapter07_style_transfer", "chapter09_pix2pix", "chapter10_super_resolution",
+          "chapter11_cyclegan", "chapter17_image_caption"}
 FIGURES = read()
 STEPS = 10  # with batch k a pure function of (seed, k), where an epoch ends makes no difference
 
@@ -342,12 +348,39 @@ def test_eval_counts_every_example_and_publishes(chapter, trained, monkeypatch, 
     assert all(any(split.get(name) == value for split in scores) for name, value in last.items())
 
 
-def test_export_is_used_by_another_process(chapter, trained):
+@pytest.fixture(scope="module")
+def shown_by_camera() -> Callable[[Path], bool] | None:
+    """Returns a function that says whether appendix D shows what a model returns (None: no Qt)."""
+    if not importlib.util.find_spec("PySide6"):
+        return None
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    from appendix_d_camera import application, models
+
+    screen = application.make_application()
+
+    def shown(folder: Path) -> bool:
+        assert screen  # which draws text only as long as it lives
+        try:
+            process = models.load_model(folder)
+        except UserError as error:
+            assert error.hint == "choose one that README.md lists"
+            return False
+        image, text = process(np.full((97, 131, 3), 200, np.uint8))
+        assert image.dtype == np.uint8 and image.shape[2] == 3 and isinstance(text, str)
+        return True
+
+    return shown
+
+
+def test_export_is_used_by_another_process_and_by_the_camera(chapter, trained, shown_by_camera):
     folder = trained(chapter) / "export" / "1"
     assert chapter.main("export", "--name", "run") == 0
     signatures = json.loads((folder / "signature.json").read_text(encoding="utf-8"))["signatures"]
     assert "serving_default" in signatures
     assert not list(folder.parent.glob("*.part"))
+    if shown_by_camera:
+        listed = chapter.name in CAMERA or chapter.script == "train_mtcnn"
+        assert shown_by_camera(folder) == listed
 
 
 def test_verbs_run(chapter, trained):
