@@ -1,6 +1,6 @@
 """What every chapter promises, tested on every chapter alike: a new chapter adds its row."""
 
-import importlib
+import importlib.util
 import json
 import os
 import re
@@ -26,6 +26,7 @@ from chapter11_cyclegan import data as cyclegan_data
 from chapter16_nmt import data as nmt_data
 from chapter17_image_caption import data as captions_data
 from common import files, formats, rundir
+from common.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent
 FURNITURE = frozenset({"README.md", "README.zh-CN.md", "data.py", "model.py", "inference.py",
@@ -202,6 +203,10 @@ CHAPTERS = [
 FOLDERS = [*dict.fromkeys(chapter.name for chapter in CHAPTERS), "appendix_c_image_processing",
            "appendix_d_camera"]
 WITH_FORMATS = ("chapter01_mnist", "chapter02_cifar", "chapter03_finetune")
+# Whose exports appendix D lists, beside chapter 6's cascade.
+CAMERA = {"chapter01_mnist", "chapter02_cifar", "chapter03_finetune", "chapter05_detection",
+          "chapter07_style_transfer", "chapter09_pix2pix", "chapter10_super_resolution",
+          "chapter11_cyclegan", "chapter17_image_caption"}
 FIGURES = read()
 STEPS = 10  # with batch k a pure function of (seed, k), where an epoch ends makes no difference
 
@@ -362,7 +367,31 @@ def test_every_chapter_has_a_row_to_serve():
     assert rows_to_serve().keys() == {chapter.name for chapter in CHAPTERS}
 
 
-def test_export_is_used_by_another_process(chapter, trained):
+@pytest.fixture(scope="module")
+def shown_by_camera() -> Callable[[Path], bool] | None:
+    """Returns a function that says whether appendix D shows what a model returns (None: no Qt)."""
+    if not importlib.util.find_spec("PySide6"):
+        return None
+    os.environ["QT_QPA_PLATFORM"] = "offscreen"
+    from appendix_d_camera import application, models
+
+    screen = application.make_application()
+
+    def shown(folder: Path) -> bool:
+        assert screen  # which draws text only as long as it lives
+        try:
+            process = models.load_model(folder)
+        except UserError as error:
+            assert error.hint == "choose one that README.md lists"
+            return False
+        image, text = process(np.full((97, 131, 3), 200, np.uint8))
+        assert image.dtype == np.uint8 and image.shape[2] == 3 and isinstance(text, str)
+        return True
+
+    return shown
+
+
+def test_export_is_used_by_another_process_and_by_the_camera(chapter, trained, shown_by_camera):
     folder = trained(chapter) / "export" / "1"
     assert chapter.main("export", "--name", "run") == 0
     signatures = json.loads((folder / "signature.json").read_text(encoding="utf-8"))["signatures"]
@@ -375,6 +404,9 @@ def test_export_is_used_by_another_process(chapter, trained):
         inputs = signatures[name]["inputs"].keys()
         assert (row.keys() ^ inputs <= {"labels"} if isinstance(row, dict) else len(inputs) == 1)
     assert not list(folder.parent.glob("*.part"))
+    if shown_by_camera:
+        listed = chapter.name in CAMERA or chapter.script == "train_mtcnn"
+        assert shown_by_camera(folder) == listed
 
 
 @pytest.mark.parametrize("kind", formats.FORMATS)
