@@ -862,7 +862,7 @@ def test_a_caption_is_the_most_probable_one(tmp_path, frame):
     import tensorflow as tf
 
     def run(encoded, beam_size):
-        texts = tf.fill((tf.shape(encoded)[0], beam_size), "a red circle")
+        texts = tf.fill((tf.shape(encoded)[0], beam_size[0]), "a red circle")
         return {"captions": texts, "probabilities": tf.ones((1, 1)), "scores": tf.ones((1, 1))}
 
     folder = save_model(tmp_path / "m", "serving_default",
