@@ -11,7 +11,7 @@ help:
 	@echo "make fast     the tests without the slow ones"
 	@echo "make lint     ruff"
 	@echo "make results  update the tables of all READMEs and the generated parts of docs/"
-	@echo "make benchmarks  the speed of all chapters beside other libraries (an hour)"
+	@echo "make benchmarks  the speed of all chapters beside other libraries"
 
 .venv/.installed: requirements.txt pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -6,7 +6,7 @@
     python data.py --input_file FILE.csv --time_column date --value_columns OT,HUFL
 
 Prints the series and one batch of random windows, as the book's two reading scripts do, and draws
-the series.
+the series to runs/chapter15_time_series/.
 """
 
 import argparse
@@ -279,8 +279,6 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--batch_size", type=cli.positive_int, default=2, help="windows to print")
     parser.add_argument("--window_size", type=cli.positive_int, default=10,
                         help="steps per window")
-    parser.add_argument("--png", type=cli.path, help="where the series is drawn (default: "
-                        "runs/chapter15_time_series/<series>.png)")
     return parser
 
 
@@ -306,7 +304,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 if part.shape[-1]:
                     print(f"one batch, {name} {tuple(part.shape)}:\n{part.numpy()}")
         name = Path(args.input_file or args.dataset or DEFAULT).stem
-        png = Path(args.png or rundir.runs_dir() / "chapter15_time_series" / f"{name}.png")
+        png = rundir.runs_dir() / "chapter15_time_series" / f"{name}.png"
         draw_series(png, series)
         print(f"drawn: {png}")
 

@@ -11,6 +11,13 @@ from common.errors import UserError
 
 TRAINING, VALIDATION, EVALUATION = range(1, 4)  # keys of independent episodes
 MAX_VALUES = 10**6  # of a table, which is copied after each episode
+CLIFF = {  # the preset "cliff": Sutton & Barto, example 6.6, which leaves α open
+    "env_name": "CliffWalking-v1",
+    "alpha": 0.5,
+    "gamma": 1.0,
+    "tie_breaking": "random",
+    "max_steps": 500,
+}
 
 
 class Episodes(gym.Wrapper):

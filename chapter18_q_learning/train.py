@@ -20,7 +20,7 @@ from collections.abc import Sequence
 import gymnasium as gym
 import numpy as np
 
-from chapter18_q_learning import episodes
+from chapter18_q_learning import episodes, tabular
 from chapter18_q_learning.model import best_action, choose_action
 from common import cli
 
@@ -29,13 +29,7 @@ PRESETS = {
     "book": {},
     "book_traps": {"map": "traps"},
     "best": {"map": "traps", "tie_breaking": "random", "initial_value": 60.0},
-    "cliff": {  # Sutton & Barto, example 6.6, which leaves α open
-        "env_name": "CliffWalking-v1",
-        "alpha": 0.5,
-        "gamma": 1.0,
-        "tie_breaking": "random",
-        "max_steps": 500,
-    },
+    "cliff": tabular.CLIFF,
 }
 
 Tables = list[list[list[float]]]  # (tables, states, actions)
