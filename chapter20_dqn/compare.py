@@ -2,18 +2,21 @@
 
     python compare.py                      # CartPole, five seeds each, a quarter of an hour
     python compare.py --seeds 2
-    python compare.py --preset breakout --max_steps 250000 --seeds 1   # an hour
+    python compare.py --preset breakout --max_steps 400000 --seeds 1 \
+        --additions none "dueling, Wang" "prioritized, Schaul"           # two hours
     python compare.py --publish            # also write to results/
 
 Every training is a run of `train.py` in runs/chapter20_dqn/compare/. Finished runs are not
 repeated, interrupted ones are resumed. A training is scored by the mean return of all its
 evaluations, which is high if the agent learns fast and steadily. The final Q values at held-out
-states stand beside it; they are too high if the network overestimates.
+states stand beside it; they are too high if the network overestimates. In games two additions stand
+twice: alone, and with the further settings of their papers.
 Writes compare-ENVIRONMENT.json and .png into the same folder.
 """
 
 import argparse
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -43,11 +46,19 @@ ADDITIONS = {
     "three steps": ["--n_step", "3"],
 }
 ADDITIONS["all four"] = [flag for flags in ADDITIONS.values() for flag in flags]
+# In games, with the settings of the papers: Wang et al. 2016, section 4.2, with the rate and ε of
+# Rainbow (Hessel et al. 2018); Schaul et al. 2016, section 4: a quarter of the baseline's rate.
+WITH_SETTINGS = {
+    "dueling, Wang": ["--network_output_type", "dueling_wang", "--learning_rate", "6.25e-5",
+                      "--adam_epsilon", "1.5e-4", "--max_global_norm", "10"],
+    "prioritized, Schaul": ["--prioritized", "--learning_rate", "2.5e-5",
+                            "--adam_epsilon", "1.5e-4"],
+}
 
 
 def run_dir(args: argparse.Namespace, addition: str, seed: int) -> Path:
     """Returns the run folder of a training."""
-    name = f"{args.preset}-{args.max_steps}-{addition.replace(' ', '_')}-{seed}"
+    name = f"{args.preset}-{args.max_steps}-{addition.replace(',', '').replace(' ', '_')}-{seed}"
     return rundir.runs_dir() / CHAPTER / "compare" / name
 
 
@@ -62,7 +73,7 @@ def learn(args: argparse.Namespace, addition: str, seed: int) -> None:
     if rundir.last_step(folder) >= args.max_steps:
         return
     command = [sys.executable, "-m", "chapter20_dqn.train", "--preset", args.preset,
-               *PLAIN, *ADDITIONS[addition], "--seed", str(seed), "--no-video",
+               *PLAIN, *(ADDITIONS | WITH_SETTINGS)[addition], "--seed", str(seed), "--no-video",
                "--max_steps", str(args.max_steps), "--run_dir", str(folder)]
     done = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 130:
@@ -79,7 +90,7 @@ def score(
     """Computes a row of the table.
 
     Args:
-        addition: a key of `ADDITIONS`.
+        addition: a key of `ADDITIONS` or `WITH_SETTINGS`.
         evaluations: mean returns, (seeds, evaluations).
         steps: of the evaluations, (evaluations,).
         q: mean of max Q at the held-out states, (seeds, evaluations).
@@ -99,13 +110,13 @@ def score(
 def draw(curves: dict[str, np.ndarray], steps: np.ndarray, png: Path) -> None:
     """Draws the evaluations with each addition: every seed, and the mean over the seeds."""
     figure, grid = plt.subplots(1, len(curves), figsize=(2.2 * len(curves), 2.6), sharey=True,
-                                layout="constrained")
-    for axes, (addition, evaluations) in zip(grid, curves.items(), strict=True):
+                                squeeze=False, layout="constrained")
+    for axes, (addition, evaluations) in zip(grid[0], curves.items(), strict=True):
         axes.plot(steps, evaluations.T, color="tab:blue", alpha=0.25, linewidth=0.8)
         axes.plot(steps, evaluations.mean(axis=0), color="tab:blue")
         axes.set(title=addition, xlabel="step")
         axes.grid(alpha=0.3)
-    grid[0].set_ylabel("mean return of an evaluation")
+    grid[0, 0].set_ylabel("mean return of an evaluation")
     figures.save_figure(png, figure)
 
 
@@ -114,12 +125,17 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
     recipe = train.PRESETS[args.preset]
     data.register()
     args.max_steps = args.max_steps or recipe["max_steps"]
-    cases = [(addition, seed) for seed in range(args.seeds) for addition in ADDITIONS]
+    available = ADDITIONS | (WITH_SETTINGS if data.is_atari(recipe["env_name"]) else {})
+    additions = list(dict.fromkeys(args.additions or available))
+    if unknown := [addition for addition in additions if addition not in available]:
+        raise UserError(f"--preset {args.preset} has no addition {unknown[0]!r}",
+                        "name some of " + ", ".join(map(repr, available)))
+    cases = [(addition, seed) for seed in range(args.seeds) for addition in additions]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(tqdm(pool.map(lambda case: learn(args, *case), cases), total=len(cases), unit="run",
                   disable=None))
     threshold, rows, curves = gym.spec(recipe["env_name"]).reward_threshold, [], {}
-    for addition in ADDITIONS:
+    for addition in additions:
         folders = [run_dir(args, addition, seed) for seed in range(args.seeds)]
         steps, _ = read_curve(folders[0], "val", "episodic_return")
         curves[addition], q = (
@@ -131,6 +147,8 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
     file = folder / f"compare-{recipe['env_name'].replace('/', '-')}.json"
     command = (f"python compare.py --preset {args.preset} --max_steps {args.max_steps} "
                f"--seeds {args.seeds}")
+    if args.additions:
+        command += f" --additions {shlex.join(additions)}"
     files.write_json(file, {"command": command, "rows": rows} | results.provenance())
     draw(curves, steps, file.with_suffix(".png"))
     if args.publish:
@@ -147,6 +165,9 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--max_steps", type=cli.positive_int,
                         help="steps per training (default: the preset's)")
     parser.add_argument("--seeds", type=cli.small_int, default=5, help="trainings per row")
+    parser.add_argument("--additions", nargs="+", metavar="NAME",
+                        help=f"some of the rows: {', '.join(ADDITIONS)}; in games also "
+                             f"{'; '.join(WITH_SETTINGS)} (default: all)")
     parser.add_argument("--publish", action=argparse.BooleanOptionalAction, default=False,
                         help="copy the rows to results/, the source of the README's tables")
     return parser

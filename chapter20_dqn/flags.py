@@ -30,8 +30,10 @@ def add_network_flags(group: argparse._ArgumentGroup) -> None:
     """Adds the flags of the network's architecture and of double Q-learning."""
     group.add_argument("--network_header_type", choices=[*HEADERS, "mlp"], default="nips",
                        help="nips, nature: convolutional, for frames; mlp: for vectors")
-    group.add_argument("--network_output_type", choices=["normal", "dueling"], default="normal",
-                       help="dueling: separate streams for state value and advantages")
+    group.add_argument("--network_output_type", default="normal",
+                       choices=["normal", "dueling", "dueling_wang"],
+                       help="dueling: separate streams for state value and advantages behind the "
+                            "hidden layer; dueling_wang: from the convolutions on, as in the paper")
     group.add_argument("--double_q", action=argparse.BooleanOptionalAction, default=False,
                        help="double Q-learning: the online network selects the next action, the "
                             "target network evaluates it")
@@ -90,6 +92,8 @@ def add_learning_flags(group: argparse._ArgumentGroup) -> None:
                        help="transitions per update")
     group.add_argument("--optimizer", choices=["rmsprop", "adam"], default="rmsprop",
                        help="adam does not use --momentum and --decay")
+    group.add_argument("--adam_epsilon", type=cli.positive_float, default=1e-7,
+                       help="epsilon of Adam (Rainbow: 1.5e-4)")
     group.add_argument("--learning_rate", type=cli.positive_float, default=0.00025,
                        help="initial learning rate")
     group.add_argument("--learning_rate_minimum", type=cli.positive_float,
@@ -106,6 +110,8 @@ def add_learning_flags(group: argparse._ArgumentGroup) -> None:
                        help="compile the update with XLA; results differ by rounding")
     group.add_argument("--max_grad_norm", type=cli.positive_float,
                        help="clip the gradient of each variable to this norm (default: not)")
+    group.add_argument("--max_global_norm", type=cli.positive_float,
+                       help="clip all gradients together to this norm (default: not)")
 
 
 def add_replay_flags(group: argparse._ArgumentGroup) -> None:
@@ -215,19 +221,24 @@ def check_learning_start(args: argparse.Namespace) -> None:
 
 
 def check_header(args: argparse.Namespace) -> None:
-    """Raises UserError if an mlp is to see frames, or convolutions vectors."""
+    """Raises UserError if an mlp is to see frames, convolutions vectors, or it has none."""
     if data.is_atari(args.env_name) == (args.network_header_type == "mlp"):
         fitting = "mlp" if args.network_header_type != "mlp" else "nips or nature"
         raise UserError(
             f"--network_header_type {args.network_header_type} does not fit {args.env_name}",
             f"give --network_header_type {fitting}",
         )
+    if args.network_header_type == "mlp" and args.network_output_type == "dueling_wang":
+        raise UserError("--network_output_type dueling_wang begins at convolutions, and "
+                        "--network_header_type mlp has none", "give --network_output_type dueling")
 
 
 def idle_flags(args: argparse.Namespace) -> dict[str, tuple[str, ...]]:
     """Returns the flags that have no effect, by the setting that makes them idle."""
     rows = (
         (args.optimizer == "adam", "--optimizer adam", ("momentum", "decay")),
+        (args.optimizer != "adam", f"--optimizer {args.optimizer}", ("adam_epsilon",)),
+        (args.max_grad_norm is not None, "--max_grad_norm", ("max_global_norm",)),
         (args.learning_rate_minimum is None,
          "a constant learning rate (no --learning_rate_minimum)",
          ("learning_rate_decay", "learning_rate_decay_step")),

@@ -34,8 +34,10 @@ def build_q_network(
         dtype: of states.
         num_actions: number of actions.
         header: a key of `HEADERS`, or "mlp".
-        output: "normal", or "dueling": separate streams for the value of the state and the
-            advantage of each action (Wang et al. 2016).
+        output: "normal"; "dueling", separate streams for the value of the state and the
+            advantage of each action behind the hidden layer, as in the book; or "dueling_wang",
+            streams that begin at the convolutions, with the gradient that leaves both multiplied
+            by 1/√2 (Wang et al. 2016, section 4.2); not for "mlp".
         mlp_units: units per hidden layer of "mlp".
         mlp_activation: activation of its hidden layers.
         seed: of the initial weights.
@@ -65,8 +67,12 @@ def build_q_network(
         x = keras.layers.Permute((2, 3, 1))(x)  # (batch, height, width, history_length)
         for filters, kernel, stride in convolutions:
             x = keras.layers.Conv2D(filters, kernel, stride, **options("relu"))(x)
-        x = dense(units, "hidden")(keras.layers.Flatten()(x))
-        head_units = HEAD_UNITS
+        x, head_units = keras.layers.Flatten()(x), HEAD_UNITS
+        if output == "dueling_wang":
+            share = 2**-0.5  # of the value that passes a gradient back: the value stays the same
+            x = share * x + (1 - share) * keras.ops.stop_gradient(x)
+        else:
+            x = dense(units, "hidden")(x)
     if output == "normal":
         return keras.Model(states, dense(num_actions, "q", None)(x), name="q_network")
     value = dense(1, "value", None)(dense(head_units, "value_hidden")(x))

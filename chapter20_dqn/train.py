@@ -119,7 +119,7 @@ def beta_at(step: int, args: argparse.Namespace) -> float:
 def make_optimizer(args: argparse.Namespace) -> keras.Optimizer:
     """Builds Adam, or RMSprop with the original's ε."""
     if args.optimizer == "adam":
-        return keras.optimizers.Adam(args.learning_rate)
+        return keras.optimizers.Adam(args.learning_rate, epsilon=args.adam_epsilon)
     return keras.optimizers.RMSprop(args.learning_rate, args.decay, args.momentum, epsilon=0.01)
 
 
@@ -153,10 +153,12 @@ def make_update(
                 errors = tf.maximum(errors, args.min_delta)
             # Mean Huber loss; the importance-sampling weights are 1 in a uniform replay.
             loss = tf.reduce_mean(weights * huber(errors))
-        # Backward pass, gradient clipping per variable, and a step of the optimizer.
+        # Backward pass, gradient clipping per variable or of all, and a step of the optimizer.
         gradients = tape.gradient(loss, online.trainable_variables)
         if args.max_grad_norm is not None:
             gradients = [tf.clip_by_norm(g, args.max_grad_norm) for g in gradients]
+        elif args.max_global_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, args.max_global_norm)
         optimizer.apply(gradients, online.trainable_variables)
         return loss, tf.reduce_mean(q), errors
 

@@ -37,7 +37,7 @@ from chapter20_dqn.flags import check_learning_start, in_steps
 from chapter20_dqn.model import build_q_network, huber, make_q_function, td_targets
 from chapter20_dqn.prioritized import PrioritizedReplay, SumTree
 from chapter20_dqn.replay import Batch, Replay
-from common import files, rundir
+from common import cli, files, rundir
 from common.errors import UserError
 
 GAME = ["--preset", "breakout", "--scale", "1", "--memory_size", "500", "--t_learn_start", "8",
@@ -56,6 +56,10 @@ def test_parameters_are_the_originals():
 
     assert count("nips", "normal") == 537_908 and count("nips", "dueling") == 802_613
     assert count("nature", "normal") == 1_260_196 and count("nature", "dueling") == 1_786_021
+    # From the convolutions on, of 3,136 outputs, two streams of 512 units.
+    convolutions = 8_224 + 32_832 + 36_928
+    network = build_q_network((4, 84, 84), "uint8", 4, "nature", "dueling_wang")
+    assert network.count_params() == convolutions + 2 * 3137 * 512 + 513 + 513 * 4
     mlp = build_q_network((1, 64), "float32", 4, "mlp", "dueling")
     assert mlp.get_layer("value_hidden").units == 25 and mlp.get_layer("hidden2").units == 50
 
@@ -85,6 +89,31 @@ def test_the_advantages_of_a_dueling_network_have_mean_zero():
     states = np.random.default_rng(2).normal(size=(3, 1, 5)).astype(np.float32)
     value = keras.Model(network.input, network.get_layer("value").output)(states)
     np.testing.assert_allclose(np.mean(network(states), axis=1), value[:, 0], atol=1e-6)
+
+
+def test_the_streams_of_wang_pass_less_gradient_back():
+    """1/√2 of it reaches the convolutions; values and the streams' own gradients stay."""
+    frames = np.random.default_rng(0).integers(256, size=(2, 4, 84, 84), dtype=np.uint8)
+
+    network = build_q_network((4, 84, 84), "uint8", 3, "nips", "dueling_wang")
+    flat = next(layer for layer in network.layers if isinstance(layer, keras.layers.Flatten))
+    features = keras.Model(network.input, flat.output)(frames)
+
+    def q(x):
+        hidden = {name: network.get_layer(f"{name}_hidden")(x) for name in ("value", "advantage")}
+        value, advantage = (network.get_layer(name)(hidden[name]) for name in hidden)
+        return value + advantage - tf.reduce_mean(advantage, axis=1, keepdims=True)
+
+    np.testing.assert_allclose(network(frames), q(features), rtol=1e-5)
+    last = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)][-1].kernel
+    stream = network.get_layer("value_hidden").kernel
+    with tf.GradientTape(persistent=True) as tape:
+        ours = tf.reduce_sum(network(frames)**2)
+        plain = tf.reduce_sum(q(keras.Model(network.input, flat.output)(frames))**2)
+    for variable, factor in ((last, 2**-0.5), (stream, 1)):
+        np.testing.assert_allclose(tape.gradient(ours, variable.value),
+                                   factor * tape.gradient(plain, variable.value),
+                                   rtol=1e-3, atol=1e-4)
 
 
 def test_targets_by_hand():
@@ -160,6 +189,14 @@ class TestUpdate:
         expected = 0.1 * gradient / np.sqrt(0.1 * gradient**2 + 0.01)
         np.testing.assert_allclose(clipped[0, 0], expected, rtol=1e-4)
         assert free[0, 0] > 2 * clipped[0, 0]
+
+    def test_global_gradient_norm(self):
+        """All gradients shrink alike, so that their norm is the limit."""
+        _, _, _, moved = self.run("--max_global_norm", "0.01")
+        gradient = np.array([[-0.297 / 3, 0], [0, (1 - 1) / 3]])
+        gradient *= 0.01 / np.linalg.norm(gradient)
+        expected = -0.1 * gradient / np.sqrt(0.1 * gradient**2 + 0.01)
+        np.testing.assert_allclose(moved, expected, rtol=1e-4, atol=1e-7)
 
 
 def filled(capacity: int, lengths: list[int], history_length: int, kind=Replay, **options):
@@ -868,9 +905,9 @@ def test_a_row_of_the_comparison_by_hand():
 @pytest.mark.slow
 def test_the_comparison_trains_what_it_says_and_only_once(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(compare.results, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(compare, "ADDITIONS", {"none": [], "three steps": ["--n_step", "3"]})
     (tmp_path / "results" / compare.CHAPTER).mkdir(parents=True)
-    argv = ["--preset", "demo", "--max_steps", "1024", "--seeds", "1"]
+    argv = ["--preset", "demo", "--max_steps", "1024", "--seeds", "1", "--additions", "none",
+            "three steps"]
     assert compare.main(argv) == 0
     folder = rundir.runs_dir() / compare.CHAPTER / "compare"
     steps = {}
@@ -885,6 +922,17 @@ def test_the_comparison_trains_what_it_says_and_only_once(monkeypatch, tmp_path,
     rows = json.loads(published.read_text(encoding="utf-8"))["rows"]
     assert [row["addition"] for row in rows] == ["none", "three steps"]
     assert (folder / "compare-CartPole-v1.png").stat().st_size > 0
+
+
+def test_settings_of_papers_are_for_games_only(capsys):
+    assert compare.main(["--preset", "demo", "--additions", "dueling, Wang"]) == 2
+    assert "has no addition 'dueling, Wang'" in capsys.readouterr().err
+    for settings in compare.WITH_SETTINGS.values():
+        typed = ["--preset", "breakout", *compare.PLAIN, *settings]
+        args = cli.resolve(train.build_parser(), typed)
+        train.check_flags(args, in_steps(args))
+    assert train.main(["--network_output_type", "dueling_wang"]) == 2
+    assert "begins at convolutions" in capsys.readouterr().err
 
 
 def test_a_comparison_tells_of_a_training_that_failed(monkeypatch, capsys):
