@@ -1,7 +1,7 @@
 """Trains a network that writes captions of pictures (book, chapter 17).
 
     python train.py                                      # scenes of shapes, with attention
-    python train.py --model tell --name tell             # the same by Show and Tell
+    python train.py --model tell --learning_rate 0.001   # the same by Show and Tell
     python train.py --decoder transformer --embedding_size 128 --learning_rate 0.001
     python train.py --preset book --data_dir FOLDER      # COCO, section 17.2.4
     python train.py --preset flickr8k --data_dir FOLDER --weights FILE
