@@ -130,11 +130,14 @@ def names(augment: str) -> tuple[str, ...]:
 
 
 def augmentation(text: str) -> str:
-    """Returns the value of `--augment`, if it names augmentations that exist."""
-    for name in names(text):
+    """Returns the value of `--augment`, if it names augmentations that exist, each once."""
+    named = names(text)
+    for name in named:
         if name not in AUGMENTATIONS:
             raise argparse.ArgumentTypeError(
                 f"{name!r} is not one of {', '.join((*RECIPES, *AUGMENTATIONS))}")
+        if named.count(name) > 1:
+            raise argparse.ArgumentTypeError(f"{text} has {name} twice")
     return text
 
 

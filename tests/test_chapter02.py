@@ -231,6 +231,8 @@ def test_noise_and_upside_down(pictures):
 def test_an_unknown_augmentation_is_named(capfd):
     assert train.main(["--augment", "flip,blur", "--max_steps", "1"]) == 2
     assert "--augment: 'blur' is not one of book, cutout, none, crop" in capfd.readouterr().err
+    assert train.main(["--augment", "flip,crop,flip", "--max_steps", "1"]) == 2
+    assert "--augment: flip,crop,flip has flip twice" in capfd.readouterr().err
 
 
 def test_whole_pictures_are_shifted_over_their_mirrored_edges(pictures):
