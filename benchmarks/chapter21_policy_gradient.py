@@ -24,6 +24,7 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
 
     from chapter21_policy_gradient import data, train_ppo
     from chapter21_policy_gradient.actor_critic import build_networks
+    from chapter21_policy_gradient.normalization import Normalizer
     from chapter21_policy_gradient.rollout import Actors
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -32,7 +33,8 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     envs = [data.make_env(args, boxes=True) for _ in range(args.num_envs)]
     policy, critic = build_networks(envs[0], args.hidden_size, args.seed)
     learn = train_ppo.make_learner(
-        Actors(envs, args.seed), policy, critic,
+        Actors(envs, args.seed), Normalizer(envs[0].observation_space.shape, 1, 1.0),
+        policy, critic,
         train_ppo.make_optimizer(policy, critic, args.learning_rate), args)
     numbers = itertools.count(1)
 

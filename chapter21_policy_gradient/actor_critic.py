@@ -13,6 +13,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+CUT = 10.0  # most standard deviations that a network sees
+
+
+class Standardize(keras.layers.Layer):
+    """Subtracts a mean, divides by a deviation and cuts to ±CUT; the training sets both."""
+
+    def build(self, input_shape: tuple[int | None, int]) -> None:
+        """Creates both, which begin as 0 and 1."""
+        shape = input_shape[-1:]
+        self.mean = self.add_weight(shape=shape, initializer="zeros", trainable=False)
+        self.deviation = self.add_weight(shape=shape, initializer="ones", trainable=False)
+
+    def call(self, observations: tf.Tensor) -> tf.Tensor:
+        """Returns standardized observations, of the same shape."""
+        return tf.clip_by_value((observations - self.mean) / self.deviation, -CUT, CUT)
+
 
 class LogDeviation(keras.layers.Layer):
     """Appends log σ, one weight per action dimension, to the means: (b, n) → (b, 2n)."""
@@ -28,7 +44,7 @@ class LogDeviation(keras.layers.Layer):
 
 def build_mlp(
     observation_size: int, output_size: int, hidden_size: int, output_gain: float, seed: int,
-    name: str,
+    name: str, standardize: bool,
 ) -> keras.Sequential:
     """Builds a multilayer perceptron: two hidden tanh layers, orthogonal initialization.
 
@@ -42,6 +58,7 @@ def build_mlp(
         output_gain: scale of the last layer's initial weights.
         seed: seed of the initial weights.
         name: name of the network.
+        standardize: whether the first layer is `Standardize`.
     """
     def dense(number: int, units: int, gain: float, activation: str | None) -> keras.layers.Dense:
         weights = keras.initializers.Orthogonal(gain, seed=seed + number)
@@ -49,6 +66,7 @@ def build_mlp(
 
     return keras.Sequential([
         keras.Input((observation_size,)),
+        *([Standardize()] if standardize else []),
         dense(0, hidden_size, math.sqrt(2), "tanh"),
         dense(1, hidden_size, math.sqrt(2), "tanh"),
         dense(2, output_size, output_gain, None),
@@ -56,7 +74,8 @@ def build_mlp(
 
 
 def build_actor(
-    observation_size: int, action_space: gym.Space, hidden_size: int, seed: int
+    observation_size: int, action_space: gym.Space, hidden_size: int, seed: int,
+    standardize: bool = False,
 ) -> keras.Sequential:
     """Builds the policy network.
 
@@ -67,27 +86,30 @@ def build_actor(
             depend on the observation.
         hidden_size: hidden units per layer.
         seed: seed of the initial weights.
+        standardize: whether its first layer standardizes observations.
     """
     discrete = isinstance(action_space, gym.spaces.Discrete)
     size = int(action_space.n) if discrete else action_space.shape[0]
-    actor = build_mlp(observation_size, size, hidden_size, 0.01, seed, "policy")
+    actor = build_mlp(observation_size, size, hidden_size, 0.01, seed, "policy", standardize)
     if not discrete:
         actor.add(LogDeviation())
     return actor
 
 
-def build_critic(observation_size: int, hidden_size: int, seed: int) -> keras.Sequential:
+def build_critic(
+    observation_size: int, hidden_size: int, seed: int, standardize: bool = False
+) -> keras.Sequential:
     """Builds the value network, from observations to values of shape (batch, 1)."""
-    return build_mlp(observation_size, 1, hidden_size, 1.0, seed + 3, "critic")
+    return build_mlp(observation_size, 1, hidden_size, 1.0, seed + 3, "critic", standardize)
 
 
 def build_networks(
-    env: gym.Env, hidden_size: int, seed: int
+    env: gym.Env, hidden_size: int, seed: int, standardize: bool = False
 ) -> tuple[keras.Sequential, keras.Sequential]:
     """Builds the policy and the critic for an environment."""
     (size,) = env.observation_space.shape
-    return (build_actor(size, env.action_space, hidden_size, seed),
-            build_critic(size, hidden_size, seed))
+    return (build_actor(size, env.action_space, hidden_size, seed, standardize),
+            build_critic(size, hidden_size, seed, standardize))
 
 
 def log_probability(outputs: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
@@ -155,6 +177,9 @@ def mlp_in_numpy(weights: list[np.ndarray], observations: np.ndarray) -> np.ndar
         weights: weights of the network; log σ, if it follows, is ignored.
         observations: float32 of shape (..., observation_size).
     """
+    if weights[0].ndim == 1:  # of `Standardize`
+        mean, deviation, *weights = weights
+        observations = np.clip((observations - mean) / deviation, -CUT, CUT)
     hidden = np.tanh(observations @ weights[0] + weights[1])
     hidden = np.tanh(hidden @ weights[2] + weights[3])
     return hidden @ weights[4] + weights[5]
@@ -184,7 +209,7 @@ def draw(
     outputs = mlp_in_numpy(weights, observations)
     if isinstance(action_space, gym.spaces.Discrete):
         return np.argmax(outputs + noise, axis=-1)
-    return outputs + np.exp(weights[6]) * noise
+    return outputs + np.exp(weights[-1]) * noise
 
 
 def choosing(

@@ -4,8 +4,8 @@
     python eval.py --publish        # also into results/, from which the README tables are made
 
 The greedy policy takes the most probable actions; the sampled one draws its actions as in training;
-the random one is the baseline. Uses the latest weights. Writes eval.json, which also has the number
-of training episodes or steps, and the learning curve.
+the random one is the baseline. Writes eval.json, which also has the number of training episodes or
+steps, and the learning curve.
 """
 
 import argparse
@@ -76,7 +76,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 
 def build_parser() -> cli.Parser:
-    """Returns the parser; there is no best checkpoint, the latest one is evaluated."""
+    """Returns the parser; the latest weights tell more of the training than the best."""
     parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
     results.add_publish_flag(parser)
     return parser

@@ -41,7 +41,8 @@ def load_run(
     env = data.make_env(flags, render_mode, boxes=by_ppo)
     (size,), space = env.observation_space.shape, env.action_space
     if by_ppo:
-        policy = build_actor(size, space, flags.hidden_size, flags.seed)
+        policy = build_actor(size, space, flags.hidden_size, flags.seed,
+                             flags.normalize_observations)
     else:
         policy = build_policy(size, int(space.n), flags.hidden_size)
     checkpoint.load(args.run_dir, args.checkpoint, policy=policy)

@@ -192,11 +192,13 @@ def train(args: argparse.Namespace) -> dict[str, float]:
             if step % args.log_every == 0:
                 monitor.scalars(step, {"loss": loss, "episodic_return": returns.mean(),
                                        "mean_of_100": recent.mean(), "env_steps": env_steps})
-            # Evaluate the greedy policy on ten episodes.
+            # Evaluate the greedy policy on ten episodes, and keep the best weights.
             if step % args.eval_every == 0:
                 act = partial(greedy, policy.get_weights())
                 played = data.play_episodes(env, act, 10, args.seed, data.VALIDATION)
-                monitor.scalars(step, {"episodic_return": data.returns(played).mean()}, "val")
+                mean = float(data.returns(played).mean())
+                monitor.scalars(step, {"episodic_return": mean}, "val")
+                state.save_if_best(mean, highest=True)
             # Stop early once the environment is solved.
             if is_solved(args.stop, env.spec, episodes, recent):
                 solved.assign(True)

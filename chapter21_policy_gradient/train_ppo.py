@@ -27,6 +27,7 @@ from chapter21_policy_gradient.actor_critic import (
     mlp_in_numpy,
 )
 from chapter21_policy_gradient.flags import add_flags
+from chapter21_policy_gradient.normalization import Normalizer
 from chapter21_policy_gradient.rollout import Actors, Rollout
 from common import checkpoint, cli, rundir
 from common.checkpoint import TrainState
@@ -56,6 +57,7 @@ PRESETS = {
 }
 VALUE_COEFFICIENT = 0.5  # weight of the value loss
 MAX_GRADIENT_NORM = 0.5  # gradient clipping by the global norm of both networks
+KL_TOLERANCE = 1.5  # an update ends early where the KL exceeds so many times --target_kl
 METRICS = ("policy_loss", "value_loss", "entropy", "approximate_kl", "clip_fraction")
 
 
@@ -76,6 +78,14 @@ def build_parser() -> cli.Parser:
                        help="ε, clip range of the probability ratio")
     group.add_argument("--entropy_coefficient", type=cli.from_0_to_1, default=0.0,
                        help="weight of the entropy bonus")
+    group.add_argument("--target_kl", type=cli.positive_float,
+                       help="end an update early once KL(old, new) exceeds 1.5 times this "
+                            "(default: never)")
+    group.add_argument("--normalize_observations", action=argparse.BooleanOptionalAction,
+                       default=False, help="standardize observations by their running moments, in "
+                                           "the first layer of both networks")
+    group.add_argument("--normalize_rewards", action=argparse.BooleanOptionalAction, default=False,
+                       help="divide rewards by the running deviation of the discounted return")
     group.add_argument("--anneal_steps", type=cli.positive_int,
                        help="updates over which --learning_rate and --clip decay linearly to 0 "
                             "(default: they are constant)")
@@ -103,12 +113,13 @@ def clipped_loss(
 
 def make_update(
     policy: keras.Model, critic: keras.Model, optimizer: keras.Optimizer,
-    entropy_coefficient: float,
+    entropy_coefficient: float, target_kl: float | None = None,
 ) -> Callable[..., tf.Tensor]:
     """Returns a compiled function with all optimizer steps of one update.
 
     The function takes the collected data, flattened to (steps, ...), and the rows of each
-    minibatch; it returns the means of `METRICS` over the minibatches.
+    minibatch; it returns the means of `METRICS` over the minibatches that were used, and their
+    number.
     """
     variables = [*policy.trainable_variables, *critic.trainable_variables]
 
@@ -120,7 +131,7 @@ def make_update(
     ) -> tf.Tensor:
         # Before the first step the policy is still the one that sampled the actions.
         old_log_p = log_probability(policy(observations, training=False), actions)
-        totals = tf.zeros(len(METRICS))
+        totals, used = tf.zeros(len(METRICS)), 0.0
         for rows in minibatches:
             # Normalize the advantages over the minibatch.
             taken, old = tf.gather(actions, rows), tf.gather(old_log_p, rows)
@@ -137,16 +148,20 @@ def make_update(
                 mean_entropy = tf.reduce_mean(entropy(outputs, actions.dtype.is_integer))
                 loss = (policy_loss + VALUE_COEFFICIENT * value_loss
                         - entropy_coefficient * mean_entropy)
-            # Backward pass and a step of Adam for both networks.
-            optimizer.apply(tape.gradient(loss, variables), variables)
             # Measure how far the policy has moved: an unbiased, non-negative estimate of
             # KL(old, new), the mean of (r - 1) - log r, and the fraction of clipped ratios.
             log_ratios = log_p - old
             kl = tf.reduce_mean(tf.exp(log_ratios) - 1 - log_ratios)
+            if target_kl is not None:
+                if kl > KL_TOLERANCE * target_kl:
+                    break
+            # Backward pass and a step of Adam for both networks.
+            optimizer.apply(tape.gradient(loss, variables), variables)
             outside = tf.abs(tf.exp(log_ratios) - 1) > clip
             totals += tf.stack([policy_loss, value_loss, mean_entropy, kl,
                                 tf.reduce_mean(tf.cast(outside, tf.float32))])
-        return totals / tf.cast(tf.shape(minibatches)[0], tf.float32)
+            used += 1.0
+        return tf.concat([totals / used, [used]], axis=0)
 
     return update
 
@@ -179,14 +194,14 @@ def explained_variance(values: np.ndarray, targets: np.ndarray) -> float:
 
 
 def make_learner(
-    actors: Actors, policy: keras.Model, critic: keras.Model, optimizer: keras.Optimizer,
-    args: argparse.Namespace,
+    actors: Actors, normalizer: Normalizer, policy: keras.Model, critic: keras.Model,
+    optimizer: keras.Optimizer, args: argparse.Namespace,
 ) -> Callable[[int], dict[str, float]]:
     """Returns a function that does update k and returns the metrics to log.
 
     The actions and minibatches of update k are a pure function of (seed, k) and the networks.
     """
-    update = make_update(policy, critic, optimizer, args.entropy_coefficient)
+    update = make_update(policy, critic, optimizer, args.entropy_coefficient, args.target_kl)
     num_rows = args.num_steps * args.num_envs
 
     def learn(step: int) -> dict[str, float]:
@@ -196,6 +211,8 @@ def make_learner(
         optimizer.learning_rate = args.learning_rate * left
         # Collect steps in all environments with the current policy.
         rollout, returns = actors.collect(policy.get_weights(), args.num_steps, rng)
+        if args.normalize_rewards:
+            rollout = rollout._replace(rewards=normalizer.scale(rollout.rewards, rollout.ended))
         # Estimate the advantages (GAE) and the critic's targets.
         gains, values = estimate(rollout, critic.get_weights(), args.discount, args.gae_lambda)
         targets = gains + values
@@ -204,9 +221,17 @@ def make_learner(
         flat = [array.reshape(num_rows, *array.shape[2:]) for array in
                 (rollout.observations, rollout.actions, gains.astype(np.float32),
                  targets.astype(np.float32))]
-        losses = update(*flat, rows, tf.constant(args.clip * left, tf.float32)).numpy()
+        *losses, used = update(*flat, rows, tf.constant(args.clip * left, tf.float32)).numpy()
+        # From the next update on, the networks see observations by the moments of these too.
+        if args.normalize_observations:
+            normalizer.observations.update(flat[0])
+            for network in (policy, critic):
+                network.layers[0].mean.assign(normalizer.observations.mean)
+                network.layers[0].deviation.assign(normalizer.observations.deviation)
         # Gather what is logged.
         metrics = dict(zip(METRICS, losses, strict=True))
+        if args.target_kl is not None:
+            metrics["optimizer_steps"] = used
         metrics |= {"explained_variance": explained_variance(values, targets),
                     "learning_rate": args.learning_rate * left, "env_steps": step * num_rows}
         if returns:
@@ -249,29 +274,34 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     print(f"training by PPO on {args.env_name}: observations of size "
           f"{eval_env.observation_space.shape[0]}, actions {eval_env.action_space}, at most "
           f"{eval_env.spec.max_episode_steps} steps per episode")
-    policy, critic = build_networks(eval_env, args.hidden_size, args.seed)
+    policy, critic = build_networks(eval_env, args.hidden_size, args.seed,
+                                    args.normalize_observations)
     checkpoint.start_from(args, policy=policy, critic=critic)
     optimizer = make_optimizer(policy, critic, args.learning_rate)
     actors = Actors(envs, args.seed, data.TRAINING)
+    normalizer = Normalizer(eval_env.observation_space.shape, args.num_envs, args.discount)
     parameters = policy.count_params() + critic.count_params()
     with rundir.open_run(args, dataset_sha256=data.digest(eval_env), parameters=parameters) as run:
         variables = [*policy.trainable_variables, *critic.trainable_variables]
         state = TrainState(run, {"policy": policy, "critic": critic},
-                           {"adam": (optimizer, variables)}, actors=actors)
+                           {"adam": (optimizer, variables)}, actors=actors,
+                           normalizer=normalizer)
         monitor = Monitor(run, int(state.step))
-        learn = make_learner(actors, policy, critic, optimizer, args)
+        learn = make_learner(actors, normalizer, policy, critic, optimizer, args)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         updates = itertools.repeat(None)
         for step, _ in state.steps(updates, args.max_steps, args.save_every, monitor):
             metrics = learn(step)
-            # Log, and evaluate the greedy policy on ten episodes.
+            # Log; evaluate the greedy policy on ten episodes, and keep the best weights.
             if step % args.log_every == 0:
                 monitor.scalars(step, metrics)
             if step % args.eval_every == 0:
                 greedy = choosing(policy.get_weights(), eval_env.action_space)
                 played = data.play_episodes(eval_env, lambda _, act=greedy: act, 10, args.seed,
                                             data.VALIDATION)
-                monitor.scalars(step, {"episodic_return": data.returns(played).mean()}, "val")
+                mean = float(data.returns(played).mean())
+                monitor.scalars(step, {"episodic_return": mean}, "val")
+                state.save_if_best(mean, highest=True)
     scores = {"step": step, "env_steps": metrics["env_steps"]}
     print(f"{step:,} updates, {scores['env_steps']:,} environment steps")
     if actors.recent:

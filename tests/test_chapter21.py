@@ -32,9 +32,11 @@ from chapter21_policy_gradient.model import (
     policy_gradient_loss,
     sampling,
 )
+from chapter21_policy_gradient.normalization import Moments, Normalizer
 from chapter21_policy_gradient.rollout import Actors
 from common import files, rundir
 from common.errors import UserError
+from common.monitor import read_curve
 
 CHAPTER = "chapter21_policy_gradient"
 
@@ -391,13 +393,15 @@ def test_an_update(space):
     before = [*policy.get_weights(), *critic.get_weights()]
     errors = critic(observations)[:, 0] - targets
     rows = np.arange(8, dtype=np.int32)[None]
-    once = update(observations, actions, gains, targets, rows, tf.constant(0.2)).numpy()
+    *once, used = update(observations, actions, gains, targets, rows, tf.constant(0.2)).numpy()
     once = dict(zip(train_ppo.METRICS, once, strict=True))
     np.testing.assert_allclose(once["policy_loss"], 0, atol=1e-6)  # advantages have mean 0
     np.testing.assert_allclose(once["value_loss"], np.mean(errors**2), rtol=1e-5)
     assert once["approximate_kl"] == once["clip_fraction"] == 0
-    later = update(observations, actions, gains, targets, np.tile(rows, (20, 1)),
-                   tf.constant(0.2)).numpy()
+    assert used == 1
+    *later, used = update(observations, actions, gains, targets, np.tile(rows, (20, 1)),
+                          tf.constant(0.2)).numpy()
+    assert used == 20
     later = dict(zip(train_ppo.METRICS, later, strict=True))
     assert later["policy_loss"] < 0 and later["value_loss"] < once["value_loss"]
     assert later["approximate_kl"] > 0 and 0 < later["clip_fraction"] < 1
@@ -448,14 +452,99 @@ def test_actions_are_clipped_for_the_environment_only():
     assert np.abs(actors.actions).max() == 2
 
 
+def test_moments_of_batches_are_those_of_all_numbers():
+    numbers = np.random.default_rng(0).normal(3, 5, (90, 2))
+    moments = Moments((2,))
+    np.testing.assert_array_equal(moments.deviation, [1, 1])
+    for batch in np.split(numbers, [20, 21, 70]):
+        moments.update(batch)
+    np.testing.assert_allclose(moments.mean, numbers.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(moments.deviation, numbers.std(axis=0), rtol=1e-8)
+
+
+def test_rewards_are_divided_by_the_deviation_of_discounted_returns():
+    """Of two environments; an episode of the first ends after its second step."""
+    normalizer = Normalizer((1,), 2, 0.5)
+    rewards = np.array([[4.0, 0], [2, 8], [6, 80]])
+    ended = np.array([[False, False], [True, False], [False, False]])
+    gains = [4, 0, 2 + 2, 8, 6, 80 + 4]
+    np.testing.assert_allclose(normalizer.scale(rewards, ended),
+                               np.clip(rewards / np.std(gains), -10, 10), rtol=1e-6)
+    np.testing.assert_array_equal(normalizer.running, [6, 84])
+    again = Normalizer((1,), 2, 0.5)
+    again.deserialize(normalizer.serialize())
+    assert again.serialize() == normalizer.serialize()
+    np.testing.assert_array_equal(again.scale(rewards, ended), normalizer.scale(rewards, ended))
+
+
+@pytest.mark.parametrize("space", [BUTTONS, LEVERS], ids=["discrete", "box"])
+def test_a_standardizing_network(space):
+    """It sees (x − mean) / deviation, in TensorFlow and in NumPy."""
+    actor = actor_critic.build_actor(4, space, 8, seed=3, standardize=True)
+    plain = actor_critic.build_actor(4, space, 8, seed=3)
+    mean, deviation = np.float32([1, 2, 3, 4]), np.float32([0.5, 2, 1, 0.01])
+    actor.layers[0].mean.assign(mean)
+    actor.layers[0].deviation.assign(deviation)
+    observations = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
+    seen = np.clip((observations - mean) / deviation, -10, 10)
+    assert (np.abs(seen) == 10).any() and len(actor.trainable_variables) == len(
+        plain.trainable_variables)
+    np.testing.assert_allclose(actor(observations), plain(seen), atol=1e-6)
+    found = actor_critic.mlp_in_numpy(actor.get_weights(), observations)
+    np.testing.assert_allclose(found, plain(seen)[:, :found.shape[1]], atol=1e-6)
+    noise = np.float32(0.5)
+    np.testing.assert_allclose(
+        actor_critic.draw(actor.get_weights(), observations, noise, space),
+        actor_critic.draw(plain.get_weights(), seen, noise, space), atol=1e-6)
+
+
+def test_an_update_ends_where_the_policy_has_moved_too_far():
+    """All optimizer steps before do the same as without a limit."""
+    rng = np.random.default_rng(0)
+    observations, gains = (np.float32(rng.normal(size=shape)) for shape in ((8, 4), 8))
+    actions, rows = np.array([BUTTONS.sample() for _ in range(8)]), np.int32(np.arange(8))[None]
+
+    def weights(target_kl, passes):
+        policy = actor_critic.build_actor(4, BUTTONS, 8, seed=0)
+        critic = actor_critic.build_critic(4, 8, seed=0)
+        optimizer = keras.optimizers.Adam(0.01)
+        optimizer.build([*policy.trainable_variables, *critic.trainable_variables])
+        update = train_ppo.make_update(policy, critic, optimizer, 0.0, target_kl)
+        *means, used = update(observations, actions, gains, gains, np.tile(rows, (passes, 1)),
+                              tf.constant(0.2)).numpy()
+        return policy.get_weights(), dict(zip(train_ppo.METRICS, means, strict=True)), int(used)
+
+    limited, metrics, used = weights(0.004, 30)
+    assert 1 < used < 30 and metrics["approximate_kl"] < 1.5 * 0.004
+    free, _, all_used = weights(None, used)
+    assert all_used == used
+    for a, b in zip(limited, free, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    assert weights(None, 30)[2] == 30
+
+
+def test_the_best_weights_are_kept():
+    argv = ["--name", "kept", *PPO, "--max_steps", "4", "--eval_every", "1"]
+    assert train_ppo.main(argv) == 0
+    run = rundir.runs_dir() / CHAPTER / "kept"
+    steps, returns = read_curve(run, "val", "episodic_return")
+    (best,) = (run / "checkpoints" / "best").glob("*.index")
+    assert best.stem == f"ckpt-{steps[np.argmax(returns)]}"
+    assert evaluation.main(["--name", "kept", "--checkpoint", "best"]) == 0
+
+
 PPO = ("--hidden_size", "8", "--num_envs", "2", "--num_steps", "8", "--minibatch_size", "8",
        "--update_epochs", "2", "--anneal_steps", "9")
 CRITIC = ("--preset", "best", "--baseline", "value", "--batch_size", "2", "--update_epochs", "3",
           "--max_episode_steps", "20")
 
 
-@pytest.mark.parametrize(("script", "flags"), [(train_ppo, PPO), (train, CRITIC)],
-                         ids=["ppo", "critic"])
+NORMALIZED = (*PPO, "--normalize_observations", "--normalize_rewards", "--target_kl", "0.01")
+
+
+@pytest.mark.parametrize(("script", "flags"), [(train_ppo, PPO), (train_ppo, NORMALIZED),
+                                               (train, CRITIC)],
+                         ids=["ppo", "normalized", "critic"])
 def test_a_resumed_run_equals_an_uninterrupted_one(script, flags):
     assert script.main(["--name", "whole", *flags, "--max_steps", "5"]) == 0
     assert script.main(["--name", "parts", *flags, "--max_steps", "3"]) == 0
@@ -463,7 +552,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(script, flags):
     a, b = (tf.train.load_checkpoint(str(rundir.runs_dir() / CHAPTER / name / "checkpoints"))
             for name in ("whole", "parts"))
     names = [name for name in a.get_variable_to_shape_map()
-             if re.match("policy|critic|actors|adam|env_steps|window", name)]
+             if re.match("policy|critic|actors|normalizer|adam|env_steps|window", name)]
     assert len(names) > 12
     for name in names:
         np.testing.assert_array_equal(a.get_tensor(name), b.get_tensor(name))
