@@ -83,9 +83,9 @@ def describe_all(
 
 
 def lines_of(name: str, captions: Sequence[Caption]) -> list[str]:
-    """Returns what the book prints for a picture."""
+    """Returns what the book prints for a picture; small probabilities have three digits too."""
     return [f"Captions for image {name}:",
-            *(f"  {place}) {' '.join(caption.words)} (p={caption.probability:f})"
+            *(f"  {place}) {' '.join(caption.words)} (p={caption.probability:.3g})"
               for place, caption in enumerate(captions))]
 
 
