@@ -1,4 +1,4 @@
-"""Chapter 16's attention model in PyTorch, with the weights of the Keras model, and a beam search.
+"""Chapter 16's attention model in PyTorch, with weights to and from Keras, and a beam search.
 
 A bidirectional encoder of one layer, a decoder of two with input feeding, scaled Luong attention,
 one embedding for the target's words and the classifier: the preset `best_zh`.
@@ -23,6 +23,12 @@ def gates(weights: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.concatenate([i, f, g, o], axis=-1).T.copy())
 
 
+def gates_back(weights: torch.Tensor) -> np.ndarray:
+    """Returns weights of PyTorch in the order and with the axes of ours."""
+    i, f, g, o = np.split(weights.detach().numpy().T, 4, axis=-1)
+    return np.concatenate([i, g, f, o], axis=-1)
+
+
 def copy_cell(cell: Cell, made: nn.Module, suffix: str = "") -> None:
     """Copies the weights of a cell; PyTorch's second bias stays 0, and is not trained."""
     bias = np.array(cell.bias)
@@ -33,6 +39,15 @@ def copy_cell(cell: Cell, made: nn.Module, suffix: str = "") -> None:
     second = getattr(made, f"bias_hh{suffix}")
     second.data.zero_()
     second.requires_grad_(False)
+
+
+def copy_cell_back(made: nn.Module, cell: Cell, suffix: str = "") -> None:
+    """Copies the weights of a cell from PyTorch."""
+    cell.kernel.assign(gates_back(getattr(made, f"weight_ih{suffix}")))
+    cell.recurrent_kernel.assign(gates_back(getattr(made, f"weight_hh{suffix}")))
+    bias = gates_back(getattr(made, f"bias_ih{suffix}"))
+    bias[2 * cell.size : 3 * cell.size] -= cell.forget_bias
+    cell.bias.assign(bias)
 
 
 def linear(kernel: np.ndarray) -> nn.Linear:
@@ -46,8 +61,9 @@ class TorchTranslator(nn.Module):
     """Encoder, decoder, embeddings; tokens are int64 of shape (batch, time)."""
 
     def __init__(self, model: Translator):
-        """Copies all weights; dropout is left out."""
+        """Copies all weights, and takes over the rate of dropout."""
         super().__init__()
+        self.dropout = nn.Dropout(model.settings.dropout)
         units, decoder = model.settings.num_units, model.decoder
         self.source, self.target = (
             nn.Embedding.from_pretrained(torch.from_numpy(np.array(layer.embeddings)), freeze=False)
@@ -62,12 +78,26 @@ class TorchTranslator(nn.Module):
         self.scale = nn.Parameter(torch.from_numpy(np.array(decoder.attention.scale)))
         self.attention_layer = linear(np.array(decoder.attention_layer.kernel))
 
+    def copy_back(self, model: Translator) -> None:
+        """Copies all weights to a Keras model of the same sizes."""
+        decoder = model.decoder
+        for ours, layer in ((self.source, model.source_embedding),
+                            (self.target, model.target_embedding)):
+            layer.embeddings.assign(ours.weight.detach().numpy())
+        copy_cell_back(self.encoder, model.encoder.forward.cells[0], "_l0")
+        copy_cell_back(self.encoder, model.encoder.backward.cells[0], "_l0_reverse")
+        for made, cell in zip(self.cells, decoder.stack.cells, strict=True):
+            copy_cell_back(made, cell)
+        decoder.attention.memory_kernel.assign(self.memory.weight.detach().numpy().T)
+        decoder.attention.scale.assign(self.scale.detach().numpy())
+        decoder.attention_layer.kernel.assign(self.attention_layer.weight.detach().numpy().T)
+
     def encode(
         self, source: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, States]:
         """Returns the encoder's outputs, the keys of the attention, and the decoder's states."""
-        packed = pack_padded_sequence(self.source(source), mask.sum(1), batch_first=True,
-                                      enforce_sorted=False)
+        words = self.dropout(self.source(source))
+        packed = pack_padded_sequence(words, mask.sum(1), batch_first=True, enforce_sorted=False)
         outputs, (h, c) = self.encoder(packed)
         values, _ = pad_packed_sequence(outputs, batch_first=True, total_length=source.shape[1])
         return values, self.memory(values), list(zip(h, c, strict=True))
@@ -79,7 +109,7 @@ class TorchTranslator(nn.Module):
         """Reads a word per sentence; returns the attention vectors and the new states."""
         inputs, after = torch.cat([self.target(tokens), fed], dim=1), []
         for cell, state in zip(self.cells, states, strict=True):
-            after.append(cell(inputs, state))
+            after.append(cell(self.dropout(inputs), state))
             inputs = after[-1][0]
         scores = self.scale * torch.bmm(keys, inputs[:, :, None])[:, :, 0]
         weights = scores.masked_fill(~mask, -1e30).softmax(1)

@@ -49,6 +49,20 @@ def test_captions_and_losses_are_those_of_pytorch(monkeypatch):
     torch.set_num_threads(threads)
 
 
+def test_translators_go_to_pytorch_and_back():
+    pytest.importorskip("torch")
+    from benchmarks.torch_translation import TorchTranslator
+    from chapter16_nmt import train
+    from chapter16_nmt.flags import build_model
+
+    one, other = (build_model(harness.flags(train, "best_zh", num_units=8, seed=seed), (20, 15))
+                  for seed in (0, 1))
+    assert any((a != b).any() for a, b in zip(one.get_weights(), other.get_weights(), strict=True))
+    TorchTranslator(one).copy_back(other)
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-7)
+
+
 def test_a_result_has_the_medians_and_keeps_other_entries(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(harness, "ROOT", tmp_path)
     path = tmp_path / "results" / "benchmarks" / "a.json"
