@@ -61,6 +61,7 @@ class Forecaster(keras.Model):
         self.num_features, self.num_exogenous = num_features, num_exogenous
         self.num_inputs, self.num_outputs = num_inputs, num_outputs
         self.predicts_variance = loss == "normal_likelihood"
+        self.log = False  # whether the logarithms of values are modelled; `build_model` sets it
 
         def measured(name: str, value: str, *shape: int) -> keras.Variable:
             return self.add_weight(name=name, shape=shape, initializer=value, trainable=False)
@@ -80,6 +81,7 @@ class Forecaster(keras.Model):
             values: of shape (steps, features), NaN where missing.
             exogenous: of shape (steps, exogenous), NaN where missing.
         """
+        values = np.log(values) if self.log else values
         for columns, location, scale in (
             (values, self.location, self.scale),
             (exogenous, self.exogenous_location, self.exogenous_scale),
@@ -104,7 +106,11 @@ class Forecaster(keras.Model):
         self.log_residuals.assign(np.log(np.maximum(variances, MIN_VARIANCE)))
 
     def normalise(self, values: tf.Tensor) -> tf.Tensor:
-        """Scales values to mean 0 and standard deviation 1 (the original divides by variances)."""
+        """Scales values, or their logarithms, to mean 0 and standard deviation 1.
+
+        The original divides by variances.
+        """
+        values = tf.math.log(values) if self.log else values
         return (values - self.location) / self.scale
 
     def normalise_exogenous(self, exogenous: tf.Tensor) -> tf.Tensor:
@@ -115,10 +121,21 @@ class Forecaster(keras.Model):
         """
         return carry_forward((exogenous - self.exogenous_location) / self.exogenous_scale)
 
+    def in_units(self, means: tf.Tensor, sigmas: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Converts normalised means and standard deviations to the units of the series.
+
+        With `log` they become the median and the standard deviation of a log-normal variable.
+        """
+        means, sigmas = means * self.scale + self.location, sigmas * self.scale
+        if self.log:
+            means = tf.exp(means)
+            sigmas = means * tf.exp(sigmas**2 / 2) * tf.sqrt(tf.math.expm1(sigmas**2))
+        return means, sigmas
+
     def restore(self, predictions: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Converts predictions to means and standard deviations in the units of the series."""
         means, log_variances = tf.split(predictions, 2, axis=-1)
-        return means * self.scale + self.location, tf.exp(0.5 * log_variances) * self.scale
+        return self.in_units(means, tf.exp(0.5 * log_variances))
 
     def complete(self, outputs: tf.Tensor) -> tf.Tensor:
         """Returns predictions from a layer's outputs: adds log variances if there are none."""
@@ -162,8 +179,7 @@ class Forecaster(keras.Model):
         predictions = tf.reshape(predictions, shape)
         means, log_variances = tf.split(predictions, 2, axis=-1)
         variances = tf.reduce_mean(tf.exp(log_variances), 1) + tf.math.reduce_variance(means, 1)
-        mean, _ = self.restore(predictions[:, 0])
-        return mean, tf.sqrt(variances) * self.scale
+        return self.in_units(means[:, 0], tf.sqrt(variances))
 
 
 def sample(predictions: tf.Tensor, noise: tf.Tensor) -> tf.Tensor:

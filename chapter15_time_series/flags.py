@@ -2,9 +2,13 @@
 
 import argparse
 
+import numpy as np
+
 from chapter15_time_series import data
 from chapter15_time_series.model import LOSSES
+from chapter15_time_series.series import Series
 from common import cli
+from common.errors import UserError
 
 IDLE_FLAGS = {"ar": ("num_units", "window_size"), "dlinear": ("num_units", "window_size"),
               "lstm": ("input_window_size", "output_window_size", "l2", "subtract_last")}
@@ -49,6 +53,9 @@ def add_model_flags(group: argparse._ArgumentGroup) -> None:
                        help="hidden units of lstm")
     group.add_argument("--subtract_last", action=argparse.BooleanOptionalAction, default=False,
                        help="ar and dlinear read and predict differences from the last input")
+    group.add_argument("--log", action=argparse.BooleanOptionalAction, default=False,
+                       help="model the logarithm of the values, for positive series whose "
+                            "fluctuations grow with their level")
 
 
 def add_part_flags(group: argparse._ArgumentGroup) -> None:
@@ -86,6 +93,18 @@ def add_training_flags(group: argparse._ArgumentGroup) -> None:
                        help="steps between two validations")
     group.add_argument("--save_every", type=cli.positive_int, default=1000,
                        help="steps between two checkpoints")
+
+
+def check_log(series: Series) -> None:
+    """Raises UserError if a series has values without a logarithm."""
+    if any(series.shift[: len(series.names)]):
+        raise UserError("--log does not work with values so large that they are kept relative to "
+                        f"{max(series.shift):g}", "omit it, or give them in a larger unit")
+    lowest = np.nanmin(series.values, axis=0)
+    column = int(lowest.argmin())
+    if lowest[column] <= 0:
+        raise UserError(f"--log needs values above 0, but {series.names[column]} has "
+                        f"{lowest[column]:g}", "omit it")
 
 
 def check_flags(args: argparse.Namespace) -> None:

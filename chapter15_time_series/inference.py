@@ -17,11 +17,11 @@ MAX_INPUTS = 2**25  # input values per call of a model, so that memory does not 
 
 
 def build_forecaster(flags: argparse.Namespace, series: data.Series) -> Forecaster:
-    """Builds the model that the flags describe, for a series."""
+    """Builds the model that the flags describe, for a series; old runs lack the last two."""
     return build_model(
         len(series.names), series.exogenous.shape[1], flags.model, flags.input_window_size,
         flags.output_window_size, flags.periodicities, flags.num_units, flags.loss, flags.l2,
-        flags.seed, vars(flags).get("subtract_last", False))  # runs of earlier versions lack it
+        flags.seed, *(vars(flags).get(name, False) for name in ("subtract_last", "log")))
 
 
 def load_run(

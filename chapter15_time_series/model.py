@@ -400,6 +400,7 @@ def build_model(
     l2: float = 0.0,
     seed: int = 0,
     subtract_last: bool = False,
+    log: bool = False,
 ) -> Forecaster:
     """Builds a model.
 
@@ -415,12 +416,17 @@ def build_model(
         l2: L2 regularization strength of ar and dlinear.
         seed: seed of the initial weights.
         subtract_last: whether ar and dlinear see and predict differences from the last input.
+        log: whether the logarithms of the values are modelled.
     """
     keras.utils.set_random_seed(seed)
     columns, sizes = (num_features, num_exogenous), (input_window_size, output_window_size)
+    made: Forecaster
     if model == "lstm":
-        return LSTMModel(*columns, num_units, loss)
-    if model == "dlinear":
-        return DLinearModel(*columns, *sizes, loss, l2, subtract_last)
-    periods = [int(period) for period in (periodicities or "").split(",") if period]
-    return ARModel(*columns, *sizes, periods, loss, l2, subtract_last)
+        made = LSTMModel(*columns, num_units, loss)
+    elif model == "dlinear":
+        made = DLinearModel(*columns, *sizes, loss, l2, subtract_last)
+    else:
+        periods = [int(period) for period in (periodicities or "").split(",") if period]
+        made = ARModel(*columns, *sizes, periods, loss, l2, subtract_last)
+    made.log = log
+    return made

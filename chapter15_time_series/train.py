@@ -31,6 +31,7 @@ from chapter15_time_series.inference import (
 )
 from chapter15_time_series.model import LOSSES
 from chapter15_time_series.plots import draw_forecast
+from chapter15_time_series.scores import rmse
 from common import cli, files, rundir
 from common.fit import Fit
 
@@ -63,6 +64,7 @@ PRESETS = {
                                       "max_steps": 200},
     "airline": {
         "dataset": "airline",
+        "log": True,  # the seasonal swing grows with the number of passengers
         "periodicities": "12",
         "input_window_size": 24,
         "output_window_size": 1,
@@ -105,7 +107,7 @@ def make_validate(
     Without a validation part it scores the training part, and saves no best checkpoint.
     """
     # A closure, so that the graph of the predictions is traced once, not at every validation.
-    follow, scale = make_follow(model), np.asarray(model.scale)
+    follow = make_follow(model)
     chooses = parts.validation < parts.test
     part = slice(parts.validation if chooses else model.num_inputs, parts.test)
     targets = np.asarray(model.normalise(series.values[: parts.test]))
@@ -118,8 +120,9 @@ def make_validate(
         if not model.predicts_variance:
             model.set_residuals(errors[part])
         # Loss in normalised units, RMSE in the units of the series.
+        means, _ = model.restore(predictions[part])
         scores = {"loss": float(loss(targets[part], predictions[part])),
-                  "rmse": float(np.sqrt(np.nanmean((errors[part] * scale) ** 2)))}
+                  "rmse": rmse(series.values[: parts.test][part], means)}
         training.monitor.scalars(step, scores, "val")
         # Model selection: the lowest validation loss.
         if chooses:
@@ -150,6 +153,8 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         args.dataset = None  # the file replaces the series of the preset
     flags.check_flags(args)
     series = data.load(args)
+    if args.log:
+        flags.check_log(series)
     if args.preset == "demo" and not data.is_formula(args) and not rundir.exists(args.run_dir):
         settings.apply_settings(args, series)  # instead of the demo's
     if args.refit:

@@ -293,6 +293,37 @@ def test_values_are_normalised_by_the_standard_deviation():
     np.testing.assert_allclose(outside[0, :, 0], [1, 1, -1])
 
 
+def test_logarithms_are_modelled_and_forecasts_are_log_normal():
+    """Median and standard deviation of e^N(μ, σ²) against samples."""
+    model = build_model(1, 0, "ar", 2, 1, loss="squared", log=True)
+    values = np.float32([[1.0], [np.e**2], [np.e**4]])
+    model.set_scale(values, np.zeros((3, 0)))
+    np.testing.assert_allclose(model.location, [2], rtol=1e-6)
+    np.testing.assert_allclose(model.normalise(values)[:, 0], [-1.5**0.5, 0, 1.5**0.5], atol=1e-6)
+    sigma = 0.3
+    normal = 1.7 + sigma * np.random.default_rng(0).normal(size=1_000_000)
+    scale = float(model.scale[0])
+    median, deviation = model.in_units(tf.constant([(1.7 - 2) / scale]),
+                                       tf.constant([sigma / scale]))
+    np.testing.assert_allclose(median, np.median(np.exp(normal)), rtol=2e-3)
+    np.testing.assert_allclose(deviation, np.exp(normal).std(), rtol=5e-3)
+
+
+def test_values_without_a_logarithm_are_refused(tmp_path, capfd):
+    file = tmp_path / "a.csv"
+    file.write_text("step,a,b\n" + "".join(f"{n},{n + 1},{n - 30}\n" for n in range(99)),
+                    encoding="utf-8")
+    assert train.main(["--input_file", str(file), "--log"]) == 2
+    assert "--log needs values above 0, but b has -30" in capfd.readouterr().err
+    assert train.main(["--input_file", str(file), "--log", "--value_columns", "a", "--max_steps",
+                       "2", "--name", "a"]) == 0
+    assert forecast.main(["--name", "a", "--steps", "3"]) == 0
+    _, *rows = (run_dir("a") / "forecast.csv").read_text(encoding="utf-8-sig").splitlines()
+    # Untrained windows relative to their last input repeat it.
+    assert float(rows[0].split(",")[1]) == pytest.approx(99, rel=0.1)
+    assert eval.main(["--name", "a"]) == 0 and export.main(["--name", "a"]) == 0
+
+
 def test_residuals_are_measured_for_each_step_ahead():
     model = small("ar", loss="squared")  # three steps at once
     errors = np.array([1, 2, NAN, 3, NAN, NAN, 5.0])[:, None]
