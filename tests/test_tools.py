@@ -154,6 +154,18 @@ def test_a_table_whose_runs_have_nothing_in_common(monkeypatch):
     assert "| 2 | 2 | 2 | 2 | 0.500 | 1.0 |\n\n```bash\n# 1\n" in table
 
 
+def test_a_run_that_was_not_compared_has_a_dash(monkeypatch):
+    found = {"1": {"test": {"bleu": 3}}, "2": {"test": {"bleu": 4}, "difference": {"bleu": 1}}}
+    monkeypatch.setattr(tables, "load", lambda _, run: [{
+        "command": "python train.py", "dataset": "d", "steps": 1, "book": {},
+        "metrics": found[run], "minutes_two_cores": 1}])
+    metrics = {"test.bleu": "BLEU", "difference.bleu": "Gain"}
+    table = tables.results_table("c", {"metrics": metrics, "runs": ["1", "2"]}, False)
+    assert "| 1 | 3 | – | 1.0 |\n| 2 | 4 | 1 | 1.0 |" in table
+    with pytest.raises(KeyError, match="difference.bleu of 1"):
+        tables.results_table("c", {"metrics": metrics, "runs": ["1"]}, False)
+
+
 def test_a_folder_without_a_run_has_its_row():
     spec = {"columns": ["", "Project", "Demo, minutes", "Ours", "Book"], "rows": [
         {"chapter": "appendix_x_test", "project": "Tests", "ours": "ten {scripts}", "book": "–"}]}

@@ -96,7 +96,8 @@ def markdown(rows: Sequence[Sequence[str]], chinese: bool) -> str:
 def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     """Returns the table of some runs and metrics, then the command of each run.
 
-    Values that all runs share stand in one line below the table, not in a column.
+    Values that all runs share stand in one line below the table, not in a column. A run that was not
+    evaluated in a way that another one was has a dash.
     """
     metrics = spec["metrics"]
     columns: dict[str, list[str]] = {name: [] for name in (
@@ -108,7 +109,8 @@ def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
         cells = []
         for name in metrics:
             split, metric = name.split(".")
-            cells.append(show(metric, [result["metrics"][split][metric] for result in results]))
+            found = [result["metrics"].get(split) for result in results]
+            cells.append("–" if None in found else show(metric, [row[metric] for row in found]))
         book = [show(metric, [value]) for metric, value in first["book"].items()]
         steps = [result["steps"] for result in results]
         minutes = statistics.fmean(result["minutes_two_cores"] for result in results)
@@ -119,6 +121,9 @@ def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
         for column, cell in zip(columns.values(), row, strict=True):
             column.append(cell)
         commands += f"# {run}\n{first['command']}\n"
+    for name, column in metrics.items():
+        if set(columns[column]) == {"–"}:
+            raise KeyError(f"{name} of {', '.join(spec['runs'])}")
     shared = {name: columns.pop(name)[0] for name in ("Data", "Steps", "Seeds", "Book")
               if len(set(columns[name])) == 1}
     colon = "：" if chinese else ": "
