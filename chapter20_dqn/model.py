@@ -16,6 +16,11 @@ HEAD_UNITS = 512  # of each stream of a convolutional dueling network
 BIAS = 0.1  # initial value, as in the original
 
 
+def scale_gradient(x: keras.KerasTensor, factor: float) -> keras.KerasTensor:
+    """Returns x, whose gradient is multiplied by a factor."""
+    return factor * x + (1 - factor) * keras.ops.stop_gradient(x)
+
+
 def build_q_network(
     state_shape: Sequence[int],
     dtype: str,
@@ -34,10 +39,9 @@ def build_q_network(
         dtype: of states.
         num_actions: number of actions.
         header: a key of `HEADERS`, or "mlp".
-        output: "normal"; "dueling", separate streams for the value of the state and the
-            advantage of each action behind the hidden layer, as in the book; or "dueling_wang",
-            streams that begin at the convolutions, with the gradient that leaves both multiplied
-            by 1/√2 (Wang et al. 2016, section 4.2); not for "mlp".
+        output: "normal"; "dueling", separate streams for the value of the state and the advantage
+            of each action behind the hidden layer, as in the book; or, but for "mlp",
+            "dueling_wang", streams from the convolutions on (Wang et al. 2016, section 4.2).
         mlp_units: units per hidden layer of "mlp".
         mlp_activation: activation of its hidden layers.
         seed: of the initial weights.
@@ -68,11 +72,8 @@ def build_q_network(
         for filters, kernel, stride in convolutions:
             x = keras.layers.Conv2D(filters, kernel, stride, **options("relu"))(x)
         x, head_units = keras.layers.Flatten()(x), HEAD_UNITS
-        if output == "dueling_wang":
-            share = 2**-0.5  # of the value that passes a gradient back: the value stays the same
-            x = share * x + (1 - share) * keras.ops.stop_gradient(x)
-        else:
-            x = dense(units, "hidden")(x)
+        wang = output == "dueling_wang"
+        x = scale_gradient(x, 2**-0.5) if wang else dense(units, "hidden")(x)
     if output == "normal":
         return keras.Model(states, dense(num_actions, "q", None)(x), name="q_network")
     value = dense(1, "value", None)(dense(head_units, "value_hidden")(x))

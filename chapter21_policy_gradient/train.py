@@ -117,6 +117,12 @@ def make_train_step(
     return train_step
 
 
+def evaluate(env: gym.Env, policy: keras.Model, seed: int) -> float:
+    """Returns the mean return of ten greedy episodes, always the same ones."""
+    act = partial(greedy, policy.get_weights())
+    return float(data.returns(data.play_episodes(env, act, 10, seed, data.VALIDATION)).mean())
+
+
 def is_solved(
     rule: str, spec: EnvSpec, episodes: Sequence[data.Episode], recent: np.ndarray
 ) -> bool:
@@ -194,9 +200,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                                        "mean_of_100": recent.mean(), "env_steps": env_steps})
             # Evaluate the greedy policy on ten episodes, and keep the best weights.
             if step % args.eval_every == 0:
-                act = partial(greedy, policy.get_weights())
-                played = data.play_episodes(env, act, 10, args.seed, data.VALIDATION)
-                mean = float(data.returns(played).mean())
+                mean = evaluate(env, policy, args.seed)
                 monitor.scalars(step, {"episodic_return": mean}, "val")
                 state.save_if_best(mean, highest=True)
             # Stop early once the environment is solved.

@@ -96,8 +96,8 @@ def markdown(rows: Sequence[Sequence[str]], chinese: bool) -> str:
 def results_table(chapter: str, spec: dict[str, Any], chinese: bool) -> str:
     """Returns the table of some runs and metrics, then the command of each run.
 
-    Values that all runs share stand in one line below the table, not in a column. A run that was not
-    evaluated in a way that another one was has a dash.
+    Values that all runs share stand in one line below the table, not in a column. A run without
+    an evaluation that another one has gets a dash.
     """
     metrics = spec["metrics"]
     columns: dict[str, list[str]] = {name: [] for name in (
