@@ -72,6 +72,7 @@ PRESETS = {
         "l2": 0.001,
         "learning_rate": 0.005,
         "validation_share": 0.2,
+        "max_steps": 6000,
     },
     "temperatures": {
         "dataset": "temperatures",
