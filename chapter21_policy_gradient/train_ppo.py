@@ -152,7 +152,7 @@ def make_update(
             # KL(old, new), the mean of (r - 1) - log r, and the fraction of clipped ratios.
             log_ratios = log_p - old
             kl = tf.reduce_mean(tf.exp(log_ratios) - 1 - log_ratios)
-            if target_kl is not None:
+            if target_kl is not None:  # known when the graph is made, unlike the next condition
                 if kl > KL_TOLERANCE * target_kl:
                     break
             # Backward pass and a step of Adam for both networks.
