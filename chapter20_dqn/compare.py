@@ -46,8 +46,8 @@ ADDITIONS = {
     "three steps": ["--n_step", "3"],
 }
 ADDITIONS["all four"] = [flag for flags in ADDITIONS.values() for flag in flags]
-# In games, with the settings of the papers: Wang et al. 2016, section 4.2, with the rate and ε of
-# Rainbow (Hessel et al. 2018); Schaul et al. 2016, section 4: a quarter of the baseline's rate.
+# In games, with the settings of the papers: Wang et al. 2016, § 4.2, with the rate and ε of
+# Rainbow (Hessel et al. 2018); Schaul et al. 2016, § 4: a quarter of the baseline's rate.
 WITH_SETTINGS = {
     "dueling, Wang": ["--network_output_type", "dueling_wang", "--learning_rate", "6.25e-5",
                       "--adam_epsilon", "1.5e-4", "--max_global_norm", "10"],

@@ -41,7 +41,7 @@ def build_q_network(
         header: a key of `HEADERS`, or "mlp".
         output: "normal"; "dueling", separate streams for the value of the state and the advantage
             of each action behind the hidden layer, as in the book; or, but for "mlp",
-            "dueling_wang", streams from the convolutions on (Wang et al. 2016, section 4.2).
+            "dueling_wang", streams from the convolutions on (Wang et al. 2016, § 4.2).
         mlp_units: units per hidden layer of "mlp".
         mlp_activation: activation of its hidden layers.
         seed: of the initial weights.
