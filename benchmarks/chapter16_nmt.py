@@ -71,9 +71,8 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], float], int]:
 def pytorch(setting: dict[str, Any]) -> tuple[Callable[[], float], int]:
     """Measures a plain PyTorch loop, or a plain beam search."""
     import torch
-    from torch.nn import functional
 
-    from benchmarks.torch_translation import TorchTranslator, beam_search
+    from benchmarks.torch_translation import TorchTranslator, beam_search, train_step
     from chapter16_nmt import data
     from chapter16_nmt.decoding import limits
 
@@ -89,19 +88,7 @@ def pytorch(setting: dict[str, Any]) -> tuple[Callable[[], float], int]:
     optimizer = torch.optim.Adam(trained, 1e-3, eps=1e-7)
     batches = data.Batches(pairs, args)
     stream = batches.start_at(0)
-
-    def step() -> float:
-        source, source_mask, inputs, outputs, mask = map(torch.from_numpy, next(stream))
-        logits = network(source.long(), source_mask, inputs.long(), mask)
-        loss = functional.cross_entropy(logits, outputs.long()[mask],
-                                        label_smoothing=args.label_smoothing)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, args.max_gradient_norm)
-        optimizer.step()
-        return float(loss.detach())
-
-    return step, words_per_batch(batches)
+    return lambda: train_step(network, optimizer, next(stream), args), words_per_batch(batches)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -33,8 +33,8 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     envs = [data.make_env(args, boxes=True) for _ in range(args.num_envs)]
     policy, critic = build_networks(envs[0], args.hidden_size, args.seed)
     learn = train_ppo.make_learner(
-        Actors(envs, args.seed), Normalizer(envs[0].observation_space.shape, 1, 1.0),
-        policy, critic,
+        Actors(envs, args.seed),
+        Normalizer(envs[0].observation_space.shape, args.num_envs, args.discount), policy, critic,
         train_ppo.make_optimizer(policy, critic, args.learning_rate), args)
     numbers = itertools.count(1)
 

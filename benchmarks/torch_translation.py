@@ -4,12 +4,15 @@ A bidirectional encoder of one layer, a decoder of two with input feeding, scale
 one embedding for the target's words and the classifier: the preset `best_zh`.
 """
 
+import argparse
+
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from chapter16_nmt import data
 from chapter16_nmt.cells import Cell
 from chapter16_nmt.corpus import END_ID, START_ID
 from chapter16_nmt.model import Translator
@@ -131,6 +134,23 @@ class TorchTranslator(nn.Module):
             fed, states = self.step(tokens, fed, states, values, keys, source_mask)
             outputs.append(fed)
         return self.logits(torch.stack(outputs, dim=1)[target_mask])
+
+
+def train_step(
+    network: TorchTranslator, optimizer: torch.optim.Optimizer, batch: data.Batch,
+    flags: argparse.Namespace,
+) -> float:
+    """Updates the weights by one batch, as chapter 16's train step; returns the loss per word."""
+    source, source_mask, inputs, outputs, mask = map(torch.from_numpy, batch)
+    logits = network(source.long(), source_mask, inputs.long(), mask)
+    loss = functional.cross_entropy(logits, outputs.long()[mask],
+                                    label_smoothing=flags.label_smoothing)
+    optimizer.zero_grad()
+    loss.backward()
+    (group,) = optimizer.param_groups
+    torch.nn.utils.clip_grad_norm_(group["params"], flags.max_gradient_norm)
+    optimizer.step()
+    return float(loss.detach())
 
 
 @torch.no_grad()

@@ -6,8 +6,8 @@
 NAME is a finished run of `--preset best_zh`. The same network begins with the same weights, and
 sees the same batches at the same rates; only its dropout draws other numbers. As in the run, the
 weights with the best greedy BLEU of the dev sentences are kept. They are copied into chapter 16's
-network, which translates the test sentences by the same beam search. The training, an hour, is
-saved in the run at each evaluation, and continued. Writes results/chapter16_nmt/pytorch.json.
+network, which translates the test sentences by the same beam search. The training is saved
+in the run at each evaluation, and continued. Writes results/chapter16_nmt/pytorch.json.
 """
 
 import argparse
@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn import functional
 from tqdm import tqdm
 
-from benchmarks.torch_translation import TorchTranslator
+from benchmarks.torch_translation import TorchTranslator, train_step
 from chapter16_nmt import data, metrics
 from chapter16_nmt.decoding import Decoding
 from chapter16_nmt.flags import build_model
@@ -30,7 +29,6 @@ from common import files, results, rundir
 from common.errors import exit_status
 
 CHAPTER = "chapter16_nmt"
-bleu = metrics.METRICS["bleu"]
 GREEDY, BEAM = Decoding(), Decoding(beam_width=5, length_penalty_weight=1.0)  # as in eval.py
 
 
@@ -59,19 +57,11 @@ def train(run: Run, corpus: data.Data, folder: Path) -> None:
     stream = batches.start_at(state["step"])
     steps = range(state["step"] + 1, flags.max_steps + 1)
     for step in tqdm(steps, total=flags.max_steps, initial=state["step"], unit="step"):
-        network.train()
-        source, source_mask, inputs, outputs, mask = map(torch.from_numpy, next(stream))
-        logits = network(source.long(), source_mask, inputs.long(), mask)
-        loss = functional.cross_entropy(logits, outputs.long()[mask],
-                                        label_smoothing=flags.label_smoothing)
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(trained, flags.max_gradient_norm)
         optimizer.param_groups[0]["lr"] = float(rates(step - 1))
-        optimizer.step()
+        train_step(network, optimizer, next(stream), flags)
         if step % flags.eval_every == 0 or step == flags.max_steps:
             network.copy_back(run.model)
-            score = bleu(*translate(run, corpus.splits["dev"], GREEDY))
+            score = metrics.corpus_bleu(*translate(run, corpus.splits["dev"], GREEDY))
             tqdm.write(f"step {step}: dev BLEU {score:.2f}")
             if score > state["best"]:
                 state |= {"best": score, "weights": run.model.get_weights()}
@@ -93,7 +83,8 @@ def compare(args: argparse.Namespace) -> dict[str, Any]:
     train(run, corpus, folder)
     theirs, _ = translate(run, corpus.splits["test"], BEAM)
     difference = metrics.paired_difference(ours, theirs, references)
-    row = {"ours": bleu(ours, references), "pytorch": bleu(theirs, references),
+    row = {"ours": metrics.corpus_bleu(ours, references),
+           "pytorch": metrics.corpus_bleu(theirs, references),
            "difference": difference.value, "low": difference.low, "high": difference.high}
     print(row)
     if args.publish:

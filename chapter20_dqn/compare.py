@@ -3,7 +3,7 @@
     python compare.py                      # CartPole, five seeds each, a quarter of an hour
     python compare.py --seeds 2
     python compare.py --preset breakout --max_steps 400000 --seeds 1 \
-        --additions none "dueling, Wang" "prioritized, Schaul"           # two hours
+        --additions none "dueling, Wang" "prioritized, Schaul"
     python compare.py --publish            # also write to results/
 
 Every training is a run of `train.py` in runs/chapter20_dqn/compare/. Finished runs are not

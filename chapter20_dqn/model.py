@@ -72,8 +72,8 @@ def build_q_network(
         for filters, kernel, stride in convolutions:
             x = keras.layers.Conv2D(filters, kernel, stride, **options("relu"))(x)
         x, head_units = keras.layers.Flatten()(x), HEAD_UNITS
-        wang = output == "dueling_wang"
-        x = scale_gradient(x, 2**-0.5) if wang else dense(units, "hidden")(x)
+        x = (scale_gradient(x, 2**-0.5) if output == "dueling_wang"
+             else dense(units, "hidden")(x))
     if output == "normal":
         return keras.Model(states, dense(num_actions, "q", None)(x), name="q_network")
     value = dense(1, "value", None)(dense(head_units, "value_hidden")(x))

@@ -13,11 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-CUT = 10.0  # most standard deviations that a network sees
+CLIP = 10.0  # standardized observations are clipped to [-CLIP, CLIP]
 
 
 class Standardize(keras.layers.Layer):
-    """Subtracts a mean, divides by a deviation and cuts to ±CUT; the training sets both."""
+    """Subtracts a mean, divides by a standard deviation, and clips; the training sets both."""
 
     def build(self, input_shape: tuple[int | None, int]) -> None:
         """Creates both, which begin as 0 and 1."""
@@ -27,7 +27,7 @@ class Standardize(keras.layers.Layer):
 
     def call(self, observations: tf.Tensor) -> tf.Tensor:
         """Returns standardized observations, of the same shape."""
-        return tf.clip_by_value((observations - self.mean) / self.deviation, -CUT, CUT)
+        return tf.clip_by_value((observations - self.mean) / self.deviation, -CLIP, CLIP)
 
 
 class LogDeviation(keras.layers.Layer):
@@ -179,7 +179,7 @@ def mlp_in_numpy(weights: list[np.ndarray], observations: np.ndarray) -> np.ndar
     """
     if weights[0].ndim == 1:  # of `Standardize`
         mean, deviation, *weights = weights
-        observations = np.clip((observations - mean) / deviation, -CUT, CUT)
+        observations = np.clip((observations - mean) / deviation, -CLIP, CLIP)
     hidden = np.tanh(observations @ weights[0] + weights[1])
     hidden = np.tanh(hidden @ weights[2] + weights[3])
     return hidden @ weights[4] + weights[5]

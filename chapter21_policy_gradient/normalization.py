@@ -5,7 +5,7 @@ import json
 import numpy as np
 import tensorflow as tf
 
-LIMIT = 10.0  # normalized rewards are cut to [-LIMIT, LIMIT]
+CLIP = 10.0  # normalized rewards are clipped to [-CLIP, CLIP]
 
 
 class Moments:
@@ -26,7 +26,7 @@ class Moments:
     @property
     def deviation(self) -> np.ndarray:
         """Standard deviation, above 0."""
-        return np.sqrt(self.squares / self.count + 1e-8) if self.count else self.squares + 1.0
+        return np.sqrt(self.squares / self.count + 1e-8) if self.count else np.ones_like(self.mean)
 
 
 class Normalizer(tf.train.experimental.PythonState):
@@ -34,13 +34,13 @@ class Normalizer(tf.train.experimental.PythonState):
 
     Attributes:
         observations: moments of the observations.
-        gains: moments of the discounted return so far at each step. Rewards are divided by its
-            deviation: it tells the scale of what the critic has to predict.
+        returns: moments of the discounted return so far at each step. Rewards are divided by its
+            standard deviation: it tells the scale of what the critic has to predict.
     """
 
     def __init__(self, observation_shape: tuple[int, ...], num_envs: int, discount: float):
         """Starts with no moments."""
-        self.observations, self.gains = Moments(observation_shape), Moments(())
+        self.observations, self.returns = Moments(observation_shape), Moments(())
         self.discount, self.running = discount, np.zeros(num_envs)
 
     def scale(self, rewards: np.ndarray, ended: np.ndarray) -> np.ndarray:
@@ -50,23 +50,23 @@ class Normalizer(tf.train.experimental.PythonState):
             rewards: float64 of shape (num_steps, num_envs).
             ended: whether an episode ended with the step, of the same shape.
         """
-        gains = np.zeros_like(rewards)
+        returns = np.zeros_like(rewards)
         for t, reward in enumerate(rewards):
-            gains[t] = self.running = self.discount * self.running + reward
+            returns[t] = self.running = self.discount * self.running + reward
             self.running = self.running * ~ended[t]
-        self.gains.update(gains.reshape(-1))
-        return np.clip(rewards / self.gains.deviation, -LIMIT, LIMIT)
+        self.returns.update(returns.reshape(-1))
+        return np.clip(rewards / self.returns.deviation, -CLIP, CLIP)
 
     def serialize(self) -> str:
         """Returns the state as JSON, which restores floats bit for bit."""
         moments = [[m.count, m.mean.tolist(), m.squares.tolist()] for m in
-                   (self.observations, self.gains)]
+                   (self.observations, self.returns)]
         return json.dumps({"moments": moments, "running": self.running.tolist()})
 
     def deserialize(self, string_value: str) -> None:
         """Restores the state."""
         saved = json.loads(string_value)
         self.running = np.array(saved["running"])
-        for moments, (count, mean, squares) in zip((self.observations, self.gains),
+        for moments, (count, mean, squares) in zip((self.observations, self.returns),
                                                    saved["moments"], strict=True):
             moments.count, moments.mean, moments.squares = count, np.array(mean), np.array(squares)

@@ -94,7 +94,6 @@ def test_the_advantages_of_a_dueling_network_have_mean_zero():
 def test_the_streams_of_wang_pass_less_gradient_back():
     """1/√2 of it reaches the convolutions; values and the streams' own gradients stay."""
     frames = np.random.default_rng(0).integers(256, size=(2, 4, 84, 84), dtype=np.uint8)
-
     network = build_q_network((4, 84, 84), "uint8", 3, "nips", "dueling_wang")
     flat = next(layer for layer in network.layers if isinstance(layer, keras.layers.Flatten))
     features = keras.Model(network.input, flat.output)(frames)
