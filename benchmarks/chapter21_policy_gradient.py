@@ -30,7 +30,7 @@ def ours(setting: dict[str, Any]) -> tuple[Callable[[], None], int]:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     args = harness.flags(train_ppo, setting["preset"], anneal_steps=None)
-    envs = [data.make_env(args, boxes=True) for _ in range(args.num_envs)]
+    envs = [data.make_env(args, by_ppo=True) for _ in range(args.num_envs)]
     policy, critic = build_networks(envs[0], args.hidden_size, args.seed)
     learn = train_ppo.make_learner(
         Actors(envs, args.seed),

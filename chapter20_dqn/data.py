@@ -12,6 +12,7 @@ by acting.
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import ale_py
 import gymnasium as gym
@@ -82,6 +83,20 @@ def is_atari(name: str) -> bool:
     return "ale_py" in str(environments.find_spec(name).entry_point)
 
 
+def game_keywords(text: str) -> dict[str, Any]:
+    """Returns the arguments of a game that `AtariFrames` wraps, of `--env_kwargs`.
+
+    Raises:
+        UserError: there are others than mode and difficulty.
+    """
+    options = environments.keywords(text)
+    if others := options.keys() - GAME_OPTIONS:
+        raise UserError(f"--env_kwargs {', '.join(sorted(others))} of a game",
+                        "games take mode and difficulty; the rest has flags, see --help")
+    # `AtariFrames` itself skips frames and repeats actions.
+    return options | {"frameskip": 1, "repeat_action_probability": 0.0}
+
+
 def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.Env:
     """Makes an environment with its preprocessing.
 
@@ -94,14 +109,8 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
     Raises:
         UserError: there is no such environment, or the agent cannot act in it.
     """
-    name, options = args.env_name, environments.keywords(args.env_kwargs)
-    atari = is_atari(name)
-    if atari:
-        if others := options.keys() - GAME_OPTIONS:
-            raise UserError(f"--env_kwargs {', '.join(sorted(others))} of a game",
-                            "games take mode and difficulty; the rest has flags, see --help")
-        # `AtariFrames` itself skips frames and repeats actions.
-        options |= {"frameskip": 1, "repeat_action_probability": 0.0}
+    name, atari = args.env_name, is_atari(args.env_name)
+    options = (game_keywords if atari else environments.keywords)(args.env_kwargs)
     env = environments.make(name, render_mode, -1, **options)
     cap = args.max_episode_steps or environments.find_spec(name).max_episode_steps
     if atari:

@@ -7,11 +7,17 @@ REINFORCE with `--baseline value` and PPO use it.
 
 import math
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import gymnasium as gym
 import keras
 import numpy as np
 import tensorflow as tf
+
+from chapter20_dqn.model import HEADERS
+
+Outputs = Callable[[np.ndarray], np.ndarray]  # of a network: from observations (..., *shape)
 
 CLIP = 10.0  # standardized observations are clipped to [-CLIP, CLIP]
 
@@ -103,13 +109,65 @@ def build_critic(
     return build_mlp(observation_size, 1, hidden_size, 1.0, seed + 3, "critic", standardize)
 
 
+def build_for_frames(
+    shape: tuple[int, int, int], num_actions: int, hidden_size: int, seed: int
+) -> tuple[keras.Model, keras.Model]:
+    """Builds the policy and the critic of a game, which share all layers but their last.
+
+    Convolutions of Mnih et al. 2015 and a hidden layer.
+
+    Args:
+        shape: (frames, height, width) of an observation, uint8.
+        num_actions: number of actions.
+        hidden_size: units of the hidden layer.
+        seed: seed of the initial weights.
+    """
+    seeds = iter(range(seed, seed + 100))
+
+    def options(gain: float, activation: str | None) -> dict[str, Any]:
+        return {"activation": activation,
+                "kernel_initializer": keras.initializers.Orthogonal(gain, seed=next(seeds))}
+
+    convolutions, _ = HEADERS["nature"]
+    frames = keras.Input(shape, dtype="uint8")
+    x = keras.layers.Permute((2, 3, 1))(keras.layers.Rescaling(1 / 255)(frames))
+    for filters, kernel, stride in convolutions:
+        x = keras.layers.Conv2D(filters, kernel, stride, **options(math.sqrt(2), "relu"))(x)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Dense(hidden_size, **options(math.sqrt(2), "relu"))(x)
+    logits = keras.layers.Dense(num_actions, **options(0.01, None))(x)
+    value = keras.layers.Dense(1, **options(1.0, None))(x)
+    return keras.Model(frames, logits, name="policy"), keras.Model(frames, value, name="critic")
+
+
 def build_networks(
     env: gym.Env, hidden_size: int, seed: int, standardize: bool = False
-) -> tuple[keras.Sequential, keras.Sequential]:
+) -> tuple[keras.Model, keras.Model]:
     """Builds the policy and the critic for an environment."""
-    (size,) = env.observation_space.shape
-    return (build_actor(size, env.action_space, hidden_size, seed, standardize),
-            build_critic(size, hidden_size, seed, standardize))
+    shape, space = env.observation_space.shape, env.action_space
+    if len(shape) > 1:
+        return build_for_frames(shape, int(space.n), hidden_size, seed)
+    return (build_actor(shape[0], space, hidden_size, seed, standardize),
+            build_critic(shape[0], hidden_size, seed, standardize))
+
+
+def separate(policy: keras.Model, critic: keras.Model) -> dict[str, keras.Layer]:
+    """Returns both networks by name; of a critic that shares all other layers only the last."""
+    shared = policy.inputs[0] is critic.inputs[0]
+    return {"policy": policy, "critic": critic.layers[-1] if shared else critic}
+
+
+def all_variables(policy: keras.Model, critic: keras.Model) -> list[keras.Variable]:
+    """Returns the trainable variables of both networks, those that they share once."""
+    return [variable for network in separate(policy, critic).values()
+            for variable in network.trainable_variables]
+
+
+def joined(policy: keras.Model, critic: keras.Model) -> Callable[..., list[tf.Tensor]]:
+    """Returns a function to the outputs of both networks; it computes shared layers once."""
+    if policy.inputs[0] is critic.inputs[0]:
+        return keras.Model(policy.input, [policy.output, critic.output])
+    return lambda inputs, training: [net(inputs, training=training) for net in (policy, critic)]
 
 
 def log_probability(outputs: tf.Tensor, actions: tf.Tensor) -> tf.Tensor:
@@ -170,11 +228,27 @@ def advantages(
     return estimates
 
 
+def forward(network: keras.Model) -> Outputs:
+    """Returns a fast function from observations to outputs, with the weights as they are now.
+
+    Vectors are computed in NumPy: a call of TensorFlow takes longer than these few products.
+    """
+    if len(network.input_shape) == 2:
+        return partial(mlp_in_numpy, network.get_weights())
+    shape = network.input_shape[1:]
+
+    def compute(frames: np.ndarray) -> np.ndarray:
+        outputs = network.predict_on_batch(frames.reshape(-1, *shape))
+        return outputs.reshape(*frames.shape[:-len(shape)], -1)
+
+    return compute
+
+
 def mlp_in_numpy(weights: list[np.ndarray], observations: np.ndarray) -> np.ndarray:
-    """Computes the outputs of a network from `build_mlp` in NumPy: logits, means or values.
+    """Computes the outputs of a network from `build_actor` or `build_critic` in NumPy.
 
     Args:
-        weights: weights of the network; log σ, if it follows, is ignored.
+        weights: weights of the network.
         observations: float32 of shape (..., observation_size).
     """
     if weights[0].ndim == 1:  # of `Standardize`
@@ -182,7 +256,10 @@ def mlp_in_numpy(weights: list[np.ndarray], observations: np.ndarray) -> np.ndar
         observations = np.clip((observations - mean) / deviation, -CLIP, CLIP)
     hidden = np.tanh(observations @ weights[0] + weights[1])
     hidden = np.tanh(hidden @ weights[2] + weights[3])
-    return hidden @ weights[4] + weights[5]
+    outputs = hidden @ weights[4] + weights[5]
+    if len(weights) == 6:
+        return outputs
+    return np.concatenate([outputs, np.broadcast_to(weights[6], outputs.shape)], axis=-1)
 
 
 def make_noise(
@@ -195,30 +272,28 @@ def make_noise(
 
 
 def draw(
-    weights: list[np.ndarray], observations: np.ndarray, noise: np.ndarray | float,
-    action_space: gym.Space,
+    outputs: np.ndarray, noise: np.ndarray | float, action_space: gym.Space
 ) -> np.ndarray:
     """Samples actions, int64 (...) or float32 (..., n); the latter are not clipped to the `Box`.
 
     Args:
-        weights: weights of the network from `build_actor`.
-        observations: float32 of shape (..., observation_size).
+        outputs: outputs of the policy, float32 of shape (..., num_actions) or (..., 2n).
         noise: from `make_noise`; 0 gives the most probable actions.
         action_space: action space of the environment.
     """
-    outputs = mlp_in_numpy(weights, observations)
     if isinstance(action_space, gym.spaces.Discrete):
         return np.argmax(outputs + noise, axis=-1)
-    return outputs + np.exp(weights[-1]) * noise
+    means, log_deviations = np.split(outputs, 2, axis=-1)
+    return means + np.exp(log_deviations) * noise
 
 
 def choosing(
-    weights: list[np.ndarray], action_space: gym.Space, rng: np.random.Generator | None = None
+    policy: Outputs, action_space: gym.Space, rng: np.random.Generator | None = None
 ) -> Callable[[np.ndarray], int | np.ndarray]:
-    """Returns the policy for one observation: greedy, or with `rng` sampled."""
+    """Returns a policy from `forward` for one observation: greedy, or with `rng` sampled."""
     def choose(observation: np.ndarray) -> int | np.ndarray:
         noise = 0.0 if rng is None else make_noise(rng, (), action_space)
-        return within(draw(weights, observation, noise, action_space), action_space)
+        return within(draw(policy(observation), noise, action_space), action_space)
 
     return choose
 

@@ -4,20 +4,25 @@
     python data.py --env_name Acrobot-v1
 
 There is no tf.data pipeline, because each step depends on the current policy. Observations are
-vectors; actions are integers or, for PPO, also vectors.
+vectors, actions are integers; PPO takes vectors of actions, and Atari games, too.
 """
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 
+from chapter20_dqn import data as dqn
+from chapter20_dqn.atari import AtariFrames
 from common import cli, environments, files
 from common.errors import UserError, exit_status
 
 TRAINING, VALIDATION, EVALUATION, UPDATES = range(1, 5)  # keys of independent random numbers
+HISTORY = 4  # frames of a game in an observation
+GAME_STEPS_PER_SECOND = 15  # of four frames each
+GAME_STEPS = 27_000  # limit of a game, half an hour
 
 OFFLINE = {"CartPole-v0": "an environment of Gymnasium; `--env_name` takes others"}
 SOURCES: dict[str, files.Source] = {}
@@ -29,35 +34,42 @@ Choose = Callable[[np.ndarray], Action]  # a policy: from an observation to an a
 class Episode(NamedTuple):
     """One episode, until it was terminated or truncated."""
 
-    observations: np.ndarray  # float32 (steps, observation_size), before each action
+    observations: np.ndarray  # (steps, *observation_shape), before each action
     actions: np.ndarray  # int64 (steps,), or float32 (steps, n)
     rewards: np.ndarray  # float64 (steps,)
-    last_observation: np.ndarray  # float32 (observation_size,), after the last action
+    last_observation: np.ndarray  # (*observation_shape,), after the last action
     terminated: bool  # False: truncated
 
 
 def make_env(
-    args: argparse.Namespace, render_mode: str | None = None, boxes: bool = False
+    args: argparse.Namespace, render_mode: str | None = None, by_ppo: bool = False
 ) -> gym.Env:
-    """Makes an environment with vector observations, whose episodes are limited in length.
+    """Makes an environment, whose episodes are limited in length.
+
+    Its observations are vectors, float32 (n,), or states of a game, see `make_game`.
 
     Args:
         args: with the flags of `add_flags`.
         render_mode: "rgb_array" for frames from `env.render()`, "human" for a window.
-        boxes: accept continuous actions, a `Box` of shape (n,), too.
+        by_ppo: accept continuous actions, a `Box` of shape (n,), and Atari games.
 
     Raises:
         UserError: there is no such environment, or its observations or actions do not fit.
     """
     name = args.env_name
+    if dqn.is_atari(name):
+        if not by_ppo:
+            raise UserError(f"{name} is an Atari game, and REINFORCE's network takes vectors",
+                            f"use PPO: python train_ppo.py --preset breakout --env_name {name}")
+        return make_game(args, render_mode)
     env = environments.make(name, render_mode, args.max_episode_steps,
                             **environments.keywords(args.env_kwargs))
     space, actions = env.observation_space, env.action_space
     discrete = isinstance(actions, gym.spaces.Discrete) and actions.start == 0
     continuous = is_vector(actions) and np.issubdtype(actions.dtype, np.floating)
-    if not (is_vector(space) and (discrete or (continuous and boxes))):
+    if not (is_vector(space) and (discrete or (continuous and by_ppo))):
         hint = ("use an environment with observations Box(n,) and actions Discrete(n)"
-                f"{' or Box(n,) of floats' if boxes else ''}")
+                f"{' or Box(n,) of floats, or an Atari game' if by_ppo else ''}")
         if is_vector(space) and continuous:
             hint = f"use PPO: python train_ppo.py --env_name {name}"
         raise UserError(f"{name} has observations {space} and actions {actions}", hint)
@@ -66,6 +78,19 @@ def make_env(
                         "give its action_space finite bounds, such as Box(-1, 1, (n,)), and scale "
                         "the actions in its step()")
     return env if space.dtype == np.float32 else environments.Float32(env)
+
+
+def make_game(args: argparse.Namespace, render_mode: str | None) -> gym.Env:
+    """Makes an Atari game with the preprocessing of chapter 20, to its defaults.
+
+    Observations are the last frames, uint8 of shape (HISTORY, height, width). A lost life is in the
+    info dict.
+    """
+    game = environments.make(args.env_name, render_mode, -1, **dqn.game_keywords(args.env_kwargs))
+    game = AtariFrames(game)
+    game.metadata = game.metadata | {"render_fps": GAME_STEPS_PER_SECOND}
+    game = gym.wrappers.TimeLimit(game, args.max_episode_steps or GAME_STEPS)
+    return gym.wrappers.FrameStackObservation(game, HISTORY, padding_type="reset")
 
 
 def is_vector(space: gym.Space) -> bool:
@@ -93,14 +118,15 @@ def play_episode(
         rewards.append(reward)
         ended = terminated or truncated
         look()
-    return Episode(np.array(observations, np.float32), np.array(actions), np.array(rewards, float),
-                   np.float32(observation), terminated)
+    kind = env.observation_space.dtype
+    return Episode(np.array(observations, kind), np.array(actions), np.array(rewards, float),
+                   np.asarray(observation, kind), terminated)
 
 
 def play_episodes(
     env: gym.Env, policy: Callable[[np.random.Generator], Choose], count: int, *key: int
-) -> list[Episode]:
-    """Plays some episodes, whose random numbers are a pure function of the key.
+) -> Iterator[Episode]:
+    """Yields some episodes, whose random numbers are a pure function of the key.
 
     Args:
         env: environment from `make_env`.
@@ -108,11 +134,9 @@ def play_episodes(
         count: number of episodes.
         *key: integers.
     """
-    episodes = []
     for number in range(count):
         rng = np.random.default_rng([*key, number])
-        episodes.append(play_episode(env, policy(rng), rng))
-    return episodes
+        yield play_episode(env, policy(rng), rng)
 
 
 def random_policy(env: gym.Env, rng: np.random.Generator) -> Choose:
@@ -123,7 +147,7 @@ def random_policy(env: gym.Env, rng: np.random.Generator) -> Choose:
     return lambda observation: rng.uniform(space.low, space.high).astype(space.dtype)
 
 
-def returns(episodes: Sequence[Episode]) -> np.ndarray:
+def returns(episodes: Iterable[Episode]) -> np.ndarray:
     """Returns the return of each episode, undiscounted, float64 of shape (episodes,)."""
     return np.array([episode.rewards.sum() for episode in episodes])
 
@@ -139,7 +163,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     environments.add_name_flags(group, "CartPole-v0")
     group.add_argument("--max_episode_steps", type=cli.positive_int,
                        help="steps after which an episode is truncated (default: the "
-                            f"environment's own limit, else {environments.STEP_CAP})")
+                            "environment's own limit, half an hour of a game, else "
+                            f"{environments.STEP_CAP})")
 
 
 def build_parser() -> cli.Parser:
@@ -155,13 +180,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def show() -> None:
         args = build_parser().parse_args(argv)
-        env = make_env(args, boxes=True)
+        env = make_env(args, by_ppo=True)
         rng = np.random.default_rng(args.seed)
         episode = play_episode(env, random_policy(env, rng), rng)
         steps = zip(episode.observations, episode.actions, episode.rewards, strict=True)
         for step, (observation, action, reward) in enumerate(steps):
-            print(f"{step:4}  observation {np.round(observation, 3)}  action {action}  "
-                  f"reward {reward:g}")
+            shown = (np.round(observation, 3) if observation.ndim == 1
+                     else f"of mean {observation.mean():.3f}")
+            print(f"{step:4}  observation {shown}  action {action}  reward {reward:g}")
         print(f"{args.env_name}: observations {env.observation_space}, actions "
               f"{env.action_space}; return of this episode: {episode.rewards.sum():g}")
 

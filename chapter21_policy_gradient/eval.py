@@ -1,6 +1,7 @@
-"""Evaluates a policy on 100 episodes with new seeds: greedy, sampled, and uniformly random.
+"""Evaluates a policy on new episodes: greedy, sampled, and uniformly random.
 
-    python eval.py
+    python eval.py                  # 100 episodes each
+    python eval.py --num_episodes 30
     python eval.py --publish        # also into results/, from which the README tables are made
 
 The greedy policy takes the most probable actions; the sampled one draws its actions as in training;
@@ -20,8 +21,6 @@ from chapter21_policy_gradient.inference import load_run
 from common import checkpoint, cli, environments, figures, results, rundir
 from common.figures import plt
 from common.monitor import read_curve
-
-EPISODES = 100
 
 
 def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> None:
@@ -59,13 +58,14 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     policies = {"chance": partial(data.random_policy, run.env), "sampled": run.sampled,
                 "greedy": run.greedy}
     scores = {"training": training_scores(args.run_dir, flags)}
+    # A generator of episodes holds one at a time: those of a game are large.
     for name, policy in policies.items():
-        played = data.play_episodes(run.env, policy, EPISODES, flags.seed, data.EVALUATION)
-        returns = data.returns(played)
+        returns = data.returns(data.play_episodes(run.env, policy, args.num_episodes, flags.seed,
+                                                  data.EVALUATION))
         scores[name] = {"mean_return": float(returns.mean()), "deviation": float(returns.std()),
-                        "lowest_return": float(returns.min()), "episodes": EPISODES}
-        print(f"{name:>7}: mean return {returns.mean():.1f} over {EPISODES} episodes, lowest "
-              f"{returns.min():g}")
+                        "lowest_return": float(returns.min()), "episodes": args.num_episodes}
+        print(f"{name:>7}: mean return {returns.mean():.1f} over {args.num_episodes} episodes, "
+              f"lowest {returns.min():g}")
     curve = args.run_dir / "learning_curve.png"
     draw_learning_curve(args.run_dir, run.env.spec.reward_threshold, curve)
     by_ppo = flags.algorithm == "ppo" and flags.preset == "demo"  # REINFORCE has a demo too
@@ -78,6 +78,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 def build_parser() -> cli.Parser:
     """Returns the parser; the latest weights tell more of the training than the best."""
     parser = cli.verb_parser(__file__, __doc__, checkpoint="latest")
+    parser.add_argument("--num_episodes", type=cli.positive_int, default=100,
+                        help="number of episodes of each policy")
     results.add_publish_flag(parser)
     return parser
 

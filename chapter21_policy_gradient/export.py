@@ -4,8 +4,9 @@
 
 One signature:
 
-serving_default  observations: float32 (count, observation_size) -> actions: int64 (count,), the
-                 most probable ones; probabilities: float32 (count, num_actions)
+serving_default  observations: float32 (count, observation_size), of a game uint8 (count, frames,
+                 height, width) -> actions: int64 (count,), the most probable ones; probabilities:
+                 float32 (count, num_actions)
 
 For continuous actions of n numbers the outputs are actions: float32 (count, n), the means clipped
 to their bounds; means and deviations: float32 (count, n), the parameters of the normal distribution
@@ -22,6 +23,8 @@ from chapter21_policy_gradient import data
 from chapter21_policy_gradient.inference import load_run
 from chapter21_policy_gradient.model import action_logits
 from common import cli, export
+
+SAMPLES = 100  # observations that the verification compares
 
 
 def answer(
@@ -48,8 +51,9 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         args.run_dir,
         run.policy,
         {"serving_default": (act, {
-            "observations": tf.TensorSpec((None, *run.policy.input_shape[1:]), tf.float32)})},
-        {"serving_default": {"observations": episode.observations}},
+            "observations": tf.TensorSpec((None, *run.policy.input_shape[1:]),
+                                          run.policy.inputs[0].dtype)})},
+        {"serving_default": {"observations": episode.observations[:SAMPLES]}},
         {"environment": flags.env_name, "observations": str(run.env.observation_space),
          "actions": str(run.env.action_space)},
     )

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from chapter21_policy_gradient import data
-from chapter21_policy_gradient.actor_critic import build_actor, choosing
+from chapter21_policy_gradient.actor_critic import build_networks, choosing, forward
 from chapter21_policy_gradient.model import build_policy, greedy, sampling
 from common import checkpoint
 
@@ -38,16 +38,16 @@ def load_run(
         render_mode: render mode of the environment, see `make_env`.
     """
     by_ppo = flags.algorithm == "ppo"
-    env = data.make_env(flags, render_mode, boxes=by_ppo)
-    (size,), space = env.observation_space.shape, env.action_space
+    env = data.make_env(flags, render_mode, by_ppo)
     if by_ppo:
-        policy = build_actor(size, space, flags.hidden_size, flags.seed,
-                             flags.normalize_observations)
+        policy, _ = build_networks(env, flags.hidden_size, flags.seed, flags.normalize_observations)
     else:
-        policy = build_policy(size, int(space.n), flags.hidden_size)
+        (size,) = env.observation_space.shape
+        policy = build_policy(size, int(env.action_space.n), flags.hidden_size)
     checkpoint.load(args.run_dir, args.checkpoint, policy=policy)
-    weights = policy.get_weights()
     if by_ppo:
-        return Trained(policy, env, lambda rng: choosing(weights, space),
-                       lambda rng: choosing(weights, space, rng))
+        outputs = forward(policy)
+        return Trained(policy, env, lambda rng: choosing(outputs, env.action_space),
+                       lambda rng: choosing(outputs, env.action_space, rng))
+    weights = policy.get_weights()
     return Trained(policy, env, partial(greedy, weights), partial(sampling, weights))

@@ -12,7 +12,7 @@ import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
-from chapter21_policy_gradient.actor_critic import draw, make_noise, within
+from chapter21_policy_gradient.actor_critic import Outputs, draw, make_noise, within
 
 WINDOW = 100  # number of episodes in the reported mean return
 
@@ -20,11 +20,11 @@ WINDOW = 100  # number of episodes in the reported mean return
 class Rollout(NamedTuple):
     """The steps of one update; the shapes of all arrays begin with (num_steps, num_envs)."""
 
-    observations: np.ndarray  # float32 (..., observation_size)
+    observations: np.ndarray  # (..., *observation_shape)
     actions: np.ndarray  # int64 (...) or float32 (..., n), not clipped
     rewards: np.ndarray  # float64
-    next_observations: np.ndarray  # float32 (..., observation_size), of the same episode
-    terminated: np.ndarray  # bool: the episode is over
+    next_observations: np.ndarray  # (..., *observation_shape), of the same episode
+    terminated: np.ndarray  # bool: the episode is over, or a life was lost
     ended: np.ndarray  # bool: terminated or truncated
 
 
@@ -38,7 +38,8 @@ class Actors(tf.train.experimental.PythonState):
     def __init__(self, envs: Sequence[gym.Env], *key: int):
         """Starts the first episode of each environment; all seeds derive from the key."""
         self.envs, self.key = envs, key
-        self.observations = np.zeros((len(envs), *envs[0].observation_space.shape), np.float32)
+        space = envs[0].observation_space
+        self.observations = np.zeros((len(envs), *space.shape), space.dtype)
         self.actions: list[list] = [[] for _ in envs]
         self.scores = [0.0] * len(envs)
         self.episodes = [0] * len(envs)
@@ -53,20 +54,20 @@ class Actors(tf.train.experimental.PythonState):
         self.observations[index], _ = self.envs[index].reset(seed=int(seed))
 
     def _act(self, index: int, action: int | np.ndarray) -> tuple[float, bool, bool]:
-        """Takes a step in one environment; returns reward, terminated, truncated."""
-        observation, reward, terminated, truncated, _ = self.envs[index].step(action)
+        """Takes a step in one environment; returns as `chapter20_dqn.episodes.Player.step`."""
+        observation, reward, terminated, truncated, info = self.envs[index].step(action)
         self.observations[index] = observation
         self.actions[index].append(action)
         self.scores[index] += reward
-        return reward, terminated, truncated
+        return reward, terminated or info.get("life_lost", False), terminated or truncated
 
     def collect(
-        self, weights: list[np.ndarray], num_steps: int, rng: np.random.Generator
+        self, policy: Outputs, num_steps: int, rng: np.random.Generator
     ) -> tuple[Rollout, list[float]]:
         """Collects a rollout.
 
         Args:
-            weights: weights of the policy from `actor_critic.build_actor`.
+            policy: from `actor_critic.forward`.
             num_steps: number of steps in each environment.
             rng: random number generator for the actions.
 
@@ -75,20 +76,21 @@ class Actors(tf.train.experimental.PythonState):
         """
         space, shape = self.envs[0].action_space, (num_steps, len(self.envs))
         noise = make_noise(rng, shape, space)
-        observations = np.zeros((*shape, self.observations.shape[1]), np.float32)
+        observations = np.zeros((num_steps, *self.observations.shape), self.observations.dtype)
         next_observations, actions = np.zeros_like(observations), []
         rewards = np.zeros(shape)
         terminated, ended = np.zeros(shape, bool), np.zeros(shape, bool)
         returns: list[float] = []
         for t in range(num_steps):
             observations[t] = self.observations
-            actions.append(draw(weights, self.observations, noise[t], space))
+            actions.append(draw(policy(self.observations), noise[t], space))
+            over = np.zeros(len(self.envs), bool)
             for index, action in enumerate(actions[-1]):
-                reward, over, truncated = self._act(index, within(action, space))
-                rewards[t, index], terminated[t, index] = reward, over
-                ended[t, index] = over or truncated
-            next_observations[t] = self.observations
-            for index in np.flatnonzero(ended[t]):
+                rewards[t, index], terminated[t, index], over[index] = self._act(
+                    index, within(action, space))
+            next_observations[t], ended[t] = self.observations, terminated[t] | over
+            # A game goes on after a lost life.
+            for index in np.flatnonzero(over):
                 returns.append(self.scores[index])
                 self._start(index, self.episodes[index] + 1)
         self.recent.extend(returns)

@@ -75,7 +75,7 @@ def collect(
     # A generator: an update's episodes are played only after the update before it.
     for step in itertools.count(start_step):
         act = partial(sampling, policy.get_weights())
-        yield data.play_episodes(env, act, batch_size, seed, data.TRAINING, step)
+        yield list(data.play_episodes(env, act, batch_size, seed, data.TRAINING, step))
 
 
 def action_weights(

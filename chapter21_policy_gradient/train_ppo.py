@@ -2,6 +2,7 @@
 
     python train_ppo.py                              # CartPole-v1, a minute
     python train_ppo.py --preset pendulum            # continuous actions
+    python train_ppo.py --preset breakout            # an Atari game
 
 REINFORCE discards its episodes after one optimizer step. PPO takes many optimizer steps on the same
 data; clipping the probability ratios keeps the policy near the one that collected it. A training
@@ -13,25 +14,29 @@ import argparse
 import itertools
 from collections.abc import Callable, Sequence
 
+import gymnasium as gym
 import keras
 import numpy as np
 import tensorflow as tf
 
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.actor_critic import (
+    Outputs,
     advantages,
+    all_variables,
     build_networks,
     choosing,
     entropy,
+    forward,
+    joined,
     log_probability,
-    mlp_in_numpy,
+    separate,
 )
-from chapter21_policy_gradient.flags import add_flags
+from chapter21_policy_gradient.flags import add_flags, add_ppo_flags, check_frames, check_sizes
 from chapter21_policy_gradient.normalization import Normalizer
 from chapter21_policy_gradient.rollout import Actors, Rollout
 from common import checkpoint, cli, rundir
 from common.checkpoint import TrainState
-from common.errors import UserError
 from common.monitor import Monitor
 
 # Hyperparameters of rl-baselines3-zoo.
@@ -54,6 +59,20 @@ PRESETS = {
         "log_every": 1,
         "eval_every": 4,
     },
+    "breakout": {
+        "env_name": "ALE/Breakout-v5",
+        "max_episode_steps": 4500,  # five minutes, as the evaluations of Mnih et al. 2015
+        "hidden_size": 512,
+        "learning_rate": 2.5e-4,
+        "num_steps": 128,
+        "update_epochs": 4,
+        "clip": 0.1,
+        "entropy_coefficient": 0.01,
+        "clip_rewards": True,
+        "max_steps": 400,
+        "anneal_steps": 400,
+        "save_every": 20,
+    },
 }
 VALUE_COEFFICIENT = 0.5  # weight of the value loss
 MAX_GRADIENT_NORM = 0.5  # gradient clipping by the global norm of both networks
@@ -62,33 +81,11 @@ METRICS = ("policy_loss", "value_loss", "entropy", "approximate_kl", "clip_fract
 
 
 def build_parser() -> cli.Parser:
-    """Returns the parser; flags shared with train.py are in flags.py."""
+    """Returns the parser; the flags are in flags.py."""
     parser = cli.training_parser(__file__, __doc__, PRESETS, free=["anneal_steps"])
     add_flags(parser, "ppo")
     parser.set_defaults(hidden_size=64, learning_rate=0.001)
-    group = parser.add_argument_group("PPO")
-    group.add_argument("--num_envs", type=cli.small_int, default=8,
-                       help="number of environments")
-    group.add_argument("--num_steps", type=cli.size, default=32,
-                       help="steps per environment and update")
-    group.add_argument("--minibatch_size", default=256,
-                       type=cli.number(int, 2, 2**31 - 1, "a whole number of at least 2"),
-                       help="environment steps per optimizer step")
-    group.add_argument("--clip", type=cli.positive_float, default=0.2,
-                       help="ε, clip range of the probability ratio")
-    group.add_argument("--entropy_coefficient", type=cli.from_0_to_1, default=0.0,
-                       help="weight of the entropy bonus")
-    group.add_argument("--target_kl", type=cli.positive_float,
-                       help="end an update early once KL(old, new) exceeds 1.5 times this "
-                            "(default: never)")
-    group.add_argument("--normalize_observations", action=argparse.BooleanOptionalAction,
-                       default=False, help="standardize observations by their running moments, in "
-                                           "the first layer of both networks")
-    group.add_argument("--normalize_rewards", action=argparse.BooleanOptionalAction, default=False,
-                       help="divide rewards by the running deviation of the discounted return")
-    group.add_argument("--anneal_steps", type=cli.positive_int,
-                       help="updates over which --learning_rate and --clip decay linearly to 0 "
-                            "(default: they are constant)")
+    add_ppo_flags(parser)
     return parser
 
 
@@ -121,7 +118,7 @@ def make_update(
     minibatch; it returns the means of `METRICS` over the minibatches that were used, and their
     number.
     """
-    variables = [*policy.trainable_variables, *critic.trainable_variables]
+    variables, both = all_variables(policy, critic), joined(policy, critic)
 
     # A closure, so that tf.function traces it once for these networks and this optimizer.
     @tf.function
@@ -140,10 +137,10 @@ def make_update(
             # Forward pass: the policy's loss, the critic's loss, and the entropy bonus.
             with tf.GradientTape() as tape:
                 inputs = tf.gather(observations, rows)
-                outputs = policy(inputs, training=True)
+                outputs, values = both(inputs, training=True)
                 log_p = log_probability(outputs, taken)
                 policy_loss = clipped_loss(log_p, old, gains, clip)
-                errors = critic(inputs, training=True)[:, 0] - tf.gather(targets, rows)
+                errors = values[:, 0] - tf.gather(targets, rows)
                 value_loss = tf.reduce_mean(errors**2)
                 mean_entropy = tf.reduce_mean(entropy(outputs, actions.dtype.is_integer))
                 loss = (policy_loss + VALUE_COEFFICIENT * value_loss
@@ -178,10 +175,10 @@ def draw_minibatches(
 
 
 def estimate(
-    rollout: Rollout, critic_weights: list[np.ndarray], discount: float, gae_lambda: float
+    rollout: Rollout, critic: Outputs, discount: float, gae_lambda: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns the advantages and the values, each of shape (num_steps, num_envs)."""
-    values, next_values = (mlp_in_numpy(critic_weights, observations)[..., 0] for observations in
+    values, next_values = (critic(observations)[..., 0] for observations in
                            (rollout.observations, rollout.next_observations))
     found = advantages(rollout.rewards, values, next_values, rollout.terminated, rollout.ended,
                        discount, gae_lambda)
@@ -210,11 +207,13 @@ def make_learner(
         left = 1 - (step - 1) / args.anneal_steps if args.anneal_steps else 1.0
         optimizer.learning_rate = args.learning_rate * left
         # Collect steps in all environments with the current policy.
-        rollout, returns = actors.collect(policy.get_weights(), args.num_steps, rng)
+        rollout, returns = actors.collect(forward(policy), args.num_steps, rng)
+        if args.clip_rewards:
+            rollout = rollout._replace(rewards=np.sign(rollout.rewards))
         if args.normalize_rewards:
             rollout = rollout._replace(rewards=normalizer.scale(rollout.rewards, rollout.ended))
         # Estimate the advantages (GAE) and the critic's targets.
-        gains, values = estimate(rollout, critic.get_weights(), args.discount, args.gae_lambda)
+        gains, values = estimate(rollout, forward(critic), args.discount, args.gae_lambda)
         targets = gains + values
         # Train on the same steps for several epochs of shuffled minibatches.
         rows = draw_minibatches(rng, num_rows, args.minibatch_size, args.update_epochs)
@@ -241,18 +240,16 @@ def make_learner(
     return learn
 
 
-def check_sizes(args: argparse.Namespace) -> None:
-    """Raises UserError if flags of PPO contradict each other."""
-    num_rows = args.num_envs * args.num_steps
-    if num_rows % args.minibatch_size:
-        raise UserError(
-            f"--minibatch_size {args.minibatch_size} does not divide the {num_rows} steps of an "
-            f"update, {args.num_envs} environments × {args.num_steps}",
-            f"use a divisor of {num_rows}")
-    if args.anneal_steps and args.max_steps > args.anneal_steps:
-        raise UserError(
-            f"--max_steps {args.max_steps} exceeds --anneal_steps {args.anneal_steps}, after which "
-            "the learning rate is 0", "raise --anneal_steps in a new run, or lower --max_steps")
+def evaluate(env: gym.Env, policy: keras.Model, seed: int) -> float:
+    """Returns the mean return of ten episodes, always the same ones.
+
+    The policy is greedy, but in games, where it can wait forever for what no action changes.
+    """
+    outputs, game = forward(policy), len(env.observation_space.shape) > 1
+    played = data.play_episodes(
+        env, lambda rng: choosing(outputs, env.action_space, rng if game else None), 10, seed,
+        data.VALIDATION)
+    return float(data.returns(played).mean())
 
 
 def make_optimizer(
@@ -261,7 +258,7 @@ def make_optimizer(
     """Builds one Adam optimizer for both networks."""
     optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-5,
                                       global_clipnorm=MAX_GRADIENT_NORM)
-    optimizer.build([*policy.trainable_variables, *critic.trainable_variables])
+    optimizer.build(all_variables(policy, critic))
     return optimizer
 
 
@@ -269,22 +266,24 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps` updates; returns its training scores."""
     check_sizes(args)
     # One more environment than --num_envs, for evaluation.
-    envs = [data.make_env(args, boxes=True) for _ in range(args.num_envs + 1)]
+    envs = [data.make_env(args, by_ppo=True) for _ in range(args.num_envs + 1)]
     eval_env = envs.pop()
-    print(f"training by PPO on {args.env_name}: observations of size "
-          f"{eval_env.observation_space.shape[0]}, actions {eval_env.action_space}, at most "
-          f"{eval_env.spec.max_episode_steps} steps per episode")
+    shape, space = eval_env.observation_space.shape, eval_env.action_space
+    check_frames(args, shape)
+    print(f"training by PPO on {args.env_name}: observations of shape {shape}, actions {space}, at "
+          f"most {eval_env.spec.max_episode_steps:,} steps per episode")
     policy, critic = build_networks(eval_env, args.hidden_size, args.seed,
                                     args.normalize_observations)
-    checkpoint.start_from(args, policy=policy, critic=critic)
+    networks = separate(policy, critic)
+    checkpoint.start_from(args, **networks)
     optimizer = make_optimizer(policy, critic, args.learning_rate)
     actors = Actors(envs, args.seed, data.TRAINING)
-    normalizer = Normalizer(eval_env.observation_space.shape, args.num_envs, args.discount)
-    parameters = policy.count_params() + critic.count_params()
+    normalizer = Normalizer(shape if args.normalize_observations else (), args.num_envs,
+                            args.discount)
+    variables = all_variables(policy, critic)
+    parameters = sum(variable.value.shape.num_elements() for variable in variables)
     with rundir.open_run(args, dataset_sha256=data.digest(eval_env), parameters=parameters) as run:
-        variables = [*policy.trainable_variables, *critic.trainable_variables]
-        state = TrainState(run, {"policy": policy, "critic": critic},
-                           {"adam": (optimizer, variables)}, actors=actors,
+        state = TrainState(run, networks, {"adam": (optimizer, variables)}, actors=actors,
                            normalizer=normalizer)
         monitor = Monitor(run, int(state.step))
         learn = make_learner(actors, normalizer, policy, critic, optimizer, args)
@@ -292,14 +291,11 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         updates = itertools.repeat(None)
         for step, _ in state.steps(updates, args.max_steps, args.save_every, monitor):
             metrics = learn(step)
-            # Log; evaluate the greedy policy on ten episodes, and keep the best weights.
+            # Log; evaluate the policy on ten episodes, and keep the best weights.
             if step % args.log_every == 0:
                 monitor.scalars(step, metrics)
             if step % args.eval_every == 0:
-                greedy = choosing(policy.get_weights(), eval_env.action_space)
-                played = data.play_episodes(eval_env, lambda _, act=greedy: act, 10, args.seed,
-                                            data.VALIDATION)
-                mean = float(data.returns(played).mean())
+                mean = evaluate(eval_env, policy, args.seed)
                 monitor.scalars(step, {"episodic_return": mean}, "val")
                 state.save_if_best(mean, highest=True)
     scores = {"step": step, "env_steps": metrics["env_steps"]}

@@ -39,11 +39,12 @@ from common.errors import UserError
 from common.monitor import read_curve
 
 CHAPTER = "chapter21_policy_gradient"
+GAME = "ALE/Breakout-v5"
 
 
-def make_env(name: str, *argv: str, boxes: bool = False) -> gym.Env:
+def make_env(name: str, *argv: str, by_ppo: bool = False) -> gym.Env:
     parser = data.build_parser()
-    return data.make_env(parser.parse_args(["--env_name", name, *argv]), boxes=boxes)
+    return data.make_env(parser.parse_args(["--env_name", name, *argv]), by_ppo=by_ppo)
 
 
 def test_the_books_network():
@@ -127,7 +128,7 @@ def test_sampling_follows_the_probabilities():
 def test_episodes_are_a_function_of_their_key():
     env = make_env("CartPole-v0")
     act = partial(sampling, build_policy(4, 2).get_weights())
-    first, again, other = (data.play_episodes(env, act, 3, 5, key) for key in (1, 1, 2))
+    first, again, other = (list(data.play_episodes(env, act, 3, 5, key)) for key in (1, 1, 2))
     for one, two in zip(first, again, strict=True):
         for a, b in zip(one, two, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -330,9 +331,9 @@ def test_numpy_computes_the_actors_outputs(space):
     actor.set_weights([weight + 0.3 for weight in actor.get_weights()])
     observations = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     outputs = actor(observations).numpy()
-    found = actor_critic.mlp_in_numpy(actor.get_weights(), observations)
-    np.testing.assert_allclose(found, outputs[:, :found.shape[1]], atol=1e-6)
-    greedy_actions = [actor_critic.choosing(actor.get_weights(), space)(o) for o in observations]
+    forward = actor_critic.forward(actor)
+    np.testing.assert_allclose(forward(observations), outputs, atol=1e-6)
+    greedy_actions = [actor_critic.choosing(forward, space)(o) for o in observations]
     exported = export.answer(actor, space, True, observations)
     np.testing.assert_allclose(greedy_actions, exported["actions"], atol=1e-6)
     if space is LEVERS:
@@ -348,7 +349,7 @@ def test_samples_follow_the_policy():
         actor = actor_critic.build_actor(4, space, 8, seed=1)
         actor.set_weights([weight + 0.3 for weight in actor.get_weights()])
         noise = actor_critic.make_noise(rng, (4000,), space)
-        drawn = actor_critic.draw(actor.get_weights(), observations, noise, space)
+        drawn = actor_critic.draw(actor_critic.forward(actor)(observations), noise, space)
         (outputs,) = actor(observations[:1]).numpy()
         if space is BUTTONS:
             np.testing.assert_allclose(np.bincount(drawn, minlength=3) / 4000,
@@ -409,22 +410,22 @@ def test_an_update(space):
     assert all((a != b).any() for a, b in zip(before, after, strict=True))
 
 
-def make_actors(name: str, cap: int) -> tuple[Actors, list[np.ndarray]]:
-    envs = [make_env(name, "--max_episode_steps", str(cap), boxes=True) for _ in range(3)]
+def make_actors(name: str, cap: int) -> tuple[Actors, actor_critic.Outputs]:
+    envs = [make_env(name, "--max_episode_steps", str(cap), by_ppo=True) for _ in range(3)]
     policy, _ = actor_critic.build_networks(envs[0], 8, seed=0)
-    return Actors(envs, 7, data.TRAINING), policy.get_weights()
+    return Actors(envs, 7, data.TRAINING), actor_critic.forward(policy)
 
 
 @pytest.mark.parametrize("name", ["CartPole-v1", "Pendulum-v1"])
 def test_actors_are_restored_in_the_middle_of_episodes(name):
-    actors, weights = make_actors(name, 13)
-    actors.collect(weights, 30, np.random.default_rng(0))
+    actors, policy = make_actors(name, 13)
+    actors.collect(policy, 30, np.random.default_rng(0))
     saved = actors.serialize()
     again, _ = make_actors(name, 13)
     again.deserialize(saved)
     assert again.serialize() == saved and len(actors.recent) > 3
     assert any(actors.actions)  # in the middle of an episode
-    (one, returns), (two, same) = (some.collect(weights, 30, np.random.default_rng(1))
+    (one, returns), (two, same) = (some.collect(policy, 30, np.random.default_rng(1))
                                    for some in (actors, again))
     for a, b in zip(one, two, strict=True):
         np.testing.assert_array_equal(a, b)
@@ -432,8 +433,8 @@ def test_actors_are_restored_in_the_middle_of_episodes(name):
 
 
 def test_a_rollout_distinguishes_termination_from_truncation():
-    actors, weights = make_actors("CartPole-v1", 15)
-    rollout, returns = actors.collect(weights, 60, np.random.default_rng(0))
+    actors, policy = make_actors("CartPole-v1", 15)
+    rollout, returns = actors.collect(policy, 60, np.random.default_rng(0))
     cut = rollout.ended & ~rollout.terminated
     assert rollout.terminated.any() and cut.any() and rollout.ended[rollout.terminated].all()
     fell = np.abs(rollout.next_observations[..., 2]) > 12 * np.pi / 180  # the pole
@@ -446,10 +447,44 @@ def test_a_rollout_distinguishes_termination_from_truncation():
 
 
 def test_actions_are_clipped_for_the_environment_only():
-    actors, weights = make_actors("Pendulum-v1", 200)
-    rollout, _ = actors.collect(weights, 100, np.random.default_rng(0))
+    actors, policy = make_actors("Pendulum-v1", 200)
+    rollout, _ = actors.collect(policy, 100, np.random.default_rng(0))
     assert rollout.actions.dtype == np.float32 and np.abs(rollout.actions).max() > 2
     assert np.abs(actors.actions).max() == 2
+
+
+def test_the_networks_of_a_game_share_their_layers():
+    env = make_env(GAME, by_ppo=True)
+    policy, critic = actor_critic.build_networks(env, 16, seed=0)
+    frames = np.stack([env.reset(seed=seed)[0] for seed in range(6)])
+    assert frames.shape == (6, 4, 80, 80) and frames.dtype == np.uint8
+    logits, values = actor_critic.joined(policy, critic)(frames, training=False)
+    np.testing.assert_allclose(logits, policy(frames), atol=1e-6)
+    np.testing.assert_allclose(values, critic(frames), atol=1e-6)
+    found = actor_critic.forward(policy)(frames.reshape(2, 3, 4, 80, 80))
+    np.testing.assert_allclose(found.reshape(6, -1), logits, atol=1e-5)
+    np.testing.assert_allclose(actor_critic.forward(policy)(frames[0]), logits[0], atol=1e-5)
+    # Three convolutions, a hidden layer, four logits and a value, each with biases.
+    layers = (256 * 32, 512 * 64, 576 * 64, 2304 * 16, 16 * 4, 16), (32, 64, 64, 16, 4, 1)
+    variables = actor_critic.all_variables(policy, critic)
+    assert sum(np.size(variable) for variable in variables) == sum(map(sum, layers))
+
+
+def test_a_lost_life_ends_returns_but_not_the_game():
+    envs = [make_env(GAME, by_ppo=True) for _ in range(2)]
+    actors, again = Actors(envs, 7), Actors([make_env(GAME, by_ppo=True) for _ in envs], 7)
+
+    def serve(frames):  # again and again, without moving
+        return np.tile(np.float32([0, 9, 0, 0]), (len(frames), 1))
+
+    rollout, returns = actors.collect(serve, 60, np.random.default_rng(0))
+    lost = rollout.terminated
+    assert lost.any() and not returns and actors.episodes == [0, 0]
+    np.testing.assert_array_equal(rollout.ended, lost)
+    np.testing.assert_array_equal(rollout.observations[1:], rollout.next_observations[:-1])
+    again.deserialize(actors.serialize())
+    np.testing.assert_array_equal(again.observations, actors.observations)
+    assert again.scores == actors.scores
 
 
 def test_moments_of_batches_are_those_of_all_numbers():
@@ -490,12 +525,7 @@ def test_a_standardizing_network(space):
     assert (np.abs(seen) == 10).any() and len(actor.trainable_variables) == len(
         plain.trainable_variables)
     np.testing.assert_allclose(actor(observations), plain(seen), atol=1e-6)
-    found = actor_critic.mlp_in_numpy(actor.get_weights(), observations)
-    np.testing.assert_allclose(found, plain(seen)[:, :found.shape[1]], atol=1e-6)
-    noise = np.float32(0.5)
-    np.testing.assert_allclose(
-        actor_critic.draw(actor.get_weights(), observations, noise, space),
-        actor_critic.draw(plain.get_weights(), seen, noise, space), atol=1e-6)
+    np.testing.assert_allclose(actor_critic.forward(actor)(observations), plain(seen), atol=1e-6)
 
 
 def test_an_update_ends_where_the_policy_has_moved_too_far():
@@ -539,12 +569,13 @@ CRITIC = ("--preset", "best", "--baseline", "value", "--batch_size", "2", "--upd
           "--max_episode_steps", "20")
 
 
+FRAMES = (*PPO, "--env_name", GAME, "--clip_rewards")
 NORMALIZED = (*PPO, "--normalize_observations", "--normalize_rewards", "--target_kl", "0.01")
 
 
 @pytest.mark.parametrize(("script", "flags"), [(train_ppo, PPO), (train_ppo, NORMALIZED),
-                                               (train, CRITIC)],
-                         ids=["ppo", "normalized", "critic"])
+                                               (train_ppo, FRAMES), (train, CRITIC)],
+                         ids=["ppo", "normalized", "game", "critic"])
 def test_a_resumed_run_equals_an_uninterrupted_one(script, flags):
     assert script.main(["--name", "whole", *flags, "--max_steps", "5"]) == 0
     assert script.main(["--name", "parts", *flags, "--max_steps", "3"]) == 0
@@ -561,6 +592,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(script, flags):
 @pytest.mark.parametrize(("script", "argv", "says"), [
     (train_ppo, (*PPO, "--num_steps", "10"), "--minibatch_size 8 does not divide the 20 steps"),
     (train_ppo, (*PPO, "--max_steps", "10"), "--max_steps 10 exceeds --anneal_steps 9"),
+    (train_ppo, (*FRAMES, "--normalize_observations"),
+     "--normalize_observations does not apply to the frames of ALE/Breakout-v5"),
+    (train, ("--env_name", GAME), "is an Atari game, and REINFORCE's network takes vectors"),
     (train_ppo, ("--stop", "never"), "unrecognized arguments: --stop never"),
     (train, ("--clip", "0.1"), "unrecognized arguments: --clip 0.1"),
     (train, ("--gae_lambda", "0.5"), "--gae_lambda 0.5 has no effect with --baseline none"),
@@ -586,12 +620,11 @@ def test_a_run_is_resumed_by_the_script_that_trained_it(capsys):
 
 
 def test_result_names_contain_the_algorithm(monkeypatch, tmp_path):
-    monkeypatch.setattr(evaluation, "EPISODES", 1)
     monkeypatch.setattr(evaluation.results, "RESULTS", tmp_path)
     argv = ["--max_steps", "1", "--max_episode_steps", "20"]
     for script, name in ((train_ppo, "CartPole-v1-ppo"), (train, "CartPole-v0-demo")):
         assert script.main([*argv, "--name", script.__name__.split(".")[1]]) == 0
-        assert evaluation.main(["--publish", "tiny"]) == 0
+        assert evaluation.main(["--num_episodes", "1", "--publish", "tiny"]) == 0
         assert (tmp_path / CHAPTER / f"{name}-tiny-seed0.json").exists()
 
 
