@@ -104,7 +104,7 @@ def check_log(series: Series) -> None:
     column = int(lowest.argmin())
     if lowest[column] <= 0:
         raise UserError(f"--log needs values above 0, but {series.names[column]} has "
-                        f"{lowest[column]:g}", "omit it")
+                        f"{lowest[column]:g}", "correct the series, or train without --log")
 
 
 def check_flags(args: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from chapter15_time_series import data
 from chapter15_time_series.base_model import Forecaster
+from chapter15_time_series.flags import check_log
 from chapter15_time_series.model import build_model
 from common import checkpoint, rundir
 
@@ -42,6 +43,8 @@ def load_run(
         print(f"{data.source(flags)} has changed since the training: the trained weights are "
               f"used with {len(series.values):,} steps up to "
               f"{series.labels(0, len(series.values))[-1]}", file=sys.stderr)
+    if vars(flags).get("log"):
+        check_log(series)
     model = build_forecaster(flags, series)
     checkpoint.load(args.run_dir, args.checkpoint, model=model)
     return model, series

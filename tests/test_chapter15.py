@@ -322,6 +322,9 @@ def test_values_without_a_logarithm_are_refused(tmp_path, capfd):
     # Untrained windows relative to their last input repeat it.
     assert float(rows[0].split(",")[1]) == pytest.approx(99, rel=0.1)
     assert eval.main(["--name", "a"]) == 0 and export.main(["--name", "a"]) == 0
+    file.write_text(file.read_text(encoding="utf-8") + "99,0,0\n", encoding="utf-8")
+    assert forecast.main(["--name", "a", "--steps", "3"]) == 2
+    assert "--log needs values above 0, but a has 0" in capfd.readouterr().err
 
 
 def test_residuals_are_measured_for_each_step_ahead():
