@@ -37,8 +37,8 @@ def blurred(pair: Pair) -> np.ndarray:
     return process.OPERATIONS["blur"](pair.sharp, Path(), argparse.Namespace())
 
 
-def open_book_run(text: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Returns a function from blurred pictures to those that a run of chapter 9 makes of them.
+def open_book_run(text: str) -> tuple[str, Callable[[np.ndarray], np.ndarray]]:
+    """Opens a run of chapter 9; returns its preset, and its function from blurred pictures.
 
     Raises:
         UserError: there is no such run, or it was not trained from B to A.
@@ -49,7 +49,7 @@ def open_book_run(text: str) -> Callable[[np.ndarray], np.ndarray]:
         raise UserError(f"{run} makes no sharp pictures of blurred ones",
                         "name a run of --which_direction BtoA on the pairs of prepare.py")
     generator = pix2pix.load_run(argparse.Namespace(run_dir=run, checkpoint="latest"), flags)
-    return pix2pix.make_transform(generator, flags)
+    return flags.preset, pix2pix.make_transform(generator, flags)
 
 
 def compare(
@@ -67,10 +67,10 @@ def compare(
     if flags.factor != process.BLUR:
         raise UserError(f"the run {args.run_dir.name} enlarges by {flags.factor}, the book by "
                         f"{process.BLUR}", f"name a run of --factor {process.BLUR}")
-    network, book = load_run(args, flags), open_book_run(args.book_run)
+    network, (preset, book) = load_run(args, flags), open_book_run(args.book_run)
     methods: dict[str, Callable[[Pair], np.ndarray]] = {
         "the book's input": blurred,
-        "pix2pix (the book)": lambda pair: book(blurred(pair)),
+        f"pix2pix (preset {preset})": lambda pair: book(blurred(pair)),
         "bicubic": lambda pair: bicubic(pair.small, flags.factor),
         "EDSR (here)": lambda pair: enlarge(pair.small),
         "EDSR, self-ensemble": lambda pair: enlarge_8(pair.small),

@@ -728,7 +728,7 @@ def test_the_books_way_is_measured_beside_ours(trained, photos, tmp_path, capfd)
     command = ["--book_run", "book", "--test_dir", str(tmp_path / "test")]
     assert compare.main(command) == 0
     scores = json.loads(capfd.readouterr().out.splitlines()[-1])
-    assert list(scores) == ["the book's input", "pix2pix (the book)", "bicubic", "EDSR (here)",
+    assert list(scores) == ["the book's input", "pix2pix (preset demo)", "bicubic", "EDSR (here)",
                             "EDSR, self-ensemble"]
     assert (rundir.runs_dir() / CHAPTER / "run" / "compare.png").exists()
     run = rundir.runs_dir() / "chapter09_pix2pix" / "book"
