@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter20_dqn.model import HEADERS
+from chapter21_policy_gradient import data
 
 Outputs = Callable[[np.ndarray], np.ndarray]  # of a network: from observations (..., *shape)
 
@@ -145,7 +146,7 @@ def build_networks(
 ) -> tuple[keras.Model, keras.Model]:
     """Builds the policy and the critic for an environment."""
     shape, space = env.observation_space.shape, env.action_space
-    if len(shape) > 1:
+    if data.is_game(env):
         return build_for_frames(shape, int(space.n), hidden_size, seed)
     return (build_actor(shape[0], space, hidden_size, seed, standardize),
             build_critic(shape[0], hidden_size, seed, standardize))

@@ -93,6 +93,11 @@ def make_game(args: argparse.Namespace, render_mode: str | None) -> gym.Env:
     return gym.wrappers.FrameStackObservation(game, HISTORY, padding_type="reset")
 
 
+def is_game(env: gym.Env) -> bool:
+    """Returns whether the observations of an environment are frames."""
+    return len(env.observation_space.shape) > 1
+
+
 def is_vector(space: gym.Space) -> bool:
     """Returns whether a space holds vectors of numbers."""
     return isinstance(space, gym.spaces.Box) and len(space.shape) == 1

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+import gymnasium as gym
 import tensorflow as tf
 
 from chapter21_policy_gradient import data
@@ -23,11 +24,12 @@ from common.figures import plt
 from common.monitor import read_curve
 
 
-def draw_learning_curve(run_dir: Path, threshold: float | None, png: Path) -> None:
+def draw_learning_curve(run_dir: Path, env: gym.Env, png: Path) -> None:
     """Draws the returns during training, and the threshold at which the environment is solved."""
+    kind, threshold = "sampled" if data.is_game(env) else "greedy", env.spec.reward_threshold
     curves = {"episodes of the update": ("train", "episodic_return"),
               "last 100 episodes": ("train", "mean_of_100"),
-              "10 greedy episodes": ("val", "episodic_return")}
+              f"10 {kind} episodes": ("val", "episodic_return")}
     figure, axes = plt.subplots(figsize=(6, 3.5))
     for label, (split, name) in curves.items():
         steps, values = read_curve(run_dir, split, name)
@@ -67,7 +69,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
         print(f"{name:>7}: mean return {returns.mean():.1f} over {args.num_episodes} episodes, "
               f"lowest {returns.min():g}")
     curve = args.run_dir / "learning_curve.png"
-    draw_learning_curve(args.run_dir, run.env.spec.reward_threshold, curve)
+    draw_learning_curve(args.run_dir, run.env, curve)
     by_ppo = flags.algorithm == "ppo" and flags.preset == "demo"  # REINFORCE has a demo too
     results.write(args, environments.file_name(flags.env_name),
                   "ppo" if by_ppo else flags.preset, scores)

@@ -2,6 +2,8 @@
 
 import argparse
 
+import gymnasium as gym
+
 from chapter21_policy_gradient import data
 from common import cli
 from common.errors import UserError
@@ -64,9 +66,9 @@ def add_ppo_flags(parser: argparse.ArgumentParser) -> None:
                             "(default: they are constant)")
 
 
-def check_frames(args: argparse.Namespace, shape: tuple[int, ...]) -> None:
+def check_frames(args: argparse.Namespace, env: gym.Env) -> None:
     """Raises UserError if the frames of a game were to be standardized."""
-    if args.normalize_observations and len(shape) > 1:
+    if args.normalize_observations and data.is_game(env):
         raise UserError(f"--normalize_observations does not apply to the frames of {args.env_name}",
                         "omit it: the network scales them to [0, 1]")
 

@@ -245,9 +245,9 @@ def evaluate(env: gym.Env, policy: keras.Model, seed: int) -> float:
 
     The policy is greedy, but in games, where it can wait forever for what no action changes.
     """
-    outputs, game = forward(policy), len(env.observation_space.shape) > 1
+    outputs, sampled = forward(policy), data.is_game(env)
     played = data.play_episodes(
-        env, lambda rng: choosing(outputs, env.action_space, rng if game else None), 10, seed,
+        env, lambda rng: choosing(outputs, env.action_space, rng if sampled else None), 10, seed,
         data.VALIDATION)
     return float(data.returns(played).mean())
 
@@ -269,7 +269,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     envs = [data.make_env(args, by_ppo=True) for _ in range(args.num_envs + 1)]
     eval_env = envs.pop()
     shape, space = eval_env.observation_space.shape, eval_env.action_space
-    check_frames(args, shape)
+    check_frames(args, eval_env)
     print(f"training by PPO on {args.env_name}: observations of shape {shape}, actions {space}, at "
           f"most {eval_env.spec.max_episode_steps:,} steps per episode")
     policy, critic = build_networks(eval_env, args.hidden_size, args.seed,
