@@ -7,6 +7,8 @@ shape (batch, height, width, 3) in [-1, 1].
 
 import keras
 
+from chapter11_cyclegan.convolution import Conv2D
+
 SLOPE = 0.2  # of the leaky ReLU
 EPSILON = 1e-5  # of the normalization
 MOMENTUM = 0.9  # of the moving averages of batch normalization
@@ -69,7 +71,7 @@ def build_generator(
         x: keras.KerasTensor, filters: int, kernel: int, name: str, strides: int = 1,
         padding: str = "same", zero: bool = False,
     ) -> keras.KerasTensor:
-        return keras.layers.Conv2D(
+        return Conv2D(
             filters, kernel, strides, padding, use_bias=False, name=name,
             kernel_initializer="zeros" if zero else normal(0.0, seeds))(x)
 
@@ -125,13 +127,12 @@ def build_discriminator(
     inputs = x = keras.Input((None, None, 3))
     for layer in range(STRIDED[net] + (net != "patch94")):
         filters, strides = width * min(2**layer, WIDEST), 2 if layer < STRIDED[net] else 1
-        x = keras.layers.Conv2D(filters, 4, strides, "same", use_bias=False, name=f"c{layer + 1}",
-                                kernel_initializer=normal(0.0, seeds))(x)
+        x = Conv2D(filters, 4, strides, "same", use_bias=False, name=f"c{layer + 1}",
+                   kernel_initializer=normal(0.0, seeds))(x)
         if layer:
             x = normalize(x, norm, f"c{layer + 1}", seeds)
         x = keras.layers.LeakyReLU(SLOPE)(x)
-    x = keras.layers.Conv2D(1, 4, 1, "same", name="logits",
-                            kernel_initializer=normal(0.0, seeds))(x)
+    x = Conv2D(1, 4, 1, "same", name="logits", kernel_initializer=normal(0.0, seeds))(x)
     return keras.Model(inputs, keras.ops.cast(x, "float32"), name=name)
 
 
