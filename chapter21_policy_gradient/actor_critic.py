@@ -230,9 +230,10 @@ def advantages(
 
 
 def forward(network: keras.Model) -> Outputs:
-    """Returns a fast function from observations to outputs, with the weights as they are now.
+    """Returns a fast function from observations to outputs, to be made anew after each update.
 
-    Vectors are computed in NumPy: a call of TensorFlow takes longer than these few products.
+    Vectors are computed in NumPy, with a copy of the weights: a call of TensorFlow takes longer
+    than these few products.
     """
     if len(network.input_shape) == 2:
         return partial(mlp_in_numpy, network.get_weights())
