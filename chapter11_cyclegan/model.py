@@ -7,7 +7,7 @@ shape (batch, height, width, 3) in [-1, 1].
 
 import keras
 
-from chapter11_cyclegan.convolution import Conv2D
+from common.convolution import Conv2D
 
 SLOPE = 0.2  # of the leaky ReLU
 EPSILON = 1e-5  # of the normalization

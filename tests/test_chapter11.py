@@ -30,7 +30,6 @@ from chapter11_cyclegan import (
     translate,
 )
 from chapter11_cyclegan import eval as evaluation
-from chapter11_cyclegan.convolution import Conv2D
 from chapter11_cyclegan.pool import ImagePool
 from common import images, rundir
 from common.errors import UserError
@@ -105,29 +104,6 @@ def test_small_images_have_six_blocks():
 def test_the_original_judges_a_map_of_16_by_16():
     judging = model.build_discriminator("D_X", "patch94", 2)
     assert judging(tf.zeros((1, 256, 256, 3))).shape == (1, 16, 16, 1)
-
-
-@pytest.mark.parametrize("side", [(16, 18), (13, 12), (7, 7), (4, 5)])
-@pytest.mark.parametrize(("kernel", "stride", "padding"), [
-    (3, 1, "valid"), (3, 1, "same"), (3, 2, "same"), (4, 1, "same"), (4, 2, "same"),
-    (4, 3, "valid")])
-def test_a_convolution_in_halves_is_that_of_keras(side, kernel, stride, padding):
-    ours = Conv2D(5, kernel, stride, padding, bias_initializer="ones")
-    theirs = keras.layers.Conv2D(5, kernel, stride, padding)
-    found = []
-    image = tf.constant(np.random.default_rng(0).normal(size=(1, *side, 3)), tf.float32)
-    for layer in (ours, theirs):
-        layer.build(image.shape)
-        layer.set_weights(ours.get_weights())
-        with tf.GradientTape() as tape:
-            tape.watch(image)
-            output = layer(image)
-            loss = tf.reduce_sum(output**2)
-        found.append([output, *tape.gradient(loss, [image, *layer.trainable_variables])])
-    for one, two in zip(*found, strict=True):
-        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-4)
-    two_images = tf.concat([image, image[:, ::-1]], axis=0)  # keeps the path of Keras
-    np.testing.assert_allclose(ours(two_images)[:1], found[0][0], rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("net", "field"), [("patch34", 34), ("patch70", 70), ("patch94", 94)])
