@@ -9,7 +9,7 @@ enlargement, so that the network learns only what that lacks.
 import keras
 import tensorflow as tf
 
-from common.convolution import Conv2D
+from common.convolution import SplitConv2D
 
 STAGES = {2: (2,), 3: (3,), 4: (2, 2)}  # pixel shuffles of the paper's upsampling, by factor
 # Layers of the discriminator: channels as a multiple of the first layer's, and stride (Ledig et al.
@@ -70,7 +70,7 @@ def build_edsr(
 
     def convolve(x: keras.KerasTensor, filters: int, name: str, scale: float = 1.0):
         start = keras.initializers.VarianceScaling(scale, seed=seeds) if scale else "zeros"
-        return Conv2D(filters, 3, padding="same", kernel_initializer=start, name=name)(x)
+        return SplitConv2D(filters, 3, padding="same", kernel_initializer=start, name=name)(x)
 
     inputs = keras.Input((None, None, 3))
     x = head = convolve(inputs, width, "head")

@@ -1,11 +1,10 @@
 """Draws the translations of several runs side by side: recipes, presets, steps.
 
-    python compare.py half0 cut0 --direction YtoX
+    python compare.py half0 cut0 --direction YtoX            # cut0: train_cut.py with --fold 0
     python compare.py half0 --checkpoint 1000
 
-A column for each run, a row for each of some test images, evenly spread; runs of the same test
-images. Writes
-compare-DIRECTION.png to runs/chapter11_cyclegan/. Their scores are those of eval.py.
+A column for each run, a row for each of some test images, evenly spread. The runs must have the
+same test images. Writes compare-DIRECTION.png to runs/chapter11_cyclegan/. eval.py has the scores.
 """
 
 import argparse

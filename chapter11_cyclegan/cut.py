@@ -23,8 +23,7 @@ def with_features(generator: keras.Model) -> keras.Model:
     last one, if there are fewer), as in the paper. The model shares all weights of the generator.
     """
     strided = [layer.name for layer in generator.layers
-               if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)
-               and not isinstance(layer, keras.layers.Conv2DTranspose)]
+               if isinstance(layer, keras.layers.Conv2D) and layer.strides == (2, 2)]
     blocks = [layer.name for layer in generator.layers if isinstance(layer, keras.layers.Add)
               and layer.name.startswith("block")]
     names = dict.fromkeys([*strided, blocks[0], blocks[min(DEEPEST, len(blocks)) - 1]])

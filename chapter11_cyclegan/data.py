@@ -61,9 +61,10 @@ SOURCES = {
         "file share. Any two folders of photographs take "
         "its place", (), looked_for=False),
     "monet2photo": files.Source(
-        "121 paintings by Monet and 121 photographs of landscapes, 256 x 256, of the test images "
-        "of the set of that name: the published real runs. `--fold 0` and `--fold 1` train on one "
-        "half each", (), looked_for=False),
+        "121 paintings by Monet and 121 photographs of landscapes, 256 x 256: all paintings and "
+        "every sixth photograph of the test images of the set of that name, in `trainA`, `testA`, "
+        "`trainB`, `testB`. `--fold 0` and `--fold 1` train on one half each", (),
+        looked_for=False),
 }
 
 
@@ -106,7 +107,7 @@ def load_drawn() -> Data:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raises UserError if the flags of the data contradict each other."""
+    """Raises UserError if the flags of the data contradict each other; completes --scale_size."""
     needed = {"drawn": (), "folders": ("data_dir",), "tfrecords": ("X", "Y")}[args.dataset]
     idle = {"data_dir", "X", "Y"} - set(needed)
     idle |= {"fold", "hold_out"} if args.dataset == "drawn" else set()

@@ -42,9 +42,14 @@ def diversity(outputs: np.ndarray, inputs: np.ndarray) -> float:
 class Watch:
     """Warns of what goes wrong, each sign once for each network."""
 
-    def __init__(self, least_squares: bool):
-        """Begins to watch; the losses of the discriminators are judged for least squares alone."""
-        self._least_squares = least_squares
+    def __init__(self, least_squares: bool, cycle: bool = True):
+        """Begins to watch.
+
+        Args:
+            least_squares: whether the losses of the discriminators are to be judged.
+            cycle: whether there is a cycle, as in CycleGAN; else the loss of CUT is advised about.
+        """
+        self._least_squares, self._cycle = least_squares, cycle
         self._told: set[str] = set()
         self._wins = {"loss/D_X": 0, "loss/D_Y": 0}  # log entries in a row
 
@@ -75,14 +80,17 @@ class Watch:
         found = {"correlation": correlation(inputs, outputs),
                  "diversity": diversity(outputs, inputs)}
         if step > GRACE and found["correlation"] < INVERTED:
+            advice = ("The cycle undoes it, so no loss objects. Unless the domains are so, start a "
+                      "new run with --identity_weight 0.5 or --identity_start" if self._cycle else
+                      "Unless the domains are so, start a new run with --identity_start")
             self._warn(f"{name} inverts", step, f"{name} inverts colours: the correlation of its "
-                       f"inputs and outputs is {found['correlation']:.2f}. The cycle undoes it, so "
-                       "no loss objects. Unless the domains are so, start a new run with "
-                       "--identity_weight 0.5 or --identity_start, or another --seed")
+                       f"inputs and outputs is {found['correlation']:.2f}. {advice}, or another "
+                       "--seed")
         if step > GRACE and found["diversity"] < ALIKE:
+            weights = "--lambda1 and --lambda2" if self._cycle else "--nce_weight"
             self._warn(f"{name} collapses", step, f"the outputs of {name} are nearly alike: their "
                        f"deviation is {found['diversity']:.0%} of that of its inputs; raise "
-                       "--lambda1 and --lambda2, or lower --learning_rate")
+                       f"{weights}, or lower --learning_rate")
         return found
 
     def _warn(self, kind: str, step: int, text: str) -> None:

@@ -129,7 +129,7 @@ def make_transform(
         UserError: by the function, for an image of more than MAX_PIXELS.
     """
     translate = tf.function(make_translate(generator),
-                            input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8)])
+                            input_signature=[tf.TensorSpec((1, None, None, 3), tf.uint8)])
 
     def transform(picture: np.ndarray) -> np.ndarray:
         if size:

@@ -7,14 +7,16 @@ shape (batch, height, width, 3) in [-1, 1].
 
 import keras
 
-from common.convolution import Conv2D
+from common.convolution import SplitConv2D
 
 SLOPE = 0.2  # of the leaky ReLU
 EPSILON = 1e-5  # of the normalization
 MOMENTUM = 0.9  # of the moving averages of batch normalization
 LARGE = 128  # images larger than this get more residual blocks
 BLOCKS = 6, 9  # of smaller and of larger images
-MOST = 0.95  # an identity start copies values in [-.95, .95]: beyond, tanh has no gradient
+# An identity start clips its input to [-.95, .95]: towards ±1 the gradient of tanh vanishes, and
+# atanh is infinite.
+IDENTITY_LIMIT = 0.95
 STRIDED = {"patch34": 2, "patch70": 3, "patch94": 4}  # convolutions of stride 2 in D, by its name
 WIDEST = 8  # widest layer of D, as a multiple of ndf
 
@@ -71,7 +73,7 @@ def build_generator(
         x: keras.KerasTensor, filters: int, kernel: int, name: str, strides: int = 1,
         padding: str = "same", zero: bool = False,
     ) -> keras.KerasTensor:
-        return Conv2D(
+        return SplitConv2D(
             filters, kernel, strides, padding, use_bias=False, name=name,
             kernel_initializer="zeros" if zero else normal(0.0, seeds))(x)
 
@@ -102,7 +104,7 @@ def build_generator(
     x = convolve(reflect(x, 3), 3, 7, "output", padding="valid", zero=identity_start)
     x = keras.ops.cast(x, "float32")
     if identity_start:
-        x = x + keras.ops.arctanh(keras.ops.clip(inputs, -MOST, MOST))
+        x = x + keras.ops.arctanh(keras.ops.clip(inputs, -IDENTITY_LIMIT, IDENTITY_LIMIT))
     return keras.Model(inputs, keras.ops.tanh(x), name=name)
 
 
@@ -127,12 +129,12 @@ def build_discriminator(
     inputs = x = keras.Input((None, None, 3))
     for layer in range(STRIDED[net] + (net != "patch94")):
         filters, strides = width * min(2**layer, WIDEST), 2 if layer < STRIDED[net] else 1
-        x = Conv2D(filters, 4, strides, "same", use_bias=False, name=f"c{layer + 1}",
-                   kernel_initializer=normal(0.0, seeds))(x)
+        x = SplitConv2D(filters, 4, strides, "same", use_bias=False, name=f"c{layer + 1}",
+                        kernel_initializer=normal(0.0, seeds))(x)
         if layer:
             x = normalize(x, norm, f"c{layer + 1}", seeds)
         x = keras.layers.LeakyReLU(SLOPE)(x)
-    x = Conv2D(1, 4, 1, "same", name="logits", kernel_initializer=normal(0.0, seeds))(x)
+    x = SplitConv2D(1, 4, 1, "same", name="logits", kernel_initializer=normal(0.0, seeds))(x)
     return keras.Model(inputs, keras.ops.cast(x, "float32"), name=name)
 
 

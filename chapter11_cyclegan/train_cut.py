@@ -129,7 +129,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         state = TrainState(run, networks | averaged, {
             name: (optimizers[name], net.trainable_variables) for name, net in networks.items()})
         start = int(state.step)
-        monitor, watch, scores = Monitor(run, start), Watch(args.use_lsgan), {}
+        monitor, watch, scores = Monitor(run, start), Watch(args.use_lsgan, cycle=False), {}
         measured = {g_name: averaged[f"averaged_{g_name}"]} if averaged else generators
         measure = make_measure(args, measured, found.train, state, monitor, watch)
         batches = data.training_batches(found.train, args, start)

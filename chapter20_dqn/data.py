@@ -92,7 +92,7 @@ def game_keywords(text: str) -> dict[str, Any]:
     options = environments.keywords(text)
     if others := options.keys() - GAME_OPTIONS:
         raise UserError(f"--env_kwargs {', '.join(sorted(others))} of a game",
-                        "games take mode and difficulty; the rest has flags, see --help")
+                        "games take mode and difficulty")
     # `AtariFrames` itself skips frames and repeats actions.
     return options | {"frameskip": 1, "repeat_action_probability": 0.0}
 
@@ -110,7 +110,7 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
         UserError: there is no such environment, or the agent cannot act in it.
     """
     name, atari = args.env_name, is_atari(args.env_name)
-    options = (game_keywords if atari else environments.keywords)(args.env_kwargs)
+    options = game_keywords(args.env_kwargs) if atari else environments.keywords(args.env_kwargs)
     env = environments.make(name, render_mode, -1, **options)
     cap = args.max_episode_steps or environments.find_spec(name).max_episode_steps
     if atari:

@@ -152,7 +152,7 @@ def build_networks(
             build_critic(shape[0], hidden_size, seed, standardize))
 
 
-def separate(policy: keras.Model, critic: keras.Model) -> dict[str, keras.Layer]:
+def parts(policy: keras.Model, critic: keras.Model) -> dict[str, keras.Layer]:
     """Returns both networks by name; of a critic that shares all other layers only the last."""
     shared = policy.inputs[0] is critic.inputs[0]
     return {"policy": policy, "critic": critic.layers[-1] if shared else critic}
@@ -160,11 +160,11 @@ def separate(policy: keras.Model, critic: keras.Model) -> dict[str, keras.Layer]
 
 def all_variables(policy: keras.Model, critic: keras.Model) -> list[keras.Variable]:
     """Returns the trainable variables of both networks, those that they share once."""
-    return [variable for network in separate(policy, critic).values()
+    return [variable for network in parts(policy, critic).values()
             for variable in network.trainable_variables]
 
 
-def joined(policy: keras.Model, critic: keras.Model) -> Callable[..., list[tf.Tensor]]:
+def make_both(policy: keras.Model, critic: keras.Model) -> Callable[..., list[tf.Tensor]]:
     """Returns a function to the outputs of both networks; it computes shared layers once."""
     if policy.inputs[0] is critic.inputs[0]:
         return keras.Model(policy.input, [policy.output, critic.output])
@@ -214,7 +214,7 @@ def advantages(
         values: values of the observations.
         next_values: values of the next observations, those after an episode's last step included.
         terminated: whether the step terminated its episode.
-        ended: whether the step terminated or truncated it; the next row starts another episode.
+        ended: whether the sums end here: the step terminated or truncated its episode.
         discount: discount factor γ.
         gae_lambda: λ. 0 uses one reward and the next value, 1 all rewards of the episode.
 
@@ -230,7 +230,7 @@ def advantages(
 
 
 def forward(network: keras.Model) -> Outputs:
-    """Returns a fast function from observations to outputs, to be made anew after each update.
+    """Returns a fast function from observations to outputs, to be used until the next update.
 
     Vectors are computed in NumPy, with a copy of the weights: a call of TensorFlow takes longer
     than these few products.

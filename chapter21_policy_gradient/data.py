@@ -8,7 +8,7 @@ vectors, actions are integers; PPO takes vectors of actions, and Atari games, to
 """
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import gymnasium as gym
@@ -29,6 +29,16 @@ SOURCES: dict[str, files.Source] = {}
 
 Action = int | np.ndarray
 Choose = Callable[[np.ndarray], Action]  # a policy: from an observation to an action
+
+
+class Step(NamedTuple):
+    """One step of an episode."""
+
+    observation: np.ndarray  # (*observation_shape,), before the action
+    action: Action
+    reward: float
+    following: np.ndarray  # (*observation_shape,), the observation after the action
+    terminated: bool
 
 
 class Episode(NamedTuple):
@@ -81,10 +91,10 @@ def make_env(
 
 
 def make_game(args: argparse.Namespace, render_mode: str | None) -> gym.Env:
-    """Makes an Atari game with the preprocessing of chapter 20, to its defaults.
+    """Makes an Atari game with the preprocessing of chapter 20 and its default settings.
 
-    Observations are the last frames, uint8 of shape (HISTORY, height, width). A lost life is in the
-    info dict.
+    Observations are the last frames, gray, the oldest first, uint8 of shape (HISTORY, height,
+    width). The info dict says whether a life was lost.
     """
     game = environments.make(args.env_name, render_mode, -1, **dqn.game_keywords(args.env_kwargs))
     game = AtariFrames(game)
@@ -103,35 +113,36 @@ def is_vector(space: gym.Space) -> bool:
     return isinstance(space, gym.spaces.Box) and len(space.shape) == 1
 
 
-def play_episode(
-    env: gym.Env, choose: Choose, rng: np.random.Generator, look: Callable[[], None] = lambda: None
-) -> Episode:
-    """Plays one episode until it is terminated or truncated.
+def play(env: gym.Env, choose: Choose, rng: np.random.Generator) -> Iterator[Step]:
+    """Plays one episode and yields its steps, until it is terminated or truncated.
 
     Args:
         env: environment from `make_env`.
         choose: the policy.
         rng: random number generator for the seed of the environment.
-        look: called after each step.
     """
     observation, _ = env.reset(seed=int(rng.integers(2**31)))
-    observations, actions, rewards, ended = [], [], [], False
+    ended = False
     while not ended:
-        observations.append(observation)
-        actions.append(choose(observation))
-        observation, reward, terminated, truncated, _ = env.step(actions[-1])
-        rewards.append(reward)
-        ended = terminated or truncated
-        look()
+        action = choose(observation)
+        following, reward, terminated, truncated, _ = env.step(action)
+        yield Step(observation, action, reward, following, terminated)
+        observation, ended = following, terminated or truncated
+
+
+def play_episode(env: gym.Env, choose: Choose, rng: np.random.Generator) -> Episode:
+    """Plays one episode, see `play`."""
+    steps = list(play(env, choose, rng))
+    observations, actions, rewards, *_ = zip(*steps, strict=True)
     kind = env.observation_space.dtype
     return Episode(np.array(observations, kind), np.array(actions), np.array(rewards, float),
-                   np.asarray(observation, kind), terminated)
+                   np.asarray(steps[-1].following, kind), steps[-1].terminated)
 
 
 def play_episodes(
     env: gym.Env, policy: Callable[[np.random.Generator], Choose], count: int, *key: int
-) -> Iterator[Episode]:
-    """Yields some episodes, whose random numbers are a pure function of the key.
+) -> list[Episode]:
+    """Plays some episodes, whose random numbers are a pure function of the key.
 
     Args:
         env: environment from `make_env`.
@@ -139,9 +150,17 @@ def play_episodes(
         count: number of episodes.
         *key: integers.
     """
-    for number in range(count):
-        rng = np.random.default_rng([*key, number])
-        yield play_episode(env, policy(rng), rng)
+    generators = [np.random.default_rng([*key, number]) for number in range(count)]
+    return [play_episode(env, policy(rng), rng) for rng in generators]
+
+
+def play_returns(
+    env: gym.Env, policy: Callable[[np.random.Generator], Choose], count: int, *key: int
+) -> np.ndarray:
+    """Plays as `play_episodes` does; keeps only the returns, float64 of shape (episodes,)."""
+    generators = [np.random.default_rng([*key, number]) for number in range(count)]
+    return np.array([np.sum([step.reward for step in play(env, policy(rng), rng)])
+                     for rng in generators])
 
 
 def random_policy(env: gym.Env, rng: np.random.Generator) -> Choose:
@@ -152,7 +171,7 @@ def random_policy(env: gym.Env, rng: np.random.Generator) -> Choose:
     return lambda observation: rng.uniform(space.low, space.high).astype(space.dtype)
 
 
-def returns(episodes: Iterable[Episode]) -> np.ndarray:
+def returns(episodes: Sequence[Episode]) -> np.ndarray:
     """Returns the return of each episode, undiscounted, float64 of shape (episodes,)."""
     return np.array([episode.rewards.sum() for episode in episodes])
 

@@ -60,19 +60,18 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     policies = {"chance": partial(data.random_policy, run.env), "sampled": run.sampled,
                 "greedy": run.greedy}
     scores = {"training": training_scores(args.run_dir, flags)}
-    # A generator of episodes holds one at a time: those of a game are large.
     for name, policy in policies.items():
-        returns = data.returns(data.play_episodes(run.env, policy, args.num_episodes, flags.seed,
-                                                  data.EVALUATION))
+        returns = data.play_returns(run.env, policy, args.num_episodes, flags.seed,
+                                    data.EVALUATION)
         scores[name] = {"mean_return": float(returns.mean()), "deviation": float(returns.std()),
                         "lowest_return": float(returns.min()), "episodes": args.num_episodes}
         print(f"{name:>7}: mean return {returns.mean():.1f} over {args.num_episodes} episodes, "
               f"lowest {returns.min():g}")
     curve = args.run_dir / "learning_curve.png"
     draw_learning_curve(args.run_dir, run.env, curve)
-    by_ppo = flags.algorithm == "ppo" and flags.preset == "demo"  # REINFORCE has a demo too
+    demo_of_ppo = flags.algorithm == "ppo" and flags.preset == "demo"  # REINFORCE has one too
     results.write(args, environments.file_name(flags.env_name),
-                  "ppo" if by_ppo else flags.preset, scores)
+                  "ppo" if demo_of_ppo else flags.preset, scores)
     print(f"learning curve: {curve}")
     return scores["greedy"]
 

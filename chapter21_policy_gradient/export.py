@@ -4,19 +4,23 @@
 
 One signature:
 
-serving_default  observations: float32 (count, observation_size), of a game uint8 (count, frames,
-                 height, width) -> actions: int64 (count,), the most probable ones; probabilities:
-                 float32 (count, num_actions)
+serving_default  observations: float32 (count, observation_size) -> actions: int64 (count,), the
+                 most probable ones; probabilities: float32 (count, num_actions)
+
+Observations of a game are uint8 (count, 4, 80, 80): gray frames, the oldest first, see chapter 20's
+atari.py.
 
 For continuous actions of n numbers the outputs are actions: float32 (count, n), the means clipped
 to their bounds; means and deviations: float32 (count, n), the parameters of the normal distribution
 """
 
 import argparse
+import itertools
 from collections.abc import Sequence
 
 import gymnasium as gym
 import keras
+import numpy as np
 import tensorflow as tf
 
 from chapter21_policy_gradient import data
@@ -46,14 +50,16 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     def act(observations: tf.Tensor) -> dict[str, tf.Tensor]:
         return answer(run.policy, run.env.action_space, flags.algorithm == "ppo", observations)
 
-    (episode,) = data.play_episodes(run.env, run.greedy, 1, flags.seed, data.VALIDATION)
+    rng = np.random.default_rng(flags.seed)
+    steps = itertools.islice(data.play(run.env, run.greedy(rng), rng), SAMPLES)
+    samples = np.array([step.observation for step in steps], run.policy.inputs[0].dtype)
     export.write(
         args.run_dir,
         run.policy,
         {"serving_default": (act, {
             "observations": tf.TensorSpec((None, *run.policy.input_shape[1:]),
                                           run.policy.inputs[0].dtype)})},
-        {"serving_default": {"observations": episode.observations[:SAMPLES]}},
+        {"serving_default": {"observations": samples}},
         {"environment": flags.env_name, "observations": str(run.env.observation_space),
          "actions": str(run.env.action_space)},
     )

@@ -31,7 +31,7 @@ def add_flags(parser: argparse.ArgumentParser, algorithm: str) -> None:
     group.add_argument("--log_every", type=cli.positive_int, default=10,
                        help="updates between log lines")
     group.add_argument("--eval_every", type=cli.positive_int, default=50,
-                       help="updates between evaluations of the greedy policy")
+                       help="updates between evaluations, by greedy actions; in games sampled")
     group.add_argument("--save_every", type=cli.positive_int, default=200,
                        help="updates between checkpoints")
 

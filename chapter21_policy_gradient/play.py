@@ -5,7 +5,8 @@
     python play.py --display               # in a window
     python play.py --sample                # sampled actions, as in training
 
-The policy is greedy unless `--sample` is given.
+The policy is greedy unless `--sample` is given. In a game, a greedy policy may never serve the
+ball.
 """
 
 import argparse
@@ -26,9 +27,11 @@ def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     with environments.recorder(args, run.env, rate) as look:
         for number in range(args.num_episodes):
             rng = np.random.default_rng([args.seed, number])
-            episode = data.play_episode(run.env, act(rng), rng, look)
-            print(f"episode {number + 1}: {len(episode.rewards)} steps, "
-                  f"return {episode.rewards.sum():g}")
+            rewards = []
+            for step in data.play(run.env, act(rng), rng):
+                rewards.append(step.reward)
+                look()
+            print(f"episode {number + 1}: {len(rewards)} steps, return {np.sum(rewards):g}")
     run.env.close()
 
 

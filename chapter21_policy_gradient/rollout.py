@@ -54,7 +54,12 @@ class Actors(tf.train.experimental.PythonState):
         self.observations[index], _ = self.envs[index].reset(seed=int(seed))
 
     def _act(self, index: int, action: int | np.ndarray) -> tuple[float, bool, bool]:
-        """Takes a step in one environment; returns as `chapter20_dqn.episodes.Player.step`."""
+        """Takes a step in one environment.
+
+        Returns:
+            The reward; whether the episode was terminated or a life was lost; whether the episode
+            has ended, terminated or truncated.
+        """
         observation, reward, terminated, truncated, info = self.envs[index].step(action)
         self.observations[index] = observation
         self.actions[index].append(action)

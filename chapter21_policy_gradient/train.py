@@ -75,7 +75,7 @@ def collect(
     # A generator: an update's episodes are played only after the update before it.
     for step in itertools.count(start_step):
         act = partial(sampling, policy.get_weights())
-        yield list(data.play_episodes(env, act, batch_size, seed, data.TRAINING, step))
+        yield data.play_episodes(env, act, batch_size, seed, data.TRAINING, step)
 
 
 def action_weights(
@@ -120,7 +120,7 @@ def make_train_step(
 def evaluate(env: gym.Env, policy: keras.Model, seed: int) -> float:
     """Returns the mean return of ten greedy episodes, always the same ones."""
     act = partial(greedy, policy.get_weights())
-    return float(data.returns(data.play_episodes(env, act, 10, seed, data.VALIDATION)).mean())
+    return float(data.play_returns(env, act, 10, seed, data.VALIDATION).mean())
 
 
 def is_solved(

@@ -1,6 +1,6 @@
 """Trains a policy network by proximal policy optimization, PPO (Schulman et al. 2017).
 
-    python train_ppo.py                              # CartPole-v1, a minute
+    python train_ppo.py                              # CartPole-v1, 100,000 steps
     python train_ppo.py --preset pendulum            # continuous actions
     python train_ppo.py --preset breakout            # an Atari game
 
@@ -28,9 +28,9 @@ from chapter21_policy_gradient.actor_critic import (
     choosing,
     entropy,
     forward,
-    joined,
     log_probability,
-    separate,
+    make_both,
+    parts,
 )
 from chapter21_policy_gradient.flags import add_flags, add_ppo_flags, check_frames, check_sizes
 from chapter21_policy_gradient.normalization import Normalizer
@@ -118,7 +118,7 @@ def make_update(
     minibatch; it returns the means of `METRICS` over the minibatches that were used, and their
     number.
     """
-    variables, both = all_variables(policy, critic), joined(policy, critic)
+    variables, both = all_variables(policy, critic), make_both(policy, critic)
 
     # A closure, so that tf.function traces it once for these networks and this optimizer.
     @tf.function
@@ -243,13 +243,14 @@ def make_learner(
 def evaluate(env: gym.Env, policy: keras.Model, seed: int) -> float:
     """Returns the mean return of ten episodes, always the same ones.
 
-    The policy is greedy, but in games, where it can wait forever for what no action changes.
+    The policy is greedy, except in games: there, a greedy policy may never serve the ball.
     """
     outputs, sampled = forward(policy), data.is_game(env)
-    played = data.play_episodes(
-        env, lambda rng: choosing(outputs, env.action_space, rng if sampled else None), 10, seed,
-        data.VALIDATION)
-    return float(data.returns(played).mean())
+
+    def act(rng: np.random.Generator) -> data.Choose:
+        return choosing(outputs, env.action_space, rng if sampled else None)
+
+    return float(data.play_returns(env, act, 10, seed, data.VALIDATION).mean())
 
 
 def make_optimizer(
@@ -274,7 +275,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
           f"most {eval_env.spec.max_episode_steps:,} steps per episode")
     policy, critic = build_networks(eval_env, args.hidden_size, args.seed,
                                     args.normalize_observations)
-    networks = separate(policy, critic)
+    networks = parts(policy, critic)
     checkpoint.start_from(args, **networks)
     optimizer = make_optimizer(policy, critic, args.learning_rate)
     actors = Actors(envs, args.seed, data.TRAINING)

@@ -6,11 +6,14 @@ import keras
 import tensorflow as tf
 
 
-class Conv2D(keras.layers.Conv2D):
+class SplitConv2D(keras.layers.Conv2D):
     """Keras' convolution, which computes a single image as its two halves.
 
-    In a batch of one, TensorFlow leaves the weights in a layout for which oneDNN only has a kernel
-    that is two to five times slower.
+    In a batch of one, TensorFlow leaves the weights in a layout for which oneDNN only has a slow
+    kernel, which multiplies matrices of copied pixels (im2col). On an AVX2 CPU it takes two to four
+    times as long per image as the kernel for larger batches. Where nothing is to be gained, or
+    nothing is known, this is the layer of Keras: on a GPU, in batches, for unknown sides with
+    "same" and a stride, dilated or grouped.
     """
 
     def convolution_op(self, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

@@ -128,14 +128,16 @@ def test_sampling_follows_the_probabilities():
 def test_episodes_are_a_function_of_their_key():
     env = make_env("CartPole-v0")
     act = partial(sampling, build_policy(4, 2).get_weights())
-    first, again, other = (list(data.play_episodes(env, act, 3, 5, key)) for key in (1, 1, 2))
+    first, again, other = (data.play_episodes(env, act, 3, 5, key) for key in (1, 1, 2))
     for one, two in zip(first, again, strict=True):
         for a, b in zip(one, two, strict=True):
             np.testing.assert_array_equal(a, b)
         assert one.terminated and not np.array_equal(one.last_observation, one.observations[-1])
     assert not np.array_equal(first[0].observations[0], other[0].observations[0])
     assert not np.array_equal(first[0].observations[0], first[1].observations[0])
-    np.testing.assert_array_equal(data.returns(first), [len(e.actions) for e in first])
+    lengths = [len(episode.actions) for episode in first]
+    np.testing.assert_array_equal(data.returns(first), lengths)
+    np.testing.assert_array_equal(data.play_returns(env, act, 3, 5, 1), lengths)
 
 
 def test_an_episode_ends_by_termination_or_truncation():
@@ -458,7 +460,7 @@ def test_the_networks_of_a_game_share_their_layers():
     policy, critic = actor_critic.build_networks(env, 16, seed=0)
     frames = np.stack([env.reset(seed=seed)[0] for seed in range(6)])
     assert frames.shape == (6, 4, 80, 80) and frames.dtype == np.uint8
-    logits, values = actor_critic.joined(policy, critic)(frames, training=False)
+    logits, values = actor_critic.make_both(policy, critic)(frames, training=False)
     np.testing.assert_allclose(logits, policy(frames), atol=1e-6)
     np.testing.assert_allclose(values, critic(frames), atol=1e-6)
     found = actor_critic.forward(policy)(frames.reshape(2, 3, 4, 80, 80))
