@@ -144,7 +144,7 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
         rows.append(score(addition, curves[addition], steps, q, threshold))
         print("  ".join(f"{name} {value}" for name, value in rows[-1].items()))
     folder = rundir.runs_dir() / CHAPTER / "compare"
-    file = folder / f"compare-{recipe['env_name'].replace('/', '-')}.json"
+    file = folder / f"compare-{recipe['env_name'].replace('/', '-')}-{args.preset}.json"
     command = (f"python compare.py --preset {args.preset} --max_steps {args.max_steps} "
                f"--seeds {args.seeds}")
     if args.additions:

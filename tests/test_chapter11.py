@@ -138,7 +138,8 @@ def test_an_identity_start_copies():
     generator = model.build_generator("G", 4, 1, upsample="resize", identity_start=True)
     noise = tf.random.stateless_uniform((2, 32, 32, 3), (1, 2), -1, 1)
     out = generator(noise, training=False).numpy()
-    np.testing.assert_allclose(out, np.clip(noise, -model.IDENTITY_LIMIT, model.IDENTITY_LIMIT), atol=1e-5)
+    limit = model.IDENTITY_LIMIT
+    np.testing.assert_allclose(out, np.clip(noise, -limit, limit), atol=1e-5)
     # The network can still learn: its last convolution has a gradient at once.
     with tf.GradientTape() as tape:
         loss = tf.reduce_mean(generator(noise, training=True))

@@ -917,10 +917,10 @@ def test_the_comparison_trains_what_it_says_and_only_once(monkeypatch, tmp_path,
     assert list(steps.values()) == [1, 3]
     monkeypatch.setattr(compare, "subprocess", None)
     assert compare.main([*argv, "--publish"]) == 0
-    published = tmp_path / "results" / compare.CHAPTER / "compare-CartPole-v1.json"
+    published = tmp_path / "results" / compare.CHAPTER / "compare-CartPole-v1-demo.json"
     rows = json.loads(published.read_text(encoding="utf-8"))["rows"]
     assert [row["addition"] for row in rows] == ["none", "three steps"]
-    assert (folder / "compare-CartPole-v1.png").stat().st_size > 0
+    assert (folder / "compare-CartPole-v1-demo.png").stat().st_size > 0
 
 
 def test_settings_of_papers_are_for_games_only(capsys):

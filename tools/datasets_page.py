@@ -29,7 +29,8 @@ by sha256.
 def describe(name: str) -> Iterator[str]:
     """Yields the paragraphs about the data sets of one chapter."""
     module = importlib.import_module(f"{name}.data")
-    yield f"## [{name}](../{name}): {module.__doc__.split(':')[0]}"
+    title = module.__doc__.splitlines()[0].split(":")[0].rstrip(".")
+    yield f"## [{name}](../{name}): {title}"
     commands = [line[4:] for line in module.__doc__.splitlines() if line.startswith("    ")]
     yield "\n".join(["```bash", f"cd {name}", *commands, "```"])
     for key, about in module.OFFLINE.items():
