@@ -9,7 +9,7 @@ enlargement, so that the network learns only what that lacks.
 import keras
 import tensorflow as tf
 
-from common.convolution import SplitConv2D
+from common.convolution import SplitConv2D  # Keras' Conv2D, faster on a single image
 
 STAGES = {2: (2,), 3: (3,), 4: (2, 2)}  # pixel shuffles of the paper's upsampling, by factor
 # Layers of the discriminator: channels as a multiple of the first layer's, and stride (Ledig et al.

@@ -7,7 +7,7 @@ shape (batch, height, width, 3) in [-1, 1].
 
 import keras
 
-from common.convolution import SplitConv2D
+from common.convolution import SplitConv2D  # Keras' Conv2D, faster on a single image
 
 SLOPE = 0.2  # of the leaky ReLU
 EPSILON = 1e-5  # of the normalization

@@ -22,7 +22,7 @@ from common.errors import UserError, exit_status
 TRAINING, VALIDATION, EVALUATION, UPDATES = range(1, 5)  # keys of independent random numbers
 HISTORY = 4  # frames of a game in an observation
 GAME_STEPS_PER_SECOND = 15  # of four frames each
-GAME_STEPS = 27_000  # limit of a game, half an hour
+GAME_STEPS = 30 * 60 * GAME_STEPS_PER_SECOND  # limit of a game, half an hour
 
 OFFLINE = {"CartPole-v0": "an environment of Gymnasium; `--env_name` takes others"}
 SOURCES: dict[str, files.Source] = {}
