@@ -24,6 +24,8 @@ from common import cli, export, formats, images
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     """Writes the SavedModel of a run and verifies it in a fresh process."""
+    if args.format in formats.FORMATS:
+        flags.precision = "float32"  # as the weights are; the converters have no bfloat16
     model, names = load_run(args, flags)
     size = model.input_shape[1]
 

@@ -5,9 +5,9 @@
 
 --book_run is a run of chapter 9 on the pairs of prepare.py. All methods make the same test pictures
 of small ones, and are scored alike: PSNR and SSIM of the luma, without a border of four pixels. The
-two inputs differ: the book's is reduced by averaging areas, which keeps less detail than bicubic
-reduction, and is enlarged again before the network sees it; its score stands beside. For Set5 the
-figures of papers stand beside, too. Draws all results of one picture into the folder of the run.
+two inputs differ: the book's is averaged over areas and enlarged again by OpenCV before the network
+sees it. Its own score stands beside; OpenCV's cubic kernel is sharper than that of "bicubic". For
+Set5 the figures of papers stand beside, too. Draws parts of three pictures into the run folder.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from common import cli, results, rundir
 from common.errors import UserError
 
 BOOK = "chapter09_pix2pix"
-# Set5, x4: PSNR and SSIM as published (Dong et al. 2014, Kim et al. 2016; Lim et al. 2017, with the
+# Set5, x4: PSNR and SSIM as published (Dong et al. 2016, Kim et al. 2016; Lim et al. 2017, with the
 # large network of 43 million parameters).
 PAPERS = {"SRCNN (paper)": (30.48, 0.8628), "VDSR (paper)": (31.35, 0.8838),
           "EDSR (paper)": (32.46, 0.8968)}

@@ -48,7 +48,6 @@ PRESETS = {
 }
 
 
-
 def build_parser() -> cli.Parser:
     """Returns the parser."""
     return flags.build_srgan_parser(__file__, __doc__, PRESETS)
@@ -105,7 +104,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
               "then --init_from NAME")
     # The network and the discriminator, each with its optimizer.
     network, side = build(args), args.patch_size * args.factor
-    start_from_run(args, network)
+    start_from_run(args, network, same_factor=True)
     networks = {"network": network,
                 "discriminator": build_discriminator(side, args.ndf, seed=args.seed + 1)}
     averaged = averages.copy(network) if args.ema_decay else None

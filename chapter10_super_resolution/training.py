@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import sys
 from collections.abc import Callable
 
 import keras
@@ -9,10 +10,11 @@ import numpy as np
 
 from chapter10_super_resolution import data, sheet
 from chapter10_super_resolution.data import Data
-from chapter10_super_resolution.inference import bicubic, make_enlarge, score_all
+from chapter10_super_resolution.inference import bicubic, load_run, make_enlarge, score_all
 from chapter10_super_resolution.pictures import take_some
-from common import checkpoint, images, rundir
+from common import images, rundir
 from common.checkpoint import TrainState
+from common.errors import UserError
 from common.monitor import Monitor
 
 SHOWN = 4  # validation pictures of a sample sheet
@@ -31,12 +33,40 @@ def make_optimizer(args: argparse.Namespace) -> keras.Optimizer:
     return keras.optimizers.Adam(rate)
 
 
-def start_from_run(args: argparse.Namespace, network: keras.Model) -> None:
-    """Gives a new network the weights of the run `--init_from`: their average, if it has one."""
-    if args.init_from:
-        there = rundir.read_config(rundir.find_run(args.chapter, args.init_from), args.chapter)
-        name = "averaged" if there["flags"]["ema_decay"] else "network"
-        checkpoint.start_from(args, **{name: network})
+def start_from_run(
+    args: argparse.Namespace, network: keras.Model, same_factor: bool = False
+) -> None:
+    """Gives the network of a new run the weights of the run `--init_from`, layer by layer.
+
+    A run of another factor lacks some of the last layers, or has them in other shapes. These start
+    as they are; their names are printed (Lim et al. 2017, § 3.2, train x3 and x4 from x2).
+
+    Args:
+        args: flags of the run.
+        network: built by `build(args)`.
+        same_factor: whether a run of another factor is refused.
+
+    Raises:
+        UserError: there is no such run, or its network is another one.
+    """
+    if not args.init_from or rundir.last_step(args.run_dir):
+        return
+    run = rundir.find_run(args.chapter, args.init_from)
+    flags = rundir.read_config(run, args.chapter)["flags"] | {"precision": args.precision}
+    for flag in ["blocks", "width", *(["factor"] if same_factor else [])]:
+        if flags[flag] != vars(args)[flag]:
+            raise UserError(f"{run} has --{flag} {flags[flag]}, this run {vars(args)[flag]}",
+                            f"give --{flag} {flags[flag]}, or name another run with --init_from")
+    source = load_run(argparse.Namespace(run_dir=run, checkpoint="best"),
+                      argparse.Namespace(**flags))
+    found = {layer.name: layer.get_weights() for layer in source.layers}
+    print(f"starting from {run}", file=sys.stderr)
+    for layer in network.layers:
+        values, shapes = found.get(layer.name, []), [tuple(w.shape) for w in layer.weights]
+        if [value.shape for value in values] == shapes:
+            layer.set_weights(values)
+        else:
+            print(f"not taken: {layer.name} {shapes[0]}", file=sys.stderr)
 
 
 def make_validate(

@@ -7,8 +7,9 @@
 Where the true translations are known (drawn scenes): L1 (of 255), PSNR and SSIM. Always:
 `cycle_l1`, how far F(G(x)) is from x, together with `change_l1`, how far G(x) is: copying alone
 meets the first, and garbage may meet what follows. With --judge, in the features of a MobileNet:
-`kid`, the kernel distance to all images of the target domain, and `share`, what share of the images
-a classifier that has learnt the two domains takes for the target. Baselines: the untranslated
+`kid`, the kernel distance to all images of the target domain, `kid_gain`, how much nearer to them
+the images are than untranslated, and `share`, what share of the images a classifier that has learnt
+the two domains takes for the target. Baselines: the untranslated
 images (`identity`), and these with the mean and deviation of each channel of the target
 (`colours`); `floor` is what real images of the target reach. With --other, the run of the other
 --fold, each run translates the images that it has not seen, and all images of the data set are
@@ -29,6 +30,7 @@ from chapter11_cyclegan.judge import Judge, check_enough, open_judge
 from chapter11_cyclegan.scores import Translated
 from common import cli, images, page, results, rundir
 from common.errors import UserError
+from common.intervals import wilson_interval
 
 ON_SHEET = 6  # images of each domain on sheet.png
 OPPOSITE = {"XtoY": "YtoX", "YtoX": "XtoY"}
@@ -74,7 +76,9 @@ def open_other(args: argparse.Namespace, flags: argparse.Namespace) -> Run:
     differ = [flag for flag, value in vars(flags).items()
               if flag not in free and there.get(flag) != value]
     if differ != ["fold"] or None in (flags.fold, there["fold"]):
-        raise UserError(f"{folder} differs from {args.run_dir} by --{' --'.join(differ) or 'seed'}",
+        found = f"differs from {args.run_dir} by --{' --'.join(differ)}" if differ else (
+            f"has the same --fold as {args.run_dir}")
+        raise UserError(f"{folder} {found}",
                         "give two runs of the same flags, with --fold 0 and --fold 1")
     moved = {flag: args.typed[flag] for flag in data.LOCATIONS if flag in args.typed}
     return open_run(argparse.Namespace(run_dir=folder, checkpoint=args.checkpoint),
@@ -102,10 +106,13 @@ def judged(
                                           judge(run.train[1 - direction])),
                             judge(run.test[1 - direction][1]))
               for run, part in zip(runs, parts, strict=True)]
-    weights = [len(part.names) for part in parts]
-    return {name: values | {"share": float(np.average(
-        [shares[name]["share"] for shares in by_run], weights=weights))}
-        for name, values in found.items()}
+    counts = {name: [len(part.names) for part in parts] for name in found}
+    counts["floor"] = [len(run.test[1 - direction][0]) for run in runs]
+    for name, values in found.items():
+        share = float(np.average([shares[name] for shares in by_run], weights=counts[name]))
+        low, high = wilson_interval(share, sum(counts[name]))
+        values |= {"share": share, "share_low": low, "share_high": high}
+    return found
 
 
 def measure(

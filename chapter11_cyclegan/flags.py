@@ -1,4 +1,4 @@
-"""The flags of train.py. Those of the original keep their names."""
+"""The flags of train.py and train_cut.py. Those of the original keep their names."""
 
 import argparse
 from typing import Any
@@ -10,12 +10,12 @@ from common.errors import UserError
 
 
 def add_network_flags(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of the four networks."""
+    """Adds the flags of the networks."""
     group = parser.add_argument_group("networks")
     group.add_argument("--ngf", type=cli.size, default=64,
-                       help="channels of the first layer of G and F")
+                       help="channels of the first layer of a generator")
     group.add_argument("--ndf", type=cli.size, default=64,
-                       help="channels of the first layer of D_X and D_Y")
+                       help="channels of the first layer of a discriminator")
     group.add_argument("--blocks", type=cli.layer_count,
                        help="residual blocks (default: 6 for images of at most 128 pixels, else 9)")
     group.add_argument("--netD", choices=list(STRIDED), default="patch94",
@@ -73,12 +73,12 @@ def add_training_flags(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max_steps", type=cli.positive_int, default=200_000, help="updates in all")
     group.add_argument("--batch_size", type=cli.size, default=1, help="images of each domain")
     group.add_argument("--learning_rate", type=cli.positive_float, default=2e-4,
-                       help="learning rate of Adam, of all four networks")
+                       help="learning rate of Adam, of all networks")
     group.add_argument("--schedule", choices=["linear", "constant"], default="linear",
                        help="linear: constant for half of --max_steps, then linear to 0")
     group.add_argument("--beta1", type=cli.from_0_to_1, default=0.5, help="beta1 of Adam")
     group.add_argument("--ema_decay", type=cli.number(float, 0, 0.99999, "from 0 to 0.99999"),
-                       default=0.0, help="decay of the moving averages of the weights of G and F, "
+                       default=0.0, help="decay of the moving averages of the generators' weights, "
                                          "which are then evaluated and exported; 0: none")
     group.add_argument("--judge", type=cli.path, metavar="FILE",
                        help="weights of a MobileNet .75: the checkpoint whose translations of "

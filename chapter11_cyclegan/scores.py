@@ -125,8 +125,9 @@ def candidates(found: Translated) -> dict[str, np.ndarray]:
 def distances(found: Translated, targets: np.ndarray, judge: Judge) -> dict[str, Scores]:
     """Returns the kernel distances to the target domain, of the translations and of baselines.
 
-    `floor` is that of one half of the target domain to the other: no translation can be expected to
-    be nearer.
+    `kid_gain` of the translations is how much nearer they are than the untranslated images, with
+    the interval of the paired difference. `floor` is the distance of one half of the target domain
+    to the other: no translation can be expected to be nearer.
 
     Args:
         found: translations.
@@ -134,16 +135,19 @@ def distances(found: Translated, targets: np.ndarray, judge: Judge) -> dict[str,
         judge: of `judge.open_judge`.
     """
     estimate = kernel_distance.make_estimates(targets)
-    pairs = {name: kernel_distance.summarize(estimate(judge(pictures)))
-             for name, pictures in candidates(found).items()}
+    estimates = {name: estimate(judge(pictures)) for name, pictures in candidates(found).items()}
+    pairs = {name: kernel_distance.summarize(values) for name, values in estimates.items()}
     pairs["floor"] = kernel_distance.distance(targets[::2], targets[1::2])
-    return {name: {"kid": value.kid, "kid_interval": value.interval}
-            for name, value in pairs.items()}
+    distances = {name: {"kid": value.kid, "kid_interval": value.interval}
+                 for name, value in pairs.items()}
+    gain = kernel_distance.summarize(estimates["identity"] - estimates["test"])
+    distances["test"] |= {"kid_gain": gain.kid, "kid_gain_interval": gain.interval}
+    return distances
 
 
 def shares(
     found: Translated, judge: Judge, training: tuple[np.ndarray, np.ndarray], real: np.ndarray
-) -> dict[str, Scores]:
+) -> dict[str, float]:
     """Returns what share of the images a classifier takes for the target domain.
 
     Args:
@@ -156,4 +160,4 @@ def shares(
     takes = fit_classifier(*training)
     answers = {name: takes(judge(pictures)) for name, pictures in candidates(found).items()}
     answers["floor"] = takes(real)
-    return {name: {"share": float(np.mean(values))} for name, values in answers.items()}
+    return {name: float(np.mean(values)) for name, values in answers.items()}

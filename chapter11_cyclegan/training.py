@@ -1,4 +1,4 @@
-"""What surrounds the loop of train.py: the learning rate, the averages, sheets and scores."""
+"""What both training loops share: the learning rate, the averages, sheets and scores."""
 
 import argparse
 from collections.abc import Callable

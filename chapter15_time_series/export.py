@@ -41,6 +41,9 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         if series.shift:
             values = tf.cast(values - shift[:features], tf.float32)
             exogenous = tf.cast(exogenous - shift[features:], tf.float32)
+        if model.log:
+            tf.debugging.Assert(tf.reduce_all((values > 0) | tf.math.is_nan(values)),
+                                ["values must be above 0: the model has seen their logarithms"])
         mean, sigma = model.forecast(times, exogenous, values, horizon)
         if series.shift:
             mean = tf.cast(mean, kind) + shift[:features]

@@ -72,9 +72,12 @@ def learn(args: argparse.Namespace, addition: str, seed: int) -> None:
     folder = run_dir(args, addition, seed)
     if rundir.last_step(folder) >= args.max_steps:
         return
-    command = [sys.executable, "-m", "chapter20_dqn.train", "--preset", args.preset,
-               *PLAIN, *(ADDITIONS | WITH_SETTINGS)[addition], "--seed", str(seed), "--no-video",
-               "--max_steps", str(args.max_steps), "--run_dir", str(folder)]
+    flags = [*PLAIN, *(ADDITIONS | WITH_SETTINGS)[addition]]
+    if addition == "prioritized, Schaul":  # β is 1 at the end of training
+        flags += ["--t_beta_end", str(args.max_steps // train.PRESETS[args.preset]["scale"])]
+    command = [sys.executable, "-m", "chapter20_dqn.train", "--preset", args.preset, *flags,
+               "--seed", str(seed), "--no-video", "--max_steps", str(args.max_steps),
+               "--run_dir", str(folder)]
     done = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True, check=False)
     if done.returncode == 130:
         raise Interrupted("stopped and saved; run the same command again to resume")

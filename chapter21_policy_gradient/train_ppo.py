@@ -19,6 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from chapter20_dqn.flags import check_preset
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.actor_critic import (
     Outputs,
@@ -265,6 +266,7 @@ def make_optimizer(
 
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps` updates; returns its training scores."""
+    check_preset(args, PRESETS)
     check_sizes(args)
     # One more environment than --num_envs, for evaluation.
     envs = [data.make_env(args, by_ppo=True) for _ in range(args.num_envs + 1)]

@@ -39,6 +39,12 @@ class Push(Row):
         return super().step(action[0] > 0)
 
 
+class Silent(Row):
+    """One that says that it draws images, but takes no render mode."""
+
+    metadata = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+
+
 class Walk(gym.Env):
     """A walk over numbered states, which slips at random."""
 
@@ -60,4 +66,5 @@ class Walk(gym.Env):
 
 gym.register("Row-v0", Row)
 gym.register("Push-v0", Push, max_episode_steps=12)
+gym.register("Silent-v0", Silent)
 gym.register("Walk-v0", f"{__name__}:Walk", max_episode_steps=30)

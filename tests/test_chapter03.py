@@ -39,7 +39,17 @@ from chapter03_finetune.model import (
     set_trainable,
 )
 from chapter03_finetune.model import build_model as build_plain_model
-from common import checkpoint, checkpoint_files, cli, files, images, inputs, rundir, video
+from common import (
+    checkpoint,
+    checkpoint_files,
+    cli,
+    files,
+    formats,
+    images,
+    inputs,
+    rundir,
+    video,
+)
 from common.checkpoint import TrainState
 from common.errors import UserError
 
@@ -1109,6 +1119,9 @@ def test_a_run_in_bfloat16_resumes_bit_for_bit_and_is_exported(tmp_path, monkeyp
     assert [name for name in one if not np.array_equal(one[name], other[name])] == []
     assert (whole / "metrics.jsonl").read_bytes() == (parts / "metrics.jsonl").read_bytes()
     assert export.main(["--run_dir", str(whole)]) == 0
+    for kind in formats.FORMATS:
+        if not formats.missing(kind):  # in float32
+            assert export.main(["--run_dir", str(whole), "--format", kind]) == 0
 
 
 # The verbs

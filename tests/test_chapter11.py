@@ -530,13 +530,17 @@ def build(folder, tmp_path):
 def test_records_have_the_originals_features(tmp_path, capsys):
     folder = two_folders(tmp_path / "set")
     photo(folder / "trainB" / "alpha.png", mode="RGBA")
+    photo(folder / "trainB" / "grey.jpg", mode="L")
     (folder / "trainB" / "notes.txt").write_text("no image")
     status, files = build(folder, tmp_path)
-    assert status == 0 and json.loads(capsys.readouterr().out.splitlines()[-1]) == {"X": 4, "Y": 5}
+    assert status == 0 and json.loads(capsys.readouterr().out.splitlines()[-1]) == {"X": 4, "Y": 6}
     rows = [tf.train.Example.FromString(record.numpy())
             for record in tf.data.TFRecordDataset(str(files[1]))]
     assert all(set(row.features.feature) == {"image/file_name", "image/encoded_image"}
                for row in rows)
+    names, read, _ = records.read(files[1])
+    assert read(names.index("grey.jpg")).shape == images.read_image(
+        folder / "trainB" / "grey.jpg").shape
     names, read, _ = records.read(files[0])
     assert sorted(names) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"] != list(names)
     i = names.index("2.jpg")
@@ -635,10 +639,12 @@ def test_distances_and_shares_tell_domains_apart():
                                (dark, light))
     found = scores.distances(perfect, seen(light), seen)
     assert abs(found["test"]["kid"]) < 0.01 < found["identity"]["kid"]
+    gain = found["identity"]["kid"] - found["test"]["kid"]
+    assert found["test"]["kid_gain"] == pytest.approx(gain)
+    assert 0 < found["test"]["kid_gain_interval"] < gain
     assert abs(found["floor"]["kid"]) < 0.01
     shares = scores.shares(perfect, seen, (seen(dark), seen(light)), seen(light))
-    assert shares["test"]["share"] == shares["floor"]["share"] == 1
-    assert shares["identity"]["share"] == 0
+    assert shares["test"] == shares["floor"] == 1 and shares["identity"] == 0
 
 
 def test_too_few_images_for_a_judge():
@@ -704,6 +710,9 @@ def test_translate_in_both_directions(trained, tmp_path, capfd):
         assert images.read_image(out / "sub" / "b.png").shape == (40, 20, 3)
     capfd.readouterr()
     fails(translate.main, "--run_dir", str(trained), capfd=capfd, says="no files")
+    (tmp_path / "empty.mp4").write_bytes(b"no video")
+    fails(translate.main, "--run_dir", str(trained), str(tmp_path / "empty.mp4"), capfd=capfd,
+          says="no frames that can be read")
 
 
 @pytest.mark.slow
@@ -748,9 +757,13 @@ def test_two_folds_measure_all_images_and_the_judge_keeps_the_best(tmp_path, run
     assert metrics["test"]["images"] == 32
     for name in ("test", "identity", "colours", "floor"):
         assert {"kid", "share"} <= set(metrics[name])
-    assert metrics["test_XtoY"]["kid_interval"] > 0
+    found = metrics["test_XtoY"]
+    assert found["kid_interval"] > 0 and found["kid_gain_interval"] > 0
+    assert found["kid_gain"] == pytest.approx(metrics["identity_XtoY"]["kid"] - found["kid"])
+    assert found["share_low"] <= found["share"] <= found["share_high"]
+    fails(evaluation.main, "--name", "half0", "--other", "half0", capfd=capfd,
+          says="has the same --fold")
     capfd.readouterr()
-    fails(evaluation.main, "--name", "half0", "--other", "half0", capfd=capfd, says="differs")
     fails(compare.main, "half0", "half1", capfd=capfd, says="is tested on other images")
     assert compare.main(["half0", "--num", "2", "--direction", "YtoX"]) == 0
     assert (runs / CHAPTER / "compare-YtoX.png").is_file()

@@ -1,6 +1,7 @@
 """Chapter 15: features and losses by hand, roll-out step by step, files and missing values."""
 
 import csv
+import functools
 import gzip
 import json
 import math
@@ -322,6 +323,13 @@ def test_values_without_a_logarithm_are_refused(tmp_path, capfd):
     # Untrained windows relative to their last input repeat it.
     assert float(rows[0].split(",")[1]) == pytest.approx(99, rel=0.1)
     assert eval.main(["--name", "a"]) == 0 and export.main(["--name", "a"]) == 0
+    served = tf.saved_model.load(str(run_dir("a") / "export" / "1"))
+    steps = {"times": tf.range(9, dtype=tf.int64)[None], "horizon": tf.constant([2])}
+    forecast_of = functools.partial(served.signatures["serving_default"], **steps)
+    known, zero = (tf.constant([[1.0, value, *range(2, 9)]])[..., None] for value in (NAN, 0.0))
+    assert forecast_of(values=known)["mean"].shape == (1, 2, 1)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="values must be above 0"):
+        forecast_of(values=zero)
     file.write_text(file.read_text(encoding="utf-8") + "99,0,0\n", encoding="utf-8")
     assert forecast.main(["--name", "a", "--steps", "3"]) == 2
     assert "--log needs values above 0, but a has 0" in capfd.readouterr().err

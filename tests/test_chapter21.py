@@ -571,7 +571,7 @@ CRITIC = ("--preset", "best", "--baseline", "value", "--batch_size", "2", "--upd
           "--max_episode_steps", "20")
 
 
-FRAMES = (*PPO, "--env_name", GAME, "--clip_rewards")
+FRAMES = ("--preset", "breakout", *PPO)
 NORMALIZED = (*PPO, "--normalize_observations", "--normalize_rewards", "--target_kl", "0.01")
 
 
@@ -596,6 +596,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(script, flags):
     (train_ppo, (*PPO, "--max_steps", "10"), "--max_steps 10 exceeds --anneal_steps 9"),
     (train_ppo, (*FRAMES, "--normalize_observations"),
      "--normalize_observations does not apply to the frames of ALE/Breakout-v5"),
+    (train_ppo, ("--env_name", GAME), "the settings of CartPole-v1, which do not fit"),
+    (train_ppo, ("--preset", "breakout", "--env_name", "CartPole-v1"), "do not fit CartPole-v1"),
     (train, ("--env_name", GAME), "is an Atari game, and REINFORCE's network takes vectors"),
     (train_ppo, ("--stop", "never"), "unrecognized arguments: --stop never"),
     (train, ("--clip", "0.1"), "unrecognized arguments: --clip 0.1"),

@@ -519,11 +519,24 @@ def test_a_copied_chapter_trains_from_the_first_command_of_its_readme(chapter, t
 def commands_in(text: str) -> list[tuple[str, list[str]]]:
     """Finds `python SCRIPT.py ARGUMENTS` in a text, but for the book's own in a first column."""
     found = []
-    text = re.sub(r"^\| `python [^|]*", "", text, flags=re.MULTILINE)
-    for line in re.findall(r"python (\w+\.py[^`|\n]*)", text):
+    for line in re.findall(r"python (\w+\.py[^`|\n]*)", without_the_books(text)):
         script, *argv = shlex.split(line.split(" #")[0])
         found.append((Path(script).stem, argv))
     return found
+
+
+def modules_in(text: str) -> list[tuple[str, str, list[str]]]:
+    """Finds `python -m FOLDER.SCRIPT ARGUMENTS` of chapters in a text."""
+    found = []
+    for line in re.findall(r"python -m ((?:chapter|appendix)[^`|\n]*)", without_the_books(text)):
+        module, *argv = shlex.split(line.split(" #")[0])
+        found.append((*module.split("."), argv))
+    return found
+
+
+def without_the_books(text: str) -> str:
+    """Removes the first columns of the tables with the book's commands."""
+    return re.sub(r"^\| `python [^|]*", "", text, flags=re.MULTILINE)
 
 
 def parses(folder: str, script: str, argv: list[str]) -> None:
@@ -540,6 +553,13 @@ def test_readme_commands_parse(folder, readme):
     for script, argv in commands:
         assert (ROOT / folder / f"{script}.py").exists(), script
         parses(folder, script, argv)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_readme_commands_of_other_chapters_parse(folder, readme):
+    for command in modules_in((ROOT / folder / readme).read_text(encoding="utf-8")):
+        parses(*command)
 
 
 @pytest.mark.parametrize("folder", FIGURES)
@@ -577,8 +597,9 @@ def test_the_books_commands_parse(chapter):
     rows = [line.split("\t") for line in lines if line.startswith(chapter.name)]
     assert rows or chapter.name.startswith("appendix")  # which the book does not have
     for _, book, ours in rows:
-        ((script, argv),) = commands_in(ours)
-        parses(chapter.name, script, argv)
+        here = [(chapter.name, *command) for command in commands_in(ours)]
+        (command,) = here + modules_in(ours)
+        parses(*command)
         assert f"`{book}`" in (ROOT / chapter.name / "README.md").read_text(encoding="utf-8")
 
 

@@ -276,7 +276,6 @@ def test_a_failed_download_is_told_in_one_line(monkeypatch):
 
 
 
-
 @pytest.fixture
 def vgg16():
     return build_backbone("VGG16", 32)
