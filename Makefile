@@ -7,6 +7,7 @@ BIN := .venv/bin
 .PHONY: help demo test fast lint results benchmarks
 
 help:
+	@echo "              (Python 3.11 to 3.13; another than python3: make PYTHON=python3.12 demo)"
 	@echo "make demo     install, train chapter 12 on the shipped poems, print three poems it writes"
 	@echo "make test     install, run the tests (about fifty minutes on two cores)"
 	@echo "              with those of optional packages: make test EXTRAS='[hed,test,camera,formats]'"
@@ -19,6 +20,8 @@ help:
 INSTALLED := .venv/.installed$(patsubst [%],-%,$(subst $(comma),-,$(EXTRAS)))
 
 $(INSTALLED): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if (3, 11) <= sys.version_info < (3, 14) else \
+		"Python 3.11 to 3.13 is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable ".$(EXTRAS)"
 	touch $@

@@ -98,7 +98,7 @@ def load_model(folder: Path) -> Process:
         UserError: the model is damaged, or takes something else than frames, or returns what cannot
             be shown.
     """
-    about = read_json(folder / "signature.json")
+    about = read_json(folder / "signature.json", "export it again")
     signatures = about["signatures"]
     name, make = KINDS.get(tuple(sorted(signatures["serving_default"]["outputs"])), ("", None))
     inputs: Mapping[str, str] = signatures.get(name, {}).get("inputs", {})

@@ -138,7 +138,7 @@ def open_saved_model(folder: Path) -> Embedder:
         loaded = tf.saved_model.load(str(folder))
         function = loaded.signatures["serving_default"]
         size = function.structured_input_signature[1]["images"].shape[1]
-        about = files.read_json(folder / "signature.json")
+        about = files.read_json(folder / "signature.json", "export it again")
         how = Alignment(**about["alignment"])
     except (OSError, KeyError, TypeError, ValueError, tf.errors.OpError) as error:
         raise UserError(f"{folder} holds no exported embedder ({str(error).splitlines()[0]})",

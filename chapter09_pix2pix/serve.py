@@ -59,7 +59,7 @@ def load_models(folder: Path) -> tuple[dict[str, Model], dict[str, dict[str, Any
         for newest in files.exports(path)[-1:]:
             name = path.parent.name
             models[name] = make_model(tf.saved_model.load(str(newest)))
-            about[name] = files.read_json(newest / "signature.json")
+            about[name] = files.read_json(newest / "signature.json", "export it again")
     if not models:
         raise UserError(f"no run in {folder} is exported", "python export.py")
     return models, about

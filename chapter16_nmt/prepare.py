@@ -128,7 +128,7 @@ def check_output(output: Path, raw_files: Collection[str], names: Collection[str
 def written_before(output: Path) -> list[str]:
     """Returns the names of the files that an earlier call has written to a folder."""
     manifest = output / MANIFEST
-    return files.read_json(manifest) if manifest.is_file() else []
+    return files.read_json(manifest, f"delete {manifest}") if manifest.is_file() else []
 
 
 def replace_files(output: Path, new: Path) -> None:

@@ -96,7 +96,7 @@ def read_flickr8k(folder: Path) -> dict[str, Listing]:
 
 def read_coco_file(path: Path, pictures: Path) -> list[tuple[Path, list[str]]]:
     """Reads one JSON file of captions; returns each picture with its captions."""
-    content = files.read_json(path)
+    content = files.read_json(path, "give an undamaged file of captions")
     try:
         captions: dict[int, list[str]] = {image["id"]: [] for image in content["images"]}
         for annotation in content["annotations"]:

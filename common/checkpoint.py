@@ -177,7 +177,9 @@ class TrainState:
         if step in (1, max_steps) or step % save_every == 0 or stopping:
             self.save()
         if stopping and step < max_steps:
-            raise Interrupted(f"stopped and saved at step {step}; --resume continues from there")
+            inside = self._run_dir.resolve().is_relative_to(rundir.runs_dir().resolve())
+            how = "--resume" if inside else f"--run_dir {self._run_dir}"
+            raise Interrupted(f"stopped and saved at step {step}; {how} continues from there")
 
 
 def load(run_dir: Path, which: str, **models: Any) -> str:

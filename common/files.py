@@ -68,8 +68,12 @@ def home() -> Path:
         return Path(tempfile.mkdtemp())
 
 
-def read_json(path: Path) -> Any:
-    """Reads a JSON file of a run.
+def read_json(path: Path, hint: str = "start a new run") -> Any:
+    """Reads a JSON file.
+
+    Args:
+        path: the file, of a run unless another `hint` is given.
+        hint: what to do if it is missing or damaged.
 
     Raises:
         UserError: the file is missing or damaged.
@@ -77,9 +81,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}", "start a new run") from error
+        raise UserError(f"cannot read {path}: {error.strerror}", hint) from error
     except (ValueError, RecursionError) as error:  # JSONDecodeError, UnicodeDecodeError
-        raise UserError(f"{path} is not valid JSON ({error})", "start a new run") from error
+        raise UserError(f"{path} is not valid JSON ({error})", hint) from error
 
 
 def write_json(path: Path, value: Any) -> None:

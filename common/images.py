@@ -112,7 +112,7 @@ def list_folder(folder: Path, recursive: bool = False) -> list[Path]:
 
 
 def decode_jpeg(encoded: "tf.Tensor") -> "tf.Tensor":
-    """Decodes a JPEG in a graph; returns exactly what `read_image` returns.
+    """Decodes a JPEG in a graph; of one without EXIF rotation, what `read_image` returns.
 
     Args:
         encoded: the bytes of the JPEG, a string scalar.

@@ -104,7 +104,7 @@ def load(backbone: keras.Model, weights: str, name: str, alpha: float | None) ->
 def class_names(folder: Path, count: int) -> tuple[str, ...]:
     """Returns the names of ImageNet's classes by Keras' file in a folder, else their numbers."""
     path = folder / "imagenet_class_index.json"
-    table = files.read_json(path) if path.is_file() else {}
+    table = files.read_json(path, f"delete {path}") if path.is_file() else {}
     return tuple(table.get(str(i), (None, str(i)))[1] for i in range(count))
 
 

@@ -41,8 +41,16 @@ def latest_run(chapter: str, flag: str | None = None) -> Path | None:
         flag: only runs of training scripts with this flag count.
     """
     runs = [path.parent for path in (runs_dir() / chapter).glob("*/config.json")
-            if flag is None or flag in read_config(path.parent)["flags"]]
+            if flag is None or has_flag(path.parent, flag)]
     return max(runs, key=lambda run: (run / "config.json").stat().st_mtime_ns, default=None)
+
+
+def has_flag(run_dir: Path, flag: str) -> bool:
+    """Returns whether a run has a flag; False if its config.json is damaged."""
+    try:
+        return flag in read_config(run_dir)["flags"]
+    except UserError:
+        return False
 
 
 def folder_to_train(chapter: str, args: argparse.Namespace) -> Path:

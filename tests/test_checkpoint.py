@@ -89,6 +89,13 @@ def test_loop_stopped_inside_an_epoch_resumes_to_the_last_bit(tmp_path):
 STOPPING = "stopping after this step; repeat to stop immediately\n"
 
 
+def test_a_run_outside_the_folder_of_all_runs_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DL21_RUNS", str(tmp_path / "runs"))
+    mine = tmp_path / "mine"
+    assert exit_status(lambda: count(mine, body=lambda step: send(signal.SIGINT))) == 130
+    assert f"stopped and saved at step 1; --run_dir {mine} continues" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_ends_the_step_saves_and_exits_130(tmp_path, capsys, number):
     before = signal.getsignal(number)

@@ -8,7 +8,8 @@ import pytest
 from tools import code_links, datasets_page, readme_tables
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "chapter??_*/*.md", "appendix_*/*.md")
+PAGES = sorted(path for pattern in ("*.md", "docs/*.md", "benchmarks/*.md", "chapter??_*/*.md",
+                                          "appendix_*/*.md")
                for path in ROOT.glob(pattern))
 
 

@@ -21,8 +21,9 @@ Generated from the `data.py` of each chapter by `python -m tools.datasets_page`;
 
 `--dataset NAME` selects a data set; it is never replaced by another one. Missing files are
 downloaded once and verified by their sha256. To place them by hand, give them the names below and
-put them in the folder below or in any `--data_dir`. Files placed by hand are checked by format, not
-by sha256.
+put them in the folder below or in any `--data_dir`. Files placed by hand are checked by format,
+some also by sha256; another sum is a warning. The data of the published numbers, `$DL21_DATA` in
+their commands, are listed in [published_data.md](published_data.md).
 """
 
 
