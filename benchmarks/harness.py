@@ -5,7 +5,6 @@ all settings, with `--contender NAME --setting NAME` it makes one measurement an
 """
 
 import argparse
-import datetime
 import json
 import os
 import platform
@@ -22,7 +21,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-ROOT = Path(__file__).resolve().parent.parent
+from common.files import ROOT
+from common.provenance import provenance, versions
+
 ROUNDS = 5
 SECONDS = 3.0  # per measurement, after the warm-up
 WARMUP_STEPS = 5
@@ -62,7 +63,8 @@ def run(
     speeds = {setting: {"medians": _medians(name, list(contenders), setting, tolerance)}
               for setting in settings}
     update_result(name, benchmark=name, unit=unit, rounds=ROUNDS, cpus=os.cpu_count(),
-                  machine=_machine(), date=datetime.date.today().isoformat(), settings=speeds)
+                  machine=_machine(), settings=speeds, versions=versions(), **provenance(),
+                  onednn=os.environ.get("TF_ENABLE_ONEDNN_OPTS", "default"))
     return 0
 
 

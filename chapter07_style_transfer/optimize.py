@@ -106,6 +106,7 @@ def stylize_files(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         raise UserError(f"cannot write to --output {output}",
                         "name a .png file in an existing folder")
     if args.layers:
+        cli.refuse_idle(args, ["start"], f"--layers {args.layers}")
         args.start = "noise"
         shown = layer_by_layer(args, flags, photograph)
         images.write_png(output, images.grid(shown, len(shown)))
@@ -119,7 +120,7 @@ def build_parser() -> cli.Parser:
     parser = cli.verb_parser(__file__, __doc__)
     parser.add_argument("photograph", type=cli.path, help="image file")
     parser.add_argument("--output", type=cli.path, metavar="PNG",
-                        help="file to write (default: optimized.png in the run folder)")
+                        help="file to write (default: samples/optimized.png in the run folder)")
     parser.add_argument("--size", type=cli.size,
                         help="pixels of the shorter side (default: as the file, at most "
                              f"{MAX_SIZE})")

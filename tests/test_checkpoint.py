@@ -91,7 +91,7 @@ STOPPING = "stopping after this step; repeat to stop immediately\n"
 
 def test_a_run_outside_the_folder_of_all_runs_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DL21_RUNS", str(tmp_path / "runs"))
-    mine = tmp_path / "mine"
+    (mine := tmp_path / "mine").mkdir()
     assert exit_status(lambda: count(mine, body=lambda step: send(signal.SIGINT))) == 130
     assert f"stopped and saved at step 1; --run_dir {mine} continues" in capsys.readouterr().err
 
