@@ -135,7 +135,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def check_flags(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect."""
     if args.dataset == "grammar":
-        cli.refuse_idle(args, ["src", "tgt", "bpe_delimiter", *FILE_FLAGS], "--dataset grammar")
+        cli.refuse_idle(args, ["bpe_delimiter", *FILE_FLAGS], "--dataset grammar")
+        if {args.src, args.tgt} != {"en", "zh"}:
+            raise UserError(f"--src {args.src} --tgt {args.tgt} with --dataset grammar, which has "
+                            "en and zh", "give --src zh --tgt en, or --dataset files")
     if args.batch_tokens:
         cli.refuse_idle(args, ["batch_size"], f"--batch_tokens {args.batch_tokens}")
 
@@ -170,17 +173,24 @@ def encode(
     return split
 
 
-def read_grammar() -> tuple[dict[str, Corpus], tuple[Tokenization, Tokenization]]:
-    """Returns the sentences of the grammar by split; no test sentence occurs in training."""
+def read_grammar(
+    source: str = "en"
+) -> tuple[dict[str, Corpus], tuple[Tokenization, Tokenization]]:
+    """Returns the sentences of the grammar by split; no test sentence occurs in training.
+
+    Args:
+        source: the language to translate from, en or zh.
+    """
     ways = Tokenization("en", "char", lowercase=True), Tokenization("zh", "char")
+    sides = (0, 1) if source == "en" else (1, 0)
     drawn = grammar.sentences(sum(GRAMMAR.values()), seed=0)
     found, start = {}, 0
     for name in reversed(GRAMMAR):
         pairs = drawn[start : start + GRAMMAR[name]]
         start += len(pairs)
         found[name] = Corpus(*([tokenize(pair[side], ways[side]) for pair in pairs]
-                               for side in (0, 1)))
-    return {name: found[name] for name in GRAMMAR}, ways
+                               for side in sides))
+    return {name: found[name] for name in GRAMMAR}, tuple(ways[side] for side in sides)
 
 
 def prefix(args: argparse.Namespace, name: str) -> str:
@@ -220,7 +230,7 @@ def load(args: argparse.Namespace) -> Data:
         UserError: a file is missing or damaged, or no pair is left.
     """
     if args.dataset == "grammar":
-        found, ways = read_grammar()
+        found, ways = read_grammar(args.src)
         vocabularies = [corpus.build_vocabulary(side) for side in found["train"]]
         if args.share_vocab:
             vocabularies = [corpus.build_vocabulary(itertools.chain(*found["train"]))] * 2

@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chapter16_nmt import baselines, data, metrics
-from chapter16_nmt.decoding import add_decoding_flags, decoding
+from chapter16_nmt.decoding import Decoding, add_decoding_flags, decoding
 from chapter16_nmt.flags import TRANSFORMER
-from chapter16_nmt.inference import Run, Translate, Translation, load_run, make_score
+from chapter16_nmt.inference import Run, Translate, load_run, make_score
 from chapter16_nmt.pictures import draw_attention
 from chapter16_nmt.tokens import Tokenization, join, join_parts
 from common import cli, results, rundir
+from common.errors import UserError
 
 NUM_PICTURES = 4  # test sentences whose attention is drawn
 PICTURE_WORDS = range(6, 21)  # lengths of their sources
@@ -49,17 +50,21 @@ def scores_of(
     return scores | more, signatures
 
 
-def compare(
-    args: argparse.Namespace, ours: Sentences, corpus: data.Data, split: data.Split,
-    how: Tokenization,
-) -> dict[str, float]:
-    """Returns the paired difference in BLEU from the run that `--against` names.
+def check_publish(args: argparse.Namespace) -> None:
+    """Raises UserError if another search or test set would replace the result of the default."""
+    flags = ("checkpoint", "test_prefix", "beam_width", "length_penalty_weight",
+             "tgt_max_len_infer", "src_max_len_infer", "average", "metric")
+    default = build_parser().get_default
+    changed = [flag for flag in flags if flag in args.typed and vars(args)[flag] != default(flag)]
+    if args.publish == "" and changed:
+        raise UserError(f"--publish of an evaluation with --{' --'.join(changed)}",
+                        "give a suffix: --publish SUFFIX")
 
-    Raises:
-        UserError: there is no such run, or it was trained on other data.
-    """
-    other = rundir.find_run(args.chapter, args.against)
-    rundir.check_data(other, corpus.sha256)
+
+def compare(
+    args: argparse.Namespace, other: Path, ours: Sentences, split: data.Split, how: Tokenization
+) -> dict[str, float]:
+    """Returns the paired difference in BLEU from another run on the same data."""
     flags = argparse.Namespace(**rundir.read_config(other, args.chapter)["flags"])
     there = argparse.Namespace(**{**vars(args), "run_dir": other})
     run = load_run(there, flags, args.average)
@@ -73,12 +78,15 @@ def compare(
     return {"bleu": difference.value, "bleu_low": difference.low, "bleu_high": difference.high}
 
 
-def draw_pictures(run_dir: Path, sources: Sentences, found: Sequence[Translation]) -> None:
+def draw_pictures(
+    run_dir: Path, sources: Sentences, translate: Translate, how: Decoding
+) -> None:
     """Draws the attention of the first sentences of medium length."""
-    chosen = [i for i, source in enumerate(sources) if len(source) in PICTURE_WORDS]
-    for number, i in enumerate(chosen[:NUM_PICTURES]):
-        if found[i].attention is not None:
-            draw_attention(sources[i], found[i].tokens, found[i].attention,
+    chosen = [source for source in sources if len(source) in PICTURE_WORDS][:NUM_PICTURES]
+    found = translate.sentences(chosen, how._replace(attention=True))
+    for number, (source, (best, *_)) in enumerate(zip(chosen, found, strict=True)):
+        if best.attention is not None:
+            draw_attention(source, best.tokens, best.attention,
                            run_dir / f"attention_{number}.png")
 
 
@@ -94,35 +102,42 @@ def write_translations(path: Path, split: data.Split, found: Sentences, run: Run
 
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores a run and the baselines; writes eval.json."""
+    check_publish(args)
     run = load_run(args, flags, args.average)
     corpus = data.load(flags)
     rundir.check_data(args.run_dir, corpus.sha256)
+    if args.against:
+        other = rundir.find_run(args.chapter, args.against)
+        rundir.check_data(other, corpus.sha256)
     name, how = "test" if "test" in corpus.splits else "dev", run.tokenizations[1]
     split, train = corpus.splits[name], corpus.splits["train"]
     # Translate, and score the network and the baselines alike.
-    best = [found for found, *_ in Translate(run).sentences(
-        split.sources, decoding(args)._replace(attention=True), bar=True)]
-    tokens = [translation.tokens for translation in best]
+    translate, search = Translate(run), decoding(args)
+    tokens = [best.tokens for best, *_ in translate.sentences(split.sources, search, bar=True)]
     scores, signatures = scores_of(tokens, split.references, how)
     scores |= {"perplexity": make_score(run.model)(split, args.infer_batch_size)["perplexity"],
-               "sentences": len(tokens), **split.counts}
+               "sentences": len(tokens), "empty": split.counts["empty"],
+               "cut": sum(len(source) > (search.src_max_len or len(source))
+                          for source in split.sources)}
     found = {name: scores}
     for baseline, translations in baselines.translations(
             split.sources, train.sources, train.references, how).items():
         found[baseline] = scores_of(translations, split.references, how)[0]
     if args.against:
-        found["difference"] = compare(args, tokens, corpus, split, how)
+        found["difference"] = compare(args, other, tokens, split, how)
     for system in (name, *list(found)[1:4]):
         print(f"{system:>13}: BLEU {found[system]['bleu']:5.2f} [{found[system]['bleu_low']:.2f}, "
               f"{found[system]['bleu_high']:.2f}], chrF {found[system]['chrf']:.1f}")
     write_translations(args.run_dir / "translations.txt", split, tokens, run)
-    draw_pictures(args.run_dir, split.sources, best)
+    draw_pictures(args.run_dir, split.sources, translate, search)
     print(f"{len(tokens):,} sentences: {args.run_dir / 'translations.txt'}")
     dataset = "grammar" if flags.dataset == "grammar" else f"{flags.src}_{flags.tgt}"
     network = TRANSFORMER if flags.model == TRANSFORMER else flags.attention
-    results.write(args, dataset, f"{network}-{flags.preset}", found,
-                  details=signatures | {"beam_width": args.beam_width, "average": args.average,
-                                        "length_penalty_weight": args.length_penalty_weight})
+    if args.average > 1:
+        args.checkpoint = "latest"  # the last of those that are averaged
+    results.write(args, dataset, f"{network}-{flags.preset}", found, details=signatures | {
+        flag: vars(args)[flag] for flag in ("beam_width", "length_penalty_weight", "average",
+                                            "metric", "src_max_len_infer", "tgt_max_len_infer")})
     return {key: scores[key] for key in ("bleu", "chrf", "perplexity", "sentences")}
 
 

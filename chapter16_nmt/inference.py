@@ -126,7 +126,8 @@ def load_average(
              if step_of(path) % flags.save_every == 0 or step_of(path) == flags.max_steps][-count:]
     if len(paths) < count:
         raise UserError(f"{run_dir} has {len(paths)} regular checkpoints, not {count}",
-                        "lower --average, or train with a smaller --save_every")
+                        "lower --average; a run keeps the last five checkpoints, of each "
+                        "--save_every steps")
     variables = checkpoint.weights(model)
     try:
         readers = [tf.train.load_checkpoint(path) for path in paths]

@@ -11,8 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
 
+from chapter16_nmt.tokens import UNSPACED, main_language
+
 MAX_ORDER = 4  # words of the longest n-grams of BLEU
 RESAMPLES = 1000
+CHINESE = {"zh", "cn", "cmn", "yue"}
 TINY = 1e-12  # of the original's ROUGE, against a division by 0
 
 Tokens = Sequence[str]
@@ -150,10 +153,12 @@ def sacrebleu_scores(
     Args:
         translations: the sentences, joined as a reader expects them.
         references: the same of the references.
-        language: of the target, which decides how sacrebleu tokenizes sentences.
+        language: of the target, which decides how sacrebleu tokenizes sentences: Chinese by its
+            rules, Korean and languages without spaces into characters, others by "13a".
     """
-    special = {"zh": "zh", "ja": "char", "ko": "char"}  # the others: 13a, the library's default
-    scorers = {"sacrebleu": BLEU(tokenize=special.get(language, "13a")), "chrf": CHRF()}
+    language = main_language(language)
+    tokenizer = "zh" if language in CHINESE else "char" if language in UNSPACED | {"ko"} else "13a"
+    scorers = {"sacrebleu": BLEU(tokenize=tokenizer), "chrf": CHRF()}
     scores = {name: scorer.corpus_score(list(translations), [list(references)]).score
               for name, scorer in scorers.items()}
     return scores, {name: str(scorer.get_signature()) for name, scorer in scorers.items()}

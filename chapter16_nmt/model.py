@@ -36,7 +36,7 @@ class Layers(NamedTuple):
         attention_architecture: one of ARCHITECTURES.
         pass_hidden_state: whether the decoder starts from the encoder's last states.
         context: without attention: "initial", or "every_step", which also feeds the encoder's last
-            state at each step.
+            state (of "bi" those of both directions) at each step.
         tie_embeddings: whether the classifier's weights are the embedding of the target.
         share_vocab: whether source and target have one embedding.
     """
@@ -166,7 +166,7 @@ class Decoder(keras.Layer):
             self.fed_size = units if self.standard else memory_size
             upper_size += 0 if self.standard else memory_size
         elif layers.context == "every_step":
-            self.fed_size = units
+            self.fed_size = units * (2 if layers.encoder_type == "bi" else 1)
         if layers.attention and self.standard:
             self.attention_layer = keras.layers.Dense(units, use_bias=False, name="attention_layer",
                                                       kernel_initializer=initializer())
@@ -191,7 +191,8 @@ class Decoder(keras.Layer):
         if settings.attention:
             memory = self.attention.read(values, mask)
         elif settings.context == "every_step":
-            fed = ends[-1][0]
+            top = ends[-2:] if settings.encoder_type == "bi" else ends[-1:]
+            fed = tf.concat([state[0] for state in top], axis=-1)
         return {"cells": states, "fed": fed}, memory
 
     def project(self, words: tf.Tensor, training: bool) -> tf.Tensor:

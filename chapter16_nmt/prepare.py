@@ -4,7 +4,7 @@
         --src en --tgt zh --src_level moses --tgt_level char --lowercase --output_dir en_zh
     python prepare.py --train_prefix raw/all --split 1000 --src de --tgt en --subwords 8000 \\
         --output_dir de_en
-    python train.py --data_dir en_zh --src en --tgt zh
+    python train.py --preset best_zh --data_dir en_zh
 
 raw/train.en and raw/train.zh have one sentence a line, line k of one the translation of line k of
 the other. The output has train, dev and test, tokenized, vocab.en and vocab.zh, and
@@ -237,7 +237,9 @@ def build_parser() -> cli.Parser:
                              "train.py --share_vocab")
     parser.add_argument("--min_count", type=cli.positive_int, default=1,
                         help="rarer tokens are left out of the vocabularies")
-    parser.add_argument("--max_vocab", type=cli.positive_int, help="most tokens of a vocabulary")
+    parser.add_argument("--max_vocab", type=cli.number(int, 4, 10_000_000, "a whole number from 4 "
+                                                       "to 10000000"),
+                        help="most tokens of a vocabulary, with three special ones")
     parser.add_argument("--seed", type=cli.seed, default=0, help="seed of --split")
     return parser
 

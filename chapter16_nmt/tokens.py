@@ -68,9 +68,14 @@ def languages_of_moses() -> set[str]:
     return set(NonbreakingPrefixes().available_langs.values()) - UNSPACED
 
 
+def main_language(language: str) -> str:
+    """Returns a language without region or script: zh of zh-CN."""
+    return re.split("[-_]", language.lower())[0]
+
+
 def default_level(language: str) -> str:
     """Returns the level of raw text in a language: characters, Moses' rules, or else spaces."""
-    if re.split("[-_]", language.lower())[0] in UNSPACED:
+    if main_language(language) in UNSPACED:
         return "char"
     return "moses" if language in languages_of_moses() else "space"
 
@@ -132,9 +137,10 @@ def tokenize(text: str, how: Tokenization) -> list[str]:
             tokens = segment([replace_all(text, MARK_SPACES)], "zh", "word")[0].split()
         case _:
             tokens = text.split()
+    tokens = [token[:LONGEST] for token in tokens]
     if how.subwords:
         return load_subwords(how.subwords).encode(" ".join(tokens), out_type=str)
-    return [token[:LONGEST] for token in tokens]
+    return tokens
 
 
 def whole_tokens(tokens: Sequence[str], how: Tokenization) -> list[str]:
@@ -176,6 +182,7 @@ def learn_subwords(sentences: Sequence[Sequence[str]], size: int, path: Path) ->
         sentencepiece.SentencePieceTrainer.train(
             sentence_iterator=(" ".join(tokens) for tokens in sentences),
             model_prefix=str(path.with_suffix("")), vocab_size=size, model_type="bpe",
+            normalization_rule_name="identity",  # "clean" has normalized; NFKC would write , for ，
             character_coverage=1.0, bos_id=-1, eos_id=-1, minloglevel=2)
     except RuntimeError as error:
         raise UserError(f"cannot learn {size} sub-words: {error}",

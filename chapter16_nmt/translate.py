@@ -7,8 +7,8 @@
     python translate.py --interactive                         # sentence by sentence
 
 A line of the output belongs to the line of the input with the same number. With --nbest N there are
-N lines for each sentence: its number, a translation, and its score, separated by tabs. The beam is
-then at least N wide.
+up to N lines for each sentence: its number in the input, a translation, and its score, separated by
+tabs. The beam is then N wide, unless --beam_width is given.
 """
 
 import argparse
@@ -120,12 +120,11 @@ def written(translation: Translation, source: Sequence[str], run: Run, replace: 
 
 
 def output_lines(
-    args: argparse.Namespace, texts: Sequence[str], sources: Sequence[Sequence[str]],
-    found: Sequence[Sequence[Translation]], run: Run,
+    args: argparse.Namespace, numbers: Sequence[int], texts: Sequence[str],
+    sources: Sequence[Sequence[str]], found: Sequence[Sequence[Translation]], run: Run,
 ) -> Iterator[str]:
     """Yields the lines to write."""
-    for number, (text, source, translations) in enumerate(
-            zip(texts, sources, found, strict=True), 1):
+    for number, text, source, translations in zip(numbers, texts, sources, found, strict=True):
         lines = [(written(translation, source, run, args.replace_unk), translation.score)
                  for translation in translations]
         if args.json:
@@ -153,20 +152,25 @@ def tell(sources: Sequence[Sequence[str]], run: Run, max_len: int | None) -> Non
 def score(lines: Sequence[str], references: Sequence[str], run: Run) -> dict[str, float]:
     """Scores translations against references."""
     how = run.tokenizations[1]
-    tokens = ([join_parts(tokenize(line, how), how) for line in side]
-              for side in (lines, references))
-    return {"bleu": metrics.corpus_bleu(*tokens)} | metrics.sacrebleu_scores(
-        lines, references, how.language)[0]
+    tokens = [[tokenize(line, how) for line in side] for side in (lines, references)]
+    whole = ([join_parts(line, how) for line in side] for side in tokens)
+    texts = ([join(line, how) for line in side] for side in tokens)
+    return {"bleu": metrics.corpus_bleu(*whole)} | metrics.sacrebleu_scores(
+        *texts, how.language)[0]
 
 
 def converse(translate: Translate, how: Decoding, replace: bool) -> None:
-    """Translates each line of stdin at once, until it ends."""
+    """Translates each line of stdin at once, until it ends.
+
+    Raises:
+        UserError: a line is not UTF-8.
+    """
     prompt = sys.stdin.isatty()
     for number in itertools.count(1):
         print("> " if prompt else "", end="", flush=True)
-        if not (line := sys.stdin.readline()):
+        if not (line := sys.stdin.buffer.readline()):
             return
-        (found,), (source,) = translate.texts([line], how, [number])
+        (found,), (source,) = translate.texts([decode(line, "stdin")], how, [number])
         for translation in found:
             print(written(translation, source, translate.run, replace), flush=True)
 
@@ -184,7 +188,7 @@ def translate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, 
     how, texts = search_of(args, run), [lines[number - 1] for number in numbers]
     found, sources = Translate(run).texts(texts, how, numbers)
     tell(sources, run, how.src_max_len)
-    output = list(output_lines(args, texts, sources, found, run))
+    output = list(output_lines(args, numbers, texts, sources, found, run))
     if args.output_file:
         write_lines(Path(args.output_file), output)
     else:
@@ -213,7 +217,8 @@ def build_parser() -> cli.Parser:
     parser.add_argument("--inference_list", type=line_numbers, metavar="N,N,…",
                         help="translate only these lines of the input")
     add_decoding_flags(parser, beam_width=0, length_penalty_weight=0.0)
-    parser.add_argument("--nbest", type=cli.positive_int, default=1,
+    parser.add_argument("--nbest", default=1,
+                        type=cli.number(int, 1, 1000, "a whole number from 1 to 1000"),
                         help="translations of each sentence; without --beam_width also its value")
     parser.add_argument("--sampling_temperature", type=cli.non_negative_float, default=0.0,
                         help="above 0: draw the tokens instead of taking the most probable ones")

@@ -117,7 +117,10 @@ def portable_command(config: dict[str, Any]) -> str:
     """
     first, *later = config["history"]
     changed = {flag for entry in later for flag in entry["changed"]}
-    if changed - {"epochs", "eval_every", "max_steps", *config.get("neutral", NEUTRAL)}:
+    harmless = {"eval_every", *config.get("neutral", NEUTRAL)}
+    if not {"cosine", "linear"}.intersection(map(str, config.get("flags", {}).values())):
+        harmless |= {"epochs", "max_steps"}  # no learning rate depends on the last step
+    if changed - harmless:
         return " && ".join(portable_command(config | {"history": [entry]}) for entry in
                            config["history"])
     words = shlex.split(first["command"])

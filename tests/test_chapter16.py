@@ -106,7 +106,9 @@ def test_sacrebleu_tokenizes_by_language():
     scores, signatures = metrics.sacrebleu_scores(["我是人。"], ["我是人。"], "zh")
     assert scores == {"sacrebleu": pytest.approx(100), "chrf": pytest.approx(100)}
     assert "tok:zh" in signatures["sacrebleu"]
-    assert "tok:13a" in metrics.sacrebleu_scores(["a b c d"], ["a b c d"], "en")[1]["sacrebleu"]
+    for language, tokenizer in (("en", "13a"), ("zh-CN", "zh"), ("th", "char"), ("ko", "char")):
+        _, signatures = metrics.sacrebleu_scores(["a b c d"], ["a b c d"], language)
+        assert f"tok:{tokenizer}" in signatures["sacrebleu"]
 
 
 def test_baselines():
@@ -204,6 +206,7 @@ def test_padding_neither_moves_the_state_nor_gives_outputs():
 NETWORKS = {
     "plain": model.Layers(num_units=6, unit_type="gru"),
     "context": model.Layers(num_units=6, context="every_step", unit_type="layer_norm_lstm"),
+    "context_bi": model.Layers(num_units=6, context="every_step", encoder_type="bi"),
     "bi": model.Layers(num_units=6, num_layers=4, encoder_type="bi", attention="luong",
                        residual=True, tie_embeddings=True),
     "gnmt": model.Layers(num_units=6, num_layers=3, encoder_type="gnmt", residual=True,
@@ -488,8 +491,19 @@ def test_parts_of_words_are_joined(tmp_path):
         tokens.tokenize("a", how._replace(subwords=str(tmp_path / "none")))
 
 
-def test_a_word_of_ten_thousand_letters_is_cut():
-    assert tokens.tokenize("x" * 10_000, Tokenization("en", "space")) == ["x" * tokens.LONGEST]
+def test_subwords_alter_no_character(tmp_path):
+    text, path = "你好，世界…… ½ ™", tmp_path / "subwords.model"
+    tokens.learn_subwords([text.split()] * 9, 14, path)
+    how = Tokenization("zh", "space", subwords=str(path))
+    assert tokens.join(tokens.tokenize(text, how), how) == text
+
+
+def test_a_word_of_ten_thousand_letters_is_cut(tmp_path):
+    how, word = Tokenization("en", "space"), "xy" * 5000
+    assert tokens.tokenize(word, how) == [word[: tokens.LONGEST]]
+    tokens.learn_subwords([["x", "y", "z"]], 5, tmp_path / "subwords.model")
+    how = how._replace(subwords=str(tmp_path / "subwords.model"))
+    assert len(tokens.tokenize(word, how)) <= tokens.LONGEST + 1
 
 
 def test_a_language_without_rules_is_refused():
@@ -630,6 +644,7 @@ def test_bad_files_are_refused(tmp_path, capsys):
     fails(prepare.main, flags, "not UTF-8", capsys)
     files = ["--dataset", "files", "--data_dir", str(tmp_path)]
     fails(train.main, files, "train.en", capsys)
+    fails(train.main, ["--src", "de"], "--src de --tgt zh with --dataset grammar", capsys)
     fails(train.main, ["--data_dir", str(tmp_path)], "--data_dir", capsys)
     write(tmp_path, "train", [""], [""])
     write(tmp_path, "dev", ["a"], ["b"])
@@ -658,6 +673,9 @@ def test_the_grammar_is_a_function_and_test_sentences_are_new():
     assert {name: len(pairs.source) for name, pairs in parts.items()} == data.GRAMMAR
     known = set(map(tuple, parts["train"].source))
     assert not known & set(map(tuple, [*parts["test"].source, *parts["dev"].source]))
+    back, ways = data.read_grammar("zh")
+    assert back["dev"].source == parts["dev"].target and back["dev"].target == parts["dev"].source
+    assert [way.language for way in ways] == ["zh", "en"]
 
 
 def test_each_sentence_of_the_grammar_has_one_translation():
@@ -783,6 +801,14 @@ def test_a_translation_does_not_depend_on_its_batch(trained, width):
                 np.testing.assert_allclose(one.attention, other.attention, atol=1e-4)
         assert translations[0].attention.shape[1] == len(sources[i])
         np.testing.assert_allclose(translations[0].attention.sum(axis=1), 1, atol=1e-5)
+    # A network that reads from the last token to the first sees the reversed sentence.
+    run.flags.source_reverse = True
+    mirrored = translator.sentences([source[::-1] for source in sources], how)
+    run.flags.source_reverse = False
+    for translations, others in zip(whole, mirrored, strict=True):
+        assert translations[0].tokens == others[0].tokens
+        np.testing.assert_allclose(translations[0].attention, others[0].attention[:, ::-1],
+                                   atol=1e-4)
     # Asking for fewer does not change the best.
     best = translator.sentences(sources, how._replace(nbest=1, attention=False))
     assert [a.tokens for a, *_ in best] == [a.tokens for a, *_ in whole]
@@ -934,7 +960,7 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
     assert capsys.readouterr().out.splitlines() == [lines[3]]
     assert translate.main([*line, "--nbest", "2", "--beam_width", "3"]) == 0
     printed = [row.split("\t") for row in capsys.readouterr().out.splitlines()]
-    assert [row[0] for row in printed] == ["1", "1"] and printed[0][1] != printed[1][1]
+    assert [row[0] for row in printed] == ["4", "4"] and printed[0][1] != printed[1][1]
     assert float(printed[0][2]) >= float(printed[1][2])
     assert translate.main([*run, "--input_file", str(file)]) == 0
     assert "4 sentences: 1 empty, 60 tokens unknown" in capsys.readouterr().err
@@ -949,14 +975,19 @@ def test_translate_reads_files_stdin_and_lines(trained, tmp_path, capsys, monkey
     assert translate.main([*line, "--ref_file", str(out)]) == 0  # line 4 of both files
     scores = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert scores["bleu"] == pytest.approx(100)
-    stdin = SimpleNamespace(buffer=io.BytesIO(f"{texts[0]}\u2028\n".encode()), readline=iter(
-        [f"{texts[0]}\n", "\n", ""]).__next__, isatty=lambda: False)
-    monkeypatch.setattr(sys, "stdin", stdin)
+    def type_in(written: bytes) -> None:
+        stdin = SimpleNamespace(buffer=io.BytesIO(written), isatty=lambda: False)
+        monkeypatch.setattr(sys, "stdin", stdin)
+
+    type_in(f"{texts[0]}\u2028\n".encode())
     assert translate.main([*run, "--input_file", "-", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["source"] == f"{texts[0]}\u2028" and answer["translations"][0]["text"] == lines[0]
+    type_in(f"{texts[0]}\n\n".encode())
     assert translate.main([*run, "--interactive"]) == 0
     assert capsys.readouterr().out.splitlines() == [lines[0], ""]
+    type_in(b"\xff\xfe\n")
+    fails(translate.main, [*run, "--interactive"], "stdin", capsys)
 
 
 @pytest.mark.slow

@@ -154,6 +154,10 @@ def test_command_for_another_machine_ends_with_what_resumes_changed(tmp_path, mo
     assert results.portable_command(rundir.read_config(run)) == (
         "python train.py --name a --size 4 --max_steps 20 --data_dir $DL21_DATA/x --max_steps 30"
     )
+    # A cosine ends at the last step: the learning rate was another one from the start.
+    config = rundir.read_config(run)
+    config["flags"]["schedule"] = "cosine"
+    assert results.portable_command(config).count(" && ") == 3
     config = {"chapter": CHAPTER, "history": [
         {"command": "python train.py --name a"},
         {"command": "python train.py --resume --learning_rate 0.1",
