@@ -17,6 +17,7 @@ import tensorflow as tf
 MIN_VARIANCE = 1e-5  # lower bound of predicted variances, as in the original
 MAX_VARIANCE = 4.0  # upper bound; log variances are unbounded outside the range trained on
 NUM_PATHS = 256  # sampled paths for the standard deviation of a forecast
+MAX_NOISE = 2**24  # random numbers for them; of very long forecasts there are fewer paths
 
 
 def carry_forward(values: tf.Tensor) -> tf.Tensor:
@@ -94,8 +95,8 @@ class Forecaster(keras.Model):
         """Computes the variances of the residuals, separately for each step ahead.
 
         Args:
-            errors: of consecutive windows of `num_outputs` predicted steps, in normalised units, of
-                shape (steps, features), NaN where missing.
+            errors: of consecutive windows of `num_outputs` predicted steps, from the first step of
+                a window on, in normalised units, of shape (steps, features), NaN where missing.
         """
         missing = np.full((-len(errors) % self.num_outputs, self.num_features), np.nan)
         windows = np.concatenate([errors, missing]).reshape(-1, self.num_outputs, errors.shape[1])
@@ -169,7 +170,8 @@ class Forecaster(keras.Model):
             units of the series.
         """
         batch, features = tf.shape(values)[0], self.num_features
-        sampled = tf.where(horizon > self.num_outputs, NUM_PATHS, 0)
+        paths = tf.clip_by_value(MAX_NOISE // (batch * horizon * features), 1, NUM_PATHS)
+        sampled = tf.where(horizon > self.num_outputs, paths, 0)
         noise = tf.random.stateless_normal((batch, sampled, horizon, features), (0, 0))
         noise = tf.pad(noise, [[0, 0], [1, 0], [0, 0], [0, 0]])  # the first path has none
         noise = tf.reshape(noise, (-1, horizon, features))

@@ -107,7 +107,7 @@ def score_origins(
         forecasts = rolling(model, series, origins, season, history)
         metrics = {name: score_baseline(baseline, series.values, parts.validation, origins, season)
                    for name, baseline in BASELINES.items()}
-        metrics["season"] = score(targets, *forecasts, unit) | {"origins": len(origins)}
+        metrics["season"] = score(targets, *forecasts, unit, model.log) | {"origins": len(origins)}
     origins = np.arange(parts.test, parts.end - model.num_outputs + 1)
     origins = thin(origins, model.num_outputs * features)
     if len(origins):
@@ -192,7 +192,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                for key, scores in metrics.items()}
     one_step, _ = model.restore(make_follow(model)(series, parts.end))
     png = args.run_dir / "predict_result.png"
-    draw_forecast(png, series, parts.test, rolled_out, parts.test, one_step.numpy())
+    draw_forecast(png, series, parts.test, rolled_out, parts.test, one_step.numpy(), model.log)
     results.write(args, name, f"{flags.model}-{flags.preset}", metrics)
     return report(f"{flags.model} on {name}", metrics, list(naive), png)
 

@@ -35,6 +35,9 @@ def write_forecast(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         flags = argparse.Namespace(**vars(flags) | {"input_file": args.input_file, "dataset": None})
     model, series = load_run(args, flags, same=False)
     end = len(series.values)
+    ahead = len(series.exogenous) - end
+    if not args.steps and model.num_exogenous and ahead > 0:
+        args.steps = min(ahead, MAX_STEPS)
     args.steps = args.steps or (min(NUM_STEPS, max(1, end // 5)) if flags.input_file else NUM_STEPS)
     if end < model.num_inputs:
         raise UserError(f"the history has {end} steps, but a window has {model.num_inputs} inputs",
@@ -43,7 +46,6 @@ def write_forecast(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     if series.grid.unit and labels[-1] > np.datetime64(f"{LAST_YEAR}-12-31"):
         raise UserError(f"--steps {args.steps:,} steps of {series.grid} end in {labels[-1]}",
                         f"give fewer: the last year of a forecast is {LAST_YEAR}")
-    ahead = len(series.exogenous) - end
     if model.num_exogenous and args.steps > ahead:
         raise UserError(
             f"--steps {args.steps} needs {flags.exogenous_columns} for {args.steps} steps after "
@@ -53,7 +55,7 @@ def write_forecast(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     mean, sigma = forecast_series(model, series, end, args.steps)
     table, png = args.run_dir / "forecast.csv", args.run_dir / "forecast.png"
     part = table.with_name(table.name + ".part")
-    with part.open("w", encoding="utf-8-sig", newline="") as file:  # with the mark of Excel
+    with part.open("w", encoding="utf-8-sig", newline="") as file:  # Excel expects a BOM
         writer = csv.writer(file)
         writer.writerow(["time", *(f"{name}_{kind}" for name in series.names
                                    for kind in ("mean", "sigma"))])
@@ -62,7 +64,7 @@ def write_forecast(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         for time, row in zip(labels, numbers, strict=True):
             writer.writerow([time, *(f"{number:.{digits}g}" for number in row)])
     part.replace(table)
-    draw_forecast(png, series, end, (mean, sigma), history=2 * args.steps)
+    draw_forecast(png, series, end, (mean, sigma), history=2 * args.steps, log=model.log)
     print(f"{args.steps} steps after {series.labels(end - 1, end)[0]}: {table}, {png}")
 
 
@@ -72,7 +74,8 @@ def build_parser() -> cli.Parser:
     most = f"a whole number from 1 to {MAX_STEPS:,}"
     parser.add_argument("--steps", type=cli.number(int, 1, MAX_STEPS, most),
                         help=f"number of steps to forecast (default: {NUM_STEPS}, of a CSV file "
-                             "of your own at most a fifth of its length)")
+                             "of your own at most a fifth of its length, or those whose "
+                             "exogenous values are given)")
     parser.add_argument("--input_file", type=cli.path, help="a CSV file with a later history of "
                         "the series (default: the file of the run, as it is now)")
     return parser

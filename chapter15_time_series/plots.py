@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chapter15_time_series.scores import BAND
+from chapter15_time_series.scores import interval
 from chapter15_time_series.series import Series
 from common import figures
 from common.figures import plt
@@ -42,7 +42,7 @@ def draw_forecast(
     start: int,
     rolled_out: tuple[np.ndarray, np.ndarray],
     history: int,
-    one_step: np.ndarray | None = None,
+    one_step: np.ndarray | None = None, log: bool = False,
 ) -> None:
     """Plots a series and its forecast with a 90 % prediction interval, one panel per feature.
 
@@ -53,8 +53,10 @@ def draw_forecast(
         rolled_out: mean and standard deviation of the forecast, of shape (steps, features).
         history: number of steps before `start` to show.
         one_step: predictions one step ahead, of shape (steps, features), from step 0 on.
+        log: see `scores.interval`.
     """
-    mean, sigma = series.restore(rolled_out[0]), rolled_out[1]
+    mean = series.restore(rolled_out[0])
+    low, high = interval(mean, rolled_out[1], log)
     values = series.restore(series.values)
     first, end = max(0, start - history), len(values)
     figure, axes = _panels(series)
@@ -65,8 +67,8 @@ def draw_forecast(
             axis.plot(seen[: len(one_step) - first], series.restore(one_step)[first:, i], "C0-",
                       linewidth=0.8, label="one step ahead")
         axis.plot(future, mean[:, i], "C1-", label="rolled out")
-        axis.fill_between(future, mean[:, i] - BAND * sigma[:, i], mean[:, i] + BAND * sigma[:, i],
-                          color="C1", alpha=0.25, linewidth=0, label="90 %")
+        axis.fill_between(future, low[:, i], high[:, i], color="C1", alpha=0.25, linewidth=0,
+                          label="90 %")
         axis.axvline(future[0], color="0.6", linestyle=":")
     axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, fontsize=8, frameon=False)
     figures.save_figure(png, figure)

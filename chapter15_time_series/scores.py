@@ -31,10 +31,30 @@ def mae(targets: np.ndarray, means: np.ndarray) -> float:
     return float(np.nanmean(np.abs(targets - means), dtype=np.float64))
 
 
-def coverage(targets: np.ndarray, means: np.ndarray, sigmas: np.ndarray) -> float:
+def interval(
+    means: np.ndarray, sigmas: np.ndarray, log: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the ends of the 90 % prediction interval.
+
+    Args:
+        means: of normal variables, or the medians of log-normal ones.
+        sigmas: standard deviations.
+        log: whether the variables are log-normal, see `Forecaster.in_units`.
+    """
+    if not log:
+        return means - BAND * sigmas, means + BAND * sigmas
+    # With x = e^(σ²) of the logarithm, the variance is median² x (x - 1).
+    x = (1 + np.sqrt(1 + 4 * (sigmas / means) ** 2)) / 2
+    factor = np.exp(BAND * np.sqrt(np.log(x)))
+    return means / factor, means * factor
+
+
+def coverage(
+    targets: np.ndarray, means: np.ndarray, sigmas: np.ndarray, log: bool = False
+) -> float:
     """Returns the share of the known values inside the 90 % prediction interval."""
-    known = np.isfinite(targets)
-    return float((np.abs(targets - means) <= BAND * sigmas)[known].mean())
+    known, (low, high) = np.isfinite(targets), interval(means, sigmas, log)
+    return float(((low <= targets) & (targets <= high))[known].mean())
 
 
 def fill(values: np.ndarray) -> np.ndarray:
@@ -92,7 +112,8 @@ def season_errors(training: np.ndarray, season: int) -> np.ndarray:
 
 
 def score(
-    targets: np.ndarray, means: np.ndarray, sigmas: np.ndarray, unit: np.ndarray
+    targets: np.ndarray, means: np.ndarray, sigmas: np.ndarray, unit: np.ndarray,
+    log: bool = False,
 ) -> dict[str, float]:
     """Returns all scores of forecasts.
 
@@ -101,10 +122,12 @@ def score(
         means: means of the forecasts.
         sigmas: standard deviations of the forecasts, broadcast to their shape.
         unit: the denominators of MASE, of shape (features,).
+        log: see `interval`.
     """
     errors = np.nanmean(np.abs(targets - means), axis=(0, 1), dtype=np.float64)
     return {"mae": mae(targets, means), "rmse": rmse(targets, means),
-            "mase": float((errors / unit).mean()), "coverage": coverage(targets, means, sigmas)}
+            "mase": float((errors / unit).mean()),
+            "coverage": coverage(targets, means, sigmas, log)}
 
 
 def score_baseline(

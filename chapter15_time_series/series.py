@@ -250,6 +250,9 @@ def read_csv(
     values[steps[:num_known]] = cells[:num_known, :features]
     known_ahead = np.full((steps[-1] + 1, len(exogenous)), np.nan, np.float32)
     known_ahead[steps] = cells[:, features:]
+    if gaps := int(np.isnan(known_ahead[len(values):]).any(axis=1).sum()):
+        raise UserError(f"{path}: {gaps} of the {len(known_ahead) - len(values)} steps after the "
+                        "last value have no row", "append a row for every step")
     names = [table.names[number] for number in (*chosen, *exogenous)]
     return Series(values, names[:features], int(numbers[0]), known_ahead, grid, names[features:],
                   shift if any(shift) else [])

@@ -35,11 +35,14 @@ def settings_for(series: Series) -> dict[str, Any]:
 
 
 def apply_settings(args: argparse.Namespace, series: Series) -> None:
-    """Sets the flags that are not typed to those that fit the series, and prints them."""
-    idle = {*IDLE_FLAGS[args.model], *(() if args.model == "ar" else ("periodicities",))}
+    """Sets the flags that are not typed to those that fit the series, and prints them.
+
+    Only --model ar has inputs of `--periodicities`; the first is the season of all scores.
+    """
     chosen = {flag: value for flag, value in settings_for(series).items()
-              if flag not in {*args.typed, *idle}}
+              if flag not in {*args.typed, *IDLE_FLAGS[args.model]} or flag == "periodicities"}
     vars(args).update(chosen)
-    shown = {flag: value for flag, value in chosen.items() if value != ""}
+    shown = {flag: value for flag, value in chosen.items()
+             if value != "" and (flag != "periodicities" or args.model == "ar")}
     print(f"{len(series.values):,} steps of {series.grid}; settings for them, which typed flags "
           f"override: {' '.join(cli.flag_words(shown))}")

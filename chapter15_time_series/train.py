@@ -119,7 +119,8 @@ def make_validate(
         errors = targets - predictions[:, : model.num_features]
         # With the squared loss, the variances are those of the residuals.
         if not model.predicts_variance:
-            model.set_residuals(errors[part])
+            lead = (part.start - model.num_inputs) % model.num_outputs  # steps into its window
+            model.set_residuals(np.pad(errors[part], ((lead, 0), (0, 0)), constant_values=np.nan))
         # Loss in normalised units, RMSE in the units of the series.
         means, _ = model.restore(predictions[part])
         scores = {"loss": float(loss(targets[part], predictions[part])),
@@ -193,7 +194,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         # Roll-out from the end of the validation part, feeding predictions back.
         plot = run / "samples" / "forecast.png"
         rolled_out = forecast_series(model, series, parts.test, plot_horizon(parts, args))
-        draw_forecast(plot, series, parts.test, rolled_out, parts.test)
+        draw_forecast(plot, series, parts.test, rolled_out, parts.test, log=model.log)
     print(f"rmse {scores['rmse']:.4g} after {args.max_steps} steps; forecast: {plot}")
     return {"step": int(training.state.step), **scores}
 

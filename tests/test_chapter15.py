@@ -27,7 +27,7 @@ from chapter15_time_series.model import (
     time_features,
 )
 from chapter15_time_series.series import Layout, Series, read_csv
-from chapter15_time_series.settings import settings_for
+from chapter15_time_series.settings import apply_settings, settings_for
 from common import checkpoint, files, rundir
 from common.errors import UserError
 
@@ -308,6 +308,23 @@ def test_logarithms_are_modelled_and_forecasts_are_log_normal():
                                        tf.constant([sigma / scale]))
     np.testing.assert_allclose(median, np.median(np.exp(normal)), rtol=2e-3)
     np.testing.assert_allclose(deviation, np.exp(normal).std(), rtol=5e-3)
+
+
+def test_the_interval_of_a_log_normal_forecast_has_90_percent():
+    values = 5 * np.exp(0.6 * np.random.default_rng(0).normal(size=1_000_000))
+    low, high = scores.interval(np.median(values), values.std(), log=True)
+    assert low > 0
+    assert np.mean(values < low) == pytest.approx(0.05, abs=0.002)
+    assert np.mean(values > high) == pytest.approx(0.05, abs=0.002)
+
+
+def test_the_season_of_other_models_is_that_of_the_series(capfd):
+    args = train.build_parser().parse_args(["--model", "dlinear", "--dataset", "etth1"])
+    vars(args).update(train.PRESETS["demo"], dataset="etth1", model="dlinear", typed={})
+    values = np.sin(2 * np.pi * np.arange(400)[:, None] / 7).astype(np.float32)
+    apply_settings(args, Series(values, ["x"], 0, nothing(400), Grid("D", 1)))
+    assert eval.steps_per_season(args) == 7
+    assert "periodicities" not in capfd.readouterr().out
 
 
 def test_values_without_a_logarithm_are_refused(tmp_path, capfd):
@@ -776,14 +793,17 @@ def test_eval_scores_each_part_from_its_own_past(capfd):
 
 def test_squared_loss_measures_its_residuals_on_the_validation_part(capfd):
     argv = ["--loss", "squared", "--periodicities", "200", "--max_steps", "4", "--eval_every", "4"]
-    for name, part, *shares in (("held", slice(720, 800)),
+    for name, part, *shares in (("held", slice(720, 800)), ("odd", slice(723, 800), "--part_steps",
+                                                            "723,77,200"),
                                 ("all", slice(30, 800), "--validation_share", "0")):
         assert train.main([*argv, *shares, "--name", name]) == 0
         model, series = load_run(name, train.build_parser().parse_args(argv), "latest")
         predictions = inference.make_follow(model)(series, 800, 10)[part, :1]
         errors = (np.asarray(model.normalise(series.values[part])) - predictions) ** 2
-        windows = errors.reshape(-1, 10)
-        expected = (windows.sum(axis=0) + errors.mean()) / (len(windows) + 1)
+        # Windows begin at steps 30, 40, …: the part "odd" with step 3 of one.
+        steps = (np.arange(part.start, part.stop) - 30) % 10
+        expected = [(errors[steps == ahead, 0].sum() + errors.mean()) / (
+            (steps == ahead).sum() + 1) for ahead in range(10)]
         np.testing.assert_allclose(np.exp(model.log_residuals[:, 0]), expected, rtol=1e-3)
 
 
