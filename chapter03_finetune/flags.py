@@ -6,7 +6,6 @@ from typing import Any
 
 from chapter03_finetune import data
 from common import cli, pretrained, rundir
-from common.errors import UserError
 
 # The flags that each optimizer and each schedule reads, beside --learning_rate.
 OPTIMIZERS = {
@@ -159,9 +158,7 @@ def set_steps(args: argparse.Namespace, count: int) -> None:
         args.epochs = None
     elif args.epochs:
         args.max_steps = max(1, args.epochs * count // args.batch_size)
-        if "epochs" in args.changed and (step := rundir.last_step(args.run_dir)) >= args.max_steps:
-            raise UserError(f"nothing to do: {args.run_dir} is at step {step} of {args.max_steps}",
-                            "raise --epochs to continue, or start another run with a new --name")
+        rundir.check_epochs(args)
     if not args.eval_every:
         args.eval_every = max(1, count // args.batch_size) if args.epochs else EVAL_EVERY
 

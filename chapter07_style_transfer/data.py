@@ -73,7 +73,8 @@ def find_photographs(folder: Path) -> list[Path]:
     """
     listed = images.list_folder(folder, recursive=True) if folder.is_dir() else []
     found = [path for path in listed if is_photograph(path)]
-    if others := [path.name for path in listed if path not in set(found)]:
+    kept = set(found)
+    if others := [path.name for path in listed if path not in kept]:
         print(f"{folder}: {len(others)} files are no images of at least {MIN_SIZE} pixels, and "
               f"left out: {', '.join(others[:3])}{' ...' if len(others) > 3 else ''}")
     if len(found) < 2:

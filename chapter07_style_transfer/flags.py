@@ -6,7 +6,7 @@ from typing import Any
 from chapter04_deepdream import networks
 from chapter07_style_transfer import data, mixture, objective, random_filters
 from chapter07_style_transfer.model import MIN_SIZE
-from common import cli
+from common import cli, rundir
 from common.errors import UserError
 
 
@@ -118,3 +118,4 @@ def set_steps(args: argparse.Namespace, count: int) -> None:
         args.epochs = None
     elif args.epochs:
         args.max_steps = max(1, args.epochs * count // args.batch_size)
+        rundir.check_epochs(args)

@@ -109,6 +109,4 @@ def set_steps(args: argparse.Namespace, count: int) -> None:
         args.epochs = None
     elif args.epochs:
         args.max_steps = args.epochs * max(1, count // (args.batch_size * args.d_steps))
-        if "epochs" in args.changed and (step := rundir.last_step(args.run_dir)) >= args.max_steps:
-            raise UserError(f"nothing to do: {args.run_dir} is at step {step} of {args.max_steps}",
-                            "raise --epochs to continue, or start another run with a new --name")
+        rundir.check_epochs(args)

@@ -161,7 +161,6 @@ def fit(chunks: Chunks, lab: bool) -> Predict:
         lab: whether it is colouring.
 
     Returns:
-        A function from inputs and labels of test pairs to outputs by name; the strongest comes
-        last.
+        A function from inputs and labels of test pairs to outputs by name.
     """
     return (fit_colouring if lab else fit_pairs)(chunks)

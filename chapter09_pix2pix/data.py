@@ -116,11 +116,12 @@ def load_folder(folder: Path, layout: str, hold_out: float) -> Data:
         validation = train.take([i for i in everything if i in out])
         train = train.take([i for i in everything if i not in out])
     validation = validation or test or train
-    for split, found in (("training", train), ("validation", validation)):
+    test = test or validation
+    for split, found in (("training", train), ("validation", validation), ("test", test)):
         if not found.names:
             raise UserError(f"{folder} has no {split} images that can be used",
                             "check --data_dir and --dataset")
-    return Data(train, validation, test or validation)
+    return Data(train, validation, test)
 
 
 def check(args: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from chapter09_pix2pix import data, perceptual
 from chapter09_pix2pix.model import DISCRIMINATORS, GENERATORS, depth_of
-from common import cli
+from common import cli, rundir
 from common.errors import UserError
 
 
@@ -105,3 +105,4 @@ def set_steps(args: argparse.Namespace, count: int) -> None:
         args.epochs = None
     elif args.epochs:
         args.max_steps = max(1, args.epochs * count // args.batch_size)
+        rundir.check_epochs(args)

@@ -99,9 +99,10 @@ def side_by_side(folder: Path) -> Pairs:
     """Returns the pairs A|B of a folder."""
     found = list_images(folder)
     sizes = {path: Image.open(path).size for path in found}
-    kept = [path for path in found if sizes[path][0] >= MIN_ASPECT * sizes[path][1]]
+    wide = {path: width >= MIN_ASPECT * height for path, (width, height) in sizes.items()}
+    kept = [path for path in found if wide[path]]
     narrow = [f"{path} has {sizes[path][0]} x {sizes[path][1]} pixels: no two halves side by side"
-              for path in found if path not in set(kept)]
+              for path in found if not wide[path]]
     report(folder, narrow, "files")
     return Pairs(tuple(path.name for path in kept),
                  lambda i: halves(images.read_image(kept[i])), facts(kept))

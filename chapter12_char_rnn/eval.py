@@ -4,8 +4,8 @@
     python eval.py --name poetry --publish
 
 Computes nats and bits per character and perplexity over the whole held-out text, with the state
-carried from beginning to end. Models of couplets also get a form score: the fraction of sampled
-lines that consist of two five-character verses.
+carried from beginning to end. Models of texts of couplets also get a form score: the fraction of
+lines, sampled among the five most probable characters, that are two five-character verses.
 """
 
 import argparse
@@ -55,8 +55,9 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     rundir.check_data(args.run_dir, corpus.sha256)
     metrics = make_score(model, flags.level)(corpus.held_out, num_seqs=1, num_steps=flags.num_steps)
     metrics["unknown_share"] = float(np.mean(corpus.held_out[1:] == len(vocabulary)))
-    if {"，", "。", "\n"} <= set(vocabulary):
-        generate = make_generator(model, vocabulary)
+    text = "".join(vocabulary[i] if i < len(vocabulary) else data.UNKNOWN for i in corpus.held_out)
+    if couplet_form([text]).get("couplet_form", 0) > 0.5:
+        generate = make_generator(model, vocabulary, flags.level)
         seeds = tqdm(range(NUM_SAMPLES), unit="sample", leave=False, disable=None)
         samples = ["\n" + "".join(generate("", SAMPLE_LENGTH, seed=seed)) for seed in seeds]
         metrics |= couplet_form(samples)

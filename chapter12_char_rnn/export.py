@@ -43,7 +43,8 @@ class Vocabulary(tf.Module):
     def encode(self, text: tf.Tensor) -> tf.Tensor:
         """Encodes a string as int32 token ids after a newline, as `sample.py` does.
 
-        At the word level, words and punctuation must be separated by spaces.
+        Characters that the model does not know, which `sample.py` refuses, become the unknown
+        token. At the word level, words and punctuation must be separated by spaces.
         """
         split_chars = self.level == "char"
         parts = tf.strings.unicode_split(text, "UTF-8") if split_chars else tf.strings.split(text)

@@ -183,7 +183,9 @@ def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
 
 
 def check_flags(args: argparse.Namespace) -> None:
-    """Raises UserError if an embedding flag has no effect."""
+    """Raises UserError if a flag has no effect."""
+    if args.dataset in ("file", "stdlib"):
+        cli.refuse_idle(args, ["data_dir"], f"--dataset {args.dataset}")
     if args.embedding_file and not args.use_embedding:
         raise UserError(f"--embedding_file {args.embedding_file} without --use_embedding",
                         "add --use_embedding")

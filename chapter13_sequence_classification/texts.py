@@ -58,7 +58,7 @@ def read_modules(folder: Path) -> Examples:
     for topic, modules in TOPICS.items():
         for module in modules.split():
             for path in [library / f"{module}.py", *sorted((library / module).rglob("*.py"))]:
-                if path.is_file() and "test" not in path.parts:
+                if path.is_file() and "test" not in path.relative_to(library).parts:
                     for text in docstrings(path):
                         if len(text.split()) >= MIN_WORDS:
                             labels.setdefault(text, topic)

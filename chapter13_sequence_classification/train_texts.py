@@ -116,6 +116,8 @@ def build_parser() -> cli.Parser:
 def check_flags(args: argparse.Namespace) -> None:
     """Raises UserError if a flag has no effect in combination with others."""
     cli.refuse_idle(args, IDLE_FLAGS[args.model], f"--model {args.model}")
+    if args.dataset in ("modules", "file"):
+        cli.refuse_idle(args, ["data_dir"], f"--dataset {args.dataset}")
     if args.freeze_embedding and not args.embedding_file:
         raise UserError("--freeze_embedding without --embedding_file would freeze random vectors",
                         "add --embedding_file FILE, or omit --freeze_embedding")

@@ -40,7 +40,10 @@ class WordTable(tf.Module):
         return {"vectors": tf.gather(self.vectors, ids), "known": ids > 0}
 
     def nearest(self, words: tf.Tensor, num_nearest: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the words with the largest cosines, excluding the query itself and UNK."""
+        """Returns the words with the largest cosines, excluding the query itself and UNK.
+
+        Those of an unknown word have no meaning: `known` tells.
+        """
         num_nearest = export.same_in_all("num_nearest", num_nearest, 1)
         ids = self.table.lookup(words)
         unit = tf.linalg.l2_normalize(self.vectors, axis=1)
@@ -49,7 +52,7 @@ class WordTable(tf.Module):
         excluded = (candidates == 0) | (candidates == ids[:, None])
         count = tf.minimum(num_nearest, tf.size(self.words) - 2)  # all but UNK and the query
         cosines, found = tf.math.top_k(tf.where(excluded, -2.0, cosines), count)
-        return {"words": tf.gather(self.words, found), "cosines": cosines}
+        return {"words": tf.gather(self.words, found), "cosines": cosines, "known": ids > 0}
 
 
 def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:

@@ -3,8 +3,8 @@
 The model is that of model.py, and so is the task: does a word come from the text or is it noise?
 But instead of single pairs the input is rows of text. The scores of a row's words with all their
 context words are one matrix product, the scores with the row's noise words another one. Each word
-is looked up about three times, instead of once for each of its ten pairs. Ji et al. 2016,
-arXiv:1604.04661, share noise words in the same way within one window.
+is looked up about three times, instead of once for each of its pairs (six on average for a window
+of 5). Ji et al. 2016, arXiv:1604.04661, share noise words in the same way within one window.
 """
 
 import numpy as np

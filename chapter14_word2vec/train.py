@@ -229,6 +229,10 @@ def introduce(args: argparse.Namespace, corpus: data.Corpus) -> None:
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its last mean loss."""
     # Text and vocabulary; flags that do not fit are refused before a run folder is made.
+    if args.input_file:
+        cli.refuse_idle(args, ["dataset", "data_dir"], f"--input_file {args.input_file}")
+    elif args.dataset == "stdlib":
+        cli.refuse_idle(args, ["data_dir"], "--dataset stdlib")
     corpus = data.load(args)
     vocabulary = corpus.vocabulary
     if args.loss == "nce" and args.num_sampled > len(vocabulary):

@@ -155,7 +155,9 @@ def transform_all(
     def named(path: Path) -> None:
         if not path.is_dir():
             return one(path, path.parent)
-        listed = images.list_folder(path, recursive=True)
+        own = output.resolve()  # may be inside the folder, with results of an earlier call
+        listed = [file for file in images.list_folder(path, recursive=True)
+                  if own == path.resolve() or not file.resolve().is_relative_to(own)]
         errors = try_each(lambda file: one(file, path), listed)
         for error in errors:
             print(f"skipped: {error}", file=sys.stderr)

@@ -53,6 +53,17 @@ def has_flag(run_dir: Path, flag: str) -> bool:
         return False
 
 
+def check_epochs(args: argparse.Namespace) -> None:
+    """Checks a resumed run whose chapter has turned new `--epochs` into `--max_steps`.
+
+    Raises:
+        UserError: it has made as many steps already.
+    """
+    if "epochs" in args.changed and (step := last_step(args.run_dir)) >= args.max_steps:
+        raise UserError(f"nothing to do: {args.run_dir} is at step {step} of {args.max_steps}",
+                        "raise --epochs to continue, or start another run with a new --name")
+
+
 def folder_to_train(chapter: str, args: argparse.Namespace) -> Path:
     """Returns the run folder of a training command; it need not exist yet.
 

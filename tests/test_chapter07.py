@@ -474,7 +474,7 @@ def test_a_blank_photograph_has_finite_losses_and_a_blank_style_is_refused():
 
 
 def test_epochs_become_steps():
-    args = argparse.Namespace(typed={}, epochs=2, batch_size=4, max_steps=7)
+    args = argparse.Namespace(typed={}, changed={}, epochs=2, batch_size=4, max_steps=7)
     flags.set_steps(args, 82783)
     assert args.max_steps == 41391  # the book's 2 epochs of COCO
 

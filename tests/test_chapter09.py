@@ -703,6 +703,15 @@ def test_baselines_of_pairs_and_of_colouring():
     assert found["table"].shape == targets[6:].shape
 
 
+def test_the_strongest_baseline_is_that_of_each_score():
+    scores = {"test": {"psnr": [25.0, 22.0], "l1": [9.0, 12.0]},
+              "copy": {"psnr": [24.0, 21.0], "l1": [20.0, 20.0]},
+              "rows": {"psnr": [20.0, 19.0], "l1": [10.0, 20.0]}, "targets": {}}
+    assert [evaluation.strongest(scores, metric) for metric in ("psnr", "l1")] == ["copy", "rows"]
+    found = evaluation.gain(scores)
+    assert found["psnr"] == pytest.approx(1) and found["l1"] == pytest.approx((1 + 8) / 2 / 15)
+
+
 def test_colourfulness():
     grey, red = np.full((4, 4, 3), 90.0), np.zeros((4, 4, 3))
     red[:2, :, 0] = 255
@@ -1148,8 +1157,17 @@ def test_the_book_preset_is_the_original():
 
 def test_epochs_set_the_steps():
     args = flags_of("--preset", "book")
+    args.changed = {}
     flags.set_steps(args, 400)
     assert args.max_steps == 80_000
+
+
+def test_epochs_that_are_done_are_refused(monkeypatch):
+    monkeypatch.setattr(rundir, "last_step", lambda folder: 80_000)
+    args = flags_of("--preset", "book")
+    args.changed, args.run_dir = {"epochs": 200}, Path("a")
+    with pytest.raises(UserError, match="nothing to do: a is at step 80000 of 80000"):
+        flags.set_steps(args, 400)
 
 
 @pytest.mark.slow

@@ -723,6 +723,7 @@ def test_the_export_gives_vectors_and_nearest_words(text_file, capfd):
     assert [word.decode() for word in answer["words"][0].numpy()] == list(expected)
     np.testing.assert_allclose(answer["cosines"][0], list(expected.values()), atol=1e-5)
     assert b"UNK" not in answer["words"].numpy()
+    np.testing.assert_array_equal(answer["known"], [True, False])
     answer = signatures["nearest"](words=asked, num_nearest=tf.constant([99, 99]))
     assert answer["words"].shape == (2, 28) and answer["cosines"].numpy().min() >= -1.001
     lines = (run / "export" / "vectors.txt").read_text(encoding="utf-8").splitlines()

@@ -45,6 +45,9 @@ def test_a_folder_keeps_its_subfolders_and_lists_what_it_skips(folder, tmp_path,
     assert (images.read_image(tmp_path / "out" / "图" / "1.png") == 200).all()
     assert abs(int(cv2.VideoCapture(str(tmp_path / "out" / "clip.mp4")).read()[1].mean()) - 55) < 9
     assert "notes.txt" in capsys.readouterr().err
+    for _ in range(2):  # the second call leaves out what the first has written
+        assert len(run(folder / "made", folder)) == 3
+    assert not (folder / "made" / "made").exists()
 
 
 def test_nothing_is_overwritten_and_bad_files_do_not_stop_the_others(folder, tmp_path):
