@@ -93,7 +93,7 @@ def build_parser() -> cli.Parser:
     networks.add_flags(parser, networks.TEXTURES)
     group = parser.add_argument_group("channels")
     group.add_argument("--layer", default="conv_pw_8_bn", help="layer to read")
-    group.add_argument("--channels", default="113+117+156+161", metavar="A+B",
+    group.add_argument("--channels", default="113+117", metavar="A+B",
                        help="channels of the layer; of logits also names of classes")
     group.add_argument("--diversity", type=cli.number(int, 2, 16, "a number from 2 to 16"),
                        help="draw that many different pictures of one channel")

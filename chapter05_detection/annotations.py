@@ -67,8 +67,8 @@ class Annotations(NamedTuple):
 
 
 def names_in(rows: Sequence[Annotation]) -> tuple[str, ...]:
-    """Returns the names of all classes, in alphabetical order."""
-    return tuple(sorted({item.name for row in rows for item in row.objects}))
+    """Returns the names of all classes, in alphabetical order; some objects may have none."""
+    return tuple(sorted({item.name for row in rows for item in row.objects} - {""}))
 
 
 def ids_of_set(folder: Path, name: str) -> list[str] | None:

@@ -31,6 +31,7 @@ from common.errors import UserError, exit_status
 from common.flags import typed_flags
 
 DEFAULT_THRESHOLD = 0.5
+MOST_IDS = 10_000  # ids of classes that an export may give without a label map
 
 Detect = Callable[[np.ndarray], Detections]  # from uint8 (height, width, 3) to detections
 
@@ -68,7 +69,7 @@ def detector_of_export(folder: Path, label_map_path: str | None) -> tuple[Detect
         raise UserError(f"{folder} takes {', '.join(inputs)} and returns "
                         f"{', '.join(function.structured_outputs)}", hint)
     known = label_map.parse(Path(label_map_path)) if label_map_path else LabelMap((), ())
-    numbers = range(max([99, *known.ids]) + 1)
+    numbers = range(max([MOST_IDS, *known.ids]) + 1)
     of_id = dict(zip(known.ids, known.names, strict=True))
 
     def answer(image: np.ndarray) -> Detections:

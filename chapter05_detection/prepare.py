@@ -101,6 +101,7 @@ def labels_for(args: argparse.Namespace, found: Annotations) -> tuple[LabelMap, 
                         + (f"; the first problem: {found.problems[0]}" if found.problems else ""),
                         "check the paths")
     labels, path = label_map.numbered(names), Path(args.output_path).with_name("label_map.pbtxt")
+    label_map.check(labels.ids, labels.names, path)
     if path.is_file() and label_map.parse(path) != labels:
         raise UserError(f"{path} has other classes than these annotations: {', '.join(names[:8])}",
                         f"use it with --label_map_path {path}, or write to another folder")

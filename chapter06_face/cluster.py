@@ -74,6 +74,7 @@ def cluster(args: argparse.Namespace) -> dict[str, float]:
     if alone := [short(faces[i]) for i in np.flatnonzero(groups < 0)]:
         print(f"of no group: {', '.join(alone)}")
     output = Path(args.output_dir or rundir.runs_dir() / "chapter06_face")
+    output.mkdir(parents=True, exist_ok=True)
     if rows:
         images.write_png(output / "groups.png", np.concatenate(rows))
     files.write_json(output / "groups.json", [

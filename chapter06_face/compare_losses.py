@@ -46,8 +46,16 @@ def learn(method: str, draw: int, fold: int, args: argparse.Namespace) -> Path:
         Interrupted: it was stopped.
     """
     folder = rundir.runs_dir() / CHAPTER / "losses" / f"{method}-draw{draw}-fold{fold}"
-    if (folder / "config.json").is_file() and not (folder / rundir.RUNNING).exists():
-        return folder
+    if rundir.exists(folder):
+        there = rundir.read_config(folder)["flags"]
+        wanted = {"data_dir": args.data_dir}
+        if method == "mobilenet_head":
+            wanted["weights"] = args.weights
+        if differ := [flag for flag, value in wanted.items() if there[flag] != value]:
+            raise UserError(f"{folder} has --{differ[0]} {there[differ[0]]}, not "
+                            f"{wanted[differ[0]]}", f"delete {folder.parent}")
+        if not (folder / rundir.RUNNING).exists():
+            return folder
     script, words = METHODS[method]
     command = [sys.executable, "-m", f"{CHAPTER}.{script}", "--preset", "folder", "--data_dir",
                args.data_dir, "--run_dir", str(folder), "--split_seed", str(draw), "--fold",

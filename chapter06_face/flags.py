@@ -85,6 +85,9 @@ def refuse_idle(args: argparse.Namespace) -> None:
                         f"--model_def {args.model_def}")
     if args.init_from:
         cli.refuse_idle(args, ["weights"], f"--init_from {args.init_from}")
+    elif not args.trainable_network and args.weights == "none":
+        raise UserError("--no-trainable_network would freeze a network of random weights",
+                        "add --weights imagenet or a file, or --init_from RUN")
     if not args.filter_filename:
         cli.refuse_idle(args, ["filter_percentile", "filter_min_nrof_images_per_class"],
                         "no --filter_filename")

@@ -74,7 +74,9 @@ def window_losses(
     # Hard example mining: gradients of the hardest windows alone.
     entropy = tf.sort(tf.boolean_mask(entropy, classified), direction="DESCENDING")
     hard = tf.maximum(1, tf.cast(HARD_SHARE * tf.cast(tf.size(entropy), tf.float32), tf.int32))
-    terms = {"face": weights[0] * tf.reduce_mean(entropy[:hard])}
+    hardest = entropy[:hard]  # none, if all windows are parts of faces
+    terms = {"face": weights[0] * tf.math.divide_no_nan(
+        tf.reduce_sum(hardest), tf.cast(tf.size(hardest), tf.float32))}
     of_face = kinds != NONE
     for name, weight, row, target in zip(("sides", "landmarks"), weights[1:], rows[1:],
                                          (sides, landmarks), strict=False):
