@@ -1,5 +1,6 @@
 """Records frames of one size to a video, closed by another thread than the one that writes."""
 
+import sys
 import threading
 from contextlib import ExitStack
 from pathlib import Path
@@ -47,7 +48,11 @@ class Recorder:
             if image.shape != self._shape:
                 raise UserError(f"the frames changed from {size_of(self._shape)} to "
                                 f"{size_of(image.shape)} pixels", "start another recording")
-            self._write(image)
+            try:
+                self._write(image)
+            except BaseException:
+                self._stack.__exit__(*sys.exc_info())  # leaves no file
+                raise
             self.count += 1
 
     def close(self) -> None:

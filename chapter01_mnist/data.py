@@ -291,7 +291,7 @@ def prepare_image(image: tf.Tensor, centre: bool) -> tf.Tensor:
     size = tf.cast(tf.maximum(tf.round(size * box / tf.reduce_max(size)), 1), tf.int32)
     ink = tf.image.resize(ink[..., None], size, antialias=True)
     ink = tf.clip_by_value(ink, 0, 255)
-    middle = (size - 1) // 2
+    middle = size // 2
     if centre:
         rows, columns = (tf.range(n, dtype=tf.float32) for n in tf.unstack(size))
         mass = tf.reduce_sum(ink) + 1e-6

@@ -102,8 +102,8 @@ def train_network(
     improved = tf.Variable(0, dtype=tf.int64)  # the step of the last clear gain
     training = Fit(model, run, args, metrics=[accuracy], improved=improved)
     state = training.state
-    # A run that early stopping has ended is resumed only with more patience.
-    if patience_ended(args, state, improved):
+    # A run that early stopping has ended, at an evaluation, is resumed only with more patience.
+    if int(state.step) % args.eval_every == 0 and patience_ended(args, state, improved):
         raise UserError(f"nothing to do: early stopping ended this run at step {int(state.step)}",
                         f"raise --patience, it is {args.patience}")
     score, scores = make_score(model), {}

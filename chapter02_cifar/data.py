@@ -24,6 +24,7 @@ from common import cli, files, inputs
 from common.errors import UserError, exit_status
 
 SIZE = 32
+MOST_ASPECT = 16  # of a picture, the middle of a longer one is taken
 VALIDATION = 5000  # at most; the last of the training records
 
 OFFLINE = {"shapes10": "ten classes of coloured shapes on textured backgrounds, drawn by code"}
@@ -246,6 +247,9 @@ def fit_picture(image: tf.Tensor) -> tf.Tensor:
 
     The shorter side becomes 32 pixels long; the longer one is cropped at both ends.
     """
+    shape = tf.shape(image)[:2]
+    kept = tf.minimum(shape, MOST_ASPECT * tf.reduce_min(shape))  # a thin image would become huge
+    image = tf.image.resize_with_crop_or_pad(image, kept[0], kept[1])
     size = tf.cast(tf.shape(image)[:2], tf.float32)
     size = tf.cast(tf.round(size * SIZE / tf.reduce_min(size)), tf.int32)
     image = tf.image.resize(image, size, antialias=True)

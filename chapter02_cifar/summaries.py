@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from chapter02_cifar.augment import stretch
 from common.monitor import Monitor
 
 LAYERS = keras.layers.Conv2D, keras.layers.Dense, keras.layers.ReLU
@@ -32,7 +33,7 @@ def write(
         loss = tf.reduce_mean(losses)
     gradients = tape.gradient(loss, model.trainable_variables)
     with monitor.writer("train").as_default(step):
-        tf.summary.image("images", images, max_outputs=4)
+        tf.summary.image("images", stretch(images[:4]), max_outputs=4)
         for layer, values in zip(layers, activations, strict=True):
             tf.summary.histogram(f"{layer.name}/activations", values)
             tf.summary.scalar(f"{layer.name}/sparsity", tf.math.zero_fraction(values))

@@ -1,5 +1,6 @@
 """Folders of images, one folder per class: their files, their splits, and their JPEGs."""
 
+import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,7 +68,20 @@ def class_folders(folder: Path) -> tuple[str, ...]:
     names = [path.name for path in folders_in(folder)]
     if not names:
         files.check_files(folder, ["<class>/"], "make one folder of images per class")
+    for name in names:
+        if name.encode(errors="ignore").decode() != name:
+            raise UserError(f"{folder} has a folder whose name is not UTF-8: {name!r}", "rename it")
     return tuple(names)
+
+
+def refuse_splits(folder: Path) -> None:
+    """Raises UserError if a folder of classes seems to hold splits, such as Train and Test."""
+    inside = {path.name: {child.name for child in folders_in(path)} for path in folders_in(folder)}
+    for (one, names), (other, others) in itertools.combinations(inside.items(), 2):
+        if len(names & others) > 1:
+            raise UserError(f"{folder / one} and {folder / other} both hold the folders "
+                            f"{', '.join(sorted(names & others)[:4])}: splits, not classes",
+                            "rename the folders of the splits to train and validation")
 
 
 def split_folders(data_dir: Path, validation_fraction: float | None) -> dict[str, Path]:
@@ -91,6 +105,7 @@ def split_folders(data_dir: Path, validation_fraction: float | None) -> dict[str
                         "rename the folders of the splits to train and validation, or add "
                         "--validation_fraction 0.2 to divide a folder of classes")
     if not divided:
+        refuse_splits(data_dir)
         return {}
     for name in ("validation", "val"):
         if (data_dir / name).is_dir():

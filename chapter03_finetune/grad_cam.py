@@ -21,6 +21,8 @@ from common import cli, figures, images
 from common.errors import raise_together, try_each
 from common.figures import plt
 
+BATCH = 32  # images at once
+
 
 def grad_cam(model: keras.Model, pictures: tf.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Computes the Grad-CAM heatmaps of all classes.
@@ -54,17 +56,20 @@ def grad_cam(model: keras.Model, pictures: tf.Tensor) -> tuple[np.ndarray, np.nd
 
 def draw(model: keras.Model, pictures: tf.Tensor, names: Sequence[str], png: Path) -> None:
     """Draws inputs of `grad_cam` and the heatmaps of their two most probable classes."""
-    heat, probabilities = grad_cam(model, pictures)
+    parts = [grad_cam(model, pictures[i : i + BATCH]) for i in range(0, len(pictures), BATCH)]
+    heat, probabilities = map(np.concatenate, zip(*parts, strict=True))
     figure, axes = plt.subplots(len(pictures), 3, squeeze=False,
                                 figsize=(7, 2.5 * len(pictures)), layout="tight")
     for row, picture, maps, chances in zip(axes, pictures, heat, probabilities, strict=True):
-        for axis, label in zip(row, (None, *chances.argsort()[::-1][:2]), strict=True):
+        likely = chances.argsort()[::-1][:2]
+        for axis, label in zip(row, (None, *likely), strict=True):
             axis.imshow(np.uint8(picture))
             axis.axis("off")
             if label is not None:
                 axis.set_title(f"{names[label]} {chances[label]:.0%}", fontsize=9)
                 shown = tf.image.resize(maps[..., label : label + 1], picture.shape[:2], "bicubic")
-                axis.imshow(shown[..., 0], cmap="inferno", alpha=0.6, vmin=0, vmax=maps.max())
+                axis.imshow(shown[..., 0], cmap="inferno", alpha=0.6, vmin=0,
+                            vmax=maps[..., likely].max())
     figures.save_figure(png, figure)
 
 
@@ -74,14 +79,14 @@ def explain(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     Raises:
         UserError: files could not be read; all others were drawn.
     """
-    pictures: list[np.ndarray] = []
-    errors = try_each(lambda path: pictures.append(images.read_image(Path(path))), args.pictures)
+    model, names = load_run(args, flags)
+    size = model.input_shape[1]
+    pictures: list[tf.Tensor] = []
+    errors = try_each(lambda path: pictures.append(
+        augmentation.centre(images.read_image(Path(path)), size)), args.pictures)
     if pictures:
-        model, names = load_run(args, flags)
         png = Path(args.output_dir or args.run_dir) / "grad_cam.png"
-        size = model.input_shape[1]
-        shown = tf.stack([augmentation.centre(picture, size) for picture in pictures])
-        draw(model, shown, names, png)
+        draw(model, tf.stack(pictures), names, png)
         print(f"{png}: does the network look where you would?")
     raise_together(errors)
 

@@ -114,7 +114,8 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     errors = try_each(answer_named, map(Path, args.files))
     if table and rows:
         part = table.with_name(table.name + ".part")
-        with part.open("w", newline="", encoding="utf-8-sig") as file:  # with the mark of Excel
+        # Excel expects a BOM; names of files need not be UTF-8.
+        with part.open("w", newline="", encoding="utf-8-sig", errors="backslashreplace") as file:
             csv.writer(file).writerows([("file", "label", "probability"), *rows])
         part.replace(table)
     raise_together(errors)

@@ -1,6 +1,7 @@
 """TFRecords of images, with the features and file names of the original (book, section 3.2)."""
 
 import argparse
+import os
 import re
 import shutil
 import tempfile
@@ -38,7 +39,7 @@ def make_record(picture: Picture, name: str, encoded: Encoded) -> bytes:
         "image/class/label": whole(picture.label),
         "image/class/text": text(name.encode()),
         "image/format": text(b"JPEG"),
-        "image/filename": text(picture.path.name.encode()),
+        "image/filename": text(os.fsencode(picture.path.name)),
         "image/encoded": text(encoded.jpeg),
     }
     return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()

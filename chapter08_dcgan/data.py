@@ -251,7 +251,8 @@ def load(flags: argparse.Namespace) -> Data:
     digest = files.sha256(*(array for split in splits.values() for array in split))
     train = splits["train"]
     if not flags.hold_out:
-        train = Split(*(np.concatenate([split[i] for split in splits.values()]) for i in (0, 1)))
+        rest = (split for name, split in splits.items() if name != "train")
+        train = Split(*map(np.concatenate, zip(train, *rest, strict=True)))
     train = Split(*(array[: flags.train_size] for array in train))
     if len(splits["validation"].labels) < 4:
         raise UserError(f"{sum(len(split.labels) for split in splits.values())} images are too few",

@@ -74,7 +74,8 @@ def draw_sweeps(run: Run, args: argparse.Namespace, rng: np.random.Generator, fo
             images.write_png(folder / f"test_arange_{number}.png", images.grid(pictures, 8))
         else:
             write_gif(folder / f"test_gif_{number}.gif", frames(pictures), SECONDS)
-        swept.append(pictures)
+        if args.option == 4:
+            swept.append(pictures)
     if args.option == 4:
         write_gif(folder / "test_gif_merged.gif", merge(np.stack(swept)), SECONDS_MERGED)
 

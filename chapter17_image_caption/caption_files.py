@@ -5,7 +5,6 @@ without a caption, are left out and counted; the captions of missing training pi
 texts.
 """
 
-import random
 import re
 import sys
 from collections.abc import Iterable
@@ -20,7 +19,6 @@ FLICKR_SPLITS = {"train": "Flickr_8k.trainImages.txt", "validation": "Flickr_8k.
                  "test": "Flickr_8k.testImages.txt"}
 FLICKR_TOKENS, FLICKR_FOLDER = "Flickr8k.token.txt", "Flicker8k_Dataset"
 COCO_FILES = {"train2014": "captions_train2014.json", "val2014": "captions_val2014.json"}
-COCO_SEED = 123  # of the order of the validation pictures, of which 85 % are trained on
 OWN = "captions.tsv"
 HELD_OUT = 10  # every tenth picture of one's own for validation, and for test
 SPLITS = ("train", "validation", "test")
@@ -121,7 +119,6 @@ def read_coco(folder: Path) -> dict[str, Listing]:
                       "unpack annotations_trainval2014.zip, train2014.zip and val2014.zip there")
     train, rest = (read_coco_file(path, folder / name)
                    for path, name in zip(paths, COCO_FILES, strict=True))
-    random.Random(COCO_SEED).shuffle(rest)
     first, second = int(0.85 * len(rest)), int(0.9 * len(rest))
     parts = train + rest[:first], rest[first:second], rest[second:]
     return {name: listing(part, name) for name, part in zip(SPLITS, parts, strict=True)}

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from chapter16_nmt.corpus import END_ID, START_ID, build_vocabulary
+from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID, build_vocabulary
 from chapter17_image_caption import caption_files, scenes
 from chapter17_image_caption.caption_files import SPLITS, tokenize
-from common import cli, files, images, inputs, text
+from common import cli, files, images, inputs
 from common.errors import UserError, exit_status
 
 DRAWN = {"train": 3000, "validation": 100, "test": 300}  # scenes
@@ -153,7 +153,9 @@ def load(args: argparse.Namespace) -> Data:
 def encode(captions: Sequence[Sequence[str]], vocabulary: Sequence[str],
            max_words: int | None = None) -> list[np.ndarray]:
     """Returns the ids of captions, without start and end symbols."""
-    return [text.encode(words[:max_words], vocabulary) for words in captions]
+    ids = {word: i for i, word in enumerate(vocabulary)}
+    return [np.array([ids.get(word, UNKNOWN_ID) for word in words[:max_words]], np.int32)
+            for words in captions]
 
 
 def pad(captions: Sequence[np.ndarray]) -> Words:

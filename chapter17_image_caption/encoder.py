@@ -75,6 +75,8 @@ def build(args: argparse.Namespace) -> keras.Model:
     if args.encoder == SMALL:
         return build_small_encoder(args.image_size or SMALL_SIZE, args.encoder_width)
     size = args.image_size or pretrained.NETWORKS[args.encoder].size
+    if args.weights == "none":  # a frozen one is in no checkpoint: the same in all scripts
+        keras.utils.set_random_seed(args.seed)
     try:
         maps = pretrained.build_maps(args.encoder, size, args.alpha)
     except ValueError as error:

@@ -170,12 +170,16 @@ def introduce(args: argparse.Namespace, found: Data) -> None:
 
 
 def start_from_run(args: argparse.Namespace, models: dict[str, Any]) -> None:
-    """Takes the weights of `--init_from`; an encoder that was frozen there keeps `--weights`."""
+    """Takes the weights of `--init_from`.
+
+    An encoder that was frozen there keeps `--weights`; the detector has been fitted to these data.
+    """
     if args.init_from:
         there = rundir.read_config(rundir.find_run(args.chapter, args.init_from), args.chapter)
         trained = encoder.is_trained(argparse.Namespace(**there["flags"]))
-        checkpoint.start_from(args, **{name: model for name, model in models.items()
-                                       if name != "encoder" or trained})
+        checkpoint.start_from(args, **{
+            name: model for name, model in models.items()
+            if name != "detector" and (name != "encoder" or trained)})
 
 
 def train(args: argparse.Namespace) -> dict[str, float]:

@@ -47,7 +47,7 @@ def keep_in_memory(read: Callable[[int], Item], count: int) -> Callable[[int], I
             except UserError as error:
                 tell_left_out(str(error))
         else:
-            raise ValueError("none of the images can be decoded")
+            raise UserError("none of the images can be decoded", "give complete PNG or JPEG files")
         size += sum(part.nbytes for part in item)  # the rows of an array, or several arrays
         if size <= CACHE_BYTES:
             kept[number] = item
