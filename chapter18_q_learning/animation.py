@@ -25,7 +25,7 @@ class Animation(gym.Wrapper):
         """
         super().__init__(env)
         if not sys.stderr.isatty():
-            raise UserError("--render needs a terminal, but stderr is not one", "omit --render")
+            raise UserError("--render needs a terminal, but stderr is not one", "add --no-render")
         self._seconds, self._episode = 1 / steps_per_second, num_episodes
         self._place = "\033[2J\033[H"  # the first frame also clears the terminal
 

@@ -129,6 +129,10 @@ def compare(args: argparse.Namespace) -> dict[str, float]:
     data.register()
     args.max_steps = args.max_steps or recipe["max_steps"]
     available = ADDITIONS | (WITH_SETTINGS if data.is_atari(recipe["env_name"]) else {})
+    evaluated = recipe.get("eval_every") or recipe["t_test"] * recipe.get("scale", 1)
+    if args.max_steps < evaluated:
+        raise UserError(f"--max_steps {args.max_steps} ends before the first evaluation",
+                        f"give at least {evaluated}")
     additions = list(dict.fromkeys(args.additions or available))
     if unknown := [addition for addition in additions if addition not in available]:
         raise UserError(f"--preset {args.preset} has no addition {unknown[0]!r}",

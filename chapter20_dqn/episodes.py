@@ -46,6 +46,7 @@ class Player:
             lost; whether the episode has ended, terminated or truncated.
         """
         observation, reward, terminated, truncated, info = self.env.step(action)
+        reward = float(reward)  # np.float32 is not written to JSON
         self.actions.append(action)
         self.score += reward
         self.state[:-1] = self.state[1:]

@@ -64,7 +64,7 @@ CARTPOLE = {
 }
 PRESETS = {
     "demo": CARTPOLE | {"max_steps": 20_480},
-    "book": {"env_name": "ALE/Breakout-v5"},
+    "book": {"env_name": "ALE/Breakout-v5", "network_output_type": "dueling"},
     "best": CARTPOLE | {"max_steps": 40_960},
     "breakout": {
         "env_name": "ALE/Breakout-v5",

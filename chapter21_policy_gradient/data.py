@@ -122,11 +122,12 @@ def play(env: gym.Env, choose: Choose, rng: np.random.Generator) -> Iterator[Ste
         rng: random number generator for the seed of the environment.
     """
     observation, _ = env.reset(seed=int(rng.integers(2**31)))
-    ended = False
+    observation, ended = np.array(observation), False
     while not ended:
         action = choose(observation)
         following, reward, terminated, truncated, _ = env.step(action)
-        yield Step(observation, action, reward, following, terminated)
+        following = np.array(following)  # a copy: an environment may return its own buffer
+        yield Step(observation, action, float(reward), following, terminated)
         observation, ended = following, terminated or truncated
 
 

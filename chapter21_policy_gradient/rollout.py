@@ -61,6 +61,7 @@ class Actors(tf.train.experimental.PythonState):
             has ended, terminated or truncated.
         """
         observation, reward, terminated, truncated, info = self.envs[index].step(action)
+        reward = float(reward)  # np.float32 is not written to JSON
         self.observations[index] = observation
         self.actions[index].append(action)
         self.scores[index] += reward

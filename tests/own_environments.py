@@ -22,7 +22,7 @@ class Row(gym.Env):
 
     def step(self, action):
         self.place += self.size if action else -self.size
-        return self.row(), float(action), self.place >= 5, False, {}
+        return self.row(), np.float32(action), self.place >= 5, False, {}
 
 
 class Push(Row):
