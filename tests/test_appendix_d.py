@@ -24,7 +24,7 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit
 
-from appendix_d_camera import application, camera, models, processing, sources
+from appendix_d_camera import application, camera, models, processing, recorder, sources
 from appendix_d_camera.binding import bind
 from appendix_d_camera.device import Device
 from appendix_d_camera.drawing import draw_boxes, draw_text, to_array, to_qimage
@@ -590,6 +590,14 @@ def test_a_recording_that_cannot_be_written_says_so(stage):
     until(lambda: not window.record.isChecked())
     assert "the recording has ended" in message(window)
     stage.camera.feed(smooth(1), window)
+
+
+def test_frames_that_no_codec_takes_end_a_recording(tmp_path):
+    recording = recorder.Recorder(tmp_path / "a.mp4", 5)
+    with pytest.raises(UserError, match="cannot"):
+        recording.write(np.zeros((1, 1, 3), np.uint8))
+    recording.close()
+    assert not list(tmp_path.iterdir())
 
 
 # Closing while busy

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from helpers import interrupt_after
 
 from chapter01_mnist import (
     basics,
@@ -103,6 +104,16 @@ def test_patience_stops_early(capfd):
     assert "early stopping ended this run at step 8" in capfd.readouterr().err
     assert train.main(["--name", "patient", "--patience", "16"]) == 0
     assert json.loads(capfd.readouterr().out.splitlines()[-1])["step"] == 16
+
+
+def test_early_stopping_is_decided_at_evaluations_only(monkeypatch):
+    argv = ["--model", "lenet", "--max_steps", "50", "--eval_every", "8", "--patience", "2",
+            "--name", "stopped"]
+    with monkeypatch.context() as patch:
+        interrupt_after(patch, 4)
+        assert train.main(argv) == 130
+    assert train.main(["--name", "stopped"]) == 0
+    assert rundir.last_step(rundir.runs_dir() / "chapter01_mnist" / "stopped") >= 8
 
 
 def test_the_readme_shows_the_result_of_each_preset():

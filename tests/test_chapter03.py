@@ -3,6 +3,7 @@
 import argparse
 import csv
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -310,6 +311,14 @@ def test_folders_that_cannot_be_prepared(tmp_path):
     (tmp_path / "one" / "测 试").mkdir()
     fails("one has no validation folder; it holds train, 测 试", tmp_path / "one")
     fails("has no train folder; it holds one", tmp_path)
+    for split in ("Training", "Testing"):
+        for kind in ("glioma", "meningioma"):
+            (tmp_path / "scans" / split / kind).mkdir(parents=True)
+    with pytest.raises(UserError, match="splits, not classes"):
+        folders.split_folders(tmp_path / "scans", 0.2)
+    (tmp_path / "bytes" / os.fsdecode(b"\xff")).mkdir(parents=True)
+    with pytest.raises(UserError, match="not UTF-8"):
+        folders.class_folders(tmp_path / "bytes")
     (tmp_path / "one" / "val").mkdir()
     fails("one has one class, rock", tmp_path / "one")
     pictures = write_pictures(tmp_path / "pic")

@@ -497,6 +497,7 @@ def test_attributes_are_trained_from_kept_features(tmp_path, shallow, capfd):
     assert "without --watch" in capfd.readouterr().err
     assert evaluation.main(["--name", "run"]) == 0
     assert [path.stat().st_mtime_ns for path in files] == stamps
+    assert len(list(kept.iterdir())) == 3  # and test, by the same encoder
     assert caption.main(["--name", "run", str(folder), "--overlay"]) == 2
     capfd.readouterr()
     assert caption.main(["--name", "run", str(folder / "1.png"), "--beam_size", "2"]) == 0
