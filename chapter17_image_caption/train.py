@@ -206,6 +206,9 @@ def train(args: argparse.Namespace) -> dict[str, float]:
                            args) if encoder.is_live(args) else read
     run = Run(captioner, network, detector, found.vocabulary, list(sight.words), args)
     evaluate = make_evaluate(run, found)
+    if encoder.is_live(args):  # a file that breaks off is an error now, not at the first evaluation
+        for number in range(len(found.splits["validation"].names)):
+            found.splits["validation"].read(number)
     parameters = sum(int(np.prod(variable.shape)) for variable in variables)
     with rundir.open_run(args, dataset_sha256=found.sha256, parameters=parameters) as folder:
         save_words(folder, found.vocabulary, sight.words, network.output_shape[-1])

@@ -387,6 +387,14 @@ def test_a_picture_without_captions_is_left_out(tmp_path, capfd):
     assert "1 pictures have no caption" in capfd.readouterr().err
 
 
+def test_a_broken_validation_picture_is_an_error_before_the_training(tmp_path, capfd):
+    folder = own(tmp_path / "data")
+    (folder / "1.png").write_bytes(b"no image")
+    assert train.main(["--dataset", "own", "--data_dir", str(folder), "--name", "run"]) == 2
+    assert "1.png is not a readable image" in capfd.readouterr().err
+    assert not (rundir.runs_dir() / "chapter17_image_caption" / "run").exists()
+
+
 def test_an_unreadable_picture_takes_its_captions_with_it(tmp_path, capfd):
     write_pictures(tmp_path, *(f"{number}.png" for number in range(20)))
     lines = [f"{number}.png\tword{number}" for number in range(20)]
