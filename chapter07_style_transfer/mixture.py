@@ -23,7 +23,10 @@ from common.errors import UserError
 
 def split(style_image: str) -> list[str]:
     """Returns the style images that `--style_image` names; the name of a file may have a comma."""
-    return [style_image] if Path(style_image).is_file() else style_image.split(",")
+    try:
+        return [style_image] if Path(style_image).is_file() else style_image.split(",")
+    except OSError:  # a list that is too long for a file name
+        return style_image.split(",")
 
 
 def style_images(text: str) -> str:

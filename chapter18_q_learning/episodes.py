@@ -115,6 +115,17 @@ def introduce(args: argparse.Namespace, env: gym.Env[int, int]) -> None:
         print(f"the book's run: python train.py --preset {preset} --render")
 
 
+def make_training_env(args: argparse.Namespace, played: int) -> gym.Env[int, int]:
+    """Makes the environment of the training, which `--render` shows.
+
+    Args:
+        args: the result of `cli.resolve`.
+        played: episodes that were already played; other seeds follow for the next ones.
+    """
+    env = mazes.make_env(args, "ansi" if args.render else None, played)
+    return Animation(env, args.speed, played) if args.render else env
+
+
 def run(args: argparse.Namespace, learn: Callable[..., None]) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps` episodes.
 
@@ -125,21 +136,19 @@ def run(args: argparse.Namespace, learn: Callable[..., None]) -> dict[str, float
     Returns:
         The scores of the last evaluation, see `inference.play`, and the number of episodes.
     """
-    played = rundir.last_step(args.run_dir)
     greedy_env = mazes.make_env(args)
-    env = mazes.make_env(args, "ansi" if args.render else None, played)
-    if args.render:
-        env = Animation(env, args.speed, played)
+    make_training_env(args, 0)  # what cannot be shown is an error before a run folder is made
     introduce(args, greedy_env)
     seeds = tabular.seeds(args.seed, tabular.VALIDATION,
                           count=1 if mazes.is_maze(args) else GREEDY_EPISODES)
-    table = QTable(env.observation_space.n, env.action_space.n, num_tables(args.algorithm),
-                   args.initial_value)
+    table = QTable(greedy_env.observation_space.n, greedy_env.action_space.n,
+                   num_tables(args.algorithm), args.initial_value)
     # NumPy's legacy generator, as in the book's scripts: the same seed gives the same episodes.
     saved_rng = tf.Variable(state_of(np.random.RandomState(args.seed)))
     facts = {"dataset_sha256": mazes.digest(greedy_env), "parameters": int(tf.size(table.tables))}
     with rundir.open_run(args, **facts) as folder:
         state = TrainState(folder, {"table": table}, numpy_rng=saved_rng)
+        env = make_training_env(args, int(state.step))
         rng = generator_with(saved_rng.numpy())
         tables = table.tables.numpy().tolist()
         monitor = Monitor(folder, int(state.step))

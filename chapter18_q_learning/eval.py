@@ -24,10 +24,10 @@ from chapter18_q_learning import tabular
 from chapter18_q_learning.draw import draw_policies
 from chapter18_q_learning.inference import load_run, play, play_greedily
 from chapter18_q_learning.planning import MAX_STATES, find_optimum
-from common import cli, environments, results
+from common import cli, environments, results, rundir
 from common.monitor import read_curve
 
-LAST = 50  # training episodes that are averaged
+LAST = 50  # training episodes that are averaged, as far as they were logged
 EPISODES = 100  # of an environment other than the maze
 
 
@@ -42,8 +42,12 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
 
 def last_episodes(run_dir: Path, *names: str) -> dict[str, float]:
     """Returns the means over the last training episodes."""
-    logged = {name: read_curve(run_dir, "train", name)[1][-LAST:] for name in names}
-    return {name: float(last.mean()) for name, last in logged.items() if len(last)}
+    means, end = {}, rundir.last_step(run_dir)
+    for name in names:
+        episodes, values = read_curve(run_dir, "train", name)
+        if (last := episodes > end - LAST).any():
+            means[name] = float(values[last].mean())
+    return means
 
 
 def evaluate_elsewhere(

@@ -39,12 +39,13 @@ class OneHot(gym.ObservationWrapper):
     def __init__(self, env: gym.Env):
         """Wraps an environment whose observations are `Discrete`."""
         super().__init__(env)
-        self._rows = np.eye(env.observation_space.n, dtype=np.float32)
-        self.observation_space = gym.spaces.Box(0, 1, self._rows[0].shape)
+        self.observation_space = gym.spaces.Box(0, 1, (int(env.observation_space.n),))
 
     def observation(self, observation: int) -> np.ndarray:
         """Returns float32 of shape (states,)."""
-        return self._rows[observation]
+        row = np.zeros(self.observation_space.shape, np.float32)
+        row[observation] = 1
+        return row
 
 
 class RepeatAction(gym.Wrapper):
@@ -113,6 +114,8 @@ def make_env(args: argparse.Namespace, render_mode: str | None = None) -> gym.En
     options = game_keywords(args.env_kwargs) if atari else environments.keywords(args.env_kwargs)
     env = environments.make(name, render_mode, -1, **options)
     cap = args.max_episode_steps or environments.find_spec(name).max_episode_steps
+    if not atari and not args.max_episode_steps and cap:  # the environment's limit counts its steps
+        cap = -(-cap // args.n_action_repeat)
     if atari:
         no_ops = args.max_random_start if args.random_start else 0
         env = AtariFrames(env, tuple(args.observation_dims), args.n_action_repeat, no_ops,

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from gymnasium.utils.env_checker import check_env
+from helpers import state_of
 
 from chapter18_q_learning import (
     animation,
@@ -449,6 +450,15 @@ def test_an_episode_is_a_function_of_the_seed_and_its_number():
     assert [walked(other) for _ in range(6)] != walks
 
 
+def test_a_run_killed_after_its_last_episode_repeats_the_same_ones():
+    assert train.main([*LAKE, "--episodes", "40", "--save_every", "20", "--name", "lake"]) == 0
+    before = state_of(run_folder("lake"))
+    (run_folder("lake") / ".running").touch()
+    assert train.main(["--name", "lake"]) == 0
+    after = state_of(run_folder("lake"))
+    assert [name for name in before if not np.array_equal(before[name], after[name])] == []
+
+
 def test_a_frozen_lake_that_is_not_slippery_is_crossed(capfd):
     argv = [*LAKE, "--env_kwargs", "is_slippery=False", "--episodes", "300", "--name", "lake"]
     assert train.main(argv) == 0
@@ -489,7 +499,7 @@ def test_an_environment_of_ones_own_is_learned(mine, capfd):
     (["--env_name", "Pendulum-v1"], "and actions Box", "chapter 21"),
     (["--env_name", "mine:Walk-v0", "--env_kwargs", "start=1"], "Discrete(4, start=1)", "chapter"),
     (["--env_name", "mine:Walk-v0", "--env_kwargs", "size=2000000"], "2,000,000 states", "network"),
-    (["--env_name", "Taxi-v4", "--render"], "--render needs a terminal", "omit --render"),
+    (["--env_name", "Taxi-v4", "--render"], "--render needs a terminal", "add --no-render"),
     (["--env_name", "mine:Walk-v0", "--render"], "mine:Walk-v0 renders no text", "omit the flag"),
     (["--env_name", "FrozenLak-v1"], "knows no environment FrozenLak-v1", "FrozenLake-v1"),
     (["--env_name", "Taxi-v4", "--map", "traps"], "--map traps has no effect with --env_name Taxi",
