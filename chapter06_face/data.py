@@ -255,6 +255,20 @@ def training_batches(
     return prefetch(((step, indices.numpy()) for step, indices in stream), photos)
 
 
+def people_with_two(photos: Photos, least: int) -> list[np.ndarray]:
+    """Returns the numbers of the photographs of each person who has two or more.
+
+    Raises:
+        UserError: there are fewer than `least` of them.
+    """
+    of_person = [np.flatnonzero(photos.people == p) for p in range(len(photos.names))]
+    of_person = [numbers for numbers in of_person if len(numbers) > 1]
+    if len(of_person) < least:
+        raise UserError(f"{len(of_person)} people have two photographs or more, a batch needs "
+                        f"{least}", "lower --people_per_batch")
+    return of_person
+
+
 def people_batches(
     photos: Photos, people: int, images_each: int, seed: int, start_step: int = 0
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tf.Tensor]]:
@@ -265,11 +279,7 @@ def people_batches(
     Raises:
         UserError: fewer people than that have two photographs.
     """
-    of_person = [np.flatnonzero(photos.people == p) for p in range(len(photos.names))]
-    of_person = [numbers for numbers in of_person if len(numbers) > 1]
-    if len(of_person) < people:
-        raise UserError(f"{len(of_person)} people have two photographs or more, a batch needs "
-                        f"{people}", "lower --people_per_batch")
+    of_person = people_with_two(photos, people)
 
     def numbers() -> Iterator[tuple[tf.Tensor, np.ndarray]]:
         for step, chosen in inputs.index_batches(len(of_person), people, seed, start_step):

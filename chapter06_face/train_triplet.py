@@ -126,6 +126,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its last validation scores."""
     # The data, divided by people; the embedder and its averages.
     dataset, network = training.prepare(args)
+    data.people_with_two(dataset.train, args.people_per_batch)  # else an error, without a run
     checkpoint.start_from(args, network=network)
     averaged = averages.copy(network)
     optimizer = flags.make_optimizer(args)

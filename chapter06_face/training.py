@@ -22,6 +22,8 @@ def prepare(args: argparse.Namespace) -> tuple[data.Data, keras.Model]:
         UserError: data, flags or weights cannot be used.
     """
     flags.refuse_idle(args)
+    if args.lfw_dir:  # what is wrong with the files is an error before a run folder is made
+        inference.read_pairs(Path(args.lfw_pairs), Path(args.lfw_dir))
     dataset = data.load(args)
     network = inference.build_embedder(args)
     resumed = rundir.last_step(args.run_dir)

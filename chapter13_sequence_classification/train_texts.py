@@ -79,6 +79,8 @@ PRESETS = {
     },
     "chnsenticorp": {"dataset": "chnsenticorp", "language": "zh", **BAG, "max_tokens": 200},
 }
+# Of texts of one's own.
+OWN_TOKENS, EPOCHS, EVALUATIONS = 400, 10, 30
 # Flags without effect, by the value of --model.
 IDLE_FLAGS = {"recurrent": ("num_filters", "num_buckets"),
               "conv": (*RECURRENT_FLAGS, "num_buckets"), "bag": (*RECURRENT_FLAGS, "num_filters")}
@@ -123,6 +125,15 @@ def check_flags(args: argparse.Namespace) -> None:
                         "add --embedding_file FILE, or omit --freeze_embedding")
 
 
+def fit_to_texts(args: argparse.Namespace, count: int) -> None:
+    """Sets the steps of the demo's recipe, unless typed, to EPOCHS epochs of one's own texts."""
+    steps = max(args.max_steps, EPOCHS * count // args.batch_size)
+    values = {"max_steps": steps, "eval_every": max(args.eval_every, steps // EVALUATIONS)}
+    vars(args).update({flag: value for flag, value in values.items() if flag not in args.typed})
+    print(f"{args.max_steps:,} steps, {args.max_steps * args.batch_size / count:.0f} epochs, of at "
+          f"most {args.max_tokens} tokens a text; --max_steps and --max_tokens override them")
+
+
 def train(args: argparse.Namespace) -> dict[str, float]:
     """Trains a run, new or resumed, up to `--max_steps`; returns its validation scores."""
     check_flags(args)
@@ -130,7 +141,12 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     # Deterministic operations make runs reproducible bit for bit.
     tf.config.experimental.enable_op_determinism()
     # Read the texts, split them, and encode their words as the ids of a vocabulary.
+    own = (args.dataset, args.preset) == ("file", "demo") and not rundir.exists(args.run_dir)
+    if own and "max_tokens" not in args.typed:
+        args.max_tokens = OWN_TOKENS
     task = data.load(args)
+    if own:
+        fit_to_texts(args, len(task.splits["train"].labels))
     args.language = task.language  # recorded: the other scripts segment as this one
     train_split, validation = task.splits["train"], task.splits["validation"]
     print(f"training on {args.input_file or args.dataset}: {len(train_split.labels):,} texts, "

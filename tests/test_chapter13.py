@@ -634,6 +634,16 @@ def test_every_split_of_a_file_has_texts_of_every_class(tmp_path):
     assert counts == {"train": [32, 1], "validation": [4, 1], "test": [4, 1]}
 
 
+@pytest.mark.parametrize(("count", "typed", "expected"), [
+    (1000, {}, (600, 100)), (100_000, {}, (15_625, 520)),
+    (100_000, {"max_steps": 600}, (600, 520))])
+def test_own_texts_are_trained_for_ten_epochs(count, typed, expected):
+    args = argparse.Namespace(max_steps=600, eval_every=100, batch_size=64, max_tokens=400,
+                              typed=typed)
+    train_texts.fit_to_texts(args, count)
+    assert (args.max_steps, args.eval_every) == expected
+
+
 def test_a_test_set_of_ones_own(tmp_path):
     test = tmp_path / "test.tsv"
     test.write_text("text\tlabel\nsome a\tno\n", encoding="utf-8")
