@@ -200,7 +200,7 @@ def entropy(outputs: tf.Tensor, discrete: bool) -> tf.Tensor:
     return tf.reduce_sum(log_deviations + 0.5 * math.log(2 * math.pi * math.e), axis=1)
 
 
-def advantages(
+def estimate_advantages(
     rewards: np.ndarray, values: np.ndarray, next_values: np.ndarray, terminated: np.ndarray,
     ended: np.ndarray, discount: float, gae_lambda: float,
 ) -> np.ndarray:

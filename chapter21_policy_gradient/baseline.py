@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from chapter21_policy_gradient.actor_critic import advantages, build_critic, mlp_in_numpy
+from chapter21_policy_gradient.actor_critic import build_critic, estimate_advantages, mlp_in_numpy
 from chapter21_policy_gradient.data import Episode
 from chapter21_policy_gradient.model import normalize
 
@@ -26,9 +26,9 @@ def episode_advantages(
     values = mlp_in_numpy(critic_weights, observations)[:, 0]  # (steps + 1,)
     ended = np.zeros(len(episode.rewards), bool)
     ended[-1] = True
-    gains = advantages(episode.rewards, values[:-1], values[1:], ended & episode.terminated, ended,
-                       discount, gae_lambda)
-    return gains, gains + values[:-1]
+    advantages = estimate_advantages(episode.rewards, values[:-1], values[1:],
+                                     ended & episode.terminated, ended, discount, gae_lambda)
+    return advantages, advantages + values[:-1]
 
 
 def make_value_baseline(
@@ -58,10 +58,10 @@ def make_value_baseline(
         weights = critic.get_weights()
         pairs = [episode_advantages(episode, weights, args.discount, args.gae_lambda)
                  for episode in episodes]
-        gains, targets = map(np.concatenate, zip(*pairs, strict=True))
+        advantages, targets = map(np.concatenate, zip(*pairs, strict=True))
         # Train the critic on these episodes.
         observations = np.concatenate([episode.observations for episode in episodes])
         learn(observations, targets.astype(np.float32))
-        return (normalize(gains) / len(gains)).astype(np.float32)
+        return (normalize(advantages) / len(advantages)).astype(np.float32)
 
     return critic, optimizer, weigh

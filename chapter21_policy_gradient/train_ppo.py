@@ -23,11 +23,11 @@ from chapter20_dqn.flags import check_preset
 from chapter21_policy_gradient import data
 from chapter21_policy_gradient.actor_critic import (
     Outputs,
-    advantages,
     all_variables,
     build_networks,
     choosing,
     entropy,
+    estimate_advantages,
     forward,
     log_probability,
     make_both,
@@ -133,14 +133,14 @@ def make_update(
         for rows in minibatches:
             # Normalize the advantages over the minibatch.
             taken, old = tf.gather(actions, rows), tf.gather(old_log_p, rows)
-            gains = tf.gather(advantages, rows)
-            gains = (gains - tf.reduce_mean(gains)) / (tf.math.reduce_std(gains) + 1e-8)
+            chosen = tf.gather(advantages, rows)
+            chosen = (chosen - tf.reduce_mean(chosen)) / (tf.math.reduce_std(chosen) + 1e-8)
             # Forward pass: the policy's loss, the critic's loss, and the entropy bonus.
             with tf.GradientTape() as tape:
                 inputs = tf.gather(observations, rows)
                 outputs, values = both(inputs, training=True)
                 log_p = log_probability(outputs, taken)
-                policy_loss = clipped_loss(log_p, old, gains, clip)
+                policy_loss = clipped_loss(log_p, old, chosen, clip)
                 errors = values[:, 0] - tf.gather(targets, rows)
                 value_loss = tf.reduce_mean(errors**2)
                 mean_entropy = tf.reduce_mean(entropy(outputs, actions.dtype.is_integer))
@@ -181,8 +181,8 @@ def estimate(
     """Returns the advantages and the values, each of shape (num_steps, num_envs)."""
     values, next_values = (critic(observations)[..., 0] for observations in
                            (rollout.observations, rollout.next_observations))
-    found = advantages(rollout.rewards, values, next_values, rollout.terminated, rollout.ended,
-                       discount, gae_lambda)
+    found = estimate_advantages(rollout.rewards, values, next_values, rollout.terminated,
+                                rollout.ended, discount, gae_lambda)
     return found, values
 
 
@@ -214,12 +214,12 @@ def make_learner(
         if args.normalize_rewards:
             rollout = rollout._replace(rewards=normalizer.scale(rollout.rewards, rollout.ended))
         # Estimate the advantages (GAE) and the critic's targets.
-        gains, values = estimate(rollout, forward(critic), args.discount, args.gae_lambda)
-        targets = gains + values
+        advantages, values = estimate(rollout, forward(critic), args.discount, args.gae_lambda)
+        targets = advantages + values
         # Train on the same steps for several epochs of shuffled minibatches.
         rows = draw_minibatches(rng, num_rows, args.minibatch_size, args.update_epochs)
         flat = [array.reshape(num_rows, *array.shape[2:]) for array in
-                (rollout.observations, rollout.actions, gains.astype(np.float32),
+                (rollout.observations, rollout.actions, advantages.astype(np.float32),
                  targets.astype(np.float32))]
         *losses, used = update(*flat, rows, tf.constant(args.clip * left, tf.float32)).numpy()
         # From the next update on, the networks see observations by the moments of these too.

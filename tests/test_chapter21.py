@@ -267,7 +267,8 @@ def test_advantages_equal_their_definition():
     terminated = rng.random((40, 2)) < 0.1
     ended = terminated | (rng.random((40, 2)) < 0.1)
     assert terminated.any() and (ended & ~terminated).any()
-    found = actor_critic.advantages(rewards, values, next_values, terminated, ended, 0.9, 0.8)
+    found = actor_critic.estimate_advantages(rewards, values, next_values, terminated, ended, 0.9,
+                                             0.8)
     for env in range(2):
         arrays = (a[:, env] for a in (rewards, values, next_values, terminated, ended))
         np.testing.assert_allclose(found[:, env], slow_advantages(*arrays, 0.9, 0.8))
@@ -276,8 +277,8 @@ def test_advantages_equal_their_definition():
 def test_only_a_truncated_episode_has_a_next_value():
     arrays = np.array([1.0]), np.array([3.0]), np.array([10.0])
     ended = np.array([True])
-    terminated = actor_critic.advantages(*arrays, np.array([True]), ended, 0.5, 0.9)
-    truncated = actor_critic.advantages(*arrays, np.array([False]), ended, 0.5, 0.9)
+    terminated = actor_critic.estimate_advantages(*arrays, np.array([True]), ended, 0.5, 0.9)
+    truncated = actor_critic.estimate_advantages(*arrays, np.array([False]), ended, 0.5, 0.9)
     assert terminated == [1 - 3] and truncated == [1 + 0.5 * 10 - 3]
 
 
@@ -364,9 +365,9 @@ def test_samples_follow_the_policy():
 def test_the_clipped_loss_and_where_its_gradient_is_zero():
     """Positive and negative advantages, each on both sides of the clip range."""
     log_p = tf.Variable(np.log(np.float32([1.5, 0.5, 0.5, 1.5])))
-    gains = np.float32([2.0, 2.0, -1.0, -1.0])
+    advantages = np.float32([2.0, 2.0, -1.0, -1.0])
     with tf.GradientTape() as tape:
-        loss = train_ppo.clipped_loss(log_p, tf.zeros(4), gains, 0.2)
+        loss = train_ppo.clipped_loss(log_p, tf.zeros(4), advantages, 0.2)
     np.testing.assert_allclose(loss, -(1.2 * 2 + 0.5 * 2 - 0.8 - 1.5) / 4, rtol=1e-6)
     np.testing.assert_allclose(tape.gradient(loss, log_p),
                                [0, -0.5 * 2 / 4, 0, 1.5 / 4], rtol=1e-6)
@@ -391,18 +392,18 @@ def test_an_update(space):
     update = train_ppo.make_update(policy, critic, optimizer, 0.0)
     observations = rng.normal(size=(8, 4)).astype(np.float32)
     actions = np.array([space.sample() for _ in range(8)])
-    gains = rng.normal(size=8).astype(np.float32)
+    advantages = rng.normal(size=8).astype(np.float32)
     targets = rng.normal(size=8).astype(np.float32)
     before = [*policy.get_weights(), *critic.get_weights()]
     errors = critic(observations)[:, 0] - targets
     rows = np.arange(8, dtype=np.int32)[None]
-    *once, used = update(observations, actions, gains, targets, rows, tf.constant(0.2)).numpy()
+    *once, used = update(observations, actions, advantages, targets, rows, tf.constant(0.2)).numpy()
     once = dict(zip(train_ppo.METRICS, once, strict=True))
     np.testing.assert_allclose(once["policy_loss"], 0, atol=1e-6)  # advantages have mean 0
     np.testing.assert_allclose(once["value_loss"], np.mean(errors**2), rtol=1e-5)
     assert once["approximate_kl"] == once["clip_fraction"] == 0
     assert used == 1
-    *later, used = update(observations, actions, gains, targets, np.tile(rows, (20, 1)),
+    *later, used = update(observations, actions, advantages, targets, np.tile(rows, (20, 1)),
                           tf.constant(0.2)).numpy()
     assert used == 20
     later = dict(zip(train_ppo.METRICS, later, strict=True))
@@ -504,9 +505,9 @@ def test_rewards_are_divided_by_the_deviation_of_discounted_returns():
     normalizer = Normalizer((1,), 2, 0.5)
     rewards = np.array([[4.0, 0], [2, 8], [6, 80]])
     ended = np.array([[False, False], [True, False], [False, False]])
-    gains = [4, 0, 2 + 2, 8, 6, 80 + 4]
+    returns = [4, 0, 2 + 2, 8, 6, 80 + 4]
     np.testing.assert_allclose(normalizer.scale(rewards, ended),
-                               np.clip(rewards / np.std(gains), -10, 10), rtol=1e-6)
+                               np.clip(rewards / np.std(returns), -10, 10), rtol=1e-6)
     np.testing.assert_array_equal(normalizer.running, [6, 84])
     again = Normalizer((1,), 2, 0.5)
     again.deserialize(normalizer.serialize())
@@ -533,7 +534,7 @@ def test_a_standardizing_network(space):
 def test_an_update_ends_where_the_policy_has_moved_too_far():
     """All optimizer steps before do the same as without a limit."""
     rng = np.random.default_rng(0)
-    observations, gains = (np.float32(rng.normal(size=shape)) for shape in ((8, 4), 8))
+    observations, advantages = (np.float32(rng.normal(size=shape)) for shape in ((8, 4), 8))
     actions, rows = np.array([BUTTONS.sample() for _ in range(8)]), np.int32(np.arange(8))[None]
 
     def weights(target_kl, passes):
@@ -542,8 +543,8 @@ def test_an_update_ends_where_the_policy_has_moved_too_far():
         optimizer = keras.optimizers.Adam(0.01)
         optimizer.build([*policy.trainable_variables, *critic.trainable_variables])
         update = train_ppo.make_update(policy, critic, optimizer, 0.0, target_kl)
-        *means, used = update(observations, actions, gains, gains, np.tile(rows, (passes, 1)),
-                              tf.constant(0.2)).numpy()
+        *means, used = update(observations, actions, advantages, advantages,
+                              np.tile(rows, (passes, 1)), tf.constant(0.2)).numpy()
         return policy.get_weights(), dict(zip(train_ppo.METRICS, means, strict=True)), int(used)
 
     limited, metrics, used = weights(0.004, 30)
