@@ -6,7 +6,7 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 
-TRAINING, VALIDATION, EVALUATION, HELD_OUT = range(1, 5)  # keys of disjoint sets of episodes
+TRAINING, VALIDATION, EVALUATION, HELD_OUT, PLAY = range(1, 6)  # keys of disjoint episodes
 
 QValues = Callable[[np.ndarray], np.ndarray]  # from states to the value of each action
 

@@ -26,7 +26,7 @@ def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     epsilon = flags.ep_test if args.epsilon is None else args.epsilon
     rate = (ATARI_FRAMES_PER_SECOND if data.is_atari(flags.env_name)
             else environments.frame_rate(env)) / flags.n_action_repeat
-    player = episodes.Player(env, flags.history_length, args.seed)
+    player = episodes.Player(env, flags.history_length, args.seed, episodes.PLAY)
     with environments.recorder(args, env, rate) as record_frame:
         played = episodes.play_episodes(player, q_values, epsilon, args.num_episodes,
                                         lambda player: record_frame())

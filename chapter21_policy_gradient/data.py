@@ -19,7 +19,7 @@ from chapter20_dqn.atari import AtariFrames
 from common import cli, environments, files
 from common.errors import UserError, exit_status
 
-TRAINING, VALIDATION, EVALUATION, UPDATES = range(1, 5)  # keys of independent random numbers
+TRAINING, VALIDATION, EVALUATION, UPDATES, PLAY = range(1, 6)  # keys of random numbers
 HISTORY = 4  # frames of a game in an observation
 GAME_STEPS_PER_SECOND = 15  # of four frames each
 GAME_STEPS = 30 * 60 * GAME_STEPS_PER_SECOND  # limit of a game, half an hour

@@ -26,7 +26,7 @@ def play(args: argparse.Namespace, flags: argparse.Namespace) -> None:
     rate = environments.frame_rate(run.env)
     with environments.recorder(args, run.env, rate) as look:
         for number in range(args.num_episodes):
-            rng = np.random.default_rng([args.seed, number])
+            rng = np.random.default_rng([args.seed, data.PLAY, number])
             rewards = []
             for step in data.play(run.env, act(rng), rng):
                 rewards.append(step.reward)
