@@ -176,7 +176,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
                 threshold)
     html = write_page(detector, examples, found, truths, threshold, args.run_dir / "detections")
     results.write(args, data.name_of(flags), f"{detector.pipeline['model']}-{flags.preset}",
-                  metrics | by_class, details={"confusion": matrix.tolist()})
+                  metrics | by_class,
+                  details={"confusion": matrix.tolist(), "proposals": args.proposals})
     for name, row in zip(names, by_class.values(), strict=True):
         print(f"{name:>16}  AP at .5 {row['ap_50']:.3f}  mAP {row['map']:.3f}  of {row['boxes']}")
     print(f"{dataset.last}: AP at IoU .5 {main['ap_50']:.3f} ({main['ap_50_low']:.3f} to "

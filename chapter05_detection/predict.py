@@ -146,11 +146,17 @@ def predict(args: argparse.Namespace, detect: Detect, labels: LabelMap) -> None:
             print(f"images with boxes and detections.json: {args.output_dir}")
 
 
-def best_threshold(run_dir: Path) -> float:
-    """Returns the threshold with the highest F1, if eval.py has evaluated the run, else 0.5."""
+def best_threshold(run_dir: Path, checkpoint: str) -> float:
+    """Returns the threshold with the highest F1, if eval.py has evaluated these weights, else 0.5.
+
+    Evaluations with other proposals than those of the network do not count.
+    """
     path = run_dir / "eval.json"
-    scores = files.read_json(path)["metrics"]["validation"] if path.is_file() else {}
-    return scores.get("threshold", DEFAULT_THRESHOLD)
+    found = files.read_json(path, "run eval.py again") if path.is_file() else {}
+    if (found.get("checkpoint"), found.get("details", {}).get("proposals", "rpn")) != (
+            checkpoint, "rpn"):
+        return DEFAULT_THRESHOLD
+    return found["metrics"]["validation"].get("threshold", DEFAULT_THRESHOLD)
 
 
 def predict_by_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
@@ -159,7 +165,7 @@ def predict_by_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         raise UserError("--label_map_path has no effect without --saved_model", "omit it")
     args.output_dir = Path(args.output_dir or args.run_dir / "predictions")
     if args.threshold is None:
-        args.threshold = best_threshold(args.run_dir)
+        args.threshold = best_threshold(args.run_dir, args.checkpoint)
     predict(args, *detector_of_run(args, flags))
 
 

@@ -76,6 +76,11 @@ class Data(NamedTuple):
         """Whether both are the same pairs, so that a checkpoint must not be selected on them."""
         return self.validation is self.test
 
+    @property
+    def test_is_train(self) -> bool:
+        """Whether there are no other pairs: scores say nothing of other images."""
+        return self.test is self.train
+
 
 @functools.cache
 def draw_facades(start: int, count: int) -> np.ndarray:

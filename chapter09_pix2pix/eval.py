@@ -203,6 +203,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     if found.validation_is_test and args.checkpoint == "best":
         print("the validation pairs are the test pairs: measuring the latest checkpoint")
         args.checkpoint = "latest"
+    if found.test_is_train:
+        print("the test pairs are the training pairs: these scores say nothing of other images")
     judge = open_judge(args.judge) if args.judge else None
     some_training = data.take_some(found.train, MAX_TRAINING)
 
@@ -226,7 +228,8 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     baselines = {metric: strongest(scores, metric) for metric in ("psnr", "l1")}
     results.write(args, dataset, f"{flags.netG}-{flags.preset}", metrics,
                   details={"strongest_baseline": baselines,
-                           "validation_is_test": found.validation_is_test})
+                           "validation_is_test": found.validation_is_test,
+                           "test_is_train": found.test_is_train})
     report(metrics, baselines, html)
     return metrics["test"]
 

@@ -28,6 +28,7 @@ from tqdm import tqdm
 from chapter09_pix2pix import edges
 from common import cli, images
 from common.errors import UserError, exit_status, raise_together, try_each
+from common.flags import typed_flags
 
 BLANK = 0.3  # side of the white square, as a share of the image's
 BLUR = 4  # factor by which `blur` reduces
@@ -110,6 +111,9 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
+OWN_FLAGS = {"resize": ("pad", "size"), "combine": ("b_dir",), "edges": ("edges",)}
+
+
 def list_stems(folder: Path, flag: str) -> dict[str, Path]:
     """Returns the files of a folder by name without suffix.
 
@@ -128,12 +132,17 @@ def list_stems(folder: Path, flag: str) -> dict[str, Path]:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raises UserError if folders or flags contradict each other."""
+    """Raises UserError if folders or flags contradict each other, or a flag has no effect."""
     source, target = Path(args.input_dir), Path(args.output_dir)
+    for operation, flags in OWN_FLAGS.items():
+        if operation != args.operation:
+            cli.refuse_idle(args, flags, f"--operation {args.operation}")
     if args.operation == "combine" and not args.b_dir:
         raise UserError("--operation combine without --b_dir", "give the folder of the other half")
     if source == target:
         raise UserError(f"--input_dir and --output_dir are both {source}", "give another folder")
+    if args.operation == "combine" and Path(args.b_dir) == target:
+        raise UserError(f"--b_dir and --output_dir are both {target}", "give another folder")
     if args.edges == "hed" and args.operation == "edges":
         edges.load_hed()
 
@@ -191,7 +200,12 @@ def build_parser() -> cli.Parser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line; returns the exit status."""
-    return exit_status(lambda: process(build_parser().parse_args(argv)))
+    def run() -> None:
+        args = (parser := build_parser()).parse_args(argv)
+        args.typed = typed_flags(parser, argv)
+        process(args)
+
+    return exit_status(run)
 
 
 if __name__ == "__main__":

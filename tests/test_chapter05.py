@@ -1399,9 +1399,15 @@ def test_predict_writes_images_json_and_says_what_the_highest_score_was(trained,
 
 
 def test_predict_takes_the_best_threshold_of_the_evaluation(tmp_path):
-    assert predict.best_threshold(tmp_path) == 0.5
-    (tmp_path / "eval.json").write_text('{"metrics": {"validation": {"threshold": 0.42}}}')
-    assert predict.best_threshold(tmp_path) == 0.42
+    assert predict.best_threshold(tmp_path, "latest") == 0.5
+    found = {"checkpoint": "latest", "details": {"proposals": "rpn"},
+             "metrics": {"validation": {"threshold": 0.42}}}
+    (tmp_path / "eval.json").write_text(json.dumps(found))
+    assert predict.best_threshold(tmp_path, "latest") == 0.42
+    assert predict.best_threshold(tmp_path, "best") == 0.5
+    found["details"]["proposals"] = "grid"
+    (tmp_path / "eval.json").write_text(json.dumps(found))
+    assert predict.best_threshold(tmp_path, "latest") == 0.5
 
 
 @pytest.mark.slow

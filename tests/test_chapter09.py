@@ -795,6 +795,8 @@ def test_pairs_are_combined_split_and_loaded(tmp_path, capfd):
     words = ["--input_dir", str(tmp_path / "a"), "--output_dir", str(tmp_path / "pairs"),
              "--operation", "combine"]
     fails(process.main, *words, capfd=capfd, says="without --b_dir")
+    fails(process.main, *words, "--size", "64", capfd=capfd,
+          says="--size 64 has no effect with --operation combine")
     words += ["--b_dir", str(tmp_path / "b")]
     photo(tmp_path / "a" / "alone.png", 32, 32)
     fails(process.main, *words, capfd=capfd, says="alone.png has no partner")
