@@ -37,7 +37,8 @@ SOURCES = {
     "satellite": files.Source(
         "The book's satellite images: 4,800 + 1,200 of 256x256 in six classes; no licence stated. "
         f"They are in the repository of the book, in [chapter_3/data_prepare/pic]({BOOK}): clone "
-        "it, then `python prepare.py --data_dir .../chapter_3/data_prepare/pic --output_dir "
+        "it, then `python prepare.py --data_dir .../chapter_3/data_prepare/pic "
+        "--dataset_name satellite --output_dir "
         "../data/satellite`. The published runs used a sample of 2,400: add `--list "
         "satellite_sample.txt`",
         (),
@@ -275,7 +276,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
                        help="folder of the classes, or of train/ and validation/ with a folder per "
                             "class in each, or of the records and label.txt")
     group.add_argument("--dataset_name", type=tfrecords.records_name, default="satellite",
-                       help="prefix of the names of the records")
+                       help="prefix of the names of the records (if there are records of one "
+                            "name only, that name)")
     group.add_argument("--validation_fraction", type=cli.between_0_and_1,
                        help="fraction of each class that eval.py tests on, of a folder without "
                             f"train/ and validation/ (default: {VALIDATION_FRACTION})")
@@ -285,7 +287,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def settle(args: argparse.Namespace) -> None:
-    """Sets `--dataset` by what lies in `--data_dir`, unless it was typed.
+    """Sets `--dataset` and `--dataset_name` by what lies in `--data_dir`, unless typed.
 
     Raises:
         UserError: a typed flag is of another data set.
@@ -293,6 +295,8 @@ def settle(args: argparse.Namespace) -> None:
     if args.data_dir and "dataset" not in args.typed:
         records = tfrecords.dataset_names(Path(args.data_dir))
         args.dataset = "records" if records else "folder"
+        if len(records) == 1 and "dataset_name" not in args.typed:
+            args.dataset_name = records[0]
     idle = [flag for name, flags in READS.items() if name != args.dataset for flag in flags]
     cli.refuse_idle(args, idle, f"--dataset {args.dataset}")
 

@@ -12,6 +12,7 @@ decoded, or lie in no class folder, are listed and skipped, as are folders besid
 validation (or val). The input files are never changed.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def build_parser() -> cli.Parser:
                         help="folder of the images")
     parser.add_argument("--output_dir", type=cli.path, help="output folder (default: --data_dir)")
     parser.add_argument("--dataset_name", "--dataset-name", type=tfrecords.records_name,
-                        default="satellite", help="prefix of the names of the records")
+                        help="prefix of the names of the records (default: the name of --data_dir)")
     for split in folders.SPLITS:
         parser.add_argument(f"--{split}_shards", f"--{split}-shards", type=cli.small_int,
                             default=2, help=f"files of the {split} records")
@@ -48,9 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = build_parser().parse_args(argv)
         data_dir = Path(args.data_dir)
         output_dir = Path(args.output_dir or data_dir)
+        dataset_name = args.dataset_name or re.sub(r"[^\w.-]+", "_", data_dir.name)
         num_shards = {"train": args.train_shards, "validation": args.validation_shards}
         only = folders.read_list(Path(args.list), data_dir) if args.list else None
-        counts = tfrecords.write_records(data_dir, output_dir, args.dataset_name, num_shards,
+        counts = tfrecords.write_records(data_dir, output_dir, dataset_name, num_shards,
                                          args.num_threads, args.validation_fraction, only)
         print(f"{counts['train']:,} training and {counts['validation']:,} validation images in "
               f"{output_dir}")
