@@ -14,18 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from chapter02_cifar import data
-from chapter02_cifar.augmentations import AUGMENTATIONS, CROP, distort
+from chapter02_cifar.augmentations import AUGMENTATIONS, CROP, distort, stretch
 from common import cli, figures, rundir
 from common.errors import exit_status
 from common.figures import plt
 
 SEED = tf.constant([0, 0], tf.int64)
-
-
-def stretch(images: tf.Tensor) -> np.ndarray:
-    """Scales each image linearly to [0, 1], for display."""
-    low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
-    return ((images - low) / tf.maximum(high - low, 1e-6)).numpy()
 
 
 def draw_sheet(images: np.ndarray, png: Path) -> None:

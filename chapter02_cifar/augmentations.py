@@ -7,6 +7,7 @@ int64 seed of shape (2,), which determines the result.
 import argparse
 import math
 
+import numpy as np
 import tensorflow as tf
 
 CROP = 24  # input size of the book's network (section 2.2.1)
@@ -19,6 +20,12 @@ ZOOM = (0.8, 1.25)
 NOISE = 10.0  # highest standard deviation, grey levels
 
 fold_in = tf.random.experimental.stateless_fold_in  # (seed, number) -> a new seed
+
+
+def stretch(images: tf.Tensor) -> np.ndarray:
+    """Scales each image linearly to [0, 1], for display."""
+    low, high = (f(images, axis=(1, 2, 3), keepdims=True) for f in (tf.reduce_min, tf.reduce_max))
+    return ((images - low) / tf.maximum(high - low, 1e-6)).numpy()
 
 
 def random_crop(images: tf.Tensor, seed: tf.Tensor, size: int = CROP) -> tf.Tensor:

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from chapter02_cifar.augment import stretch
+from chapter02_cifar.augmentations import stretch
 from common.monitor import Monitor
 
 LAYERS = keras.layers.Conv2D, keras.layers.Dense, keras.layers.ReLU

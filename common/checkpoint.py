@@ -120,10 +120,8 @@ class TrainState:
         """
         for variable in itertools.chain.from_iterable(self._weights.values()):
             if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
-                raise UserError(
-                    f"a weight is not finite at step {int(self.step)}",
-                    "start a new run with a lower --learning_rate",
-                )
+                raise UserError(f"a weight is not finite at step {int(self.step)}",
+                                "start a new run with a lower --learning_rate")
         cpu, wall = time.process_time(), time.monotonic()
         self.cpu_seconds.assign_add(cpu - self._clock[0])
         self.wall_seconds.assign_add(wall - self._clock[1])
@@ -177,8 +175,7 @@ class TrainState:
         if step in (1, max_steps) or step % save_every == 0 or stopping:
             self.save()
         if stopping and step < max_steps:
-            inside = self._run_dir.resolve().is_relative_to(rundir.runs_dir().resolve())
-            how = "--resume" if inside else f"--run_dir {self._run_dir}"
+            how = rundir.flag_to_resume(self._run_dir)
             raise Interrupted(f"stopped and saved at step {step}; {how} continues from there")
 
 

@@ -141,13 +141,10 @@ def make(
     except UserError:
         raise
     except Exception as error:  # whatever the environment's own code does
+        hint = f"check --env_kwargs {','.join(options)}" if options else "try CartPole-v1"
         if render_mode and "'render_mode'" in str(error):
-            raise UserError(f"{name} cannot be made with render_mode={render_mode!r}: {error}",
-                            "let its __init__ take render_mode, or omit the flag that shows or "
-                            "records it (in chapter 20: --no-video)") from error
-        raise UserError(f"cannot make {name}: {type(error).__name__}: {error}",
-                        f"check --env_kwargs {','.join(options)}" if options
-                        else "try CartPole-v1") from error
+            hint = "let its __init__ take render_mode, or omit what shows or records (--no-video)"
+        raise UserError(f"cannot make {name}: {type(error).__name__}: {error}", hint) from error
     if render_mode and not can_render(env, render_mode):
         what = "text" if render_mode == "ansi" else "images"
         raise UserError(f"{name} renders no {what}: its metadata has the render_modes "

@@ -53,6 +53,12 @@ def has_flag(run_dir: Path, flag: str) -> bool:
         return False
 
 
+def flag_to_resume(run_dir: Path) -> str:
+    """Returns the flag that resumes a run: --resume looks in the folder of all runs only."""
+    inside = run_dir.resolve().is_relative_to(runs_dir().resolve())
+    return "--resume" if inside else f"--run_dir {run_dir}"
+
+
 def check_epochs(args: argparse.Namespace) -> None:
     """Checks a resumed run whose chapter has turned new `--epochs` into `--max_steps`.
 

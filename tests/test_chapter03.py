@@ -205,7 +205,7 @@ def test_what_lies_beside_the_splits_is_listed(tmp_path, capsys):
         assert told == [f"skipped: {pictures}/{name}" for name in (
             "散 图.png lies in no class folder", "val/c.jpg lies in no class folder",
             "test is neither train nor validation (2 files)")]
-    splits, _ = data.load_records(pictures, "satellite", 0.25)
+    splits, _ = data.load_records(pictures, "我的_图", 0.25)
     assert len(splits["test"].labels) == 6
 
 
