@@ -77,12 +77,17 @@ def shares(captions: Sequence[Sequence[Sequence[str]]], words: Sequence[str]) ->
 def fit_ridge(features: np.ndarray, targets: np.ndarray, penalty: float) -> Linear:
     """Minimises ‖X K + b − T‖² + penalty · σ² ‖K‖², where σ² is the mean variance of X's columns.
 
-    It is solved in the space of the pictures, which are fewer than the channels.
+    It is solved in the space of the pictures or of the channels, whichever are fewer.
     """
     mean, level = features.mean(axis=0, dtype=np.float64), targets.mean(axis=0, dtype=np.float64)
     centred = features - mean
-    gram = centred @ centred.T + penalty * centred.var() * np.eye(len(features))
-    kernel = centred.T @ np.linalg.solve(gram, targets - level)
+    weight = penalty * centred.var()
+    if len(features) <= features.shape[1]:
+        gram = centred @ centred.T + weight * np.eye(len(features))
+        kernel = centred.T @ np.linalg.solve(gram, targets - level)
+    else:
+        gram = centred.T @ centred + weight * np.eye(features.shape[1])
+        kernel = np.linalg.solve(gram, centred.T @ (targets - level))
     return Linear(np.float32(kernel), np.float32(level - mean @ kernel))
 
 

@@ -73,8 +73,9 @@ class Batches:
     """Batch k of a run, a pure function of (seed, k)."""
 
     def __init__(self, args: argparse.Namespace, found: Data, sight: Sight, size: int):
-        """Encodes all captions; `size` is that of the pictures in pixels."""
+        """Encodes all captions; `size` is that of what the encoder sees in pixels."""
         self.args, self.sight = args, sight
+        size = encoder.larger(size) if args.augment else size
         split = found.splits["train"]
         self.owners, words = data.pairs(split.captions)
         self.captions = data.encode(words, found.vocabulary, args.max_words)
@@ -157,7 +158,7 @@ def live_encoder(args: argparse.Namespace, network: keras.Model) -> Any:
     def encode(pictures: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
         pictures = tf.cast(pictures, tf.float32)
         if args.augment:
-            pictures = data.augment(pictures, key)
+            pictures = data.augment(pictures, network.input_shape[1], key)
         return network(pictures, training=training)
 
     return encode

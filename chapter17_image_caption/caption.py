@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from chapter17_image_caption import data
+from chapter17_image_caption.caption_files import join_words
 from chapter17_image_caption.inference import (
     Caption,
     Describe,
@@ -85,7 +86,7 @@ def describe_all(
 def lines_of(name: str, captions: Sequence[Caption]) -> list[str]:
     """Returns what the book prints for a picture; small probabilities have three digits too."""
     return [f"Captions for image {name}:",
-            *(f"  {place}) {' '.join(caption.words)} (p={caption.probability:.3g})"
+            *(f"  {place}) {join_words(caption.words)} (p={caption.probability:.3g})"
               for place, caption in enumerate(captions))]
 
 

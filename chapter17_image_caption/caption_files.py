@@ -22,7 +22,9 @@ COCO_FILES = {"train2014": "captions_train2014.json", "val2014": "captions_val20
 OWN = "captions.tsv"
 HELD_OUT = 10  # every tenth picture of one's own for validation, and for test
 SPLITS = ("train", "validation", "test")
-WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+HAN = "\u3400-\u9fff"  # Chinese characters, each a word
+WORD = re.compile(rf"[{HAN}]|[^\W_{HAN}]+(?:['’-][^\W_{HAN}]+)*")
+AROUND_HAN = rf" ?([{HAN}]) ?"
 
 
 class Listing(NamedTuple):
@@ -42,6 +44,11 @@ class Listing(NamedTuple):
 def tokenize(caption: str) -> list[str]:
     """Returns the words of a caption in lower case, without punctuation."""
     return WORD.findall(caption.lower())
+
+
+def join_words(words: Iterable[str]) -> str:
+    """Returns words as a text; Chinese is written without spaces."""
+    return re.sub(AROUND_HAN, r"\1", " ".join(words))
 
 
 def listing(named: Iterable[tuple[Path, list[str]]], name: str) -> Listing:

@@ -16,13 +16,12 @@ import tensorflow as tf
 
 from chapter16_nmt.corpus import END_ID, START_ID, UNKNOWN_ID, build_vocabulary
 from chapter17_image_caption import caption_files, scenes
-from chapter17_image_caption.caption_files import SPLITS, tokenize
+from chapter17_image_caption.caption_files import SPLITS, join_words, tokenize
 from common import cli, files, images, inputs
 from common.errors import UserError, exit_status
 
 DRAWN = {"train": 3000, "validation": 100, "test": 300}  # scenes
 FILE_FLAGS = ("data_dir",)
-LARGER = 346 / 299  # by how much the original enlarges pictures before a random crop
 
 OFFLINE = {"scenes": "scenes of coloured shapes, drawn by code, with captions of a grammar",
            "own": "one's own pictures: `captions.tsv` in `--data_dir` has a picture, a tab and a "
@@ -52,11 +51,13 @@ class Split(NamedTuple):
         names: of the pictures.
         read: returns a picture by its number, uint8 RGB of any size.
         captions: of each picture, at least one, as words.
+        paths: files of the pictures; () if they are drawn.
     """
 
     names: list[str]
     read: Callable[[int], np.ndarray]
     captions: list[Captions]
+    paths: Sequence[Path] = ()
 
 
 class Data(NamedTuple):
@@ -129,7 +130,7 @@ def read(dataset: str, folder: Path) -> tuple[dict[str, Split], list[Captions]]:
     found = caption_files.READERS[dataset](folder)
     splits = {name: Split([path.name for path in part.paths],
                           lambda number, paths=part.paths: images.read_image(paths[number]),
-                          words(part.captions)) for name, part in found.items()}
+                          words(part.captions), part.paths) for name, part in found.items()}
     return splits, words(found["train"].texts)
 
 
@@ -183,17 +184,16 @@ def stream(count: int, batch_size: int, seed: int, step: int
         yield int(number), indices
 
 
-def augment(pictures: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
+def augment(pictures: tf.Tensor, size: int, key: tf.Tensor) -> tf.Tensor:
     """Augments a batch as the original: random crop, flip, and distorted colours.
 
     Args:
-        pictures: float32 of shape (batch, size, size, 3) in [0, 255].
+        pictures: float32 of shape (batch, larger, larger, 3) in [0, 255].
+        size: height and width of the crops in pixels.
         key: of the random numbers, of shape (2,).
     """
-    size = pictures.shape[1]
     keys = tf.unstack(tf.random.split(key, 6))
-    larger = tf.image.resize(pictures, (round(size * LARGER),) * 2)
-    cropped = tf.image.stateless_random_crop(larger, (tf.shape(pictures)[0], size, size, 3),
+    cropped = tf.image.stateless_random_crop(pictures, (tf.shape(pictures)[0], size, size, 3),
                                              keys[0])
     image = tf.image.stateless_random_flip_left_right(cropped, keys[1]) / 255
     image = tf.image.stateless_random_brightness(image, 32 / 255, keys[2])
@@ -230,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(describe(data))
         split = data.splits["train"]
         for name, captions in list(zip(split.names, split.captions, strict=True))[:3]:
-            print("\n  ".join([name, *(" ".join(words) for words in captions)]))
+            print("\n  ".join([name, *map(join_words, captions)]))
 
     return exit_status(show)
 

@@ -19,6 +19,7 @@ from common.errors import UserError
 SMALL = "small"
 SMALL_SIZE = 64  # pixels
 AT_ONCE = 16  # pictures that are encoded together
+LARGER = 346 / 299  # by how much the original enlarges pictures before it crops them
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -87,39 +88,47 @@ def build(args: argparse.Namespace) -> keras.Model:
     return keras.Model(maps.inputs, flat, name="encoder")
 
 
-def fit_image(image: tf.Tensor, size: int) -> tf.Tensor:
-    """Resizes an image of any size to a square; returns whole numbers, float32 in [0, 255]."""
+def larger(size: int) -> int:
+    """Returns the height and width of a picture of which `size` pixels are cropped."""
+    return round(size * LARGER)
+
+
+def fit_image(image: tf.Tensor, size: int, crop: bool = False) -> tf.Tensor:
+    """Resizes an image of any size to a square; returns whole numbers, float32 in [0, 255].
+
+    Args:
+        image: of shape (height, width, 3).
+        size: height and width of the result in pixels.
+        crop: whether it is the middle of a larger square: a network that was trained on crops
+            (`--augment`) knows things at their scale. So the original evaluates.
+    """
+    if crop:
+        return tf.image.resize_with_crop_or_pad(fit_image(image, larger(size)), size, size)
     resized = tf.image.resize(tf.cast(image, tf.float32), (size, size), antialias=True)
     return tf.clip_by_value(tf.round(resized), 0, 255)
 
 
-def read_pictures(split: Split, size: int) -> Iterator[np.ndarray]:
-    """Yields all pictures of a split, AT_ONCE at a time, float32 of shape (…, size, size, 3)."""
-    for start in range(0, len(split.names), AT_ONCE):
-        rows = range(start, min(start + AT_ONCE, len(split.names)))
-        yield np.stack([fit_image(split.read(row), size) for row in rows])
-
-
-def encode(encoder: keras.Model, split: Split, pooled: bool) -> np.ndarray:
-    """Encodes all pictures of a split.
+def encode(encoder: keras.Model, split: Split, pooled: bool, crop: bool = False
+           ) -> Iterator[np.ndarray]:
+    """Encodes all pictures of a split, AT_ONCE at a time.
 
     Args:
         encoder: of `build`.
         split: the pictures.
         pooled: whether the mean over all places is returned as a single place.
+        crop: see `fit_image`.
 
-    Returns:
+    Yields:
         float32 of shape (pictures, places, channels).
     """
     run = tf.function(lambda images: encoder(images, training=False),
                       input_signature=[tf.TensorSpec((None, *encoder.input_shape[1:]))])
-    found = []
-    total = -(-len(split.names) // AT_ONCE)
-    for images in tqdm(read_pictures(split, encoder.input_shape[1]), "encoding", total,
-                       leave=False, disable=None):
-        maps = run(tf.constant(images)).numpy()
-        found.append(maps.mean(axis=1, keepdims=True) if pooled else maps)
-    return np.concatenate(found)
+    size, count = encoder.input_shape[1], len(split.names)
+    for start in tqdm(range(0, count, AT_ONCE), "encoding", leave=False, disable=None):
+        pictures = [fit_image(split.read(row), size, crop)
+                    for row in range(start, min(start + AT_ONCE, count))]
+        maps = run(tf.stack(pictures)).numpy()
+        yield maps.mean(axis=1, keepdims=True) if pooled else maps
 
 
 def cached(args: argparse.Namespace, encoder: keras.Model, split: Split, sha256: str, name: str
@@ -135,17 +144,26 @@ def cached(args: argparse.Namespace, encoder: keras.Model, split: Split, sha256:
     """
     pooled = args.model != "attend"
     weights = files.sha256(*encoder.get_weights())
-    about = repr((weights, sha256, encoder.input_shape, name, split.names, pooled))
+    stamps = [(about.st_size, about.st_mtime_ns) for about in map(Path.stat, split.paths)]
+    about = repr((weights, sha256, encoder.input_shape, name, split.names, stamps, pooled))
     folder = Path(args.cache_dir or files.default_dir("features"))
     path = folder / f"{hashlib.sha256(about.encode()).hexdigest()[:24]}.npy"
     if not path.is_file():
         print(f"encoding the {len(split.names):,} pictures of {name}, once: {path}",
               file=sys.stderr)
-        found = encode(encoder, split, pooled)
         folder.mkdir(parents=True, exist_ok=True)
-        with (part := path.with_suffix(".part")).open("wb") as file:
-            np.save(file, found)
-        part.replace(path)
+        _, places, channels = encoder.output_shape
+        shape = len(split.names), 1 if pooled else places, channels
+        # Batch by batch: those of all places of many pictures do not fit into memory.
+        part = path.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                np.lib.format.write_array_header_1_0(
+                    file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+                file.writelines(map(np.ndarray.tobytes, encode(encoder, split, pooled)))
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     try:
         return np.load(path, mmap_mode="r")
     except (ValueError, OSError) as error:

@@ -22,6 +22,7 @@ import numpy as np
 import tensorflow as tf
 
 from chapter17_image_caption import baselines, data, metrics
+from chapter17_image_caption.caption_files import join_words
 from chapter17_image_caption.data import Data, Split
 from chapter17_image_caption.inference import (
     Caption,
@@ -112,14 +113,14 @@ def rows_of(split: Split, captions: Sequence[Sequence[Caption]], cider: Cider
     """Yields the rows of the page."""
     for number, some in enumerate(captions[:SHOWN]):
         words = some[0].words if some else []
-        yield [split.names[number], split.read(number), " ".join(words),
+        yield [split.names[number], split.read(number), join_words(words),
                some[0].probability if some else 0.0, cider.score(words, split.captions[number]),
-               " / ".join(" ".join(words) for words in split.captions[number])]
+               " / ".join(map(join_words, split.captions[number]))]
 
 
 def write_captions(path: Path, split: Split, captions: Sequence[Sequence[Caption]]) -> None:
     """Writes all captions as text."""
-    lines = [f"{name}\t{found.probability:.3g}\t{' '.join(found.words)}\n"
+    lines = [f"{name}\t{found.probability:.3g}\t{join_words(found.words)}\n"
              for name, some in zip(split.names, captions, strict=True) for found in some]
     path.write_text("".join(lines), encoding="utf-8")
 

@@ -19,7 +19,8 @@ import tensorflow as tf
 
 from chapter16_nmt import beam_search
 from chapter16_nmt.corpus import END_ID
-from chapter17_image_caption import encoder, scenes
+from chapter17_image_caption import scenes
+from chapter17_image_caption.caption_files import AROUND_HAN
 from chapter17_image_caption.inference import (
     Decoding,
     Run,
@@ -49,7 +50,7 @@ class Captions(tf.Module):
         count, size = tf.shape(encoded)[0], self._run.size
         width = tf.maximum(1, export.same_in_all("beam_size", beam_size, 1))
         pictures = tf.map_fn(
-            lambda one: encoder.fit_image(images.decode_on_white(one), size), encoded,
+            lambda one: self._run.fit_image(images.decode_on_white(one)), encoded,
             fn_output_signature=tf.TensorSpec((size, size, 3), tf.float32))
         # A convolution refuses an empty batch, and a loop cannot search nothing: add a black image.
         pictures = tf.concat([pictures, tf.zeros((1, size, size, 3))], axis=0)
@@ -60,6 +61,7 @@ class Captions(tf.Module):
         rows = tf.reshape(words, (count * width, -1))
         keep = tf.reshape(tokens != END_ID, tf.shape(rows))
         texts = tf.strings.reduce_join(tf.ragged.boolean_mask(rows, keep), axis=1, separator=" ")
+        texts = tf.strings.regex_replace(texts, AROUND_HAN, r"\1")
         texts, used = tf.reshape(texts, (count, width)), scores > beam_search.NEVER / 2
         return {"captions": tf.where(used, texts, ""),
                 "probabilities": tf.where(used, tf.exp(log_probs), 0.0), "scores": scores}

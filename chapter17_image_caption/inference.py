@@ -60,6 +60,10 @@ class Run(NamedTuple):
         """Height and width of the pictures in pixels."""
         return self.encoder.input_shape[1]
 
+    def fit_image(self, image: tf.Tensor) -> tf.Tensor:
+        """Returns an image of any size as the encoder sees it, float32 in [0, 255]."""
+        return encoder.fit_image(image, self.size, crop=self.flags.augment)
+
 
 class Caption(NamedTuple):
     """A caption of a picture.
@@ -160,7 +164,8 @@ def see(run: Run, images: tf.Tensor) -> tf.Tensor:
 def see_split(run: Run, split: Split, sha256: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Returns what the decoder sees of a split's pictures, and their mean feature vectors."""
     if encoder.is_live(run.flags):
-        rows = encoder.encode(run.encoder, split, run.flags.model != "attend")
+        rows = np.concatenate([*encoder.encode(
+            run.encoder, split, run.flags.model != "attend", crop=run.flags.augment)])
     else:
         rows = np.asarray(encoder.cached(run.flags, run.encoder, split, sha256, name))
     sees = run.detector(tf.constant(rows)).numpy() if run.detector else rows
@@ -212,7 +217,7 @@ class Describe:
 
     def pictures(self, pictures: Sequence[np.ndarray]) -> list[list[Caption]]:
         """Returns captions of uint8 images of any size, the best first."""
-        images = tf.stack([encoder.fit_image(picture, self.run.size) for picture in pictures])
+        images = tf.stack([self.run.fit_image(picture) for picture in pictures])
         return self.features(self._see(images).numpy())
 
     def features(self, features: np.ndarray) -> list[list[Caption]]:

@@ -20,6 +20,7 @@ from chapter17_image_caption import (
     caption,
     caption_files,
     data,
+    encoder,
     export,
     flags,
     inference,
@@ -187,6 +188,11 @@ def test_ridge_regression_recovers_a_line_and_its_errors():
     assert errors.slope == pytest.approx(1, abs=0.1)
     flat = attributes.fit_ridge(features, targets, 1e9)
     assert flat.predict(features) == pytest.approx(np.tile(targets.mean(axis=0), (60, 1)), abs=1e-3)
+    # Columns of zeros make more channels than pictures: the same line, solved the other way.
+    wide = attributes.fit_ridge(np.pad(features, ((0, 0), (0, 95))), targets, 20.0)
+    narrow = attributes.fit_ridge(features, targets, 1.0)  # the mean variance is 20 times as large
+    assert wide.kernel[:5] == pytest.approx(narrow.kernel, abs=1e-5)
+    assert wide.bias == pytest.approx(narrow.bias, abs=1e-5)
 
 
 def test_attributes_of_a_caption_are_those_of_the_others():
@@ -364,6 +370,10 @@ def load(folder, *argv):
 def test_words_of_a_caption():
     assert caption_files.tokenize("A dog's two-headed toy , isn't it ?") == [
         "a", "dog's", "two-headed", "toy", "isn't", "it"]
+    chinese = caption_files.tokenize("一只狗，在 T-Shirt 上。")
+    assert chinese == ["一", "只", "狗", "在", "t-shirt", "上"]
+    assert caption_files.join_words(chinese) == "一只狗在t-shirt上"
+    assert caption_files.join_words(["two", "dogs", "run"]) == "two dogs run"
 
 
 def test_own_captions_are_split(tmp_path):
@@ -490,6 +500,20 @@ MOBILE = ("--encoder", "MobileNet", "--alpha", "0.25", "--weights", "none", "--i
           "--batch_size", "4", "--num_attributes", "4", "--model", "attributes")
 
 
+def test_augmented_pictures_are_seen_at_the_same_scale_when_they_are_evaluated():
+    black = np.zeros((300, 300, 3), np.uint8)
+    black[100:200, 100:200] = 255
+    white = [np.count_nonzero(encoder.fit_image(black, 60, crop)[..., 0].numpy() > 127) ** 0.5
+             for crop in (False, True)]
+    assert white == pytest.approx([20, 20 * encoder.LARGER], abs=1)
+    size = encoder.larger(60)
+    seen = data.augment(tf.stack([encoder.fit_image(black, size)] * 8), 60, tf.constant([0, 1]))
+    assert seen.shape == (8, 60, 60, 3)
+    for picture in seen.numpy():  # colours and places change, the scale does not
+        high = picture.mean(axis=-1) > picture.mean(axis=-1).min() + 60
+        assert np.count_nonzero(high) ** 0.5 == pytest.approx(white[1], abs=1)
+
+
 @pytest.mark.slow
 def test_attributes_are_trained_from_kept_features(tmp_path, shallow, capfd):
     folder, kept = own(tmp_path / "data"), tmp_path / "features"
@@ -506,6 +530,9 @@ def test_attributes_are_trained_from_kept_features(tmp_path, shallow, capfd):
     assert evaluation.main(["--name", "run"]) == 0
     assert [path.stat().st_mtime_ns for path in files] == stamps
     assert len(list(kept.iterdir())) == 3  # and test, by the same encoder
+    write_pictures(folder, "2.png")  # a test picture that is replaced is encoded again
+    assert evaluation.main(["--name", "run"]) == 0
+    assert len(list(kept.iterdir())) == 4
     assert caption.main(["--name", "run", str(folder), "--overlay"]) == 2
     capfd.readouterr()
     assert caption.main(["--name", "run", str(folder / "1.png"), "--beam_size", "2"]) == 0
