@@ -37,7 +37,7 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
             print(f"{path}: no ink found", file=sys.stderr)
         if args.json:
             named = {name: float(p) for name, p in zip(names, row, strict=True)}
-            shown = {"picture": path, "label": names[best[0]], "probabilities": named}
+            shown = {"file": path, "label": names[best[0]], "probabilities": named}
             print(json.dumps(shown, ensure_ascii=False))
         else:
             print(f"{path}: {names[best[0]]}   "

@@ -35,7 +35,7 @@ def predict(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         best = row.argsort()[::-1][:3]
         if args.json:
             named = {name: float(p) for name, p in zip(names, row, strict=True)}
-            shown = {"picture": path, "label": names[best[0]], "probabilities": named}
+            shown = {"file": path, "label": names[best[0]], "probabilities": named}
             print(json.dumps(shown, ensure_ascii=False))
         else:
             print(f"{path}: {names[best[0]]}   "

@@ -10,7 +10,6 @@ start, `o` a treasure, `x` a trap. `chapter18_q_learning/maps/` holds the book's
 """
 
 import argparse
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -117,7 +116,8 @@ class Maze(gym.Env[int, int]):
         self.start = text.index(START), traps
         self.neighbours = [[self._neighbour(cell, move) for move in MOVES]
                            for cell in range(len(text))]
-        if not self.treasures & self._reachable():
+        self.fewest_steps = self._fewest_steps()
+        if self.fewest_steps is None:
             raise UserError(f"the treasure of the map {layout} cannot be reached", "open a wall")
         self.observation_space = gym.spaces.Discrete(len(text))
         self.action_space = gym.spaces.Discrete(len(ACTIONS))
@@ -128,14 +128,15 @@ class Maze(gym.Env[int, int]):
         inside = 0 <= row < len(self.lines) and 0 <= column < self.columns
         return row * self.columns + column if inside and self.lines[row][column] != WALL else cell
 
-    def _reachable(self) -> set[int]:
-        """Returns the cells that can be reached from the start."""
-        found, queue = {self.start[0]}, deque([self.start[0]])
-        while queue:
-            new = set(self.neighbours[queue.popleft()]) - found
-            found |= new
-            queue += new
-        return found
+    def _fewest_steps(self) -> int | None:
+        """Returns the fewest steps to a treasure; None if none can be reached."""
+        found = edge = {self.start[0]}
+        for steps in range(len(self.neighbours)):
+            if edge & self.treasures:
+                return steps
+            edge = {after for cell in edge for after in self.neighbours[cell]} - found
+            found = found | edge
+        return None
 
     def digest(self) -> str:
         """Returns the sha256 of the map."""
@@ -249,6 +250,16 @@ def make_env(
         vanishing_traps=args.vanishing_traps,
         max_episode_steps=args.max_episode_steps or args.max_maze_steps, render_mode=render_mode,
     )
+
+
+def check_steps(env: gym.Env[int, int]) -> None:
+    """Raises UserError if the episodes of a maze end before a treasure can be reached."""
+    if not isinstance(env.unwrapped, Maze):
+        return
+    fewest, limit = env.unwrapped.fewest_steps, env.spec.max_episode_steps
+    if fewest > limit:
+        raise UserError(f"the treasure is {fewest} steps away, an episode has at most {limit}",
+                        f"give --max_episode_steps {fewest} or more")
 
 
 def digest(env: gym.Env[int, int]) -> str:

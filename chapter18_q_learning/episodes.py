@@ -137,6 +137,7 @@ def run(args: argparse.Namespace, learn: Callable[..., None]) -> dict[str, float
         The scores of the last evaluation, see `inference.play`, and the number of episodes.
     """
     greedy_env = mazes.make_env(args)
+    mazes.check_steps(greedy_env)
     make_training_env(args, 0)  # what cannot be shown is an error before a run folder is made
     introduce(args, greedy_env)
     seeds = tabular.seeds(args.seed, tabular.VALIDATION,

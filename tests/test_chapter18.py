@@ -320,6 +320,15 @@ def test_the_optimum_of_the_books_maps(options, discounted, total, steps):
     assert greedy["discounted_return"] == pytest.approx(discounted, abs=5e-4)
 
 
+def test_a_treasure_beyond_the_limit_of_steps_is_refused(tmp_path, capfd):
+    path = tmp_path / "far.txt"
+    path.write_text("A" + 30 * " " + "o\n", encoding="utf-8")
+    assert train.main(["--map", str(path), "--name", "far"]) == 2
+    assert "is 31 steps away, an episode has at most 30" in capfd.readouterr().err
+    assert env.make_env(flags("--map", str(path), "--max_episode_steps", "31")
+                        ).unwrapped.fewest_steps == 31
+
+
 def test_too_many_vanishing_traps_have_no_optimum(tmp_path, capfd):
     path = tmp_path / "field.txt"
     path.write_text("A" + 20 * "x" + "o\n", encoding="utf-8")

@@ -413,6 +413,53 @@ def test_an_update(space):
     assert all((a != b).any() for a, b in zip(before, after, strict=True))
 
 
+def test_the_entropy_bonus_flattens_the_policy():
+    """With advantages of 0 and a perfect critic nothing else moves it."""
+    observations = np.float32(np.random.default_rng(0).normal(size=(8, 4)))
+    entropies = []
+    for coefficient in (0.0, 0.1):
+        policy, critic = (build(4, *rest, 8, seed=0) for build, *rest in
+                          ((actor_critic.build_actor, BUTTONS), (actor_critic.build_critic,)))
+        policy.layers[-1].kernel.assign(300 * policy.layers[-1].kernel)  # far from flat
+        optimizer = keras.optimizers.Adam(0.01)
+        optimizer.build([*policy.trainable_variables, *critic.trainable_variables])
+        train_ppo.make_update(policy, critic, optimizer, coefficient)(
+            observations, np.zeros(8, np.int64), np.zeros(8, np.float32),
+            critic(observations)[:, 0], np.int32(np.arange(8))[None].repeat(20, axis=0),
+            tf.constant(0.2))
+        entropies.append(float(tf.reduce_mean(
+            actor_critic.entropy(policy(observations), discrete=True))))
+    assert entropies[1] > entropies[0] + 0.05
+
+
+def test_rate_and_clip_range_fall_linearly_and_rewards_are_clipped(monkeypatch):
+    clips, rewards = [], []
+    args = train_ppo.build_parser().parse_args(
+        ["--env_name", "Pendulum-v1", "--num_envs", "3", "--num_steps", "4", "--minibatch_size",
+         "12", "--anneal_steps", "4", "--clip_rewards", "--clip", "0.2", "--learning_rate", "0.01"])
+    actors, _ = make_actors("Pendulum-v1", 10)
+    policy, critic = actor_critic.build_networks(actors.envs[0], 8, seed=0)
+    optimizer = train_ppo.make_optimizer(policy, critic, args.learning_rate)
+
+    def make_update(*rest):
+        def update(*data):
+            clips.append(float(data[-1]))
+            return tf.zeros(len(train_ppo.METRICS) + 1)
+        return update
+
+    def estimate(rollout, *rest):
+        rewards.append(rollout.rewards)
+        return np.zeros((4, 3)), np.zeros((4, 3))
+
+    monkeypatch.setattr(train_ppo, "make_update", make_update)
+    monkeypatch.setattr(train_ppo, "estimate", estimate)
+    learn = train_ppo.make_learner(actors, Normalizer((), 3, 0.9), policy, critic, optimizer, args)
+    rates = [learn(step)["learning_rate"] for step in (1, 2, 3, 4)]
+    assert rates == pytest.approx([0.01, 0.0075, 0.005, 0.0025])
+    assert clips == pytest.approx([0.2, 0.15, 0.1, 0.05])
+    assert np.unique(rewards).tolist() == [-1]  # those of the pendulum are negative
+
+
 def make_actors(name: str, cap: int) -> tuple[Actors, actor_critic.Outputs]:
     envs = [make_env(name, "--max_episode_steps", str(cap), by_ppo=True) for _ in range(3)]
     policy, _ = actor_critic.build_networks(envs[0], 8, seed=0)
