@@ -514,8 +514,12 @@ def test_a_zoom_keeps_its_size_and_enlarges_the_middle(dreamt):
     picture = tf.image.pad_to_bounding_box(tf.fill((1, 10, 20, 3), 200.0), 5, 10, 20, 40)
     larger = zoom.enlarge(picture, 2.0)
     assert larger.shape == picture.shape
-    np.testing.assert_allclose(larger, tf.fill((1, 20, 40, 3), 200.0), rtol=1e-6)
+    np.testing.assert_allclose(larger[:, 3:-3, 3:-3], tf.fill((1, 14, 34, 3), 200.0), rtol=1e-6)
     np.testing.assert_array_equal(zoom.enlarge(picture, 1.0), picture)
+    # Less than a pixel at the border: the middle stays, the borders move outwards.
+    ramp = tf.tile(tf.reshape(tf.range(40.0), (1, 1, 40, 1)), (1, 20, 1, 3))
+    np.testing.assert_allclose(zoom.enlarge(ramp, 1.01)[0, 9, 5:35, 0],
+                               19.5 + (np.arange(5, 35) - 19.5) / 1.01, atol=1e-3)
     run = dreamt()
     assert zoom.main(["--name", "tiny", "--zoom_frames", "3", "--size", "32"]) == 0
     assert (run / "zoom.mp4").stat().st_size and (run / "zoom.gif").stat().st_size

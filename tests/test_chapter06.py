@@ -420,6 +420,16 @@ def test_folds_divide_the_people_and_batches_are_a_function_of_the_step(folder):
     assert "4 people cannot make 3 folds" in raises(data.load, args)
 
 
+def test_not_more_photographs_are_compared_than_can_be(monkeypatch):
+    args = data.build_parser().parse_args(
+        ["--cartoon_people", "12", "--cartoon_photos", "3", "--image_size", "32", "--folds", "2"])
+    args.typed = {}
+    assert len(data.load(args).validation.people) == 18
+    monkeypatch.setattr(data, "MOST_COMPARED", 10)
+    limited = data.load(args)
+    assert len(limited.validation.people) == 9 and len(limited.train.people) == 18
+
+
 def test_augmentation_without_flags_is_the_central_crop_or_nothing():
     photos = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
     key = tf.constant([1, 2], tf.int64)
