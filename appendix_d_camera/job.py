@@ -66,15 +66,16 @@ class Job(QObject):
         with closing(source.frames):
             if source.total is None:
                 raise UserError(f"{self._source} has no end", "give a video or a folder")
-            process = self._load()
+            process, total = self._load(), source.total
             self._folder.mkdir(parents=True, exist_ok=True)
             for image in source.frames:
                 if self.stopping.is_set():
-                    return f"stopped: {count} of {source.total} in {self._folder}"
+                    return f"stopped: {count} of {total} in {self._folder}"
                 result, count = process(image), count + 1
+                total = max(total, count)  # the header of a video may say too little
                 path = self._folder / f"{count:04}.png"
                 Image.fromarray(result.image).save(path)
                 self.result.emit(f"{path.name} {result.text}".strip())
-                self.progressed.emit(count, source.total)
+                self.progressed.emit(count, total)
         # Fewer where files of a folder cannot be read, or a video is truncated.
-        return f"finished: {count} of {source.total} in {self._folder}"
+        return f"finished: {count} of {total} in {self._folder}"
