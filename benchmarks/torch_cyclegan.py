@@ -4,7 +4,7 @@ import keras
 import torch
 from torch import nn
 
-from benchmarks.torch_gans import Deconvolution, instance_norm, padded
+from benchmarks.torch_gans import Deconvolution, instance_norm, named_parts, padded
 
 
 class Generator(nn.Module):
@@ -13,15 +13,7 @@ class Generator(nn.Module):
     def __init__(self, model: keras.Model):
         """Copies the weights of `build_generator`."""
         super().__init__()
-        self.parts = nn.ModuleDict()
-        for layer in model.layers:
-            match layer:
-                case keras.layers.Conv2DTranspose():
-                    self.parts[layer.name] = Deconvolution(layer)
-                case keras.layers.Conv2D():
-                    self.parts[layer.name] = padded(layer)
-                case keras.layers.GroupNormalization():
-                    self.parts[layer.name] = instance_norm(layer)
+        self.parts = named_parts(model)
 
     def apply_part(self, x: torch.Tensor, name: str, reflect: int = 0) -> torch.Tensor:
         """Continues an image by mirroring, applies a convolution, and its normalization."""

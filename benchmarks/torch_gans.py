@@ -109,21 +109,27 @@ def chain(model: keras.Model) -> nn.Sequential:
     return nn.Sequential(*found)
 
 
+def named_parts(model: keras.Model) -> nn.ModuleDict:
+    """Returns the convolutions and instance normalizations of a network by their names."""
+    parts = nn.ModuleDict()
+    for layer in model.layers:
+        match layer:
+            case keras.layers.Conv2DTranspose():
+                parts[layer.name] = Deconvolution(layer)
+            case keras.layers.Conv2D():
+                parts[layer.name] = padded(layer)
+            case keras.layers.GroupNormalization():
+                parts[layer.name] = instance_norm(layer)
+    return parts
+
+
 class UNet(nn.Module):
     """A U-Net of chapter 9 with instance normalization, without dropout."""
 
     def __init__(self, model: keras.Model):
         """Copies the weights of `build_generator`."""
         super().__init__()
-        self.parts = nn.ModuleDict()
-        for layer in model.layers:
-            match layer:
-                case keras.layers.Conv2DTranspose():
-                    self.parts[layer.name] = Deconvolution(layer)
-                case keras.layers.Conv2D():
-                    self.parts[layer.name] = padded(layer)
-                case keras.layers.GroupNormalization():
-                    self.parts[layer.name] = instance_norm(layer)
+        self.parts = named_parts(model)
         self.depth = sum(name.startswith("encoder") and "norm" not in name for name in self.parts)
 
     def apply_part(self, x: torch.Tensor, name: str) -> torch.Tensor:
