@@ -24,6 +24,7 @@ from chapter16_nmt.pictures import draw_attention
 from chapter16_nmt.tokens import Tokenization, join, join_parts
 from common import cli, results, rundir
 from common.errors import UserError
+from common.monitor import read_curve
 
 NUM_PICTURES = 4  # test sentences whose attention is drawn
 PICTURE_WORDS = range(6, 21)  # lengths of their sources
@@ -135,9 +136,13 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     network = TRANSFORMER if flags.model == TRANSFORMER else flags.attention
     if args.average > 1:
         args.checkpoint = "latest"  # the last of those that are averaged
-    results.write(args, dataset, f"{network}-{flags.preset}", found, details=signatures | {
-        flag: vars(args)[flag] for flag in ("beam_width", "length_penalty_weight", "average",
-                                            "metric", "src_max_len_infer", "tgt_max_len_infer")})
+    how_found = {flag: vars(args)[flag] for flag in (
+        "beam_width", "length_penalty_weight", "average", "metric", "src_max_len_infer",
+        "tgt_max_len_infer")}
+    steps, values = read_curve(args.run_dir, "val", "perplexity")
+    curve = {"dev_perplexity": dict(zip(steps.tolist(), values.round(4), strict=True))}
+    results.write(args, dataset, f"{network}-{flags.preset}", found,
+                  details=signatures | how_found | curve)
     return {key: scores[key] for key in ("bleu", "chrf", "perplexity", "sentences")}
 
 
