@@ -9,6 +9,7 @@ shares are those of many files. With --sort they are divided in order, once.
 
 import argparse
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ PARTS = "train", "test", "val"
 
 def share_of(path: Path) -> float:
     """Returns a number in [0, 1) that depends on the name of a file, without its suffix."""
-    return int.from_bytes(hashlib.sha256(path.stem.encode()).digest()[:8], "big") / 2**64
+    return int.from_bytes(hashlib.sha256(os.fsencode(path.stem)).digest()[:8], "big") / 2**64
 
 
 def part_of(share: float, train: float, test: float) -> str:

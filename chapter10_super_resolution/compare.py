@@ -78,7 +78,7 @@ def compare(
     enlarge, enlarge_8 = (make_enlarge(network, flags, self_ensemble=ensemble)
                           for ensemble in (False, True))
     test = data.load_test(Path(args.test_dir), flags.factor)
-    pairs = data.read_pairs(test, flags.factor, flags.degradation)
+    pairs = dict(data.pairs_of(test, flags.factor, flags.degradation))
     made = {name: [method(pair) for pair in pairs.values()] for name, method in methods.items()}
     rows: list[dict[str, Any]] = []
     for name, pictures in made.items():

@@ -13,7 +13,7 @@ import functools
 import itertools
 import os
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,13 +125,23 @@ def least_side(args: argparse.Namespace) -> int:
     return max(MIN_TEST, args.patch_size) * args.factor
 
 
+def folders_of(text: str) -> list[Path]:
+    """Returns the folders that `--data_dir` names; the name of a single one may have commas."""
+    return [Path(text)] if Path(text).is_dir() else list(map(Path, text.split(",")))
+
+
 def load_photos(args: argparse.Namespace) -> Data:
     """Loads the photographs of one or several folders.
 
     Raises:
-        UserError: there are too few.
+        UserError: there are too few, or a folder is part of another.
     """
-    divided = [divide(Path(folder), args) for folder in args.data_dir.split(",")]
+    folders = folders_of(args.data_dir)
+    for inner, outer in itertools.permutations(folders, 2):
+        if inner.resolve().is_relative_to(outer.resolve()):
+            raise UserError(f"{inner} is part of {outer}: its photographs would be there twice",
+                            "give each folder once")
+    divided = [divide(folder, args) for folder in folders]
     train, validation = (list(itertools.chain(*parts)) for parts in zip(*divided, strict=True))
     if not train or not validation:
         raise UserError(
@@ -187,22 +197,27 @@ def make_pair(picture: np.ndarray, factor: int, kind: str, number: int = 0) -> P
     return Pair(sharp, degradation.degrade(sharp, factor, kind, np.random.default_rng(number)))
 
 
-def read_pairs(found: Pictures, factor: int, kind: str) -> dict[str, Pair]:
+def pairs_of(found: Pictures, factor: int, kind: str) -> Iterator[tuple[str, Pair]]:
     """Reads all pictures of a split, and makes the small ones; lists those that break off.
+
+    Yields:
+        The name of a picture, and the pair.
 
     Raises:
         UserError: none can be decoded.
     """
-    pairs = {}
+    empty = True
     for number, name in enumerate(found.names):
         try:
-            pairs[name] = make_pair(found.read(number), factor, kind, zlib.crc32(os.fsencode(name)))
+            pair = make_pair(found.read(number), factor, kind, zlib.crc32(os.fsencode(name)))
         except UserError as error:
             inputs.tell_left_out(str(error))
-    if not pairs:
+        else:
+            empty = False
+            yield name, pair
+    if empty:
         raise UserError(f"none of the pictures can be decoded: {found.names[0]} ...",
                         "give complete PNG or JPEG files")
-    return pairs
 
 
 def make_reader(found: Pictures, factor: int) -> Callable[[int], Pair]:
@@ -270,7 +285,7 @@ def training_batches(
 
 def paths(text: str) -> str:
     """Returns absolute paths, separated by commas (argparse `type`)."""
-    return ",".join(map(cli.path, text.split(",")))
+    return ",".join(cli.path(str(folder)) for folder in folders_of(text))
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:

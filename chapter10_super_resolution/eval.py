@@ -37,7 +37,7 @@ def measure(
     scores: Scores,
 ) -> Iterator[list[Any]]:
     """Measures all pictures of a split, and yields the rows of the page."""
-    for name, pair in data.read_pairs(found, flags.factor, flags.degradation).items():
+    for name, pair in data.pairs_of(found, flags.factor, flags.degradation):
         cells: list[Any] = [f"{split}: {name}"]
         for method, enlarge in methods.items():
             enlarged = enlarge(pair.small)
@@ -101,7 +101,7 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     sheet.draw({title: [row[column][0] for row in rows] for title, column in OF_SHEET.items()},
                args.run_dir / "sheet.png")
     metrics = summarize(scores)
-    dataset = ("+".join(Path(folder).name for folder in flags.data_dir.split(","))
+    dataset = ("+".join(folder.name for folder in data.folders_of(flags.data_dir))
                if flags.data_dir else flags.dataset)
     loss = "srgan" if hasattr(flags, "gan_weight") else "edsr"
     results.write(args, dataset,

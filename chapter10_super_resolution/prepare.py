@@ -6,9 +6,10 @@
 What the book does step by step: pictures that cannot be decoded or are not RGB are listed in
 left_out.txt, and moved aside only with --move_to. The others are cropped to squares and resized,
 blurred by reducing them to a quarter and enlarging them again, joined with their blurred copies (A
-is sharp, B is blurred), and divided into train and val. Then, in the folder of chapter 9:
+is sharp, B is blurred), and divided into train and val. Then:
 
-    python train.py --preset book --epochs 20 --which_direction BtoA --data_dir pairs
+    python -m chapter09_pix2pix.train --preset book --epochs 20 --which_direction BtoA \
+        --data_dir pairs
 
 The operations are those of chapter 9's process.py, the shares those of its split.py: a hash of the
 name decides. Pairs that were written before are not made again, so that an interrupted command can

@@ -22,7 +22,12 @@ from chapter10_super_resolution import data, flags
 from chapter10_super_resolution.data import Data
 from chapter10_super_resolution.inference import build
 from chapter10_super_resolution.model import enlarge
-from chapter10_super_resolution.training import make_optimizer, make_validate, start_from_run
+from chapter10_super_resolution.training import (
+    make_optimizer,
+    make_validate,
+    read_validation,
+    start_from_run,
+)
 from common import averages, cli, files, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
@@ -106,6 +111,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     flags.check(args)
     found = data.load(args)
     introduce(args, found)
+    pairs = read_validation(args, found)
     # The network, the average of its weights, and the optimizer.
     network = build(args)
     start_from_run(args, network)
@@ -119,7 +125,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         state = TrainState(run, models, {"network": (optimizer, network.trainable_variables)})
         start = int(state.step)
         monitor, scores = Monitor(run, start), {}
-        validate = make_validate(args, averaged or network, found, state, monitor)
+        validate = make_validate(args, averaged or network, pairs, state, monitor)
         batches = data.training_batches(found.train, args, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, (sharp, small) in state.steps(batches, args.max_steps, args.save_every, monitor):

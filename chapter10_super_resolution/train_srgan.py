@@ -21,7 +21,12 @@ from chapter09_pix2pix.perceptual import Perceptual, make_perceptual
 from chapter10_super_resolution import data, flags
 from chapter10_super_resolution.inference import build
 from chapter10_super_resolution.model import build_discriminator, enlarge
-from chapter10_super_resolution.training import make_optimizer, make_validate, start_from_run
+from chapter10_super_resolution.training import (
+    make_optimizer,
+    make_validate,
+    read_validation,
+    start_from_run,
+)
 from common import averages, cli, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
@@ -102,6 +107,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     if not args.init_from:
         print("without --init_from the network starts at the bicubic enlargement: first train.py, "
               "then --init_from NAME")
+    pairs = read_validation(args, found)
     # The network and the discriminator, each with its optimizer.
     network, side = build(args), args.patch_size * args.factor
     start_from_run(args, network, same_factor=True)
@@ -119,7 +125,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         start = int(state.step)
         monitor, scores = Monitor(run, start), {}
         # No weights are selected: PSNR is highest where the training begins.
-        validate = make_validate(args, averaged or network, found, state, monitor, select=False)
+        validate = make_validate(args, averaged or network, pairs, state, monitor, select=False)
         batches = data.training_batches(found.train, args, start)
         for step, (sharp, small) in state.steps(batches, args.max_steps, args.save_every, monitor):
             logged = train_step(sharp, small)

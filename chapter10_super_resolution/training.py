@@ -3,13 +3,13 @@
 import argparse
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 
 from chapter10_super_resolution import data, sheet
-from chapter10_super_resolution.data import Data
+from chapter10_super_resolution.data import Data, Pair
 from chapter10_super_resolution.inference import bicubic, load_run, make_enlarge, score_all
 from chapter10_super_resolution.pictures import take_some
 from common import images, rundir
@@ -69,9 +69,19 @@ def start_from_run(
             print(f"not taken: {layer.name} {shapes[0]}", file=sys.stderr)
 
 
+def read_validation(args: argparse.Namespace, found: Data) -> dict[str, Pair]:
+    """Reads some validation pictures, before a run folder is made.
+
+    Raises:
+        UserError: none can be decoded.
+    """
+    return dict(data.pairs_of(take_some(found.validation, MAX_VALIDATION), args.factor,
+                              args.degradation))
+
+
 def make_validate(
-    args: argparse.Namespace, network: keras.Model, found: Data, state: TrainState,
-    monitor: Monitor, select: bool = True,
+    args: argparse.Namespace, network: keras.Model, pairs: Mapping[str, Pair],
+    state: TrainState, monitor: Monitor, select: bool = True,
 ) -> Callable[[int], dict[str, float]]:
     """Returns a function that evaluates and draws validation pictures, and keeps the best weights.
 
@@ -80,13 +90,11 @@ def make_validate(
     Args:
         args: flags of the run.
         network: whose weights are evaluated.
-        found: the data set.
+        pairs: of `read_validation`.
         state: of the run.
         monitor: of the run.
         select: whether the weights of the highest PSNR are kept as the best ones.
     """
-    pairs = data.read_pairs(take_some(found.validation, MAX_VALIDATION), args.factor,
-                            args.degradation)
     run = make_enlarge(network, args)
     baseline = score_all(lambda small: bicubic(small, args.factor), pairs, args.factor)
     side = min(SHOWN_SIZE, *(min(pair.sharp.shape[:2]) for pair in pairs.values()))

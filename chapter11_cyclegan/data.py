@@ -51,8 +51,8 @@ OFFLINE = {
 SOURCES = {
     "apple2orange": files.Source(
         "The book's first data set, and the others that the original's download script names "
-        f"(training images of A and B): {NAMES}. Unpack a file; `--dataset folders --data_dir "
-        "apple2orange`, or `build_data.py` as in the book. [apple2orange.zip](http://"
+        f"(images of A and B, as the paper counts them): {NAMES}. Unpack a file; `--dataset "
+        "folders --data_dir apple2orange`, or `build_data.py` as in the book. [apple2orange.zip](http://"
         "efrosgans.eecs.berkeley.edu/cyclegan/datasets/apple2orange.zip) (75 MB); the same host "
         "has the others under their names. tensorflow-datasets has them as `cycle_gan/NAME`", ()),
     "man2woman": files.Source(

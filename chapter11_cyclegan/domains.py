@@ -44,10 +44,10 @@ def of_array(pictures: np.ndarray, name: str) -> Domain:
                   files.sha256(pictures))
 
 
-def of_files(folder: Path) -> Domain:
-    """Returns the images of a folder; what is no image is listed and left out."""
+def of_files(folder: Path, root: Path) -> Domain:
+    """Returns the images of a folder in `root`; what is no image is listed and left out."""
     paths = list_images(folder)
-    return Domain(tuple(f"{folder.name}/{path.name}" for path in paths),
+    return Domain(tuple(path.relative_to(root).as_posix() for path in paths),
                   lambda i: images.read_image(paths[i]), f"{folder.name}\n{facts(paths)}")
 
 
@@ -60,7 +60,7 @@ def find_split(folder: Path, split: str) -> Split | None:
     for pattern in (split + "{}", split + "/{}"):
         first, second = (folder / pattern.format(letter) for letter in "AB")
         if first.is_dir() and second.is_dir():
-            return Split(of_files(first), of_files(second))
+            return Split(of_files(first, folder), of_files(second, folder))
         if first.is_dir() or second.is_dir():
             there, missing = (first, second) if first.is_dir() else (second, first)
             raise UserError(f"there is {there}, and no {missing}",

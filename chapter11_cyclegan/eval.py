@@ -7,11 +7,11 @@
 Where the true translations are known (drawn scenes): L1 (of 255), PSNR and SSIM. Always:
 `cycle_l1`, how far F(G(x)) is from x, together with `change_l1`, how far G(x) is: copying alone
 meets the first, and garbage may meet what follows. With --judge, in the features of a MobileNet:
-`kid`, the kernel distance to all images of the target domain, `kid_gain`, how much nearer to them
-the images are than untranslated, and `share`, what share of the images a classifier that has learnt
-the two domains takes for the target. Baselines: the untranslated
-images (`identity`), and these with the mean and deviation of each channel of the target
-(`colours`); `floor` is what real images of the target reach. With --other, the run of the other
+`kid`, the kernel distance to all images of the target domain, those of training too, `kid_gain`,
+how much nearer to them the images are than untranslated, and `share`, what share of the images a
+classifier that has learnt the two domains takes for the target. Baselines: the untranslated images
+(`identity`), and these with the mean and deviation of each channel of the target (`colours`);
+`floor` is what real images of the target reach. With --other, the run of the other
 --fold, each run translates the images that it has not seen, and all images of the data set are
 measured. Writes eval.json, sheet.png and index.html to the run folder.
 """
@@ -192,8 +192,9 @@ def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, f
     details: dict[str, Any] = {"training_images": [[len(part) for part in run.train]
                                                    for run in runs]}
     if args.other:
-        there = rundir.read_config(rundir.find_run(args.chapter, args.other))
-        details["other"] = results.portable_command(there)
+        other = rundir.find_run(args.chapter, args.other)
+        details["other"] = results.usage(other, args.checkpoint) | {
+            "command": results.portable_command(rundir.read_config(other))}
     dataset = Path(flags.data_dir or flags.X or flags.dataset).stem
     results.write(args, dataset, f"{method}-{flags.preset}", metrics, details=details)
     report(metrics)

@@ -24,6 +24,7 @@ from chapter11_cyclegan.training import (
     make_averaging,
     make_measure,
     make_optimizer,
+    open_probe,
 )
 from common import averages, checkpoint, cli, files, rundir
 from common.checkpoint import TrainState
@@ -138,6 +139,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     flags.check_cycle(args)
     found = data.load(args)
     introduce(args, found)
+    probe = open_probe(args, found.train)
     # Two generators, two discriminators, an Adam and where it applies a pool for each.
     generators, discriminators = build_generators(args), build_discriminators(args)
     networks = generators | discriminators
@@ -158,7 +160,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         start = int(state.step)
         monitor, watch, scores = Monitor(run, start), Watch(args.use_lsgan), {}
         measured = dict(zip(generators, averaged.values(), strict=True)) if averaged else generators
-        measure = make_measure(args, measured, found.train, state, monitor, watch)
+        measure = make_measure(args, measured, probe, state, monitor, watch)
         batches = data.training_batches(found.train, args, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, (x, y) in state.steps(batches, args.max_steps, args.save_every, monitor):

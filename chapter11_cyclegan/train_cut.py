@@ -18,7 +18,7 @@ import tensorflow as tf
 from chapter11_cyclegan import cut, data, flags, losses
 from chapter11_cyclegan.health import Watch
 from chapter11_cyclegan.inference import build_discriminators, build_generators
-from chapter11_cyclegan.training import make_averaging, make_measure, make_optimizer
+from chapter11_cyclegan.training import make_averaging, make_measure, make_optimizer, open_probe
 from common import averages, checkpoint, cli, rundir
 from common.checkpoint import TrainState
 from common.monitor import Monitor
@@ -111,6 +111,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
     found = data.load(args)
     print(f"training {args.direction} on {len(found.train.x.names):,} images of X and "
           f"{len(found.train.y.names):,} of Y, {args.data_dir or args.dataset}")
+    probe = open_probe(args, found.train)
     # A generator, a discriminator, the projections of features, and an Adam for each.
     generators = build_generators(args)
     (g_name, generator), = generators.items()
@@ -131,7 +132,7 @@ def train(args: argparse.Namespace) -> dict[str, float]:
         start = int(state.step)
         monitor, watch, scores = Monitor(run, start), Watch(args.use_lsgan, cycle=False), {}
         measured = {g_name: averaged[f"averaged_{g_name}"]} if averaged else generators
-        measure = make_measure(args, measured, found.train, state, monitor, watch)
+        measure = make_measure(args, measured, probe, state, monitor, watch)
         batches = data.training_batches(found.train, args, start)
         # steps() shows the bar, saves every save_every steps, and leaves on Ctrl-C once it has.
         for step, (x, y) in state.steps(batches, args.max_steps, args.save_every, monitor):

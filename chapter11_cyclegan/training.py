@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -10,7 +11,7 @@ import tensorflow as tf
 from chapter11_cyclegan import data
 from chapter11_cyclegan.health import Watch
 from chapter11_cyclegan.inference import GENERATORS, directions_of, make_predict
-from chapter11_cyclegan.judge import check_enough, open_judge
+from chapter11_cyclegan.judge import Judge, check_enough, open_judge
 from common import averages, images, kernel_distance
 from common.checkpoint import TrainState
 from common.monitor import Monitor
@@ -57,8 +58,32 @@ def make_averaging(
     return update
 
 
+class Probe(NamedTuple):
+    """What each evaluation of a training translates.
+
+    Attributes:
+        pictures: training images of X and of Y, uint8 of shape (count, size, size, 3).
+        judge: of `--judge`, or None.
+    """
+
+    pictures: list[np.ndarray]
+    judge: Judge | None
+
+
+def open_probe(args: argparse.Namespace, train: data.Split) -> Probe:
+    """Reads the images and the network of `--judge`, before a run folder is made.
+
+    Raises:
+        UserError: the file cannot be used, or there are too few images.
+    """
+    pictures = [data.read_all(domain, args.image_size, SEEN)[1] for domain in train]
+    if args.judge:
+        check_enough(min(map(len, pictures)))
+    return Probe(pictures, open_judge(args.judge) if args.judge else None)
+
+
 def make_measure(
-    args: argparse.Namespace, generators: dict[str, keras.Model], train: data.Split,
+    args: argparse.Namespace, generators: dict[str, keras.Model], probe: Probe,
     state: TrainState, monitor: Monitor, watch: Watch,
 ) -> Callable[[int], dict[str, float]]:
     """Returns a function of the step that translates training images, always the same.
@@ -70,19 +95,16 @@ def make_measure(
     Args:
         args: flags of the run.
         generators: whose weights are measured, G and F.
-        train: the training images.
+        probe: of `open_probe`.
         state: of the run.
         monitor: of the run.
         watch: warns of trouble.
     """
-    pictures = [data.read_all(domain, args.image_size, SEEN)[1] for domain in train]
+    pictures, judge = probe
     inputs = [data.scale(part) for part in pictures]
     directions = directions_of(args)
     translators = {direction: make_predict(network) for direction, network in
                    zip(directions, generators.values(), strict=True)}
-    judge = open_judge(args.judge) if args.judge else None
-    if judge:
-        check_enough(min(map(len, pictures)))
     # The targets of G are images of Y, those of F images of X.
     compare = [kernel_distance.make_estimates(judge(part))
                for part in reversed(pictures)] if judge else []

@@ -42,7 +42,7 @@ def write(path: Path, title: str, body: str, style: str = "") -> None:
         style: CSS rules for the body.
     """
     page = PAGE.format(title=escape(title), style=style, body=body)
-    path.write_text(page, encoding="utf-8")
+    path.write_text(page, encoding="utf-8", errors="backslashreplace")  # names may be any bytes
 
 
 def write_table(

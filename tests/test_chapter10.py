@@ -3,6 +3,7 @@
 import argparse
 import functools
 import json
+import os
 import re
 import shlex
 import shutil
@@ -97,7 +98,7 @@ def random_network(args, seed=1):
     (2, 33.68, 0.9303), (3, 30.41, 0.8689), (4, 28.43, 0.8111)])
 def test_bicubic_on_set5_is_that_of_the_papers(real_data, factor, psnr, ssim):
     found = data.load_test(real_data("super_resolution/Set5"), factor)
-    pairs = data.read_pairs(found, factor, "bicubic")
+    pairs = dict(data.pairs_of(found, factor, "bicubic"))
     scores = inference.score_all(functools.partial(inference.bicubic, factor=factor), pairs, factor)
     assert len(pairs) == 5
     assert scores["psnr"].mean() == pytest.approx(psnr, abs=0.03)
@@ -438,7 +439,7 @@ def test_a_file_that_breaks_off_is_replaced_in_training(tmp_path, capfd):
     read = data.make_reader(found, 2)
     assert (read(1).sharp == read(2).sharp).all()
     assert capfd.readouterr().err.count("left out: ") == 1
-    assert list(data.read_pairs(found, 2, "bicubic")) == ["0.png", "2.png"]
+    assert [name for name, _ in data.pairs_of(found, 2, "bicubic")] == ["0.png", "2.png"]
 
 
 @pytest.mark.parametrize(("argv", "says"), [
@@ -459,8 +460,38 @@ def test_folders_without_enough_pictures(tmp_path, capfd):
     fails(train.main, *photos, capfd=capfd, says="0 pictures to train on and 1 for validation")
     save(tmp_path / "two.png", smooth(90, 200))
     fails(train.main, *photos, capfd=capfd, says="at least 96 pixels a side")
-    fails(train.main, *photos[:-1], f"{tmp_path},{tmp_path}/none", capfd=capfd,
+    fails(train.main, *photos[:-1], f"{tmp_path},{tmp_path.parent}/none", capfd=capfd,
           says="there is no folder")
+    fails(train.main, *photos[:-1], f"{tmp_path},{tmp_path}/inner", capfd=capfd,
+          says="its photographs would be there twice")
+
+
+def test_the_name_of_a_folder_of_photographs_may_have_commas(tmp_path):
+    for name in ("a", "b", "Rome, 2019"):
+        for number in range(2):
+            save(tmp_path / name / f"{number}.png", smooth(120, 130, number))
+    for text, count in ((f"{tmp_path}/Rome, 2019", 2), (f"{tmp_path}/a,{tmp_path}/b", 4)):
+        args = flags_of("--dataset", "photos", "--data_dir", text)
+        found = data.load(args)
+        assert len(found.train.names) + len(found.validation.names) == count
+
+
+def test_no_run_is_left_where_no_validation_picture_can_be_decoded(tmp_path, capfd):
+    for number in range(4):
+        save(tmp_path / "train" / f"{number}.png", smooth(120, 130, number))
+    save(tmp_path / "val" / "0.png", smooth(120, 130))
+    whole = (tmp_path / "val" / "0.png").read_bytes()
+    (tmp_path / "val" / "0.png").write_bytes(whole[: len(whole) // 2])
+    assert train.main(["--dataset", "photos", "--data_dir", str(tmp_path), "--name", "none"]) == 2
+    assert "none of the pictures can be decoded" in capfd.readouterr().err
+    assert not (rundir.runs_dir() / "chapter10_super_resolution" / "none").exists()
+
+
+def test_prepare_takes_names_of_any_bytes(photos, tmp_path):
+    (photos / "0.jpg").rename(photos / os.fsdecode(b"\xd5\xd5\xc6\xac.jpg"))  # GBK
+    assert prepare.main(["-p", str(photos), "--output_dir", str(tmp_path / "pairs"),
+                         "--size", "16"]) == 0
+    assert len(list((tmp_path / "pairs").rglob("*.png"))) == 12
 
 
 # ---------------------------------------------------------------- pictures of any size

@@ -647,6 +647,13 @@ def test_distances_and_shares_tell_domains_apart():
     assert shares["test"] == shares["floor"] == 1 and shares["identity"] == 0
 
 
+def test_no_run_is_left_where_nothing_can_be_judged(capfd):
+    argv = [*TINY, "--judge", "weights.h5", "--name", "judged"]
+    assert train.main(argv) == 2
+    assert "6 images are too few for --judge" in capfd.readouterr().err
+    assert not (rundir.runs_dir() / "chapter11_cyclegan" / "judged").exists()
+
+
 def test_too_few_images_for_a_judge():
     with pytest.raises(UserError, match="7 images are too few"):
         judge.check_enough(7)
