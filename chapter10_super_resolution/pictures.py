@@ -13,7 +13,7 @@ from chapter10_super_resolution import degradation
 from common import files, images
 from common.errors import UserError
 
-JPEGS = ".jpg", ".jpeg", ".jpe", ".jfif"
+JPEGS = "JPEG", "MPO"  # formats by their content: a suffix may lie
 
 
 class Pictures(NamedTuple):
@@ -53,7 +53,7 @@ def size_of(path: Path, reduce_jpegs: int) -> int:
         with Image.open(path) as image:
             if image.width * image.height > images.max_pixels():
                 return 0
-            return min(image.size) // (reduce_jpegs if path.suffix.lower() in JPEGS else 1)
+            return min(image.size) // (reduce_jpegs if image.format in JPEGS else 1)
     except (OSError, SyntaxError, ValueError):
         return 0
 
@@ -85,8 +85,8 @@ def of_files(paths: Sequence[Path], reduce_jpegs: int) -> Pictures:
     """Returns pictures in files; JPEGs are reduced by a factor."""
     def read(number: int) -> np.ndarray:
         picture = images.read_image(paths[number])
-        is_jpeg = paths[number].suffix.lower() in JPEGS
-        return shrink(picture, reduce_jpegs) if is_jpeg else picture
+        with Image.open(paths[number]) as image:
+            return shrink(picture, reduce_jpegs) if image.format in JPEGS else picture
 
     root = os.path.commonpath(path.parent for path in paths) if paths else ""
     facts = [f"{path.name} {path.stat().st_size}" for path in paths]

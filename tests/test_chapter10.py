@@ -402,6 +402,8 @@ def test_batch_k_is_a_function_of_seed_and_k(kind):
 def test_jpegs_are_reduced_first_and_others_are_not(tmp_path, capfd):
     for number in range(10):
         save(tmp_path / f"{number}.{'jpg' if number % 2 else 'png'}", smooth(130, 160, number))
+    save(tmp_path / "renamed.jpg", smooth(130, 160))
+    (tmp_path / "renamed.jpg").rename(tmp_path / "2.png")
     save(tmp_path / "narrow.jpg", smooth(400, 100))
     (tmp_path / "notes.txt").write_text("none")
     args = flags_of("--dataset", "photos", "--data_dir", str(tmp_path), "--patch_size", "8")
@@ -409,7 +411,7 @@ def test_jpegs_are_reduced_first_and_others_are_not(tmp_path, capfd):
     assert capfd.readouterr().err.count("2 files that are no images of at least 64") == 1
     assert len(found.train.names) == 9 and found.validation.names == ("0.png",)
     sizes = {name: found.train.read(i).shape[:2] for i, name in enumerate(found.train.names)}
-    assert sizes["1.jpg"] == (65, 80) and sizes["2.png"] == (130, 160)
+    assert sizes["1.jpg"] == sizes["2.png"] == (65, 80) and sizes["4.png"] == (130, 160)
     args.reduce_jpegs = 1
     assert data.load(args).train.read(0).shape == (130, 160, 3)
 
