@@ -481,7 +481,7 @@ def test_a_file_that_breaks_off_is_replaced_in_training(tmp_path, capsys):
     folder = two_folders(tmp_path / "set")
     whole = (folder / "trainA" / "1.jpg").read_bytes()
     (folder / "trainA" / "1.jpg").write_bytes(whole[: len(whole) // 2])
-    domain = domains.of_files(folder / "trainA")
+    domain = domains.of_files(folder / "trainA", folder)
     read = data.make_reader(domain, 16)
     np.testing.assert_array_equal(read(1), read(2))
     assert len(data.read_all(domain, 16)[0]) == 3
