@@ -126,8 +126,10 @@ NETWORKS = {
 
 
 def build_model(
-    name: str, keep_prob: float = 1.0, seed: int = 0
+    name: str, keep_prob: float | None = None, seed: int = 0
 ) -> SoftmaxRegression | keras.Sequential:
     """Builds a classifier by name: "softmax" or one of NETWORKS."""
     keras.utils.set_random_seed(seed)
-    return SoftmaxRegression() if name == "softmax" else NETWORKS[name](keep_prob, seed)
+    if name == "softmax":
+        return SoftmaxRegression()
+    return NETWORKS[name](seed=seed, **({} if keep_prob is None else {"keep_prob": keep_prob}))

@@ -64,8 +64,9 @@ def build_parser() -> cli.Parser:
     add_flags(parser, rate=1e-4)
     group = parser.add_argument_group("network")
     group.add_argument("--model", choices=list(NETWORKS), default="conv", help="network")
-    group.add_argument("--keep_prob", type=cli.above_0_to_1, default=0.5,
-                       help="probability that dropout keeps an activation")
+    group.add_argument("--keep_prob", type=cli.above_0_to_1,
+                       help="probability that dropout keeps an activation (default: .5 in conv and "
+                            "torch_small, 1 in lenet and torch_large)")
     group.add_argument("--optimizer", choices=["adam", "sgd"], default="adam", help="optimizer")
     group.add_argument("--momentum", type=cli.from_0_to_1, default=0.0, help="momentum of sgd")
     group.add_argument("--patience", type=cli.positive_int,

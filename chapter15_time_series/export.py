@@ -36,6 +36,9 @@ def export_run(args: argparse.Namespace, flags: argparse.Namespace) -> None:
         times: tf.Tensor, values: tf.Tensor, horizon: tf.Tensor, exogenous: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
         horizon = export.same_in_all("horizon", horizon, 1)
+        least = max(1, model.num_inputs)
+        tf.debugging.assert_greater_equal(tf.shape(values)[1], least,
+                                          f"values must have at least {least} steps")
         if exogenous is None:
             exogenous = tf.zeros((tf.shape(values)[0], tf.shape(values)[1] + horizon, 0), kind)
         if series.shift:

@@ -168,7 +168,7 @@ def _verify(
             capture_output=True, text=True, check=False,
         )
         if client.returncode:
-            last = client.stderr.strip().splitlines()[-1]
+            last = (client.stderr.strip() or f"exit status {client.returncode}").splitlines()[-1]
             raise UserError(f"another process cannot use {folder}: {last}", "report this as a bug")
         for name, outputs in live.items():
             for key, expected in outputs.items():

@@ -110,6 +110,9 @@ def write(
             wrapped.export(part / FORMATS[kind], format=kind, verbose=False, input_signature=[spec])
     except OSError as error:
         raise UserError(f"cannot write {part}: {error}", hint_for(error)) from error
+    except Exception as error:  # the converters raise anything for an operation they do not have
+        raise UserError(f"{kind} cannot express this network: {error}",
+                        "use --format saved_model") from error
     found = call(kind, part / FORMATS[kind], example)
     for key, value in expected.items():
         compare(f"{part}: {key}", value, found[key])
@@ -134,6 +137,6 @@ def call(kind: str, path: Path, inputs: dict[str, np.ndarray]) -> dict[str, np.n
             [sys.executable, "-I", "-c", CLIENTS[kind], str(path), f"{work}/inputs.npz",
              f"{work}/outputs.npz"], capture_output=True, text=True, check=False)
         if client.returncode:
-            last = client.stderr.strip().splitlines()[-1]
+            last = (client.stderr.strip() or f"exit status {client.returncode}").splitlines()[-1]
             raise UserError(f"another process cannot use {path}: {last}", "report this as a bug")
         return dict(np.load(f"{work}/outputs.npz"))

@@ -27,7 +27,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     before = set(gym.registry)
     yield "mine"
     sys.modules.pop("mine", None)
-    for name in set(gym.registry) & {"Row-v0", "Push-v0", "Walk-v0"} - before:
+    for name in set(gym.registry) & {"Row-v0", "Push-v0", "Walk-v0", "Silent-v0"} - before:
         del gym.registry[name]
 
 
