@@ -132,7 +132,8 @@ def advance(
     # Those that end compete with those that ended before, the others stay in the beam.
     ended = grown.tokens[:, :, time] == rules.end
     scores = rules.score(grown.log_probs, grown.lengths)
-    done = better(done, grown, tf.where(ended, scores, NEVER), width)
+    possible = grown.log_probs > NEVER / 2  # a penalty makes little of NEVER
+    done = better(done, grown, tf.where(ended & possible, scores, NEVER), width)
     alive, order = choose(grown, tf.where(ended, NEVER, grown.log_probs), width)
     parents = tf.gather(origin, order, axis=1, batch_dims=1)
     state = rows_of(state, tf.reshape(parents + width * tf.range(count)[:, None], (-1,)))
@@ -141,7 +142,9 @@ def advance(
     bound = tf.maximum(rules.score(best, tf.fill((count,), time + 1)), rules.score(best, limit))
     finished = (time + 1 >= limit) | (bound <= tf.reduce_min(done.scores, axis=1))
     results = store(results, sentences, finished,
-                    alive._replace(scores=rules.score(alive.log_probs, alive.lengths)), done)
+                    alive._replace(scores=tf.where(
+                        alive.log_probs > NEVER / 2,
+                        rules.score(alive.log_probs, alive.lengths), NEVER)), done)
     # The other sentences go on.
     stay = tf.where(~finished)[:, 0]
     rows = tf.reshape(tf.cast(stay[:, None], tf.int32) * width + tf.range(width), (-1,))
@@ -153,16 +156,19 @@ def advance(
 def extend(
     rules: Rules, time: tf.Tensor, state: Any, alive: Sequences
 ) -> tuple[Sequences, tf.Tensor, Any]:
-    """Continues each sequence of the beams by its `width` most probable tokens.
+    """Continues each sequence of the beams by its most probable tokens.
+
+    These are one more than `width`, of which one may be the end symbol: `width` remain that may
+    all stay in the beam. A beam of width 1 is greedy, and takes the most probable token alone.
 
     Returns:
-        The continued sequences, (remaining, width · width), which sequence of the beam each
+        The continued sequences, (remaining, width · tokens), which sequence of the beam each
         continues, of the same shape, and the decoder's new state.
     """
     width, count = rules.width, tf.shape(alive.tokens)[0]
     last = tf.where(time == 0, rules.start, alive.tokens[:, :, tf.maximum(time - 1, 0)])
     logits, state, kept = rules.step(tf.reshape(last, (-1,)), state)
-    choices = tf.minimum(width, tf.shape(logits)[1])
+    choices = tf.minimum(width + tf.cast(width > 1, tf.int32), tf.shape(logits)[1])
     log_probs, token = tf.math.top_k(tf.nn.log_softmax(logits), choices)
     total = alive.log_probs[:, :, None] + tf.reshape(log_probs, (count, width, choices))
     origin = tf.tile(tf.repeat(tf.range(width), choices)[None], (count, 1))

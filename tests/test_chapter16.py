@@ -413,6 +413,44 @@ def test_a_wide_beam_finds_the_best_of_all_sequences():
     assert history[-len(before):].tolist() == before
 
 
+def narrow_search(table: np.ndarray, sentence: int, limit: int, width: int, weight: float):
+    """A beam search that continues each sequence by all tokens; the best that end, with scores.
+
+    A sequence may end where the end symbol is among its `width` + 1 most probable tokens.
+    """
+    size = table.shape[1]
+    alive, done = [(0.0, (), np.zeros(size), 0)], []
+    for _ in range(limit):
+        grown = []
+        for total, words, history, last in alive:
+            log_probs = np.log(softmax(table[sentence, last] + 0.3 * history))
+            may_end = np.argsort(-log_probs).tolist().index(1) <= width
+            grown += [(total + log_probs[word], (*words, word), np.append(history[1:], last), word)
+                      for word in range(size) if word != 1 or may_end]
+        done += [(total / ((5 + len(words)) / 6) ** weight, words)
+                 for total, words, _, last in grown if last == 1]
+        alive = sorted((row for row in grown if row[3] != 1), key=lambda row: -row[0])[:width]
+    return sorted(done, reverse=True)[:width]
+
+
+@pytest.mark.parametrize("width", [2, 3, 4])
+def test_a_narrow_beam_holds_the_best_continuations(width):
+    table, limits = arrays(12, 5, 5, seed=width, scale=2), [5] * 12
+    found = search(table, limits, width, 1.5)
+    for sentence, limit in enumerate(limits):
+        expected = narrow_search(table, sentence, limit, width, 1.5)
+        for place, (score, words) in enumerate(expected):
+            length = int(found.lengths[sentence, place])
+            assert tuple(found.tokens[sentence, place, :length].numpy()) == words
+            assert float(found.scores[sentence, place]) == pytest.approx(score, abs=1e-4)
+
+
+def test_impossible_sequences_are_not_returned():
+    """Of two tokens a beam of 64 has few sequences; the rest stays empty."""
+    found = search(arrays(2, 2, 2), [9, 9], 64, 1.5)
+    assert (found.scores.numpy() > beam_search.NEVER / 2).sum(axis=1).tolist() == [9, 9]
+
+
 def test_a_beam_of_width_one_is_greedy():
     table, limits = arrays(5, 6, 6, seed=4, scale=2), [7, 3, 7, 5, 7]
     found = search(table, limits, 1)
