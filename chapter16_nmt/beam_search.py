@@ -158,8 +158,9 @@ def extend(
 ) -> tuple[Sequences, tf.Tensor, Any]:
     """Continues each sequence of the beams by its most probable tokens.
 
-    These are one more than `width`, of which one may be the end symbol: `width` remain that may
-    all stay in the beam. A beam of width 1 is greedy, and takes the most probable token alone.
+    These are `width`, and one more, because one of them may be the end symbol: `width` remain that
+    may all stay in the beam. The end symbol itself must be among the first `width`, as in the
+    original of chapter 17. A beam of width 1 is greedy, and takes the most probable token alone.
 
     Returns:
         The continued sequences, (remaining, width · tokens), which sequence of the beam each
@@ -170,6 +171,8 @@ def extend(
     logits, state, kept = rules.step(tf.reshape(last, (-1,)), state)
     choices = tf.minimum(width + tf.cast(width > 1, tf.int32), tf.shape(logits)[1])
     log_probs, token = tf.math.top_k(tf.nn.log_softmax(logits), choices)
+    too_late = (tf.range(choices) >= width) & (token == rules.end)
+    log_probs = tf.where(too_late, NEVER, log_probs)
     total = alive.log_probs[:, :, None] + tf.reshape(log_probs, (count, width, choices))
     origin = tf.tile(tf.repeat(tf.range(width), choices)[None], (count, 1))
     kept = tf.reshape(kept, tf.concat([[count, width], tf.shape(kept)[1:]], 0))

@@ -416,7 +416,7 @@ def test_a_wide_beam_finds_the_best_of_all_sequences():
 def narrow_search(table: np.ndarray, sentence: int, limit: int, width: int, weight: float):
     """A beam search that continues each sequence by all tokens; the best that end, with scores.
 
-    A sequence may end where the end symbol is among its `width` + 1 most probable tokens.
+    A sequence may end where the end symbol is among its `width` most probable tokens.
     """
     size = table.shape[1]
     alive, done = [(0.0, (), np.zeros(size), 0)], []
@@ -424,7 +424,7 @@ def narrow_search(table: np.ndarray, sentence: int, limit: int, width: int, weig
         grown = []
         for total, words, history, last in alive:
             log_probs = np.log(softmax(table[sentence, last] + 0.3 * history))
-            may_end = np.argsort(-log_probs).tolist().index(1) <= width
+            may_end = np.argsort(-log_probs).tolist().index(1) < width
             grown += [(total + log_probs[word], (*words, word), np.append(history[1:], last), word)
                       for word in range(size) if word != 1 or may_end]
         done += [(total / ((5 + len(words)) / 6) ** weight, words)
