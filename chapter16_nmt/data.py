@@ -267,7 +267,9 @@ def bucket_ids(
     source_lengths: np.ndarray, target_lengths: np.ndarray, num_buckets: int,
     src_max_len: int | None,
 ) -> np.ndarray:
-    """Returns the bucket of each pair, from 0 to num_buckets (the original's rule).
+    """Returns the bucket of each pair, from 0 to num_buckets.
+
+    The rule is the original's, which counts the special token of the target too.
 
     Args:
         source_lengths: int of shape (pairs,).
@@ -372,7 +374,10 @@ def build_parser() -> cli.Parser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the numbers of sentences and the first batch of training."""
     def show() -> None:
-        args = build_parser().parse_args(argv)
+        parser = build_parser()
+        args = parser.parse_args(argv)
+        args.typed = cli.typed_flags(parser, argv)
+        check_flags(args)
         data = load(args)
         print(describe(data))
         batches = Batches(data.splits["train"], args)

@@ -104,6 +104,8 @@ def write_translations(path: Path, split: data.Split, found: Sentences, run: Run
 def evaluate(args: argparse.Namespace, flags: argparse.Namespace) -> dict[str, float]:
     """Scores a run and the baselines; writes eval.json."""
     check_publish(args)
+    if flags.dataset == "grammar":
+        cli.refuse_idle(args, data.FILE_FLAGS, "--dataset grammar")
     run = load_run(args, flags, args.average)
     corpus = data.load(flags)
     rundir.check_data(args.run_dir, corpus.sha256)

@@ -10,6 +10,8 @@ from common import figures
 from common.figures import plt
 
 INCHES = 0.32  # of a cell
+MOST = 60  # words of each side that are drawn
+LETTERS = 20  # of a word
 
 
 def draw_attention(
@@ -18,13 +20,15 @@ def draw_attention(
     """Draws attention weights as a table: source words above, target words on the left.
 
     Args:
-        source: tokens of the source; those behind the last weight were cut.
+        source: tokens of the source; those behind the last weight were cut. Of a long sentence the
+            first words are drawn.
         target: tokens of the translation.
         weights: from 0 to 1, of shape (target tokens, perhaps with the end symbol, source tokens).
         png: file to write.
     """
-    source = source[: weights.shape[1]]
-    rows = [*target, END][: len(weights)]
+    weights = weights[:MOST, :MOST]
+    source = [word[:LETTERS] for word in source[: weights.shape[1]]]
+    rows = [word[:LETTERS] for word in [*target, END][: len(weights)]]
     size = 1.5 + INCHES * len(source), 1.2 + INCHES * len(rows)
     figure, axes = plt.subplots(figsize=size)
     axes.imshow(weights, cmap="Greys", vmin=0, vmax=1, aspect="equal")

@@ -193,7 +193,10 @@ def prepare(args: argparse.Namespace) -> None:
     raw = read_raw(args)
     names = [f"{name}.{how.language}" for name in (*raw, "vocab") for how in ways]
     prefixes = [vars(args)[f"{name}_prefix"] for name in SPLITS]
-    check_output(output, filter(None, prefixes), [*names, corpus.TOKENIZATION])
+    models = [f"subwords.{kind}" for kind in ("model", "vocab")] if args.share_vocab else [
+        f"subwords.{how.language}.{kind}" for how in ways for kind in ("model", "vocab")]
+    check_output(output, filter(None, prefixes),
+                 [*names, corpus.TOKENIZATION, *(models if args.subwords else ())])
     whole = len(raw["train"])
     held_out = [pair for name in SPLITS[1:] for pair in raw.get(name, [])]
     raw["train"] = without_leaks(raw["train"], held_out, args.lowercase)

@@ -163,8 +163,10 @@ def make_evaluate(
 
     def evaluate(step: int, run: Path, monitor: Monitor) -> dict[str, float]:
         found = [best for best, *_ in translate.sentences(
-            dev.sources, Decoding(attention=True, batch_size=EVAL_BATCH))]
-        write_samples(step, run, monitor, dev, found[:NUM_SAMPLES], languages)
+            dev.sources, Decoding(batch_size=EVAL_BATCH))]
+        samples = [best for best, *_ in translate.sentences(
+            dev.sources[:NUM_SAMPLES], Decoding(attention=True))]
+        write_samples(step, run, monitor, dev, samples, languages)
         translations = [join_parts(best.tokens, how) for best in found]
         scores = {name: METRICS[name](translations, references) for name in metrics}
         scores["perplexity"] = score(dev, EVAL_BATCH)["perplexity"]

@@ -92,6 +92,9 @@ def check_flags(args: argparse.Namespace) -> None:
         flag = "beam_width" if "beam_width" in args.typed else "nbest"
         raise UserError(f"--sampling_temperature with --{flag} {args.beam_width}",
                         "omit one of them")
+    if args.output_file and args.output_file in (args.input_file, args.ref_file):
+        raise UserError(f"--output_file {args.output_file} is a file that is read",
+                        "name another file")
     png = args.attention_png and Path(args.attention_png)
     if png and (png.suffix.lower() != ".png" or not png.parent.is_dir()):
         raise UserError(f"cannot write to --attention_png {png}",

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from chapter16_nmt import (
     attention,
@@ -27,6 +28,7 @@ from chapter16_nmt import (
     inference,
     metrics,
     model,
+    pictures,
     prepare,
     tokens,
     train,
@@ -449,6 +451,13 @@ def test_impossible_sequences_are_not_returned():
     """Of two tokens a beam of 64 has few sequences; the rest stays empty."""
     found = search(arrays(2, 2, 2), [9, 9], 64, 1.5)
     assert (found.scores.numpy() > beam_search.NEVER / 2).sum(axis=1).tolist() == [9, 9]
+
+
+def test_the_attention_of_a_long_sentence_is_drawn(tmp_path):
+    words = ["w" * 10_000, *("word" for _ in range(899))]
+    pictures.draw_attention(words, words, np.full((901, 900), 0.5), tmp_path / "long.png")
+    with Image.open(tmp_path / "long.png") as image:
+        assert max(image.size) < 4000
 
 
 def test_a_beam_of_width_one_is_greedy():
