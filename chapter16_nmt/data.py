@@ -269,7 +269,7 @@ def bucket_ids(
 ) -> np.ndarray:
     """Returns the bucket of each pair, from 0 to num_buckets.
 
-    The rule is the original's, which counts the special token of the target too.
+    The rule is the original's, whose lengths of targets have a special token more.
 
     Args:
         source_lengths: int of shape (pairs,).
